@@ -1,0 +1,71 @@
+package golden
+
+import (
+	"encoding/json"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// Weight is one parameter of a case's weights.json. Its values are not stored
+// but computed: see Values.
+type Weight struct {
+	Name   string  `json:"name"`
+	Shape  []int64 `json:"shape"`
+	Offset float64 `json:"offset"`
+	Scale  float64 `json:"scale"`
+
+	seed uint64
+}
+
+// Weights reads the parameter list of the case in dir.
+func Weights(t testing.TB, dir string) []Weight {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "weights.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct {
+		Seed    uint64   `json:"seed"`
+		Tensors []Weight `json:"tensors"`
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatalf("golden: %s/weights.json: %v", dir, err)
+	}
+	for i := range list.Tensors {
+		list.Tensors[i].seed = list.Seed
+	}
+	return list.Tensors
+}
+
+// Values computes the parameter, row-major: offset + scale·(2u−1) with u from a
+// SplitMix64 stream that the seed and the name select.
+func (w Weight) Values() []float32 {
+	n := int64(1)
+	for _, d := range w.Shape {
+		n *= d
+	}
+	h := fnv.New64a()
+	h.Write([]byte(w.Name))
+	base := w.seed ^ h.Sum64()
+	out := make([]float32, n)
+	var wg sync.WaitGroup
+	chunk := n/int64(runtime.NumCPU()) + 1
+	for from := int64(0); from < n; from += chunk {
+		wg.Go(func() {
+			for i := from; i < min(from+chunk, n); i++ {
+				z := base + uint64(i+1)*0x9E3779B97F4A7C15
+				z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
+				z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+				z ^= z >> 31
+				u := float64(z>>40) / (1 << 24)
+				out[i] = float32(w.Offset + w.Scale*(2*u-1))
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
