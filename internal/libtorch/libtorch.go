@@ -1,0 +1,178 @@
+package libtorch
+
+// #cgo CXXFLAGS: -std=c++20 -O3 -g0 -fopenmp -Wno-deprecated-declarations
+// #cgo LDFLAGS: -fopenmp -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10
+// #include "libtorch.h"
+// #cgo noescape di_free
+// #cgo noescape di_shape
+// #cgo noescape di_from_bytes
+// #cgo noescape di_to_bytes
+// #cgo noescape di_empty
+// #cgo noescape di_full
+// #cgo noescape di_randn
+// #cgo noescape di_rand
+// #cgo noescape di_randint
+import "C"
+
+import "unsafe"
+
+// Handle is a tensor on the C++ heap that somebody must Free.
+type Handle unsafe.Pointer
+
+// Generator is a random number generator on the C++ heap.
+type Generator unsafe.Pointer
+
+// Error is LibTorch's message, without its C++ backtrace.
+type Error struct{ Message string }
+
+func takeError(e *C.di_error) *Error {
+	if e == nil {
+		return nil
+	}
+	defer C.di_error_free(e)
+	return &Error{C.GoString(e.message)}
+}
+
+func one(r C.di_result1) (Handle, *Error) { return Handle(r.a), takeError(r.error) }
+
+func dims(shape []int64) (*C.int64_t, C.size_t) {
+	return (*C.int64_t)(unsafe.SliceData(shape)), C.size_t(len(shape))
+}
+
+// Alias is another handle to the same tensor.
+func Alias(t Handle) Handle { return Handle(C.di_alias(C.di_tensor(t))) }
+
+// Free gives up all handles in one call.
+func Free(handles ...Handle) {
+	C.di_free((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(handles))), C.size_t(len(handles)))
+}
+
+// Shape is the tensor's size in every dimension.
+func Shape(t Handle) []int64 {
+	out := make([]int64, C.di_dim(C.di_tensor(t)))
+	if len(out) > 0 {
+		C.di_shape(C.di_tensor(t), (*C.int64_t)(unsafe.SliceData(out)))
+	}
+	return out
+}
+
+// DType is the number of the tensor's at::ScalarType.
+func DType(t Handle) int { return int(C.di_dtype(C.di_tensor(t))) }
+
+// Device is −1 for the CPU, otherwise the index of the CUDA device.
+func Device(t Handle) int { return int(C.di_device(C.di_tensor(t))) }
+
+// IsChannelsLast tells whether (B,C,H,W) lies in memory with its channels adjacent.
+func IsChannelsLast(t Handle) bool { return bool(C.di_is_channels_last(C.di_tensor(t))) }
+
+// FromBytes copies row-major data into a new tensor.
+func FromBytes(data []byte, shape []int64, dtype, device int) (Handle, *Error) {
+	p, n := dims(shape)
+	return one(C.di_from_bytes(unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), p, n, C.int(dtype), C.int(device)))
+}
+
+// ToBytes copies the tensor row-major into data.
+func ToBytes(t Handle, data []byte) *Error {
+	return takeError(C.di_to_bytes(C.di_tensor(t), unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))))
+}
+
+// Empty is a new tensor of undefined content.
+func Empty(shape []int64, dtype, device int) (Handle, *Error) {
+	p, n := dims(shape)
+	return one(C.di_empty(p, n, C.int(dtype), C.int(device)))
+}
+
+// Full is a new tensor of one value.
+func Full(shape []int64, value float64, dtype, device int) (Handle, *Error) {
+	p, n := dims(shape)
+	return one(C.di_full(p, n, C.double(value), C.int(dtype), C.int(device)))
+}
+
+// Arange is start, start+step, … below end.
+func Arange(start, end, step float64, dtype, device int) (Handle, *Error) {
+	return one(C.di_arange(C.double(start), C.double(end), C.double(step), C.int(dtype), C.int(device)))
+}
+
+// ToDevice is the tensor on another device; another handle to it where nothing changes.
+func ToDevice(t Handle, device int) (Handle, *Error) {
+	return one(C.di_to_device(C.di_tensor(t), C.int(device)))
+}
+
+// NewGenerator is a CPU generator (Mersenne Twister) of a seed.
+func NewGenerator(seed uint64) Generator { return Generator(C.di_generator_new(C.uint64_t(seed))) }
+
+// FreeGenerator gives up the generator.
+func FreeGenerator(g Generator) { C.di_generator_free(C.di_generator(g)) }
+
+// GeneratorState is the generator's state as a byte tensor.
+func GeneratorState(g Generator) (Handle, *Error) {
+	return one(C.di_generator_state(C.di_generator(g)))
+}
+
+// SetGeneratorState puts the generator into a state read before.
+func SetGeneratorState(g Generator, state Handle) *Error {
+	return takeError(C.di_generator_set_state(C.di_generator(g), C.di_tensor(state)))
+}
+
+// Randn draws from N(0,1).
+func Randn(g Generator, shape []int64, dtype int) (Handle, *Error) {
+	p, n := dims(shape)
+	return one(C.di_randn(C.di_generator(g), p, n, C.int(dtype)))
+}
+
+// Rand draws from the uniform distribution on [0,1).
+func Rand(g Generator, shape []int64, dtype int) (Handle, *Error) {
+	p, n := dims(shape)
+	return one(C.di_rand(C.di_generator(g), p, n, C.int(dtype)))
+}
+
+// Randint draws int64 from low … high−1.
+func Randint(g Generator, low, high int64, shape []int64) (Handle, *Error) {
+	p, n := dims(shape)
+	return one(C.di_randint(C.di_generator(g), C.int64_t(low), C.int64_t(high), p, n))
+}
+
+// Randperm draws a permutation of 0 … n−1.
+func Randperm(g Generator, n int64) (Handle, *Error) {
+	return one(C.di_randperm(C.di_generator(g), C.int64_t(n)))
+}
+
+// Multinomial draws n indices without replacement, with probabilities in proportion to weights.
+func Multinomial(g Generator, weights Handle, n int64) (Handle, *Error) {
+	return one(C.di_multinomial(C.di_generator(g), C.di_tensor(weights), C.int64_t(n)))
+}
+
+// GradEnabled tells whether operators on the calling thread record gradients.
+func GradEnabled() bool { return bool(C.di_grad_enabled()) }
+
+// SetGradEnabled says whether operators on the calling thread record gradients.
+func SetGradEnabled(enabled bool) { C.di_set_grad_enabled(C.bool(enabled)) }
+
+// RequiresGrad tells whether gradients flow to the tensor.
+func RequiresGrad(t Handle) bool { return bool(C.di_requires_grad(C.di_tensor(t))) }
+
+// SetRequiresGrad says whether gradients flow to the tensor.
+func SetRequiresGrad(t Handle, requires bool) *Error {
+	return takeError(C.di_set_requires_grad(C.di_tensor(t), C.bool(requires)))
+}
+
+// Backward adds the gradients of the scalar t to all leaves.
+func Backward(t Handle) *Error { return takeError(C.di_backward(C.di_tensor(t))) }
+
+// Grad is the leaf's gradient, nil if it has none.
+func Grad(t Handle) (Handle, *Error) { return one(C.di_grad(C.di_tensor(t))) }
+
+// ClearGrad forgets the leaf's gradient.
+func ClearGrad(t Handle) { C.di_clear_grad(C.di_tensor(t)) }
+
+// Version is LibTorch's version.
+func Version() string { return C.GoString(C.di_version()) }
+
+// CUDADevices counts the CUDA devices that LibTorch can use.
+func CUDADevices() int { return int(C.di_cuda_devices()) }
+
+// Threads is the size of the calling thread's intra-operator team.
+func Threads() int { return int(C.di_threads()) }
+
+// SetThreads sets the size of the calling thread's intra-operator team.
+func SetThreads(n int) { C.di_set_threads(C.int(n)) }

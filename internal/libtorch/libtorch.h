@@ -1,0 +1,85 @@
+// The C border between Go and LibTorch. Every function returns its own error, so
+// that nothing is lost when a goroutine changes its thread between two calls.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define DI_NOEXCEPT noexcept
+extern "C" {
+#else
+#define DI_NOEXCEPT
+#endif
+
+typedef struct di_tensor_s* di_tensor;        // an at::Tensor on the heap
+typedef struct di_generator_s* di_generator;  // an at::Generator on the heap
+
+// di_error is a NUL-terminated message in memory of its own.
+typedef struct {
+  char* message;
+} di_error;
+
+// The results of operators: up to three tensors and an error, which is NULL on success.
+typedef struct {
+  di_tensor a;
+  di_error* error;
+} di_result1;
+typedef struct {
+  di_tensor a, b;
+  di_error* error;
+} di_result2;
+typedef struct {
+  di_tensor a, b, c;
+  di_error* error;
+} di_result3;
+
+void di_error_free(di_error* error) DI_NOEXCEPT;
+
+// Handles.
+di_tensor di_alias(di_tensor t) DI_NOEXCEPT;
+void di_free(const di_tensor* tensors, size_t n) DI_NOEXCEPT;
+int di_dim(di_tensor t) DI_NOEXCEPT;
+void di_shape(di_tensor t, int64_t* shape) DI_NOEXCEPT;
+int di_dtype(di_tensor t) DI_NOEXCEPT;
+int di_device(di_tensor t) DI_NOEXCEPT;  // −1 CPU, otherwise the CUDA device's index
+bool di_is_channels_last(di_tensor t) DI_NOEXCEPT;
+
+// Data in and out. Bytes are row-major in the tensor's own type.
+di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t dims, int dtype,
+                         int device) DI_NOEXCEPT;
+di_error* di_to_bytes(di_tensor t, void* data, size_t bytes) DI_NOEXCEPT;
+di_result1 di_empty(const int64_t* shape, size_t dims, int dtype, int device) DI_NOEXCEPT;
+di_result1 di_full(const int64_t* shape, size_t dims, double value, int dtype, int device) DI_NOEXCEPT;
+di_result1 di_arange(double start, double end, double step, int dtype, int device) DI_NOEXCEPT;
+di_result1 di_to_device(di_tensor t, int device) DI_NOEXCEPT;
+
+// Randomness.
+di_generator di_generator_new(uint64_t seed) DI_NOEXCEPT;
+void di_generator_free(di_generator g) DI_NOEXCEPT;
+di_result1 di_generator_state(di_generator g) DI_NOEXCEPT;
+di_error* di_generator_set_state(di_generator g, di_tensor state) DI_NOEXCEPT;
+di_result1 di_randn(di_generator g, const int64_t* shape, size_t dims, int dtype) DI_NOEXCEPT;
+di_result1 di_rand(di_generator g, const int64_t* shape, size_t dims, int dtype) DI_NOEXCEPT;
+di_result1 di_randint(di_generator g, int64_t low, int64_t high, const int64_t* shape, size_t dims) DI_NOEXCEPT;
+di_result1 di_randperm(di_generator g, int64_t n) DI_NOEXCEPT;
+di_result1 di_multinomial(di_generator g, di_tensor weights, int64_t n) DI_NOEXCEPT;
+
+// Gradients.
+bool di_grad_enabled(void) DI_NOEXCEPT;
+void di_set_grad_enabled(bool enabled) DI_NOEXCEPT;  // of the calling thread
+bool di_requires_grad(di_tensor t) DI_NOEXCEPT;
+di_error* di_set_requires_grad(di_tensor t, bool requires_grad) DI_NOEXCEPT;
+di_error* di_backward(di_tensor t) DI_NOEXCEPT;
+di_result1 di_grad(di_tensor t) DI_NOEXCEPT;  // NULL where there is none
+void di_clear_grad(di_tensor t) DI_NOEXCEPT;
+
+// The library.
+const char* di_version(void) DI_NOEXCEPT;
+int di_cuda_devices(void) DI_NOEXCEPT;
+int di_threads(void) DI_NOEXCEPT;
+void di_set_threads(int n) DI_NOEXCEPT;  // of the calling thread's team
+
+#ifdef __cplusplus
+}
+#endif

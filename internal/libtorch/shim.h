@@ -1,0 +1,92 @@
+// What the C++ side of the border shares: handles to tensors and exceptions to errors.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <tuple>
+#include <vector>
+
+#include "compat.h"
+#include "libtorch.h"
+
+namespace di {
+
+inline at::Tensor& ref(di_tensor t) { return *reinterpret_cast<at::Tensor*>(t); }
+
+inline di_tensor wrap(at::Tensor t) { return reinterpret_cast<di_tensor>(new at::Tensor(std::move(t))); }
+
+inline optional<at::Tensor> optional_ref(di_tensor t) {
+  if (t == nullptr) return {};
+  return ref(t);
+}
+
+inline std::vector<at::Tensor> list(const di_tensor* tensors, size_t n) {
+  std::vector<at::Tensor> out;
+  out.reserve(n);
+  for (size_t i = 0; i < n; i++) out.push_back(ref(tensors[i]));
+  return out;
+}
+
+inline di_error* error(const char* message) noexcept {
+  auto* e = static_cast<di_error*>(std::malloc(sizeof(di_error)));
+  e->message = strdup(message);
+  return e;
+}
+
+// guard runs f and turns whatever it throws into an error.
+template <typename F>
+di_error* guard(F&& f) noexcept {
+  try {
+    f();
+    return nullptr;
+  } catch (const c10::Error& e) {
+    return error(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return error(e.what());
+  } catch (...) {
+    return error("unknown C++ exception");
+  }
+}
+
+template <typename F>
+di_error* call0(F&& f) noexcept {
+  return guard(f);
+}
+
+template <typename F>
+di_result1 call1(F&& f) noexcept {
+  di_result1 r{};
+  r.error = guard([&] { r.a = wrap(f()); });
+  return r;
+}
+
+template <typename F>
+di_result2 call2(F&& f) noexcept {
+  di_result2 r{};
+  r.error = guard([&] {
+    auto t = f();
+    r.a = wrap(std::get<0>(t));
+    r.b = wrap(std::get<1>(t));
+  });
+  return r;
+}
+
+template <typename F>
+di_result3 call3(F&& f) noexcept {
+  di_result3 r{};
+  r.error = guard([&] {
+    auto t = f();
+    r.a = wrap(std::get<0>(t));
+    r.b = wrap(std::get<1>(t));
+    r.c = wrap(std::get<2>(t));
+  });
+  return r;
+}
+
+inline at::Device device(int index) {
+  return index < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+}  // namespace di
