@@ -1,0 +1,67 @@
+package libtorch
+
+// #include "kernels.h"
+// #cgo noescape di_nms
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// RoIAlign pools boxes (R,4) of the given images and levels (int64 (R) each) to
+// (R, bins·bins, C), on the CPU.
+func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bins, samples int64) (Handle, *Error) {
+	return one(C.di_roi_align((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(levels))), (*C.double)(unsafe.SliceData(scales)),
+		C.size_t(len(levels)), C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(level), C.int64_t(bins), C.int64_t(samples)))
+}
+
+// NMS returns the indices of the boxes (x1 y1 x2 y2 each) that survive, best
+// first. Only boxes of one class compete; nil classes make all compete.
+func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, *Error) {
+	keep := make([]int64, len(scores))
+	var kept C.size_t
+	e := takeError(C.di_nms((*C.float)(unsafe.SliceData(boxes)), (*C.float)(unsafe.SliceData(scores)), (*C.int64_t)(unsafe.SliceData(classes)),
+		C.size_t(len(scores)), C.double(threshold), (*C.int64_t)(unsafe.SliceData(keep)), &kept))
+	return keep[:kept], e
+}
+
+// MaskImage is what Masks needs to know of one image; see kernels.h.
+type MaskImage struct {
+	Features                []float32
+	Channels, Height, Width int
+	Layers                  int
+	InputHeight, InputWidth int
+	OutputHeight            int
+	OutputWidth             int
+	Stride                  int
+	Threshold               float32
+}
+
+// Masks writes one bit mask an instance into words, rows of rowWords words each.
+// filters is (n, params), boxes half-open pixel ranges (n, 4).
+func Masks(im MaskImage, filters []float32, params int, boxes []int32, words [][]uint64, rowWords int) *Error {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	pointers := make([]unsafe.Pointer, len(words))
+	for i, w := range words {
+		if len(w) < im.OutputHeight*rowWords {
+			return &Error{"a mask's memory is too small"}
+		}
+		if len(w) > 0 {
+			pin.Pin(&w[0])
+			pointers[i] = unsafe.Pointer(&w[0])
+		}
+	}
+	if len(im.Features) != im.Channels*im.Height*im.Width || len(filters) != params*len(words) || len(boxes) != 4*len(words) {
+		return &Error{"the numbers of features, filters, boxes and masks do not agree"}
+	}
+	pin.Pin(unsafe.SliceData(im.Features))
+	c := C.di_mask_image{
+		features: (*C.float)(unsafe.SliceData(im.Features)), channels: C.int64_t(im.Channels), height: C.int64_t(im.Height), width: C.int64_t(im.Width),
+		layers: C.int64_t(im.Layers), input_h: C.int64_t(im.InputHeight), input_w: C.int64_t(im.InputWidth),
+		output_h: C.int64_t(im.OutputHeight), output_w: C.int64_t(im.OutputWidth), stride: C.int64_t(im.Stride), threshold: C.float(im.Threshold),
+	}
+	return takeError(C.di_masks(&c, (*C.float)(unsafe.SliceData(filters)), C.size_t(params), (*C.int32_t)(unsafe.SliceData(boxes)), C.size_t(len(words)),
+		(**C.uint64_t)(unsafe.Pointer(unsafe.SliceData(pointers))), C.size_t(rowWords)))
+}

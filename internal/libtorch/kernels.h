@@ -1,0 +1,36 @@
+// Fused kernels for the CPU, where LibTorch has no operator.
+#pragma once
+#include "libtorch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// RoIAlign over a feature pyramid; see roi_align.cc.
+di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
+                        di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
+
+// Greedy non-maximum suppression; see nms.cc. classes may be NULL. Returns the
+// number of kept boxes, whose indices stand in keep, best first.
+di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,
+                 int64_t* keep, size_t* kept) DI_NOEXCEPT;
+
+// What di_masks needs to know of one image; see masks.cc.
+typedef struct {
+  const float* features;  // (channels, height, width), a quarter of the padded input
+  int64_t channels, height, width;
+  int64_t layers;               // 1×1 convolutions of a filter set, all hidden ones of `channels` width
+  int64_t input_h, input_w;     // the unpadded network input
+  int64_t output_h, output_w;   // the masks
+  int64_t stride;               // of the mask features in the padded input
+  float threshold;              // of the probability
+} di_mask_image;
+
+// Writes one bit mask an instance: filters (n, params), boxes as half-open pixel
+// ranges (n, 4) x0 y0 x1 y1, rows of row_words 64-bit words, zero to begin with.
+di_error* di_masks(const di_mask_image* image, const float* filters, size_t params, const int32_t* boxes, size_t n,
+                   uint64_t* const* words, size_t row_words) DI_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif

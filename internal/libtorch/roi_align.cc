@@ -1,0 +1,200 @@
+// RoIAlign (He et al. 2017, with the half-pixel shift of "aligned") over the levels
+// of a feature pyramid, forward and backward.
+//
+// A box is cut into bins×bins; each bin is the mean of samples×samples bilinear
+// samples. The result is (R, bins·bins, C): channels last, as the decoder's matrix
+// products want it. A bilinear sample is separable, so a bin is Σ_y Σ_x a_y·b_x·f(y, x)
+// over few taps a side; taps of one bin that meet on a pixel are merged.
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "kernels.h"
+#include "shim.h"
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr int64_t kMaxSamples = 8;
+
+// Taps of one bin along one axis: weights on pixel indices.
+template <typename T>
+struct Taps {
+  int n = 0;
+  int64_t at[2 * kMaxSamples];
+  T weight[2 * kMaxSamples];
+
+  void add(int64_t i, T w) {
+    for (int k = 0; k < n; k++) {
+      if (at[k] == i) {
+        weight[k] += w;
+        return;
+      }
+    }
+    at[n] = i;
+    weight[n++] = w;
+  }
+
+  // A sample at coordinate c on an axis of the given size. Outside by more than
+  // a pixel it is zero; within that pixel it takes the border's value.
+  void sample(T c, int64_t size, T share) {
+    if (!(c >= -1 && c <= static_cast<T>(size))) return;
+    if (c <= 0) c = 0;
+    auto low = static_cast<int64_t>(c);
+    if (low >= size - 1) {
+      add(size - 1, share);
+      return;
+    }
+    T l = c - static_cast<T>(low);
+    add(low, share * (1 - l));
+    add(low + 1, share * l);
+  }
+};
+
+struct Geometry {
+  std::vector<double> scales;
+  int64_t bins, samples;
+
+  template <typename T>
+  void fill(std::vector<Taps<T>>& taps, T from, T to, double scale, int64_t size) const {
+    T start = from * static_cast<T>(scale) - T(0.5);
+    T bin = (to * static_cast<T>(scale) - T(0.5) - start) / static_cast<T>(bins);
+    T share = T(1) / static_cast<T>(samples);
+    for (int64_t b = 0; b < bins; b++) {
+      taps[b].n = 0;
+      for (int64_t s = 0; s < samples; s++) {
+        T c = start + static_cast<T>(b) * bin + (static_cast<T>(s) + T(0.5)) * bin / static_cast<T>(samples);
+        taps[b].sample(c, size, share);
+      }
+    }
+  }
+};
+
+// A level's memory as (B, H, W, C).
+template <typename T>
+struct Plane {
+  T* data;
+  int64_t height, width, channels;
+  T* at(int64_t image, int64_t y, int64_t x) const {
+    return data + ((image * height + y) * width + x) * channels;
+  }
+};
+
+template <typename T>
+std::vector<Plane<T>> planes(const variable_list& levels) {
+  std::vector<Plane<T>> out;
+  for (const auto& l : levels) {
+    out.push_back({static_cast<T*>(l.data_ptr()), l.size(2), l.size(3), l.size(1)});
+  }
+  return out;
+}
+
+// each visits every tap of every bin of the rois r0 … r1.
+template <typename T, typename F>
+void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tensor& boxes, const at::Tensor& image,
+          const at::Tensor& level, int64_t r0, int64_t r1, F&& visit) {
+  std::vector<Taps<T>> ys(g.bins), xs(g.bins);
+  const T* box = static_cast<const T*>(boxes.data_ptr());
+  const int64_t* images = static_cast<const int64_t*>(image.data_ptr());
+  const int64_t* of = static_cast<const int64_t*>(level.data_ptr());
+  for (int64_t r = r0; r < r1; r++) {
+    const auto& p = levels[of[r]];
+    double scale = g.scales[of[r]];
+    g.fill(xs, box[4 * r], box[4 * r + 2], scale, p.width);
+    g.fill(ys, box[4 * r + 1], box[4 * r + 3], scale, p.height);
+    for (int64_t by = 0; by < g.bins; by++) {
+      for (int64_t bx = 0; bx < g.bins; bx++) {
+        for (int i = 0; i < ys[by].n; i++) {
+          for (int j = 0; j < xs[bx].n; j++) {
+            visit((r * g.bins + by) * g.bins + bx, p.at(images[r], ys[by].at[i], xs[bx].at[j]),
+                  ys[by].weight[i] * xs[bx].weight[j]);
+          }
+        }
+      }
+    }
+  }
+}
+
+struct RoIAlign : torch::autograd::Function<RoIAlign> {
+  static at::Tensor forward(AutogradContext* ctx, variable_list levels, at::Tensor boxes, at::Tensor image,
+                            at::Tensor level, Geometry g) {
+    for (auto& l : levels) l = l.contiguous(at::MemoryFormat::ChannelsLast);
+    int64_t count = boxes.size(0), channels = levels[0].size(1), bins = g.bins * g.bins;
+    auto out = at::empty({count, bins, channels}, levels[0].options().memory_format(at::MemoryFormat::Contiguous));
+    AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "roi_align", [&] {
+      auto p = planes<scalar_t>(levels);
+      auto* o = static_cast<scalar_t*>(out.data_ptr());
+      at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
+        std::fill(o + r0 * bins * channels, o + r1 * bins * channels, scalar_t(0));
+        each(g, p, boxes, image, level, r0, r1, [&](int64_t bin, const scalar_t* f, scalar_t w) {
+          scalar_t* __restrict to = o + bin * channels;
+          for (int64_t c = 0; c < channels; c++) to[c] += w * f[c];
+        });
+      });
+    });
+    variable_list saved = levels;
+    saved.insert(saved.end(), {boxes, image, level});
+    ctx->save_for_backward(saved);
+    ctx->saved_data["scales"] = g.scales;
+    ctx->saved_data["bins"] = g.bins;
+    ctx->saved_data["samples"] = g.samples;
+    return out;
+  }
+
+  // Each thread owns a range of channels, so that sums need no locks and come
+  // out the same whatever the number of threads.
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    auto saved = ctx->get_saved_variables();
+    size_t n = saved.size() - 3;
+    Geometry g{ctx->saved_data["scales"].toDoubleVector(), ctx->saved_data["bins"].toInt(),
+               ctx->saved_data["samples"].toInt()};
+    variable_list out;
+    for (size_t i = 0; i < n; i++) out.push_back(at::zeros_like(saved[i], at::MemoryFormat::ChannelsLast));
+    auto grad = grads[0].contiguous();
+    int64_t count = saved[n].size(0), channels = saved[0].size(1);
+    AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
+      auto p = planes<scalar_t>(out);
+      const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
+      at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
+        each(g, p, saved[n], saved[n + 1], saved[n + 2], 0, count, [&](int64_t bin, scalar_t* f, scalar_t w) {
+          const scalar_t* __restrict d = from + bin * channels;
+          for (int64_t c = c0; c < c1; c++) f[c] += w * d[c];
+        });
+      });
+    });
+    out.resize(n + 4);  // the boxes and what follows them take no gradient
+    return out;
+  }
+};
+
+}  // namespace
+
+di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
+                        di_tensor image, di_tensor level, int64_t bins, int64_t samples) noexcept {
+  return di::call1([&] {
+    auto pyramid = di::list(levels, n_levels);
+    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples, "levels, bins or samples");
+    int64_t images = pyramid[0].size(0);
+    for (const auto& l : pyramid) {
+      TORCH_CHECK(l.dim() == 4 && l.device().is_cpu() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
+                      l.scalar_type() == pyramid[0].scalar_type() && l.size(2) > 0 && l.size(3) > 0,
+                  "levels must be (B,C,H,W) on the CPU, of one B, C and type");
+    }
+    auto b = di::ref(boxes).detach().to(pyramid[0].scalar_type()).contiguous();
+    auto im = di::ref(image).contiguous(), lv = di::ref(level).contiguous();
+    TORCH_CHECK(b.dim() == 2 && b.size(1) == 4, "boxes must be (R,4)");
+    TORCH_CHECK(im.scalar_type() == at::kLong && lv.scalar_type() == at::kLong && im.numel() == b.size(0) &&
+                    lv.numel() == b.size(0),
+                "image and level must be int64 (R)");
+    for (int64_t r = 0; r < b.size(0); r++) {
+      int64_t i = static_cast<int64_t*>(im.data_ptr())[r], l = static_cast<int64_t*>(lv.data_ptr())[r];
+      TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,
+                  " is of image ", i, " and level ", l);
+    }
+    return RoIAlign::apply(pyramid, b, im, lv, Geometry{{scales, scales + n_levels}, bins, samples});
+  });
+}

@@ -1,0 +1,23 @@
+package torch
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// physicalCores counts the cores without their hyper-threads, which share one
+// arithmetic unit; at most the CPUs that this process may use.
+func physicalCores() int {
+	siblings := map[string]bool{}
+	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err == nil {
+			siblings[string(text)] = true
+		}
+	}
+	if n := len(siblings); n > 0 && n < runtime.NumCPU() {
+		return n
+	}
+	return runtime.NumCPU()
+}

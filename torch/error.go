@@ -1,0 +1,40 @@
+package torch
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/diffusioninst/go/internal/libtorch"
+)
+
+// Error is a failed operator. Tensor code panics with it; Do returns it.
+type Error struct {
+	Op      string   // operator, such as "matmul"
+	Shapes  []string // type and shape of its tensors, such as "float32[3 4]"
+	Message string   // LibTorch's own words
+}
+
+func (e *Error) Error() string {
+	if len(e.Shapes) == 0 {
+		return fmt.Sprintf("torch: %s: %s", e.Op, e.Message)
+	}
+	return fmt.Sprintf("torch: %s(%s): %s", e.Op, strings.Join(e.Shapes, ", "), e.Message)
+}
+
+// check panics with *Error if e is one. It keeps the tensors alive up to here.
+func check(op string, e *libtorch.Error, tensors ...*Tensor) {
+	if e != nil {
+		fail(op, e.Message, tensors...)
+	}
+	keepAlive(tensors)
+}
+
+func fail(op, message string, tensors ...*Tensor) {
+	err := &Error{Op: op, Message: strings.TrimSpace(message)}
+	for _, t := range tensors {
+		if t != nil && t.h != nil {
+			err.Shapes = append(err.Shapes, fmt.Sprintf("%v%v", t.DType(), t.Shape()))
+		}
+	}
+	panic(err)
+}

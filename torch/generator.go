@@ -1,0 +1,74 @@
+package torch
+
+import (
+	"runtime"
+
+	"github.com/diffusioninst/go/internal/libtorch"
+)
+
+// Generator is a seeded source of random numbers (LibTorch's Mersenne Twister).
+// It draws on the CPU, so that a seed means the same numbers on every device.
+// One goroutine at a time may use it.
+type Generator struct{ g libtorch.Generator }
+
+// NewGenerator is a generator of a seed.
+func NewGenerator(seed uint64) *Generator {
+	g := &Generator{libtorch.NewGenerator(seed)}
+	runtime.AddCleanup(g, libtorch.FreeGenerator, g.g)
+	return g
+}
+
+// State is the generator's state, to be given to SetState later.
+func (g *Generator) State() []byte {
+	h, e := libtorch.GeneratorState(g.g)
+	check("generator_state", e)
+	t := (*Scope)(nil).own(h)
+	defer t.Close()
+	return t.Bytes()
+}
+
+// SetState puts the generator into a state that State returned.
+func (g *Generator) SetState(state []byte) {
+	t := From[uint8](nil, state)
+	defer t.Close()
+	check("generator_set_state", libtorch.SetGeneratorState(g.g, t.handle()), t)
+	runtime.KeepAlive(g)
+}
+
+func (g *Generator) drawn(s *Scope, op string, h libtorch.Handle, e *libtorch.Error) *Tensor {
+	runtime.KeepAlive(g)
+	check(op, e)
+	return s.own(h)
+}
+
+// Randn draws from the normal distribution N(0,1), on the CPU.
+func (s *Scope) Randn(g *Generator, dtype DType, shape ...int64) *Tensor {
+	h, e := libtorch.Randn(g.g, shape, int(dtype))
+	return g.drawn(s, "randn", h, e)
+}
+
+// Rand draws from the uniform distribution on [0,1), on the CPU.
+func (s *Scope) Rand(g *Generator, dtype DType, shape ...int64) *Tensor {
+	h, e := libtorch.Rand(g.g, shape, int(dtype))
+	return g.drawn(s, "rand", h, e)
+}
+
+// Randint draws int64 from low … high−1, on the CPU.
+func (s *Scope) Randint(g *Generator, low, high int64, shape ...int64) *Tensor {
+	h, e := libtorch.Randint(g.g, low, high, shape)
+	return g.drawn(s, "randint", h, e)
+}
+
+// Randperm draws a permutation of 0 … n−1, on the CPU.
+func (s *Scope) Randperm(g *Generator, n int64) *Tensor {
+	h, e := libtorch.Randperm(g.g, n)
+	return g.drawn(s, "randperm", h, e)
+}
+
+// Multinomial draws n different indices with probabilities in proportion to the
+// vector weights, which must be on the CPU.
+func (s *Scope) Multinomial(g *Generator, weights *Tensor, n int64) *Tensor {
+	h, e := libtorch.Multinomial(g.g, weights.handle(), n)
+	runtime.KeepAlive(weights)
+	return g.drawn(s, "multinomial", h, e)
+}

@@ -1,0 +1,85 @@
+package torch
+
+import "github.com/diffusioninst/go/internal/libtorch"
+
+// Scope owns the tensors that are made in it. It is a stack: Mark remembers how
+// many there are and Release frees the later ones. One goroutine at a time may
+// use a scope. The nil scope owns nothing: its tensors are the caller's to Close.
+type Scope struct {
+	tensors []*Tensor
+	freed   []libtorch.Handle // reused by Release
+}
+
+// NewScope is an empty scope, to be ended by Close. Do gives one to its function.
+func NewScope() *Scope { return &Scope{} }
+
+// Mark is a position in a scope.
+type Mark int
+
+// Mark remembers the tensors made so far.
+func (s *Scope) Mark() Mark {
+	if s == nil {
+		return 0
+	}
+	return Mark(len(s.tensors))
+}
+
+// Release frees, in one call, the tensors made since m except those in keep.
+func (s *Scope) Release(m Mark, keep ...*Tensor) {
+	if s == nil {
+		return
+	}
+	later := s.tensors[m:]
+	s.tensors = s.tensors[:m]
+	s.freed = s.freed[:0]
+	for _, t := range later {
+		if t.h == nil || t.scope != s {
+			continue // closed or kept meanwhile
+		}
+		if contains(keep, t) {
+			s.tensors = append(s.tensors, t)
+			continue
+		}
+		s.freed = append(s.freed, t.h)
+		t.h = nil
+	}
+	clear(later[len(s.tensors)-int(m):])
+	free(s.freed)
+}
+
+// Close frees all tensors of the scope, which can be used again.
+func (s *Scope) Close() { s.Release(0) }
+
+// own makes the scope the owner of a new handle.
+func (s *Scope) own(h libtorch.Handle) *Tensor {
+	live.Add(1)
+	t := &Tensor{h: h, scope: s}
+	if s == nil {
+		t.guard()
+		return t
+	}
+	s.tensors = append(s.tensors, t)
+	return t
+}
+
+// Adopt is another handle to t's memory that belongs to s.
+func (s *Scope) Adopt(t *Tensor) *Tensor { return s.own(libtorch.Alias(t.handle())) }
+
+func contains(list []*Tensor, t *Tensor) bool {
+	for _, u := range list {
+		if u == t {
+			return true
+		}
+	}
+	return false
+}
+
+// scopeOf is the scope of the first tensor that has one.
+func scopeOf(tensors ...*Tensor) *Scope {
+	for _, t := range tensors {
+		if t != nil && t.scope != nil {
+			return t.scope
+		}
+	}
+	return nil
+}
