@@ -1,0 +1,96 @@
+package checkpoint
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// File is an open checkpoint.
+type File struct {
+	Format  Format
+	Tensors []*Tensor // in file order, names unique
+	// Metadata holds what safetensors keeps as such; for PyTorch and Detectron2
+	// files the numbers, strings and truth values beside the model ("iteration", "__author__").
+	Metadata map[string]string
+
+	path   string
+	byName map[string]*Tensor
+	closer io.Closer
+}
+
+// Open opens a checkpoint of any of the formats, recognised by content. The
+// caller closes it. Errors about the content are of type [*FormatError]; a file
+// that cannot be opened gives the error of the operating system.
+func Open(path string) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		what := "it is not a regular file"
+		if info.IsDir() {
+			what = "it is a directory"
+		}
+		return nil, &FormatError{Path: path, Reason: "not a checkpoint: " + what, Err: ErrNotCheckpoint}
+	}
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	f, err := Read(r, info.Size())
+	if err != nil {
+		_ = r.Close()
+		return nil, annotate(err, path, 0, "")
+	}
+	f.path, f.closer = path, r
+	return f, nil
+}
+
+// Read is Open for size bytes behind a reader, which must stay usable as long as
+// tensors are read. Concurrent reads of tensors call ReadAt concurrently.
+func Read(r io.ReaderAt, size int64) (*File, error) {
+	head := make([]byte, min(max(size, 0), 512))
+	if n, err := r.ReadAt(head, 0); n < len(head) {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, readError("the first bytes", err)
+	}
+	var f *File
+	var err error
+	switch sniff(head, size) {
+	case containerZip:
+		f, err = readZip(r, size)
+	case containerPickle:
+		f, err = readPickle(r, size)
+	case containerSafetensors:
+		f, err = readSafetensors(r, size)
+	default:
+		return nil, &FormatError{Reason: "not a checkpoint: " + describe(head, size), Err: ErrNotCheckpoint}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.byName = make(map[string]*Tensor, len(f.Tensors))
+	for _, t := range f.Tensors {
+		f.byName[t.Name] = t
+		t.file = f
+	}
+	return f, nil
+}
+
+// Tensor returns the tensor of a name.
+func (f *File) Tensor(name string) (*Tensor, bool) {
+	t, ok := f.byName[name]
+	return t, ok
+}
+
+// Close closes the file that [Open] opened; its tensors cannot be read any more.
+// It does nothing after [Read].
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}

@@ -1,0 +1,122 @@
+package checkpoint
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// Format is a kind of checkpoint file.
+type Format uint8
+
+// The formats that are read.
+const (
+	PyTorchZip    Format = iota + 1 // torch.save since PyTorch 1.6: a zip archive
+	PyTorchLegacy                   // torch.save before: pickles followed by raw storages
+	PickledNumPy                    // Detectron2's model zoo: a pickled dictionary of NumPy arrays
+	Safetensors                     // a JSON header followed by the values
+)
+
+// String returns a name for messages.
+func (f Format) String() string {
+	switch f {
+	case PyTorchZip:
+		return "PyTorch zip"
+	case PyTorchLegacy:
+		return "PyTorch legacy"
+	case PickledNumPy:
+		return "NumPy pickle"
+	case Safetensors:
+		return "safetensors"
+	}
+	return "unknown format"
+}
+
+// container says which reader takes the file, from its first bytes (at most 512).
+type container uint8
+
+const (
+	containerUnknown container = iota
+	containerZip
+	containerPickle
+	containerSafetensors
+)
+
+func sniff(head []byte, size int64) container {
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return containerZip
+	case len(head) > 1 && head[0] == opProto && head[1] <= maxProtocol:
+		return containerPickle
+	case len(head) > 8 && head[8] == '{':
+		return containerSafetensors
+	}
+	return containerUnknown
+}
+
+var signatures = []struct {
+	at    int
+	magic string
+	what  string
+}{
+	{0, "\x89PNG\r\n\x1a\n", "a PNG picture"},
+	{0, "\xff\xd8\xff", "a JPEG picture"},
+	{0, "GIF8", "a GIF picture"},
+	{0, "RIFF", "a RIFF file (a WebP picture or a sound)"},
+	{0, "BM", "a BMP picture"},
+	{0, "%PDF", "a PDF document"},
+	{0, "\x1f\x8b", "a gzip archive; unpack it first"},
+	{0, "BZh", "a bzip2 archive; unpack it first"},
+	{0, "\xfd7zXZ\x00", "an xz archive; unpack it first"},
+	{0, "\x28\xb5\x2f\xfd", "a Zstandard archive; unpack it first"},
+	{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it first"},
+	{0, "PK\x05\x06", "an empty zip archive"},
+	{0, "\x89HDF\r\n", "an HDF5 file (Keras?)"},
+	{0, "\x93NUMPY", "a single NumPy array"},
+	{0, "GGUF", "a GGUF file"},
+	{0, "\x7fELF", "a program"},
+	{0, "MZ", "a Windows program"},
+	{257, "ustar", "a tar archive (PyTorch 0.1 wrote such checkpoints: load and save it with a newer PyTorch)"},
+}
+
+// describe says what a file that is no checkpoint looks like.
+func describe(head []byte, size int64) string {
+	if size == 0 {
+		return "it is empty"
+	}
+	for _, s := range signatures {
+		if len(head) > s.at && bytes.HasPrefix(head[s.at:], []byte(s.magic)) {
+			return "it looks like " + s.what
+		}
+	}
+	if !isText(head) {
+		return "its content is not of any known kind"
+	}
+	text := strings.ToLower(strings.TrimSpace(strings.TrimPrefix(string(head), "\ufeff")))
+	switch {
+	case strings.HasPrefix(text, "version https://git-lfs"):
+		return "it is a Git LFS pointer: fetch the file itself with git lfs pull"
+	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"):
+		return "it is a web page: probably the download failed or needs a login"
+	case strings.HasPrefix(text, "<"):
+		return "it looks like XML"
+	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
+		return "it looks like JSON"
+	}
+	return "it looks like text"
+}
+
+// isText reports whether head is UTF-8 without control characters; its last
+// character may be cut.
+func isText(head []byte) bool {
+	whole := head
+	for cut := 1; cut < utf8.UTFMax && !utf8.Valid(whole) && cut < len(head); cut++ {
+		whole = head[:len(head)-cut]
+	}
+	for _, c := range whole {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' {
+			return false
+		}
+	}
+	return utf8.Valid(whole)
+}

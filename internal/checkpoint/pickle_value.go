@@ -1,0 +1,165 @@
+package checkpoint
+
+import (
+	"math/big"
+)
+
+// The values of a pickle, as the machine holds them:
+//
+//	nil, bool, int64, *big.Int, float64   None, bool, int, float
+//	string                                short str
+//	byteString                            short bytes, or a Python 2 str
+//	span                                  long str or bytes, left in the file
+//	*latin1Text                           long bytes that the file holds as text
+//	tuple, *list, *dict                   tuple; list and set; dict and its subclasses
+//	*class                                an allowed class or function
+//	*array                                a tensor or NumPy array
+//	*numpyType                            a NumPy element type
+//	*typedStorage                         what a persistent id of PyTorch refers to
+//	opaque                                an object of an allowed class without any meaning here
+type (
+	byteString string
+	tuple      []any
+	list       struct{ items []any }
+	dict       struct{ items []pair }
+	pair       struct{ key, value any }
+	opaque     struct{ class string }
+
+	span struct {
+		off, n int64
+		utf8   bool
+	}
+)
+
+// class is an allowed global. call is what REDUCE and NEWOBJ do with it.
+type class struct {
+	name  string
+	call  func(m *machine, args tuple) (any, error)
+	dtype DType // of a storage class or a torch.dtype
+	size  int   // bytes of an element of a storage class, also where dtype is not supported
+}
+
+// get returns the value of a text key of a dictionary.
+func (d *dict) get(key string) (any, bool) {
+	for _, p := range d.items {
+		if s, ok := asText(p.key); ok && s == key {
+			return p.value, true
+		}
+	}
+	return nil, false
+}
+
+// asText returns a short str, or a short byte string read as Latin-1 like
+// pickle.load(encoding="latin1") does.
+func asText(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case byteString:
+		for i := 0; i < len(v); i++ {
+			if v[i] >= 0x80 {
+				return latin1(v), true
+			}
+		}
+		return string(v), true
+	}
+	return "", false
+}
+
+func latin1(b byteString) string {
+	r := make([]rune, len(b))
+	for i := range r {
+		r[i] = rune(b[i])
+	}
+	return string(r)
+}
+
+func asInt(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return v, true
+	case bool:
+		if v {
+			return 1, true
+		}
+		return 0, true
+	}
+	return 0, false
+}
+
+// asInts returns the integers of a tuple or list.
+func asInts(v any) ([]int64, bool) {
+	var items []any
+	switch v := v.(type) {
+	case tuple:
+		items = v
+	case *list:
+		items = v.items
+	default:
+		return nil, false
+	}
+	if len(items) > maxRank {
+		return nil, false
+	}
+	ints := make([]int64, len(items))
+	for i, item := range items {
+		n, ok := asInt(item)
+		if !ok {
+			return nil, false
+		}
+		ints[i] = n
+	}
+	return ints, true
+}
+
+// pickledLong decodes the two's complement bytes of LONG1 and LONG4.
+func pickledLong(b []byte) any {
+	if len(b) == 0 {
+		return int64(0)
+	}
+	n := new(big.Int)
+	for i := len(b) - 1; i >= 0; i-- {
+		n.Lsh(n, 8)
+		n.Or(n, big.NewInt(int64(b[i])))
+	}
+	if b[len(b)-1] >= 0x80 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+	}
+	if n.IsInt64() {
+		return n.Int64()
+	}
+	return n
+}
+
+// kind names a value for errors.
+func kind(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		return "a truth value"
+	case int64, *big.Int:
+		return "an integer"
+	case float64:
+		return "a float"
+	case string, byteString, span, *latin1Text:
+		return "a string"
+	case tuple:
+		return "a tuple"
+	case *list:
+		return "a list"
+	case *dict:
+		return "a dictionary"
+	case *class:
+		return "the class " + v.name
+	case *array:
+		return "an array"
+	case *numpyType:
+		return "a NumPy type"
+	case *typedStorage:
+		return "a storage"
+	case opaque:
+		return "an object of " + v.class
+	}
+	return "an unknown value"
+}
