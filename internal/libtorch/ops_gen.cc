@@ -101,7 +101,7 @@ di_result1 di_Add(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_AddScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::add(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::add(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_Sub(di_tensor self, di_tensor other) noexcept {
@@ -113,7 +113,7 @@ di_result1 di_Mul(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_MulScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::mul(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::mul(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_Div(di_tensor self, di_tensor other) noexcept {
@@ -121,15 +121,15 @@ di_result1 di_Div(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_DivScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::div(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::div(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_PowScalar(di_tensor self, double exponent) noexcept {
-  return di::call1([&] { return at::pow(di::ref(self), at::Scalar(exponent)); });
+  return di::call1([&] { return at::pow(di::ref(self), di::scalar(exponent)); });
 }
 
 di_result1 di_RSubScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::rsub(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::rsub(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_Maximum(di_tensor self, di_tensor other) noexcept {
@@ -141,15 +141,15 @@ di_result1 di_Minimum(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_Clamp(di_tensor self, double low, double high) noexcept {
-  return di::call1([&] { return at::clamp(di::ref(self), at::Scalar(low), at::Scalar(high)); });
+  return di::call1([&] { return at::clamp(di::ref(self), di::scalar(low), di::scalar(high)); });
 }
 
 di_result1 di_ClampMin(di_tensor self, double low) noexcept {
-  return di::call1([&] { return at::clamp_min(di::ref(self), at::Scalar(low)); });
+  return di::call1([&] { return at::clamp_min(di::ref(self), di::scalar(low)); });
 }
 
 di_result1 di_ClampMax(di_tensor self, double high) noexcept {
-  return di::call1([&] { return at::clamp_max(di::ref(self), at::Scalar(high)); });
+  return di::call1([&] { return at::clamp_max(di::ref(self), di::scalar(high)); });
 }
 
 di_result1 di_Neg(di_tensor self) noexcept {
@@ -233,11 +233,11 @@ di_result1 di_Eq(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_EqScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::eq(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::eq(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_NeScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::ne(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::ne(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_Gt(di_tensor self, di_tensor other) noexcept {
@@ -245,7 +245,7 @@ di_result1 di_Gt(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_GtScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::gt(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::gt(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_Ge(di_tensor self, di_tensor other) noexcept {
@@ -253,7 +253,7 @@ di_result1 di_Ge(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_GeScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::ge(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::ge(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_Lt(di_tensor self, di_tensor other) noexcept {
@@ -261,11 +261,11 @@ di_result1 di_Lt(di_tensor self, di_tensor other) noexcept {
 }
 
 di_result1 di_LtScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::lt(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::lt(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_LeScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::le(di::ref(self), at::Scalar(other)); });
+  return di::call1([&] { return at::le(di::ref(self), di::scalar(other)); });
 }
 
 di_result1 di_LogicalAnd(di_tensor self, di_tensor other) noexcept {
@@ -301,7 +301,7 @@ di_result1 di_Where(di_tensor self, di_tensor yes, di_tensor no) noexcept {
 }
 
 di_result1 di_MaskedFill(di_tensor self, di_tensor mask, double value) noexcept {
-  return di::call1([&] { return at::masked_fill(di::ref(self), di::ref(mask), at::Scalar(value)); });
+  return di::call1([&] { return at::masked_fill(di::ref(self), di::ref(mask), di::scalar(value)); });
 }
 
 di_result1 di_Sum(di_tensor self) noexcept {
@@ -405,7 +405,7 @@ di_result1 di_Roll(di_tensor self, const int64_t* shifts, size_t shifts_len, con
 }
 
 di_result1 di_ConstantPad(di_tensor self, const int64_t* pad, size_t pad_len, double value) noexcept {
-  return di::call1([&] { return at::constant_pad_nd(di::ref(self), at::IntArrayRef(pad, pad_len), at::Scalar(value)); });
+  return di::call1([&] { return at::constant_pad_nd(di::ref(self), at::IntArrayRef(pad, pad_len), di::scalar(value)); });
 }
 
 di_result1 di_ReplicationPad2d(di_tensor self, const int64_t* pad, size_t pad_len) noexcept {
@@ -537,11 +537,11 @@ di_error* di_AddInPlace(di_tensor self, di_tensor other) noexcept {
 }
 
 di_error* di_AddScaledInPlace(di_tensor self, di_tensor other, double alpha) noexcept {
-  return di::call0([&] { di::ref(self).add_(di::ref(other), at::Scalar(alpha)); });
+  return di::call0([&] { di::ref(self).add_(di::ref(other), di::scalar(alpha)); });
 }
 
 di_error* di_AddScalarInPlace(di_tensor self, double other) noexcept {
-  return di::call0([&] { di::ref(self).add_(at::Scalar(other)); });
+  return di::call0([&] { di::ref(self).add_(di::scalar(other)); });
 }
 
 di_error* di_MulInPlace(di_tensor self, di_tensor other) noexcept {
@@ -549,7 +549,7 @@ di_error* di_MulInPlace(di_tensor self, di_tensor other) noexcept {
 }
 
 di_error* di_MulScalarInPlace(di_tensor self, double other) noexcept {
-  return di::call0([&] { di::ref(self).mul_(at::Scalar(other)); });
+  return di::call0([&] { di::ref(self).mul_(di::scalar(other)); });
 }
 
 di_error* di_SubInPlace(di_tensor self, di_tensor other) noexcept {
@@ -573,17 +573,17 @@ di_error* di_ZeroInPlace(di_tensor self) noexcept {
 }
 
 di_error* di_FillInPlace(di_tensor self, double value) noexcept {
-  return di::call0([&] { di::ref(self).fill_(at::Scalar(value)); });
+  return di::call0([&] { di::ref(self).fill_(di::scalar(value)); });
 }
 
 di_error* di_LerpInPlace(di_tensor self, di_tensor end, double weight) noexcept {
-  return di::call0([&] { di::ref(self).lerp_(di::ref(end), at::Scalar(weight)); });
+  return di::call0([&] { di::ref(self).lerp_(di::ref(end), di::scalar(weight)); });
 }
 
 di_error* di_AddcmulInPlace(di_tensor self, di_tensor a, di_tensor b, double value) noexcept {
-  return di::call0([&] { di::ref(self).addcmul_(di::ref(a), di::ref(b), at::Scalar(value)); });
+  return di::call0([&] { di::ref(self).addcmul_(di::ref(a), di::ref(b), di::scalar(value)); });
 }
 
 di_error* di_AddcdivInPlace(di_tensor self, di_tensor a, di_tensor b, double value) noexcept {
-  return di::call0([&] { di::ref(self).addcdiv_(di::ref(a), di::ref(b), at::Scalar(value)); });
+  return di::call0([&] { di::ref(self).addcdiv_(di::ref(a), di::ref(b), di::scalar(value)); });
 }

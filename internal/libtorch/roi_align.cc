@@ -8,15 +8,16 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
-#include <torch/csrc/autograd/custom_function.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
 
 #include "kernels.h"
 #include "shim.h"
 
 namespace {
 
-using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr int64_t kMaxSamples = 8;
@@ -119,57 +120,74 @@ void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tens
   }
 }
 
-struct RoIAlign : torch::autograd::Function<RoIAlign> {
-  static at::Tensor forward(AutogradContext* ctx, variable_list levels, at::Tensor boxes, at::Tensor image,
-                            at::Tensor level, Geometry g) {
-    for (auto& l : levels) l = l.contiguous(at::MemoryFormat::ChannelsLast);
-    int64_t count = boxes.size(0), channels = levels[0].size(1), bins = g.bins * g.bins;
-    auto out = at::empty({count, bins, channels}, levels[0].options().memory_format(at::MemoryFormat::Contiguous));
-    AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "roi_align", [&] {
-      auto p = planes<scalar_t>(levels);
-      auto* o = static_cast<scalar_t*>(out.data_ptr());
-      at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
-        std::fill(o + r0 * bins * channels, o + r1 * bins * channels, scalar_t(0));
-        each(g, p, boxes, image, level, r0, r1, [&](int64_t bin, const scalar_t* f, scalar_t w) {
-          scalar_t* __restrict to = o + bin * channels;
-          for (int64_t c = 0; c < channels; c++) to[c] += w * f[c];
-        });
+at::Tensor pool(const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
+                const at::Tensor& level, const Geometry& g) {
+  variable_list lasts;
+  for (const auto& l : levels) lasts.push_back(l.contiguous(at::MemoryFormat::ChannelsLast));
+  int64_t count = boxes.size(0), channels = levels[0].size(1), bins = g.bins * g.bins;
+  auto out = at::empty({count, bins, channels}, levels[0].options().memory_format(at::MemoryFormat::Contiguous));
+  AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "roi_align", [&] {
+    auto p = planes<scalar_t>(lasts);
+    auto* o = static_cast<scalar_t*>(out.data_ptr());
+    at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
+      std::fill(o + r0 * bins * channels, o + r1 * bins * channels, scalar_t(0));
+      each(g, p, boxes, image, level, r0, r1, [&](int64_t bin, const scalar_t* f, scalar_t w) {
+        scalar_t* __restrict to = o + bin * channels;
+        for (int64_t c = 0; c < channels; c++) to[c] += w * f[c];
       });
     });
-    variable_list saved = levels;
-    saved.insert(saved.end(), {boxes, image, level});
-    ctx->save_for_backward(saved);
-    ctx->saved_data["scales"] = g.scales;
-    ctx->saved_data["bins"] = g.bins;
-    ctx->saved_data["samples"] = g.samples;
-    return out;
-  }
+  });
+  return out;
+}
+
+// The gradient needs the shapes of the levels but not their values.
+struct RoIAlignBackward : torch::autograd::Node {
+  std::vector<std::vector<int64_t>> shapes;
+  at::Tensor boxes, image, level;
+  Geometry g;
 
   // Each thread owns a range of channels, so that sums need no locks and come
   // out the same whatever the number of threads.
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    auto saved = ctx->get_saved_variables();
-    size_t n = saved.size() - 3;
-    Geometry g{ctx->saved_data["scales"].toDoubleVector(), ctx->saved_data["bins"].toInt(),
-               ctx->saved_data["samples"].toInt()};
+  variable_list apply(variable_list&& grads) override {
     variable_list out;
-    for (size_t i = 0; i < n; i++) out.push_back(at::zeros_like(saved[i], at::MemoryFormat::ChannelsLast));
     auto grad = grads[0].contiguous();
-    int64_t count = saved[n].size(0), channels = saved[0].size(1);
+    for (const auto& shape : shapes) {
+      out.push_back(at::zeros(shape, grad.options()).contiguous(at::MemoryFormat::ChannelsLast));
+    }
+    int64_t count = boxes.size(0), channels = shapes[0][1];
     AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
       auto p = planes<scalar_t>(out);
       const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
       at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
-        each(g, p, saved[n], saved[n + 1], saved[n + 2], 0, count, [&](int64_t bin, scalar_t* f, scalar_t w) {
+        each(g, p, boxes, image, level, 0, count, [&](int64_t bin, scalar_t* f, scalar_t w) {
           const scalar_t* __restrict d = from + bin * channels;
           for (int64_t c = c0; c < c1; c++) f[c] += w * d[c];
         });
       });
     });
-    out.resize(n + 4);  // the boxes and what follows them take no gradient
     return out;
   }
 };
+
+at::Tensor roi_align(const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
+                     const at::Tensor& level, const Geometry& g) {
+  at::Tensor out;
+  {
+    c10::AutoGradMode off(false);
+    out = pool(levels, boxes, image, level, g);
+  }
+  if (torch::autograd::compute_requires_grad(levels)) {
+    std::shared_ptr<RoIAlignBackward> node(new RoIAlignBackward(), torch::autograd::deleteNode);
+    for (const auto& l : levels) node->shapes.push_back(l.sizes().vec());
+    node->boxes = boxes;
+    node->image = image;
+    node->level = level;
+    node->g = g;
+    node->set_next_edges(torch::autograd::collect_next_edges(levels));
+    torch::autograd::set_history(out, node);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -195,6 +213,6 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
       TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,
                   " is of image ", i, " and level ", l);
     }
-    return RoIAlign::apply(pyramid, b, im, lv, Geometry{{scales, scales + n_levels}, bins, samples});
+    return roi_align(pyramid, b, im, lv, Geometry{{scales, scales + n_levels}, bins, samples});
   });
 }

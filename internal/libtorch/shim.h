@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -27,6 +28,12 @@ inline std::vector<at::Tensor> list(const di_tensor* tensors, size_t n) {
   out.reserve(n);
   for (size_t i = 0; i < n; i++) out.push_back(ref(tensors[i]));
   return out;
+}
+
+// scalar keeps whole numbers whole, so that they do not turn integer tensors into floating-point ones.
+inline at::Scalar scalar(double x) {
+  if (x == std::trunc(x) && std::fabs(x) < 9007199254740992.0) return static_cast<int64_t>(x);
+  return x;
 }
 
 inline di_error* error(const char* message) noexcept {

@@ -74,7 +74,7 @@ var cTypes = map[string]string{
 
 var cxxArgs = map[string]string{
 	"T": "di::ref(%s)", "T?": "di::optional_ref(%s)", "T[]": "di::list(%[1]s, %[1]s_len)",
-	"i": "%s", "i[]": "at::IntArrayRef(%[1]s, %[1]s_len)", "f": "%s", "s": "at::Scalar(%s)",
+	"i": "%s", "i[]": "at::IntArrayRef(%[1]s, %[1]s_len)", "f": "%s", "s": "di::scalar(%s)",
 	"n": "at::Scalar(%s)", "b": "%s", "dtype": "static_cast<at::ScalarType>(%s)", "const": "%s",
 }
 

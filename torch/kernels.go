@@ -1,0 +1,79 @@
+package torch
+
+import (
+	"fmt"
+
+	"github.com/diffusioninst/go/internal/libtorch"
+)
+
+// RoIAlignConfig says how boxes are pooled from a feature pyramid.
+type RoIAlignConfig struct {
+	Scales  []float64 // of each level relative to the boxes' coordinates, such as 1/4, 1/8 …
+	Bins    int64     // a side of a pooled box
+	Samples int64     // bilinear samples a side of a bin
+}
+
+// RoIAlign pools boxes from a feature pyramid (He et al. 2017, aligned by half a
+// pixel). levels are (B,C,H,W); boxes (R,4) are x1 y1 x2 y2; image and level,
+// int64 (R), say where each box is pooled from. The result is (R, Bins², C), bins
+// row-major. Gradients flow to the levels. On the CPU it is one fused kernel,
+// elsewhere it is composed of LibTorch's operators.
+func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
+	if len(levels) == 0 || len(levels) != len(c.Scales) {
+		fail("roi_align", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))
+	}
+	if levels[0].Device().IsCUDA() {
+		return roiAlignComposed(levels, boxes, image, level, c)
+	}
+	h, e := libtorch.RoIAlign(handles(levels), c.Scales, boxes.handle(), image.handle(), level.handle(), c.Bins, c.Samples)
+	check("roi_align", e, append([]*Tensor{boxes, image, level}, levels...)...)
+	return scopeOf(append([]*Tensor{boxes}, levels...)...).own(h)
+}
+
+// NMS is greedy non-maximum suppression: the indices of the boxes (n,4: x1 y1 x2
+// y2) that overlap no better one of their class by more than threshold (IoU),
+// best first. classes, int64 (n), may be nil: then all boxes compete.
+func NMS(boxes, scores, classes *Tensor, threshold float64) []int64 {
+	var of []int64
+	if classes != nil {
+		of = Values[int64](classes)
+	}
+	b, sc := Values[float32](boxes), Values[float32](scores)
+	if len(b) != 4*len(sc) || (of != nil && len(of) != len(sc)) {
+		fail("nms", "boxes must be (n,4), scores and classes (n)", boxes, scores, classes)
+	}
+	keep, e := libtorch.NMS(b, sc, of, threshold)
+	check("nms", e, boxes, scores, classes)
+	return keep
+}
+
+// MaskConfig says how mask features become masks of one image.
+type MaskConfig struct {
+	Layers    int     // 1×1 convolutions of a filter set
+	Stride    int     // of the mask features in the padded network input
+	InputH    int     // height of the unpadded network input
+	InputW    int     // width of the unpadded network input
+	OutputH   int     // height of the masks
+	OutputW   int     // width of the masks
+	Threshold float64 // a pixel's least probability
+}
+
+// DynamicMasks runs one set of dynamic filters an instance (n, params) over the mask
+// features (C,H,W) and thresholds the upsampled probabilities into bits: bit x&63 of
+// word y·rowWords + x>>6 of words[i]. Only pixels inside boxes[i] (half open: x0 y0
+// x1 y1) are computed; words must be zero. All tensors are float32 on the CPU.
+func DynamicMasks(features, filters *Tensor, boxes [][4]int32, words [][]uint64, rowWords int, c MaskConfig) {
+	shape, params := features.Shape(), filters.Shape()
+	if len(shape) != 3 || len(params) != 2 || len(boxes) != len(words) {
+		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask a filter set", features, filters)
+	}
+	flat := make([]int32, 0, 4*len(boxes))
+	for _, b := range boxes {
+		flat = append(flat, b[:]...)
+	}
+	check("dynamic_masks", libtorch.Masks(libtorch.MaskImage{
+		Features: Values[float32](features), Channels: int(shape[0]), Height: int(shape[1]), Width: int(shape[2]),
+		Layers: c.Layers, InputHeight: c.InputH, InputWidth: c.InputW, OutputHeight: c.OutputH, OutputWidth: c.OutputW,
+		Stride: c.Stride, Threshold: float32(c.Threshold),
+	}, Values[float32](filters), int(params[1]), flat, words, rowWords), features, filters)
+}

@@ -1,0 +1,159 @@
+package torch
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// inDo runs f on a worker and checks that it leaves no tensor behind.
+func inDo(t *testing.T, f func(s *Scope)) {
+	t.Helper()
+	before := Live()
+	require.NoError(t, Do(context.Background(), func(s *Scope) error {
+		f(s)
+		return nil
+	}))
+	require.Equal(t, before, Live(), "tensors left behind")
+}
+
+func distance(a, b *Tensor) float64 {
+	return a.Sub(b).Norm().Item() / math.Max(b.Norm().Item(), 1e-12)
+}
+
+func pyramid(s *Scope, g *Generator, dtype DType, images, channels int64) []*Tensor {
+	var levels []*Tensor
+	for _, hw := range [][2]int64{{24, 40}, {12, 20}, {6, 10}} {
+		levels = append(levels, s.Randn(g, dtype, images, channels, hw[0], hw[1]))
+	}
+	return levels
+}
+
+// regions draws boxes that also leave the picture on every side, with empty ones.
+func regions(s *Scope, g *Generator, dtype DType, n int64) (boxes, image, level *Tensor) {
+	a := s.Rand(g, dtype, n, 2).MulScalar(140).AddScalar(-20)
+	size := s.Rand(g, dtype, n, 2).MulScalar(90).AddScalar(-5).ClampMin(0)
+	return Cat([]*Tensor{a, a.Add(size)}, 1), s.Randint(g, 0, 2, n), s.Randint(g, 0, 3, n)
+}
+
+var pool7 = RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8, 1. / 16}, Bins: 7, Samples: 2}
+
+func TestRoIAlignAgainstComposed(t *testing.T) {
+	for _, channels := range []int64{1, 3, 32} {
+		inDo(t, func(s *Scope) {
+			g := NewGenerator(uint64(channels))
+			levels := pyramid(s, g, Float32, 2, channels)
+			boxes, image, level := regions(s, g, Float32, 200)
+			fused := RoIAlign(levels, boxes, image, level, pool7)
+			composed := roiAlignComposed(levels, boxes, image, level, pool7)
+			require.Equal(t, []int64{200, 49, channels}, fused.Shape())
+			require.Less(t, distance(fused, composed), 1e-5)
+		})
+	}
+}
+
+func TestRoIAlignGradients(t *testing.T) {
+	inDo(t, func(s *Scope) {
+		g := NewGenerator(3)
+		boxes, image, level := regions(s, g, Float64, 30)
+		weight := s.Randn(g, Float64, 30, 9, 5)
+		c := RoIAlignConfig{Scales: pool7.Scales, Bins: 3, Samples: 2}
+		grads := func(align func([]*Tensor, *Tensor, *Tensor, *Tensor, RoIAlignConfig) *Tensor) []*Tensor {
+			var out []*Tensor
+			WithGrad(func() {
+				levels := pyramid(s, NewGenerator(4), Float64, 2, 5)
+				for _, l := range levels {
+					l.SetRequiresGrad(true)
+				}
+				align(levels, boxes, image, level, c).Mul(weight).Sum().Backward()
+				for _, l := range levels {
+					out = append(out, l.Grad(s))
+				}
+			})
+			return out
+		}
+		fused, composed := grads(RoIAlign), grads(roiAlignComposed)
+		for i := range fused {
+			require.Less(t, distance(fused[i], composed[i]), 1e-12)
+		}
+
+		// Finite differences on some elements of each level.
+		levels := pyramid(s, NewGenerator(4), Float64, 2, 5)
+		value := func() float64 { return RoIAlign(levels, boxes, image, level, c).Mul(weight).Sum().Item() }
+		const h = 1e-6
+		for i, l := range levels {
+			flat := l.View([]int64{-1})
+			for _, j := range []int64{0, 7, l.Elements() / 2, l.Elements() - 1} {
+				e := flat.Narrow(0, j, 1)
+				e.AddScalarInPlace(h)
+				up := value()
+				e.AddScalarInPlace(-2 * h)
+				down := value()
+				e.AddScalarInPlace(h)
+				want := fused[i].Contiguous().View([]int64{-1}).Narrow(0, j, 1).Item()
+				require.InDelta(t, want, (up-down)/(2*h), 1e-6)
+			}
+		}
+	})
+}
+
+func TestRoIAlignRefusesBadInput(t *testing.T) {
+	before := Live()
+	err := Do(context.Background(), func(s *Scope) error {
+		levels := []*Tensor{s.Zeros(F32(CPU), 1, 4, 8, 8)}
+		RoIAlign(levels, s.Zeros(F32(CPU), 2, 4), s.Full(5, Options{Int64, CPU}, 2), s.Zeros(Options{Int64, CPU}, 2),
+			RoIAlignConfig{Scales: []float64{1}, Bins: 7, Samples: 2})
+		return nil
+	})
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "roi_align", e.Op)
+	require.Contains(t, e.Message, "image 5")
+	require.Equal(t, before, Live())
+}
+
+// nmsPlain is non-maximum suppression over the matrix of all overlaps.
+func nmsPlain(s *Scope, boxes, scores, classes *Tensor, threshold float64) []int64 {
+	n := boxes.Size(0)
+	a, b := boxes.Unsqueeze(1), boxes.Unsqueeze(0)
+	side := func(lo, hi int64) *Tensor {
+		return a.Select(2, hi).Minimum(b.Select(2, hi)).Sub(a.Select(2, lo).Maximum(b.Select(2, lo))).ClampMin(0)
+	}
+	both := side(0, 2).Mul(side(1, 3))
+	area := boxes.Select(1, 2).Sub(boxes.Select(1, 0)).Mul(boxes.Select(1, 3).Sub(boxes.Select(1, 1)))
+	iou := both.Div(area.Unsqueeze(1).Add(area.Unsqueeze(0)).Sub(both))
+	worse := Values[uint8](iou.GtScalar(threshold).LogicalAnd(classes.Unsqueeze(1).Eq(classes.Unsqueeze(0))).ToDType(Uint8))
+	_, order := scores.Sort(0, true)
+	var keep []int64
+	for _, i := range Values[int64](order) {
+		ok := true
+		for _, k := range keep {
+			ok = ok && worse[k*n+i] == 0
+		}
+		if ok {
+			keep = append(keep, i)
+		}
+	}
+	return keep
+}
+
+func TestNMSAgainstPlain(t *testing.T) {
+	for seed := range uint64(20) {
+		inDo(t, func(s *Scope) {
+			g := NewGenerator(seed)
+			boxes, _, _ := regions(s, g, Float32, 300)
+			scores, classes := s.Rand(g, Float32, 300), s.Randint(g, 0, 3, 300)
+			got := NMS(boxes, scores, classes, 0.3)
+			require.Equal(t, nmsPlain(s, boxes, scores, classes, 0.3), got)
+			require.Less(t, len(got), 300)
+		})
+	}
+}
+
+func TestNMSOfNothing(t *testing.T) {
+	inDo(t, func(s *Scope) {
+		require.Empty(t, NMS(s.Zeros(F32(CPU), 0, 4), s.Zeros(F32(CPU), 0), nil, 0.5))
+	})
+}
