@@ -62,10 +62,10 @@ func unsupported(format string, args ...any) *FormatError {
 	return &FormatError{Reason: fmt.Sprintf(format, args...), Err: ErrUnsupported}
 }
 
-// readError turns the end of the data into a corrupt file and keeps every other
+// readError turns a short read into a corrupt file and keeps every other
 // error of the reader as the cause.
 func readError(what string, err error) *FormatError {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
 		return corrupt("the file ends inside %s", what)
 	}
 	return &FormatError{Reason: fmt.Sprintf("reading %s: %v", what, err), Err: err}

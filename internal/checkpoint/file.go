@@ -52,10 +52,13 @@ func Open(path string) (*File, error) {
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	head := make([]byte, min(max(size, 0), 512))
 	if n, err := r.ReadAt(head, 0); n < len(head) {
-		if err == nil {
-			err = io.ErrUnexpectedEOF
-		}
 		return nil, readError("the first bytes", err)
+	}
+	if size > 0 {
+		var last [1]byte
+		if n, err := r.ReadAt(last[:], size-1); n < 1 {
+			return nil, readError("the last byte", err)
+		}
 	}
 	var f *File
 	var err error

@@ -29,7 +29,7 @@ func parseSafetensors(r io.ReaderAt, size int64) (*File, error) {
 	if size < 8 {
 		return nil, corrupt("the file has %d bytes, fewer than its header needs", size)
 	}
-	if _, err := r.ReadAt(prefix[:], 0); err != nil && err != io.EOF {
+	if n, err := r.ReadAt(prefix[:], 0); n < len(prefix) {
 		return nil, readError("the header's length", err)
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])

@@ -36,14 +36,10 @@ type storage struct {
 }
 
 func (s *storage) readAt(p []byte, off int64) error {
-	n, err := s.r.ReadAt(p, s.off+off)
-	if n == len(p) {
-		return nil
+	if n, err := s.r.ReadAt(p, s.off+off); n < len(p) {
+		return readError("the values", err)
 	}
-	if err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	return readError("the values", err)
+	return nil
 }
 
 // Elements returns the number of elements: the product of the shape, 1 for a scalar.
