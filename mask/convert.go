@@ -1,0 +1,156 @@
+package mask
+
+import "math/bits"
+
+// Run lengths go down columns and bitmaps along rows. Both conversions work on
+// strips of 64 columns: the strip's columns are bit strings of their own,
+// exchanged with the rows by transposing blocks of 64×64 bits.
+
+// RLE returns the run lengths of b, the shortest that describe it. It panics if
+// b has more than 1<<32 - 1 pixels.
+func (b *Bitmap) RLE() RLE {
+	if _, err := pixels(b.Width, b.Height); err != nil {
+		panic(err.Error())
+	}
+	var out runs
+	blocks := (b.Height + 63) / 64
+	columns := make([]uint64, 64*blocks)
+	for left := 0; left < b.Width; left += 64 {
+		width := min(64, b.Width-left)
+		if !b.loadStrip(left>>6, columns) {
+			out.add(uint32(width*b.Height), false)
+			continue
+		}
+		for x := range width {
+			scanColumn(columns[x*blocks:][:blocks], b.Height, &out)
+		}
+	}
+	return RLE{Width: b.Width, Height: b.Height, Counts: out.finish()}
+}
+
+// loadStrip writes the columns of word column i, each len(columns)/64 words
+// long, and reports whether any bit is set; if none is, columns is left alone.
+func (b *Bitmap) loadStrip(i int, columns []uint64) bool {
+	blocks := len(columns) / 64
+	var block [64]uint64
+	found := false
+	for k := range blocks {
+		rows := min(64, b.Height-64*k)
+		var any uint64
+		for y := range rows {
+			block[y] = b.Words[(64*k+y)*b.Stride+i]
+			any |= block[y]
+		}
+		if any == 0 {
+			if found {
+				for x := range 64 {
+					columns[x*blocks+k] = 0
+				}
+			}
+			continue
+		}
+		if !found { // the blocks above were skipped
+			found = true
+			clear(columns)
+		}
+		clear(block[rows:])
+		transpose64(&block)
+		for x, w := range block {
+			columns[x*blocks+k] = w
+		}
+	}
+	return found
+}
+
+// scanColumn appends the runs of one column of the given height.
+func scanColumn(words []uint64, height int, out *runs) {
+	for y := 0; y < height; {
+		set := words[y>>6]>>(y&63)&1 != 0
+		var flip uint64
+		if set {
+			flip = ^uint64(0)
+		}
+		end := min(nextBit(words, y, flip), height)
+		out.add(uint32(end-y), set)
+		y = end
+	}
+}
+
+// Bitmap returns the pixels of r.
+func (r RLE) Bitmap() *Bitmap {
+	b := NewBitmap(r.Width, r.Height)
+	if len(b.Words) == 0 {
+		return b
+	}
+	blocks := (r.Height + 63) / 64
+	columns := make([]uint64, 64*blocks)
+	strip, dirty := 0, false
+	pos, total := 0, r.Width*r.Height
+	for i, c := range r.Counts {
+		end := min(pos+int(c), total)
+		if i&1 == 0 {
+			pos = end
+			continue
+		}
+		for pos < end {
+			x, y := pos/r.Height, pos%r.Height
+			if x>>6 != strip {
+				if dirty {
+					b.storeStrip(strip, columns)
+				}
+				strip, dirty = x>>6, false
+			}
+			stop := min(r.Height, y+end-pos)
+			fillBits(columns[(x&63)*blocks:][:blocks], y, stop)
+			dirty = true
+			pos += stop - y
+		}
+	}
+	if dirty {
+		b.storeStrip(strip, columns)
+	}
+	return b
+}
+
+// storeStrip writes columns to word column i of b and clears them.
+func (b *Bitmap) storeStrip(i int, columns []uint64) {
+	blocks := len(columns) / 64
+	var block [64]uint64
+	for k := range blocks {
+		var any uint64
+		for x := range block {
+			block[x] = columns[x*blocks+k]
+			any |= block[x]
+		}
+		if any == 0 {
+			continue
+		}
+		transpose64(&block)
+		for y := range min(64, b.Height-64*k) {
+			b.Words[(64*k+y)*b.Stride+i] = block[y]
+		}
+	}
+	clear(columns)
+}
+
+// transpose64 exchanges bit j of word i with bit i of word j: it swaps the two
+// off-diagonal quarters of ever smaller squares.
+func transpose64(a *[64]uint64) {
+	keep := ^uint64(0) >> 32
+	for half := 32; half > 0; half >>= 1 {
+		for i := 0; i < 64; i = (i + half + 1) &^ half {
+			swap := (a[i]>>half ^ a[i|half]) & keep
+			a[i] ^= swap << half
+			a[i|half] ^= swap
+		}
+		keep ^= keep << (half >> 1)
+	}
+}
+
+// reverse64 turns the bits of every word of words around and swaps the words,
+// so that the last bit becomes the first.
+func reverse64(words []uint64) {
+	for i, j := 0, len(words)-1; i <= j; i, j = i+1, j-1 {
+		words[i], words[j] = bits.Reverse64(words[j]), bits.Reverse64(words[i])
+	}
+}

@@ -1,0 +1,64 @@
+package mask
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Merge returns the union of masks of one size, or with intersect their
+// intersection. No masks, an invalid one, and masks of different sizes are
+// errors.
+func Merge(rles []RLE, intersect bool) (RLE, error) {
+	if len(rles) == 0 {
+		return RLE{}, errors.New("mask: nothing to merge")
+	}
+	out := rles[0]
+	for i, r := range rles {
+		if err := r.Validate(); err != nil {
+			return RLE{}, fmt.Errorf("merge mask %d: %w", i, err)
+		}
+		if r.Width != out.Width || r.Height != out.Height {
+			return RLE{}, fmt.Errorf("mask: merge of sizes %d×%d and %d×%d (mask %d)", out.Width, out.Height, r.Width, r.Height, i)
+		}
+	}
+	if len(rles) == 1 {
+		out.Counts = append([]uint32(nil), out.Counts...)
+		return out, nil
+	}
+	var spare []uint32 // the result before the last, whose memory the next one takes
+	for i := 1; i < len(rles); i++ {
+		merged := runs{counts: spare[:0]}
+		walk(out.Counts, rles[i].Counts, func(n uint32, a, b bool) {
+			merged.add(n, a && b || !intersect && (a || b))
+		})
+		if i > 1 {
+			spare = out.Counts
+		}
+		out.Counts = merged.finish()
+	}
+	return out, nil
+}
+
+// walk calls f for every stretch over which both of two masks of one size are
+// constant.
+func walk(a, b []uint32, f func(n uint32, a, b bool)) {
+	var i, j int
+	var left, right uint32
+	for {
+		for left == 0 && i < len(a) {
+			left = a[i]
+			i++
+		}
+		for right == 0 && j < len(b) {
+			right = b[j]
+			j++
+		}
+		n := min(left, right)
+		if n == 0 {
+			return
+		}
+		f(n, i&1 == 0, j&1 == 0)
+		left -= n
+		right -= n
+	}
+}
