@@ -1,0 +1,116 @@
+package decoder
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// Decoder refines boxes in stages, given features and a diffusion time.
+type Decoder struct {
+	Config  Config
+	Stages  []*Stage
+	time    [2]*nn.Linear
+	pooling torch.RoIAlignConfig
+}
+
+// Output is what a stage predicts for every proposal. Boxes are x1 y1 x2 y2 in
+// pixels of the network input.
+type Output struct {
+	Logits  *torch.Tensor // (B,N,Classes); nil where it was not asked for
+	Boxes   *torch.Tensor // (B,N,4)
+	Filters *torch.Tensor // (B,N,FilterParams); nil where it was not asked for
+}
+
+// NotFiniteError says that a stage predicted NaN or infinities: the weights or the
+// input are broken.
+type NotFiniteError struct{ Stage int }
+
+func (e *NotFiniteError) Error() string {
+	return fmt.Sprintf("decoder: stage %d predicted values that are not finite: the weights or the picture are broken", e.Stage)
+}
+
+// New makes a decoder over a pyramid of the given strides, with the parameters
+// time_mlp.* and head_series.*.
+func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
+	c, err := c.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := int64(c.Hidden)
+	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: int64(c.Bins), Samples: int64(c.Samples)}}
+	for _, s := range strides {
+		out.pooling.Scales = append(out.pooling.Scales, 1/float64(s))
+	}
+	out.time[0] = nn.NewLinear(p.Sub("time_mlp", 1), d, 4*d, nn.LinearOptions{})
+	out.time[1] = nn.NewLinear(p.Sub("time_mlp", 3), 4*d, 4*d, nn.LinearOptions{})
+	for i := range c.Stages {
+		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
+	}
+	return out, nil
+}
+
+// Forward runs all stages on boxes (B,N,4), x1 y1 x2 y2 in pixels of the network
+// input, at the diffusion times (B). Every stage starts from the boxes of the one
+// before; no gradient flows between them. With all, every stage predicts logits and
+// filters, as training needs; otherwise the last alone does. Predictions that are
+// not finite are a *NotFiniteError.
+func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []float64, all bool) ([]Output, error) {
+	s := boxes.Scope()
+	time := d.time[1].Forward(d.time[0].Forward(d.embed(s, times, boxes.Device())).Gelu())
+	boxes = boxes.ToDType(levels[0].DType())
+	var proposals *torch.Tensor
+	out := make([]Output, len(d.Stages))
+	for i, stage := range d.Stages {
+		mark := s.Mark()
+		rois := d.pool(levels, boxes)
+		var o Output
+		o, proposals = stage.forward(rois, boxes, proposals, time, all || i == len(d.Stages)-1)
+		out[i] = o
+		boxes = o.Boxes.Detach()
+		keep := []*torch.Tensor{o.Boxes, proposals, boxes}
+		if o.Logits != nil {
+			keep = append(keep, o.Logits, o.Filters)
+		}
+		if !o.finite() {
+			return nil, &NotFiniteError{Stage: i}
+		}
+		s.Release(mark, keep...)
+	}
+	return out, nil
+}
+
+func (o Output) finite() bool {
+	// A sum is finite only if all its terms are, and costs one pass.
+	sum := o.Boxes.Detach().Sum()
+	if o.Logits != nil {
+		sum = sum.Add(o.Logits.Detach().Sum()).Add(o.Filters.Detach().Sum())
+	}
+	v := sum.Item()
+	return !math.IsNaN(v) && !math.IsInf(v, 0)
+}
+
+// embed is [sin(t·ω), cos(t·ω)] with ω_i = exp(−ln(10000)·i/(d/2−1)): (B,d).
+func (d *Decoder) embed(s *torch.Scope, times []float64, device torch.Device) *torch.Tensor {
+	half := d.Config.Hidden / 2
+	omega := s.Arange(int64(half), torch.F32(torch.CPU)).MulScalar(-math.Log(10000) / float64(half-1)).Exp()
+	angle := torch.From(s, times, int64(len(times)), 1).ToDType(torch.Float32).Mul(omega.Unsqueeze(0))
+	return torch.Cat([]*torch.Tensor{angle.Sin(), angle.Cos()}, 1).To(device)
+}
+
+// pool is RoIAlign of boxes (B,N,4), each on the level that fits its size:
+// (B·N, Bins², C). The level is ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
+func (d *Decoder) pool(levels []*torch.Tensor, boxes *torch.Tensor) *torch.Tensor {
+	s := boxes.Scope()
+	shape := boxes.Shape()
+	b, n := shape[0], shape[1]
+	flat := boxes.Reshape([]int64{b * n, 4})
+	area := flat.Select(1, 2).Sub(flat.Select(1, 0)).Mul(flat.Select(1, 3).Sub(flat.Select(1, 1)))
+	finest := -math.Log2(d.pooling.Scales[0])
+	level := area.Sqrt().DivScalar(224).AddScalar(1e-8).Log2().AddScalar(4).Floor().
+		Clamp(finest, finest+float64(len(levels)-1)).AddScalar(-finest).ToDType(torch.Int64)
+	image := s.Arange(b, torch.Options{DType: torch.Int64, Device: boxes.Device()}).RepeatInterleave(n, 0)
+	return torch.RoIAlign(levels, flat, image, level, d.pooling)
+}

@@ -1,0 +1,40 @@
+package decoder
+
+import (
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// dynamicConv lets a proposal look at its pooled features through two matrices
+// that it makes itself (Sun et al., Sparse R-CNN, 2021).
+type dynamicConv struct {
+	layer               *nn.Linear // d → 2·d·w
+	norm1, norm2, norm3 *nn.LayerNorm
+	out                 *nn.Linear // Bins²·d → d
+	inner               int64
+}
+
+func newDynamicConv(p nn.Path, c Config) *dynamicConv {
+	d, w := int64(c.Hidden), int64(c.Dynamic)
+	return &dynamicConv{
+		layer: nn.NewLinear(p.Sub("dynamic_layer"), d, 2*d*w, nn.LinearOptions{}),
+		norm1: nn.NewLayerNorm(p.Sub("norm1"), w), norm2: nn.NewLayerNorm(p.Sub("norm2"), d), norm3: nn.NewLayerNorm(p.Sub("norm3"), d),
+		out:   nn.NewLinear(p.Sub("out_layer"), int64(c.Bins*c.Bins)*d, d, nn.LinearOptions{}),
+		inner: w,
+	}
+}
+
+// forward maps proposal features (R,d) and pooled features (R, Bins², d) to (R,d).
+func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
+	s := proposals.Scope()
+	mark := s.Mark()
+	d := proposals.Size(1)
+	matrices := c.layer.Forward(proposals)
+	first := matrices.Narrow(1, 0, d*c.inner).View([]int64{-1, d, c.inner})
+	second := matrices.Narrow(1, d*c.inner, d*c.inner).View([]int64{-1, c.inner, d})
+	x := c.norm1.Forward(rois.Bmm(first)).ReluInPlace()
+	x = c.norm2.Forward(x.Bmm(second)).ReluInPlace()
+	x = c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()
+	s.Release(mark, x)
+	return x
+}

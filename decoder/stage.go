@@ -1,0 +1,120 @@
+package decoder
+
+import (
+	"math"
+
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// Stage is one refinement: self-attention among the proposals, dynamic convolution
+// with their pooled features, a feed-forward network, modulation by the time, and
+// the predictions.
+type Stage struct {
+	attention            *nn.SelfAttention
+	dynamic              *dynamicConv
+	linear1, linear2     *nn.Linear
+	norm1, norm2, norm3  *nn.LayerNorm
+	time                 *nn.Linear
+	class, box           []layer
+	logits, delta, filts *nn.Linear
+}
+
+// layer is Linear without bias, layer norm, ReLU.
+type layer struct {
+	linear *nn.Linear
+	norm   *nn.LayerNorm
+}
+
+func (l layer) forward(x *torch.Tensor) *torch.Tensor {
+	return l.norm.Forward(l.linear.Forward(x)).ReluInPlace()
+}
+
+func newStage(p nn.Path, c Config) *Stage {
+	d := int64(c.Hidden)
+	linear := func(name string, in, out int64) *nn.Linear {
+		return nn.NewLinear(p.Sub(name), in, out, nn.LinearOptions{})
+	}
+	layers := func(name string, n int) []layer {
+		var out []layer
+		for i := range n {
+			out = append(out, layer{
+				nn.NewLinear(p.Sub(name, 3*i), d, d, nn.LinearOptions{NoBias: true}), nn.NewLayerNorm(p.Sub(name, 3*i+1), d),
+			})
+		}
+		return out
+	}
+	return &Stage{
+		attention: nn.NewSelfAttention(p.Sub("self_attn"), d, int64(c.Heads)),
+		dynamic:   newDynamicConv(p.Sub("inst_interact"), c),
+		linear1:   linear("linear1", d, int64(c.FeedForward)),
+		linear2:   linear("linear2", int64(c.FeedForward), d),
+		norm1:     nn.NewLayerNorm(p.Sub("norm1"), d),
+		norm2:     nn.NewLayerNorm(p.Sub("norm2"), d),
+		norm3:     nn.NewLayerNorm(p.Sub("norm3"), d),
+		time:      linear("block_time_mlp.1", 4*d, 2*d),
+		class:     layers("cls_module", c.ClassLayers),
+		box:       layers("reg_module", c.BoxLayers),
+		// An untrained model scores every class with the prior (Lin et al., focal loss, 2017).
+		logits: nn.NewLinear(p.Sub("class_logits"), d, int64(c.Classes), nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
+		delta:  linear("bboxes_delta", d, 4),
+		filts:  linear("controller", d, int64(c.FilterParams)),
+	}
+}
+
+// forward maps the pooled features (B·N, Bins², d), boxes (B,N,4), the proposal
+// features of the stage before (B,N,d; nil in the first) and the time embedding
+// (B,4d) to predictions and the next proposal features.
+func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict bool) (Output, *torch.Tensor) {
+	s := boxes.Scope()
+	mark := s.Mark()
+	shape := boxes.Shape()
+	b, n, d := shape[0], shape[1], rois.Size(2)
+	if proposals == nil {
+		proposals = rois.MeanDim([]int64{1}, false).Reshape([]int64{b, n, d})
+	}
+	x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
+	x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape([]int64{b * n, d}), rois).Reshape([]int64{b, n, d})))
+	x = st.norm3.Forward(x.Add(st.linear2.Forward(st.linear1.Forward(x).ReluInPlace())))
+	s.Release(mark, x)
+
+	modulation := st.time.Forward(time.Silu()).Unsqueeze(1)
+	scale, shift := modulation.Narrow(2, 0, d), modulation.Narrow(2, d, d)
+	f := x.Mul(scale.AddScalar(1)).Add(shift)
+	box := f
+	for _, l := range st.box {
+		box = l.forward(box)
+	}
+	o := Output{Boxes: applyDeltas(boxes, st.delta.Forward(box))}
+	keep := []*torch.Tensor{x, o.Boxes}
+	if predict {
+		class := f
+		for _, l := range st.class {
+			class = l.forward(class)
+		}
+		o.Logits, o.Filters = st.logits.Forward(class), st.filts.Forward(box)
+		keep = append(keep, o.Logits, o.Filters)
+	}
+	s.Release(mark, keep...)
+	return o, x
+}
+
+// Box deltas are divided by these weights; widths and heights grow at most by
+// maxGrowth in one stage.
+var (
+	deltaWeights = []float32{2, 2, 1, 1}
+	maxGrowth    = math.Log(100000.0 / 16)
+)
+
+// applyDeltas moves and scales boxes (B,N,4) by deltas (dx, dy, dw, dh): centres by
+// fractions of the size, sizes by exponentials (Girshick et al. 2014).
+func applyDeltas(boxes, deltas *torch.Tensor) *torch.Tensor {
+	s := boxes.Scope()
+	corner := func(i int64) *torch.Tensor { return boxes.Narrow(2, i, 2) }
+	size := corner(2).Sub(corner(0))
+	centre := corner(0).Add(size.MulScalar(0.5))
+	deltas = deltas.Div(torch.From(s, deltaWeights).ToDType(deltas.DType()).To(deltas.Device()))
+	centre = centre.Add(deltas.Narrow(2, 0, 2).Mul(size))
+	half := deltas.Narrow(2, 2, 2).ClampMax(maxGrowth).Exp().Mul(size).MulScalar(0.5)
+	return torch.Cat([]*torch.Tensor{centre.Sub(half), centre.Add(half)}, 2)
+}

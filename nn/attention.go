@@ -1,0 +1,43 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// SelfAttention is multi-head self-attention (Vaswani et al. 2017) with the
+// parameter names of PyTorch's MultiheadAttention.
+type SelfAttention struct {
+	InWeight, InBias *torch.Tensor // (3d, d) and (3d): queries, keys, values
+	Out              *Linear
+	heads            int64
+}
+
+// NewSelfAttention attends over vectors of size d with a number of heads, which must divide d.
+func NewSelfAttention(p Path, d, heads int64) *SelfAttention {
+	return &SelfAttention{
+		InWeight: p.Parameter("in_proj_weight", XavierUniform, 3*d, d),
+		InBias:   p.Parameter("in_proj_bias", Constant(0), 3*d),
+		Out:      NewLinear(p.Sub("out_proj"), d, d, LinearOptions{}),
+		heads:    heads,
+	}
+}
+
+// Forward lets the N vectors of each of B sets (B,N,d) attend to each other:
+// softmax(QKᵀ/√(d/heads))·V per head, then a linear map.
+func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
+	shape := x.Shape()
+	b, n, d := shape[0], shape[1], shape[2]
+	qkv := x.Linear(a.InWeight, a.InBias).Reshape([]int64{b, n, 3, a.heads, d / a.heads}).
+		Permute([]int64{2, 0, 3, 1, 4}).Reshape([]int64{3, b * a.heads, n, d / a.heads})
+	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
+	scale := 1 / math.Sqrt(float64(d/a.heads))
+	weights := q.MulScalar(scale).Bmm(k.Transpose(1, 2)).Softmax(-1)
+	y := weights.Bmm(v).Reshape([]int64{b, a.heads, n, d / a.heads}).Transpose(1, 2).Reshape([]int64{b, n, d})
+	y = a.Out.Forward(y)
+	s.Release(mark, y)
+	return y
+}

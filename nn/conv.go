@@ -1,0 +1,88 @@
+package nn
+
+import "github.com/diffusioninst/go/torch"
+
+// Conv2d is a two-dimensional convolution, followed by a norm and a ReLU where
+// its options say so. For inference the norm is folded into weight and bias.
+type Conv2d struct {
+	Weight, Bias    *torch.Tensor
+	Norm            *Norm
+	ReLU            bool
+	stride, padding []int64
+}
+
+// ConvOptions differ from a 1×1 convolution with bias and stride 1.
+type ConvOptions struct {
+	Kernel int64 // 0 means 1; padded to keep the size
+	Stride int64 // 0 means 1
+	Bias   bool
+	Norm   NormKind
+	NormAt *Path // the norm's own path, where it does not lie below the convolution's
+	ReLU   bool
+	Init   Init // of the weight; nil is KaimingNormal
+}
+
+// NewConv2d maps in channels to out: weight (out, in, k, k).
+func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
+	k, stride := max(o.Kernel, 1), max(o.Stride, 1)
+	c := &Conv2d{
+		Weight: p.Parameter("weight", or(o.Init, KaimingNormal), out, in, k, k),
+		ReLU:   o.ReLU, stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
+	}
+	if o.Bias {
+		c.Bias = p.Parameter("bias", Constant(0), out)
+	}
+	if o.Norm != NoNorm {
+		at := p.Sub("norm")
+		if o.NormAt != nil {
+			at = *o.NormAt
+		}
+		c.Norm = NewNorm(at, o.Norm, out)
+	}
+	if p.Inference() {
+		c.fold(p.store)
+	}
+	return c
+}
+
+// fold computes weight·γ/σ and (bias−μ)·γ/σ + β in float64 and lays the weight out
+// for channels-last convolution.
+func (c *Conv2d) fold(st *Store) {
+	s := torch.NewScope()
+	defer s.Close()
+	gone := []*torch.Tensor{c.Weight}
+	weight, bias := s.Adopt(c.Weight).ToDType(torch.Float64), c.Bias
+	if n := c.Norm; n != nil {
+		gone = append(gone, n.Weight, n.Bias, n.Mean, n.Variance)
+		scale := s.Adopt(n.Weight).ToDType(torch.Float64).Div(n.Variance.ToDType(torch.Float64).AddScalar(n.Eps).Sqrt())
+		weight = weight.Mul(scale.Reshape([]int64{-1, 1, 1, 1}))
+		shift := s.Adopt(n.Mean).ToDType(torch.Float64).Neg()
+		if bias != nil {
+			gone = append(gone, bias)
+			shift = shift.Add(bias.ToDType(torch.Float64))
+		}
+		bias = shift.Mul(scale).Add(s.Adopt(n.Bias).ToDType(torch.Float64)).ToDType(st.options.DType)
+		c.Norm = nil
+	}
+	made := []*torch.Tensor{weight.ToDType(st.options.DType).ChannelsLast()}
+	if bias != c.Bias {
+		made = append(made, bias)
+	}
+	c.Weight, c.Bias = made[0], bias
+	st.fold(gone, made...)
+}
+
+// Forward maps (B, in, H, W) to (B, out, ⌈H/stride⌉, ⌈W/stride⌉).
+func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
+	y := x.Conv2d(c.Weight, c.Bias, c.stride, c.padding, []int64{1, 1}, 1)
+	if c.Norm != nil {
+		y = c.Norm.Forward(y)
+	}
+	if c.ReLU {
+		y = y.ReluInPlace()
+	}
+	s.Release(mark, y)
+	return y
+}

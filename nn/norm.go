@@ -1,0 +1,60 @@
+package nn
+
+import "github.com/diffusioninst/go/torch"
+
+// LayerNorm normalises over the last dimension (Ba et al. 2016).
+type LayerNorm struct {
+	Weight, Bias *torch.Tensor
+	Eps          float64
+	size         []int64
+}
+
+// NewLayerNorm normalises vectors of a size, with eps 1e-5.
+func NewLayerNorm(p Path, size int64) *LayerNorm {
+	return &LayerNorm{
+		Weight: p.Parameter("weight", Constant(1), size), Bias: p.Parameter("bias", Constant(0), size),
+		Eps: 1e-5, size: []int64{size},
+	}
+}
+
+// Forward keeps the shape (…, size).
+func (n *LayerNorm) Forward(x *torch.Tensor) *torch.Tensor {
+	return x.LayerNorm(n.size, n.Weight, n.Bias, n.Eps)
+}
+
+// NormKind is what follows a convolution.
+type NormKind int
+
+const (
+	NoNorm     NormKind = iota
+	FrozenNorm          // batch norm with fixed statistics and fixed scale, folded for inference
+	BatchNorm           // batch norm whose statistics follow the training data
+)
+
+// Norm is a batch norm over the channels of (B,C,H,W) (Ioffe, Szegedy 2015).
+type Norm struct {
+	Weight, Bias, Mean, Variance *torch.Tensor
+	Eps, Momentum                float64
+	Kind                         NormKind
+	Training                     bool // statistics of the batch at hand; only for BatchNorm
+}
+
+// NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
+func NewNorm(p Path, kind NormKind, channels int64) *Norm {
+	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind}
+	trained := p.Parameter
+	if kind == FrozenNorm {
+		trained = p.Buffer
+	}
+	n.Weight = trained("weight", Constant(1), channels)
+	n.Bias = trained("bias", Constant(0), channels)
+	n.Mean = p.Buffer("running_mean", Constant(0), channels)
+	n.Variance = p.Buffer("running_var", Constant(1), channels)
+	return n
+}
+
+// Forward keeps the shape (B,C,H,W).
+func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor {
+	training := n.Training && n.Kind == BatchNorm
+	return x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, training, n.Momentum, n.Eps, true)
+}

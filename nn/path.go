@@ -1,0 +1,48 @@
+package nn
+
+import (
+	"fmt"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// Path is a prefix of parameter names in a store, such as
+// "backbone.bottom_up.res2".
+type Path struct {
+	store  *Store
+	prefix string
+}
+
+// Sub is the path below p; each part, a string or a number, adds a level.
+func (p Path) Sub(parts ...any) Path {
+	for _, part := range parts {
+		p.prefix = p.join(fmt.Sprint(part))
+	}
+	return p
+}
+
+func (p Path) join(name string) string {
+	if p.prefix == "" {
+		return name
+	}
+	return p.prefix + "." + name
+}
+
+// String is the prefix.
+func (p Path) String() string { return p.prefix }
+
+// Parameter makes a trained tensor. It lives as long as the store.
+func (p Path) Parameter(name string, init Init, shape ...int64) *torch.Tensor {
+	return p.store.get(p.join(name), shape, init, false)
+}
+
+// Buffer makes a tensor that is saved with the model but not trained.
+func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
+	return p.store.get(p.join(name), shape, init, true)
+}
+
+// Inference tells whether the store's parameters will never be trained.
+func (p Path) Inference() bool { return p.store.options.Inference }
+
+// Device is where the store's parameters live.
+func (p Path) Device() torch.Device { return p.store.options.Device }

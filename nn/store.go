@@ -1,0 +1,200 @@
+package nn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// Source gives parameters their values.
+type Source interface {
+	// Parameter returns the values of a parameter as a tensor on the CPU that
+	// belongs to s, or nil where the source does not have it. init says how the
+	// parameter starts when it is drawn.
+	Parameter(s *torch.Scope, name string, shape []int64, init Init) (*torch.Tensor, error)
+	// Names lists what the source has, for the report of what nobody asked for;
+	// nil where it makes what it is asked for.
+	Names() []string
+}
+
+// StoreOptions say where and for what parameters are made.
+type StoreOptions struct {
+	Device torch.Device
+	DType  torch.DType // of parameters; the zero value (uint8) means float32
+	// Inference makes parameters that no gradient will ever flow to: batch norms
+	// are folded into the convolutions before them, whose parameters they replace.
+	Inference bool
+}
+
+// Store owns the parameters and buffers of a model. It must be made and used
+// inside torch.Do.
+type Store struct {
+	source  Source
+	options StoreOptions
+	list    []*Parameter
+	byName  map[string]*Parameter
+	folded  []*torch.Tensor
+	problem LoadError
+}
+
+// Parameter is a named tensor of a store.
+type Parameter struct {
+	Name   string
+	Tensor *torch.Tensor
+	Buffer bool // not trained, such as a running mean
+}
+
+// NewStore is a store without parameters; modules put theirs in when they are built.
+func NewStore(source Source, options StoreOptions) *Store {
+	if options.DType == torch.Uint8 {
+		options.DType = torch.Float32
+	}
+	return &Store{source: source, options: options, byName: map[string]*Parameter{}}
+}
+
+// Root is the path without a prefix.
+func (st *Store) Root() Path { return Path{store: st} }
+
+// Parameters lists parameters and buffers in the order they were made. Those that
+// were folded away are not among them.
+func (st *Store) Parameters() []*Parameter { return st.list }
+
+// Bytes is the memory that parameters, buffers and folded weights take.
+func (st *Store) Bytes() int64 {
+	var n int64
+	for _, t := range st.tensors() {
+		n += t.Elements() * int64(t.DType().Size())
+	}
+	return n
+}
+
+// Close frees all parameters.
+func (st *Store) Close() {
+	for _, t := range st.tensors() {
+		t.Close()
+	}
+	st.list, st.folded = nil, nil
+}
+
+func (st *Store) tensors() []*torch.Tensor {
+	out := append([]*torch.Tensor(nil), st.folded...)
+	for _, p := range st.list {
+		out = append(out, p.Tensor)
+	}
+	return out
+}
+
+// Err reports, in one *LoadError, all that was missing in the source, that nobody
+// asked for, or that had another shape; nil if everything fitted.
+func (st *Store) Err() error {
+	e := st.problem
+	for _, name := range st.source.Names() {
+		if _, asked := st.byName[name]; !asked {
+			e.Unexpected = append(e.Unexpected, name)
+		}
+	}
+	if len(e.Missing)+len(e.Unexpected)+len(e.Mismatched)+len(e.Broken) == 0 {
+		return nil
+	}
+	return &e
+}
+
+// get makes the parameter name. A problem is noted for Err and leaves zeros, so
+// that building goes on and all problems are found.
+func (st *Store) get(name string, shape []int64, init Init, buffer bool) *torch.Tensor {
+	if old, ok := st.byName[name]; ok {
+		panic(fmt.Sprintf("nn: parameter %s is made twice (first as %v)", name, old.Tensor))
+	}
+	s := torch.NewScope()
+	defer s.Close()
+	values, err := st.source.Parameter(s, name, shape, init)
+	switch {
+	case err != nil:
+		st.problem.note(name, shape, err)
+	case values == nil:
+		st.problem.Missing = append(st.problem.Missing, name)
+	}
+	if values == nil || err != nil {
+		values = s.Zeros(torch.F32(torch.CPU), shape...)
+	}
+	t := values.ToDType(st.options.DType).To(st.options.Device).Contiguous()
+	if !buffer && !st.options.Inference {
+		t.SetRequiresGrad(true)
+	}
+	p := &Parameter{Name: name, Tensor: t.Keep(), Buffer: buffer}
+	st.byName[name] = p
+	st.list = append(st.list, p)
+	return p.Tensor
+}
+
+// fold replaces parameters by tensors computed from them.
+func (st *Store) fold(gone []*torch.Tensor, made ...*torch.Tensor) {
+	keep := st.list[:0]
+	for _, p := range st.list {
+		dropped := false
+		for _, g := range gone {
+			dropped = dropped || g == p.Tensor
+		}
+		if !dropped {
+			keep = append(keep, p)
+		}
+	}
+	st.list = keep
+	for _, g := range gone {
+		g.Close()
+	}
+	for _, m := range made {
+		st.folded = append(st.folded, m.Keep())
+	}
+}
+
+// ShapeError says that a source has a parameter in another shape.
+type ShapeError struct{ Have []int64 }
+
+func (e *ShapeError) Error() string { return fmt.Sprintf("has shape %v", e.Have) }
+
+// LoadError reports everything that is wrong between a model and the source of
+// its parameters.
+type LoadError struct {
+	Missing    []string // parameters that the source does not have
+	Unexpected []string // names that the model does not have
+	Mismatched []Mismatch
+	Broken     []error // values that could not be read or are not finite
+}
+
+// Mismatch is a parameter whose shape in the source is another one.
+type Mismatch struct {
+	Name       string
+	Want, Have []int64
+}
+
+func (e *LoadError) note(name string, want []int64, err error) {
+	if se, ok := err.(*ShapeError); ok {
+		e.Mismatched = append(e.Mismatched, Mismatch{name, want, se.Have})
+		return
+	}
+	e.Broken = append(e.Broken, fmt.Errorf("%s: %w", name, err))
+}
+
+func (e *LoadError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "nn: the parameters do not fit the model: %d missing, %d unexpected, %d of another shape, %d unusable",
+		len(e.Missing), len(e.Unexpected), len(e.Mismatched), len(e.Broken))
+	for _, name := range e.Missing {
+		fmt.Fprintf(&b, "\n  missing     %s", name)
+	}
+	for _, name := range e.Unexpected {
+		fmt.Fprintf(&b, "\n  unexpected  %s", name)
+	}
+	for _, m := range e.Mismatched {
+		fmt.Fprintf(&b, "\n  mismatched  %s: the model wants %v, the file has %v", m.Name, m.Want, m.Have)
+	}
+	for _, err := range e.Broken {
+		fmt.Fprintf(&b, "\n  unusable    %v", err)
+	}
+	return b.String()
+}
+
+// Unwrap gives access to the causes of unusable parameters.
+func (e *LoadError) Unwrap() []error { return e.Broken }
