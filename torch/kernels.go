@@ -30,20 +30,15 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 	return scopeOf(append([]*Tensor{boxes}, levels...)...).own(h)
 }
 
-// NMS is greedy non-maximum suppression: the indices of the boxes (n,4: x1 y1 x2
-// y2) that overlap no better one of their class by more than threshold (IoU),
-// best first. classes, int64 (n), may be nil: then all boxes compete.
-func NMS(boxes, scores, classes *Tensor, threshold float64) []int64 {
-	var of []int64
-	if classes != nil {
-		of = Values[int64](classes)
+// NMS is greedy non-maximum suppression: the indices of the boxes (x1 y1 x2 y2 each)
+// that overlap no better one of their class by more than threshold (IoU), best
+// first, of equal scores the earlier. Without classes (nil) all boxes compete.
+func NMS(boxes, scores []float32, classes []int64, threshold float64) []int64 {
+	if len(boxes) != 4*len(scores) || (classes != nil && len(classes) != len(scores)) {
+		fail("nms", fmt.Sprintf("%d coordinates, %d scores and %d classes", len(boxes), len(scores), len(classes)))
 	}
-	b, sc := Values[float32](boxes), Values[float32](scores)
-	if len(b) != 4*len(sc) || (of != nil && len(of) != len(sc)) {
-		fail("nms", "boxes must be (n,4), scores and classes (n)", boxes, scores, classes)
-	}
-	keep, e := libtorch.NMS(b, sc, of, threshold)
-	check("nms", e, boxes, scores, classes)
+	keep, e := libtorch.NMS(boxes, scores, classes, threshold)
+	check("nms", e)
 	return keep
 }
 

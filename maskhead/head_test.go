@@ -1,0 +1,101 @@
+package maskhead
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/torch"
+)
+
+func inDo(t *testing.T, f func(s *torch.Scope)) {
+	t.Helper()
+	before := torch.Live()
+	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
+		f(s)
+		return nil
+	}))
+	require.Equal(t, before, torch.Live(), "tensors left behind")
+}
+
+func TestFusedMasksAgainstComposed(t *testing.T) {
+	for name, c := range map[string]struct {
+		head Head
+		h, w int64
+		p    Picture
+	}{
+		"enlarged":        {Head{}, 24, 40, Picture{4, 150, 90, 233, 140, 0.5}},
+		"shrunk":          {Head{}, 24, 40, Picture{4, 160, 96, 71, 33, 0.5}},
+		"same size":       {Head{}, 8, 8, Picture{4, 32, 32, 32, 32, 0.4}},
+		"one pixel":       {Head{}, 8, 8, Picture{4, 1, 1, 1, 1, 0.5}},
+		"a line":          {Head{}, 8, 16, Picture{4, 64, 1, 700, 2, 0.5}},
+		"two layers":      {Head{Channels: 5, Layers: 2}, 12, 12, Picture{4, 40, 48, 60, 70, 0.5}},
+		"one layer":       {Head{Channels: 3, Layers: 1}, 12, 12, Picture{4, 40, 48, 60, 70, 0.5}},
+		"stride of eight": {Head{}, 12, 12, Picture{8, 90, 96, 60, 70, 0.5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inDo(t, func(s *torch.Scope) {
+				g := torch.NewGenerator(1)
+				const n = 60
+				channels := int64(c.head.withDefaults().Channels)
+				features := s.Randn(g, torch.Float32, channels, c.h, c.w)
+				filters := s.Randn(g, torch.Float32, n, int64(c.head.Params()))
+				boxes := make([][4]int32, n)
+				x := torch.Values[int64](s.Randint(g, 0, int64(c.p.OutputW)+1, n, 2))
+				y := torch.Values[int64](s.Randint(g, 0, int64(c.p.OutputH)+1, n, 2))
+				for i := range boxes {
+					boxes[i] = [4]int32{int32(min(x[2*i], x[2*i+1])), int32(min(y[2*i], y[2*i+1])), int32(max(x[2*i], x[2*i+1])), int32(max(y[2*i], y[2*i+1]))}
+				}
+				got := c.head.Masks(features, filters, boxes, c.p)
+				want := make([]*mask.Bitmap, n)
+				for i := range want {
+					want[i] = mask.NewBitmap(c.p.OutputW, c.p.OutputH)
+				}
+				c.head.composed(features, filters, boxes, c.p, want)
+				differ, pixels, set := 0, 0, 0
+				for i := range want {
+					set += want[i].Area()
+					pixels += int(boxes[i][2]-boxes[i][0]) * int(boxes[i][3]-boxes[i][1])
+					for y := range c.p.OutputH {
+						for x := range c.p.OutputW {
+							if got[i].Get(x, y) != want[i].Get(x, y) {
+								differ++
+							}
+						}
+					}
+				}
+				require.LessOrEqual(t, differ, pixels/10000, "rounding may flip a pixel in 10,000")
+				if pixels > 10000 {
+					require.Greater(t, set, pixels/10, "masks are not empty")
+					require.Less(t, set, pixels*9/10, "masks are not full")
+				}
+			})
+		})
+	}
+}
+
+func TestParamsOfThePaper(t *testing.T) { require.Equal(t, 153, Head{}.Params()) }
+
+func TestPixels(t *testing.T) {
+	for _, c := range []struct {
+		box             [4]float32
+		pixels, cutting [4]int32
+	}{
+		{[4]float32{0, 0, 10, 5}, [4]int32{0, 0, 10, 5}, [4]int32{0, 0, 10, 5}},
+		{[4]float32{0.6, 0.4, 3.4, 3.6}, [4]int32{1, 0, 3, 4}, [4]int32{0, 0, 3, 3}},
+		{[4]float32{-7, -7, 99, 99}, [4]int32{0, 0, 10, 5}, [4]int32{0, 0, 10, 5}},
+	} {
+		require.Equal(t, c.pixels, Pixels(c.box, 10, 5))
+		require.Equal(t, c.cutting, TruncatedPixels(c.box, 10, 5))
+	}
+}
+
+func TestMasksRefuseFiltersOfAnotherLength(t *testing.T) {
+	err := torch.Do(context.Background(), func(s *torch.Scope) error {
+		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([][4]int32, 1), Picture{4, 16, 16, 16, 16, 0.5})
+		return nil
+	})
+	require.ErrorContains(t, err, "100 numbers does not fit 3 layers")
+}

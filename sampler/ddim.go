@@ -1,0 +1,31 @@
+package sampler
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// DDIM is the sampler of Song et al. (2021): with a = ᾱ_t and b = ᾱ_next,
+//
+//	σ = η·√((1−a/b)(1−b)/(1−a))
+//	x ← √b·x0 + √(1−b−σ²)·ε + σ·z,  z ~ N(0,1)
+//
+// Eta 0 is deterministic, 1 adds as much noise as DDPM does. The paper uses 1.
+type DDIM struct{ Eta float64 }
+
+func (d DDIM) String() string { return fmt.Sprintf("DDIM(η=%g)", d.Eta) }
+
+// Step moves the state.
+func (d DDIM) Step(s *Step) (*torch.Tensor, error) {
+	a, b := s.Schedule.AlphaBar(s.T), s.Schedule.AlphaBar(s.Next)
+	sigma := d.Eta * sqrt((1-a/b)*(1-b)/(1-a))
+	x := s.X0.MulScalar(sqrt(b)).Add(s.Epsilon().MulScalar(sqrt(1 - b - sigma*sigma)))
+	if sigma > 0 {
+		x = x.Add(s.Normal().MulScalar(sigma))
+	}
+	return x, nil
+}
+
+func sqrt(x float64) float64 { return math.Sqrt(max(x, 0)) }
