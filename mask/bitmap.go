@@ -116,7 +116,7 @@ func (b *Bitmap) Box() image.Rectangle {
 	for b.Words[bottom] == 0 {
 		bottom--
 	}
-	box := image.Rect(b.Width, top/b.Stride, 0, bottom/b.Stride+1)
+	box := image.Rectangle{Min: image.Pt(b.Width, top/b.Stride), Max: image.Pt(0, bottom/b.Stride+1)}
 	for y := box.Min.Y; y < box.Max.Y; y++ {
 		words := b.row(y)
 		// Only words that can move an edge outwards are looked at.

@@ -1,7 +1,5 @@
 package mask
 
-import "math/bits"
-
 // Run lengths go down columns and bitmaps along rows. Both conversions work on
 // strips of 64 columns: the strip's columns are bit strings of their own,
 // exchanged with the rows by transposing blocks of 64×64 bits.
@@ -144,13 +142,5 @@ func transpose64(a *[64]uint64) {
 			a[i|half] ^= swap
 		}
 		keep ^= keep << (half >> 1)
-	}
-}
-
-// reverse64 turns the bits of every word of words around and swaps the words,
-// so that the last bit becomes the first.
-func reverse64(words []uint64) {
-	for i, j := 0, len(words)-1; i <= j; i, j = i+1, j-1 {
-		words[i], words[j] = bits.Reverse64(words[j]), bits.Reverse64(words[i])
 	}
 }

@@ -1,0 +1,146 @@
+package mask
+
+import (
+	"image"
+	"image/color"
+	"image/draw"
+	"math"
+	"strings"
+	"sync"
+	"unicode"
+
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/gofont/gomedium"
+	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/math/fixed"
+)
+
+var labelFont = sync.OnceValues(func() (*opentype.Font, error) { return opentype.Parse(gomedium.TTF) })
+
+// drawLabels writes the labels of items, the first ones choosing their places
+// first.
+func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) {
+	parsed, err := labelFont()
+	if err != nil {
+		panic(err) // the font is part of the program
+	}
+	face, err := opentype.NewFace(parsed, &opentype.FaceOptions{Size: opt.FontSize, DPI: 72, Hinting: font.HintingFull})
+	if err != nil {
+		panic(err) // fails only on an unreadable font
+	}
+	defer face.Close()
+
+	metrics := face.Metrics()
+	padding := max(1, int(math.Round(opt.FontSize/5)))
+	height := (metrics.Ascent + metrics.Descent).Ceil() + padding
+	bounds := dst.Bounds()
+	var taken []image.Rectangle
+	for i, item := range items {
+		text := shorten(face, clean(item.Label), bounds.Dx()-2*padding)
+		if text == "" {
+			continue
+		}
+		anchor := item.Box
+		if anchor.Empty() && item.Mask != nil {
+			anchor = item.Mask.Box()
+		}
+		if anchor.Empty() {
+			continue
+		}
+		size := image.Pt(font.MeasureString(face, text).Ceil()+2*padding, height)
+		plate, ok := place(anchor.Add(bounds.Min), size, bounds, taken)
+		if !ok {
+			continue
+		}
+		taken = append(taken, plate)
+		c := itemColor(items, i)
+		draw.Draw(dst, plate, image.NewUniform(c), image.Point{}, draw.Src)
+		d := font.Drawer{Dst: dst, Src: image.NewUniform(inkOn(c)), Face: face}
+		d.Dot = fixed.P(plate.Min.X+padding, plate.Min.Y+padding/2)
+		d.Dot.Y += metrics.Ascent
+		d.DrawString(text)
+	}
+}
+
+// place finds room for a plate at an anchor inside bounds and clear of the taken
+// ones: above the anchor's left edge, below it, in its upper left corner, above
+// or below its right edge, at its middle.
+func place(anchor image.Rectangle, size image.Point, bounds image.Rectangle, taken []image.Rectangle) (image.Rectangle, bool) {
+	center := anchor.Min.Add(anchor.Max).Sub(size).Div(2)
+	for _, at := range []image.Point{
+		{anchor.Min.X, anchor.Min.Y - size.Y},
+		{anchor.Min.X, anchor.Max.Y},
+		anchor.Min,
+		{anchor.Max.X - size.X, anchor.Min.Y - size.Y},
+		{anchor.Max.X - size.X, anchor.Max.Y},
+		center,
+	} {
+		if at.Y < bounds.Min.Y || at.Y+size.Y > bounds.Max.Y {
+			continue
+		}
+		at.X = max(min(at.X, bounds.Max.X-size.X), bounds.Min.X)
+		if r := (image.Rectangle{Min: at, Max: at.Add(size)}); r.In(bounds) && !overlapsAny(r, taken) {
+			return r, true
+		}
+	}
+	return image.Rectangle{}, false
+}
+
+func overlapsAny(r image.Rectangle, others []image.Rectangle) bool {
+	for _, o := range others {
+		if r.Overlaps(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// clean puts spaces in the place of what has no width or would break the line.
+func clean(label string) string {
+	label = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, label)
+	return strings.TrimSpace(label)
+}
+
+// shorten cuts text to the given width, an ellipsis marking the cut; to nothing
+// if not even that fits.
+func shorten(face font.Face, text string, width int) string {
+	if font.MeasureString(face, text).Ceil() <= width {
+		return text
+	}
+	letters := []rune(text)
+	low, high := 0, len(letters) // the most letters that fit beside the ellipsis
+	for low < high {
+		n := (low + high + 1) / 2
+		if font.MeasureString(face, string(letters[:n])+"…").Ceil() <= width {
+			low = n
+		} else {
+			high = n - 1
+		}
+	}
+	if low == 0 {
+		return ""
+	}
+	return strings.TrimSpace(string(letters[:low])) + "…"
+}
+
+// inkOn is black or white, whichever contrasts more with c by the relative
+// luminance of WCAG 2.
+func inkOn(c color.NRGBA) color.Gray {
+	linear := func(v uint8) float64 {
+		s := float64(v) / 255
+		if s <= .04045 {
+			return s / 12.92
+		}
+		return math.Pow((s+.055)/1.055, 2.4)
+	}
+	luminance := .2126*linear(c.R) + .7152*linear(c.G) + .0722*linear(c.B)
+	if (luminance+.05)/.05 >= 1.05/(luminance+.05) {
+		return color.Gray{}
+	}
+	return color.Gray{Y: 0xff}
+}

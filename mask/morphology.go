@@ -1,0 +1,151 @@
+package mask
+
+import (
+	"image"
+	"math"
+)
+
+// Erode returns the pixels whose (2d+1)×(2d+1) neighbourhood is wholly set:
+// d erosions by a 3×3 square. Everything outside the mask counts as unset, so a
+// mask that touches the border is eroded there as well. With d ≤ 0 it is a copy.
+func (b *Bitmap) Erode(d int) *Bitmap {
+	out := b.Clone()
+	if d > 0 {
+		out.slide(b.Box(), d, false)
+	}
+	return out
+}
+
+// Dilate returns the pixels with a set one in their (2d+1)×(2d+1) neighbourhood:
+// d dilations by a 3×3 square. With d ≤ 0 it is a copy.
+func (b *Bitmap) Dilate(d int) *Bitmap {
+	out := b.Clone()
+	if box := b.Box(); d > 0 && !box.Empty() {
+		d = min(d, max(b.Width, b.Height))
+		out.slide(box.Inset(-d), d, true)
+	}
+	return out
+}
+
+// Boundary returns the pixels of b within d pixels of its contour: b without its
+// erosion by d, the border of the picture being contour too. It is what boundary
+// IoU compares (Cheng et al., Boundary IoU, arXiv 2103.16562, equation 2).
+func (b *Bitmap) Boundary(d int) *Bitmap {
+	out := b.Erode(d)
+	for y := range b.Height {
+		inner := out.row(y)
+		for i, w := range b.row(y) {
+			inner[i] = w &^ inner[i]
+		}
+	}
+	return out
+}
+
+// BoundaryRatio is the distance of boundary IoU as a fraction of the picture's
+// diagonal, for COCO and LVIS (Cheng et al., section 5).
+const BoundaryRatio = 0.02
+
+// BoundaryDistance is the d of [Bitmap.Boundary] for a picture of width × height
+// pixels: ratio times the diagonal, rounded half to even, at least 1.
+func BoundaryDistance(width, height int, ratio float64) int {
+	w, h := float64(width), float64(height)
+	return max(1, int(math.RoundToEven(ratio*math.Sqrt(float64(h*h)+float64(w*w)))))
+}
+
+// slide replaces every pixel of b by the union (or the intersection) of the
+// (2d+1)×(2d+1) pixels around it, zeros entering from outside. Only pixels inside
+// box may be affected.
+//
+// A square is a row of d+1 pixels taken forwards, then backwards, then the same
+// down the columns; a row of n pixels comes from log₂ n shifts of the whole
+// mask, each doubling the stretch that a bit stands for.
+func (b *Bitmap) slide(box image.Rectangle, d int, union bool) {
+	box = box.Intersect(b.Bounds())
+	if box.Empty() {
+		return
+	}
+	d = min(d, max(b.Width, b.Height))
+	var all uint64 // xored in before and after |, which makes it &
+	if !union {
+		all = ^uint64(0)
+	}
+	left := box.Min.X >> 6
+	words := (box.Max.X-1)>>6 - left + 1
+	rows := make([][]uint64, box.Dy())
+	for y := range rows {
+		rows[y] = b.row(box.Min.Y + y)[left : left+words]
+		doubling(d+1, func(s int) { shiftDown(rows[y], s, all) })
+		doubling(d+1, func(s int) { shiftUp(rows[y], s, all) })
+	}
+	nothing := make([]uint64, words)
+	doubling(d+1, func(s int) {
+		for y := range rows {
+			from := nothing
+			if y+s < len(rows) {
+				from = rows[y+s]
+			}
+			join(rows[y], from, all)
+		}
+	})
+	doubling(d+1, func(s int) {
+		for y := len(rows) - 1; y >= 0; y-- {
+			from := nothing
+			if y >= s {
+				from = rows[y-s]
+			}
+			join(rows[y], from, all)
+		}
+	})
+	if left+words == (b.Width+63)>>6 {
+		padding := ^uint64(0) >> uint(-b.Width&63)
+		for _, row := range rows {
+			row[words-1] &= padding
+		}
+	}
+}
+
+// doubling calls f with the shifts that grow a stretch of 1 to n.
+func doubling(n int, f func(shift int)) {
+	for have := 1; have < n; {
+		shift := min(have, n-have)
+		f(shift)
+		have += shift
+	}
+}
+
+// join is to |= from, or with all ones to &= from.
+func join(to, from []uint64, all uint64) {
+	for i, w := range from {
+		to[i] = ((to[i] ^ all) | (w ^ all)) ^ all
+	}
+}
+
+// shiftDown joins to every bit of words the one shift places above it.
+func shiftDown(words []uint64, shift int, all uint64) {
+	skip, s := shift>>6, uint(shift&63)
+	for i := range words {
+		var w uint64
+		if i+skip < len(words) {
+			w = words[i+skip] >> s
+		}
+		if i+skip+1 < len(words) {
+			w |= words[i+skip+1] << (64 - s)
+		}
+		words[i] = ((words[i] ^ all) | (w ^ all)) ^ all
+	}
+}
+
+// shiftUp joins to every bit of words the one shift places below it.
+func shiftUp(words []uint64, shift int, all uint64) {
+	skip, s := shift>>6, uint(shift&63)
+	for i := len(words) - 1; i >= 0; i-- {
+		var w uint64
+		if i >= skip {
+			w = words[i-skip] << s
+		}
+		if i > skip {
+			w |= words[i-skip-1] >> (64 - s)
+		}
+		words[i] = ((words[i] ^ all) | (w ^ all)) ^ all
+	}
+}

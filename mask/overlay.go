@@ -1,0 +1,134 @@
+package mask
+
+import (
+	"cmp"
+	"image"
+	"image/color"
+	"image/draw"
+	"math"
+	"slices"
+)
+
+// OverlayItem is one instance to draw.
+type OverlayItem struct {
+	// Mask is filled and outlined. It has the picture's size; nil draws none.
+	Mask *Bitmap
+	// Box is outlined unless it is empty.
+	Box image.Rectangle
+	// Label is written at the box, or without a box at the mask's. Empty writes
+	// none. The font has Latin, Greek and Cyrillic letters.
+	Label string
+	// Color is that of fill, lines and plate; nil is [Color] of the item's index.
+	Color color.Color
+}
+
+// OverlayOptions says how to draw. The zero value suits any picture.
+type OverlayOptions struct {
+	// FillOpacity is the opacity of the filled masks, up to 1. 0 is 0.4; negative
+	// fills none.
+	FillOpacity float64
+	// LineWidth is the width in pixels of contours, drawn inside the masks, and of
+	// boxes. 0 is 1/400 of the picture's shorter side, at least 1; negative draws
+	// neither.
+	LineWidth int
+	// FontSize is the height of the labels in pixels. 0 is 1/45 of the picture's
+	// mean side, from 11 to 48; negative writes none.
+	FontSize float64
+}
+
+// Overlay draws instances on dst. Pixel (0, 0) of the masks and boxes is the
+// upper left corner of dst's bounds.
+//
+// Larger masks are drawn first so that they hide no smaller ones. Labels stand
+// on a plate of the instance's colour, inside the picture and clear of each
+// other: earlier items choose first, a label too wide for the picture is
+// shortened, and one that finds no place is left out. A mask whose size is not
+// that of dst is a *[SizeError], and nothing is drawn.
+func Overlay(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
+	bounds := dst.Bounds()
+	for i, item := range items {
+		if item.Mask == nil {
+			continue
+		}
+		if err := sameSize(bounds.Dx(), bounds.Dy(), []*Bitmap{item.Mask}); err != nil {
+			err.(*SizeError).Index = i
+			return err
+		}
+	}
+	width, height := float64(bounds.Dx()), float64(bounds.Dy())
+	if opt.FillOpacity == 0 {
+		opt.FillOpacity = .4
+	}
+	if opt.LineWidth == 0 {
+		opt.LineWidth = max(1, int(math.Round(min(width, height)/400)))
+	}
+	if opt.FontSize == 0 {
+		opt.FontSize = min(max(math.Round(math.Sqrt(width*height)/45), 11), 48)
+	}
+
+	areas, order := make([]int, len(items)), make([]int, len(items))
+	for i, item := range items {
+		order[i] = i
+		areas[i] = item.Box.Dx() * item.Box.Dy()
+		if item.Mask != nil {
+			areas[i] = item.Mask.Area()
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(areas[b], areas[a]) })
+	for _, i := range order {
+		drawInstance(dst, items[i], itemColor(items, i), opt)
+	}
+	if opt.FontSize > 0 {
+		drawLabels(dst, items, opt)
+	}
+	return nil
+}
+
+// itemColor is the opaque colour of item i.
+func itemColor(items []OverlayItem, i int) color.NRGBA {
+	if items[i].Color == nil {
+		return Color(i)
+	}
+	c := color.NRGBAModel.Convert(items[i].Color).(color.NRGBA)
+	c.A = 0xff
+	return c
+}
+
+// drawInstance draws everything of an item but its label.
+func drawInstance(dst draw.Image, item OverlayItem, c color.NRGBA, opt OverlayOptions) {
+	if item.Mask != nil {
+		if opt.FillOpacity > 0 {
+			fill := c
+			fill.A = uint8(math.Round(255 * min(opt.FillOpacity, 1)))
+			paint(dst, item.Mask, fill)
+		}
+		if opt.LineWidth > 0 {
+			paint(dst, item.Mask.Boundary(opt.LineWidth), c)
+		}
+	}
+	if opt.LineWidth > 0 && !item.Box.Empty() {
+		r := item.Box.Add(dst.Bounds().Min)
+		inner := r.Inset(opt.LineWidth)
+		if inner.Empty() {
+			inner = image.Rectangle{Min: r.Max, Max: r.Max}
+		}
+		for _, side := range []image.Rectangle{
+			image.Rect(r.Min.X, r.Min.Y, r.Max.X, inner.Min.Y),
+			image.Rect(r.Min.X, inner.Max.Y, r.Max.X, r.Max.Y),
+			image.Rect(r.Min.X, inner.Min.Y, inner.Min.X, inner.Max.Y),
+			image.Rect(inner.Max.X, inner.Min.Y, r.Max.X, inner.Max.Y),
+		} {
+			draw.Draw(dst, side, image.NewUniform(c), image.Point{}, draw.Src)
+		}
+	}
+}
+
+// paint lays colour c over the set pixels of m.
+func paint(dst draw.Image, m *Bitmap, c color.NRGBA) {
+	src, at := image.NewUniform(c), dst.Bounds().Min
+	for y := range m.Height {
+		for x0, x1 := range m.Row(y) {
+			draw.Draw(dst, image.Rect(x0, y, x1, y+1).Add(at), src, image.Point{}, draw.Over)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package mask
+
+import "image/color"
+
+// okabeIto are the chromatic colours of Okabe and Ito, Color Universal Design
+// (2008), which people with every common colour vision tell apart, in an order
+// that keeps similar ones from being neighbours.
+var okabeIto = [...]color.NRGBA{
+	{0xE6, 0x9F, 0x00, 0xff}, // orange
+	{0x56, 0xB4, 0xE9, 0xff}, // sky blue
+	{0xD5, 0x5E, 0x00, 0xff}, // vermilion
+	{0x00, 0x9E, 0x73, 0xff}, // bluish green
+	{0xF0, 0xE4, 0x42, 0xff}, // yellow
+	{0x00, 0x72, 0xB2, 0xff}, // blue
+	{0xCC, 0x79, 0xA7, 0xff}, // reddish purple
+}
+
+// Color returns colour i of the palette for instances and categories, opaque.
+// The first seven are those of Okabe and Ito; then come the same hues lighter
+// and darker, 21 in all, since lightness is what colour-blind readers see best.
+// After that, and before 0, the palette repeats.
+func Color(i int) color.NRGBA {
+	n := len(okabeIto)
+	i %= 3 * n
+	if i < 0 {
+		i += 3 * n
+	}
+	c := okabeIto[i%n]
+	switch i / n {
+	case 1:
+		return mix(c, 0xff, .5)
+	case 2:
+		return mix(c, 0x00, .45)
+	}
+	return c
+}
+
+// mix moves the channels of c towards grey level to by the given share.
+func mix(c color.NRGBA, to uint8, share float64) color.NRGBA {
+	channel := func(v uint8) uint8 { return uint8(float64(v)*(1-share) + float64(to)*share + .5) }
+	return color.NRGBA{channel(c.R), channel(c.G), channel(c.B), c.A}
+}
