@@ -62,7 +62,7 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	}
 	var f *File
 	var err error
-	switch sniff(head, size) {
+	switch sniff(head) {
 	case containerZip:
 		f, err = readZip(r, size)
 	case containerPickle:

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 )
@@ -42,13 +43,17 @@ const (
 	containerSafetensors
 )
 
-func sniff(head []byte, size int64) container {
+func sniff(head []byte) container {
+	brace := len(head) > 8 && head[8] == '{'
 	switch {
+	// First, because a header of 128 bytes begins like a pickle of protocol 0.
+	case brace && binary.LittleEndian.Uint64(head) <= maxHeader:
+		return containerSafetensors
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		return containerZip
 	case len(head) > 1 && head[0] == opProto && head[1] <= maxProtocol:
 		return containerPickle
-	case len(head) > 8 && head[8] == '{':
+	case brace:
 		return containerSafetensors
 	}
 	return containerUnknown

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,6 +42,17 @@ func TestSafetensorsRoundTrip(t *testing.T) {
 				require.Zero(t, (got.view.store.off)%int64(got.DType.Size()), "alignment")
 			}
 		})
+	}
+}
+
+// TestSafetensorsHeaderLengths covers headers whose length looks like the start of a pickle.
+func TestSafetensorsHeaderLengths(t *testing.T) {
+	for pad := range 600 {
+		var b bytes.Buffer
+		require.NoError(t, WriteSafetensors(&b, nil, map[string]string{"pad": strings.Repeat("x", pad)}))
+		f, err := Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		require.NoError(t, err, pad)
+		require.Equal(t, Safetensors, f.Format)
 	}
 }
 
