@@ -14,7 +14,7 @@ type Format uint8
 const (
 	PyTorchZip    Format = iota + 1 // torch.save since PyTorch 1.6: a zip archive
 	PyTorchLegacy                   // torch.save before: pickles followed by raw storages
-	PickledNumPy                    // Detectron2's model zoo: a pickled dictionary of NumPy arrays
+	Pickle                          // Detectron2's model zoo: a pickled dictionary of NumPy arrays or tensors
 	Safetensors                     // a JSON header followed by the values
 )
 
@@ -25,8 +25,8 @@ func (f Format) String() string {
 		return "PyTorch zip"
 	case PyTorchLegacy:
 		return "PyTorch legacy"
-	case PickledNumPy:
-		return "NumPy pickle"
+	case Pickle:
+		return "pickle"
 	case Safetensors:
 		return "safetensors"
 	}

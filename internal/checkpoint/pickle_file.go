@@ -9,15 +9,18 @@ import (
 // legacyMagic is the number that the older PyTorch form begins with.
 var legacyMagic, _ = new(big.Int).SetString("1950a86a20f9469cfc6c", 16)
 
-const legacyProtocol = 1001
+const (
+	legacyProtocol = 1001
+	pickleBuffer   = 1 << 14
+)
 
 // readPickle reads a file that begins with a pickle: PyTorch's older form if its
 // value is PyTorch's magic number, otherwise a dictionary of NumPy arrays.
 func readPickle(r io.ReaderAt, size int64) (*File, error) {
-	m := newMachine(newPickleInput(r, 0, size), nil)
+	m := newMachine(newPickleInput(r, 0, size, pickleBuffer), nil)
 	first, err := m.run()
 	if err != nil {
-		return nil, annotate(err, "", PickledNumPy, "")
+		return nil, annotate(err, "", Pickle, "")
 	}
 	if n, ok := first.(*big.Int); ok {
 		if n.Cmp(legacyMagic) != 0 {
@@ -26,22 +29,32 @@ func readPickle(r io.ReaderAt, size int64) (*File, error) {
 		f, err := readLegacy(m, size)
 		return f, annotate(err, "", PyTorchLegacy, "")
 	}
-	f := &File{Format: PickledNumPy}
+	f := &File{Format: Pickle}
 	if m.in.pos != size {
 		err = corrupt("%d bytes after the end of the pickle", size-m.in.pos)
 	} else {
 		err = collect(f, m, first)
 	}
 	if err != nil {
-		return nil, annotate(err, "", PickledNumPy, "")
+		return nil, annotate(err, "", Pickle, "")
 	}
 	return f, nil
 }
 
-// readLegacy reads what follows the magic number: protocol version, system
-// information, the object, the keys of its storages, and the storages: for each
-// the number of elements in 8 bytes, then the elements.
 func readLegacy(m *machine, size int64) (*File, error) {
+	root, err := runLegacy(m, size)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Format: PyTorchLegacy}
+	return f, collect(f, m, root)
+}
+
+// runLegacy reads what follows the magic number: protocol version, system
+// information, the object, the keys of its storages, and the storages up to
+// position end: for each the number of elements in 8 bytes, then the elements.
+// It returns the object.
+func runLegacy(m *machine, end int64) (any, error) {
 	if v, err := m.run(); err != nil {
 		return nil, err
 	} else if v != int64(legacyProtocol) {
@@ -67,15 +80,41 @@ func readLegacy(m *machine, size int64) (*File, error) {
 	if !ok {
 		return nil, corrupt("%s where the keys of the storages are expected", kind(keys))
 	}
-	end, err := storages.place(list.items, m.in.r, m.in.pos, size)
+	last, err := storages.place(list.items, m.in.r, m.in.pos, end)
+	if err == nil && last != end {
+		err = corrupt("%d bytes after the last storage", end-last)
+	}
+	return root, err
+}
+
+// loadFromBytes handles tensors that were pickled without torch.save, as the
+// conversion scripts of Swin checkpoints do: each storage is a whole file of the
+// older form inside a bytes object.
+func loadFromBytes(m *machine, args tuple) (any, error) {
+	if len(args) != 1 || m.nested {
+		return nil, corrupt("a storage is loaded from %d arguments or from inside another", len(args))
+	}
+	s, ok := m.bytes(args[0])
+	if !ok {
+		return nil, corrupt("a storage is loaded from %s", kind(args[0]))
+	}
+	inner := &machine{in: newPickleInput(s.r, s.off, s.off+s.n, maxShort), memory: m.memory - 4*maxShort, nested: true}
+	magic, err := inner.run()
 	if err != nil {
 		return nil, err
 	}
-	if end != size {
-		return nil, corrupt("%d bytes after the last storage", size-end)
+	if n, ok := magic.(*big.Int); !ok || n.Cmp(legacyMagic) != 0 {
+		return nil, unsupported("a pickled storage is not of PyTorch's older form")
 	}
-	f := &File{Format: PyTorchLegacy}
-	return f, collect(f, m, root)
+	root, err := runLegacy(inner, s.off+s.n)
+	if err != nil {
+		return nil, err
+	}
+	m.memory = inner.memory
+	if _, ok := root.(*typedStorage); !ok {
+		return nil, corrupt("%s where a storage is expected", kind(root))
+	}
+	return root, nil
 }
 
 // legacyStorage is one storage whose place is known only after the object.

@@ -10,11 +10,14 @@ type pickleInput struct {
 	r        io.ReaderAt
 	pos, end int64
 	buf      []byte // bytes of the file from pos on
-	space    [1 << 14]byte
+	space    []byte
 }
 
-func newPickleInput(r io.ReaderAt, pos, end int64) *pickleInput {
-	return &pickleInput{r: r, pos: pos, end: end}
+// newPickleInput reads from pos to end. The buffer holds the longest run that is
+// peeked at.
+func newPickleInput(r io.ReaderAt, pos, end int64, buffer int) *pickleInput {
+	size := min(int64(max(buffer, maxShort)), end-pos)
+	return &pickleInput{r: r, pos: pos, end: end, space: make([]byte, size)}
 }
 
 // peek makes the next n bytes available without consuming them; n is at most len(space).

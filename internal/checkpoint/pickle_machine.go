@@ -26,6 +26,7 @@ type machine struct {
 	memory  int64                     // estimated bytes that may still be used
 
 	latin1Texts map[int64]*latin1Text // long bytes written as text, by position
+	nested      bool                  // it reads a pickle inside a pickle
 }
 
 // newMachine returns a machine for pickles from in, which may use memory
@@ -117,6 +118,9 @@ func (m *machine) run() (any, error) {
 		op := b[0]
 		if op == opStop {
 			break
+		}
+		if err := m.charge(1); err != nil { // so that time is bounded, too
+			return nil, err
 		}
 		if err := m.step(op); err != nil {
 			return nil, err

@@ -50,6 +50,7 @@ func allowTorch() {
 	allow("torch._utils", rebuildParameter, "_rebuild_parameter", "_rebuild_parameter_with_state")
 	allow("torch.nn.parameter", rebuildParameter, "Parameter", "Buffer")
 	allow("torch._tensor", rebuildFromType, "_rebuild_from_type_v2")
+	allow("torch.storage", loadFromBytes, "_load_from_bytes")
 	allow("torch", nil, "Tensor")
 	allow("torch", func(_ *machine, args tuple) (any, error) {
 		if len(args) != 1 {

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"math/big"
+	"slices"
 )
 
 // The values of a pickle, as the machine holds them:
@@ -117,11 +118,9 @@ func pickledLong(b []byte) any {
 	if len(b) == 0 {
 		return int64(0)
 	}
-	n := new(big.Int)
-	for i := len(b) - 1; i >= 0; i-- {
-		n.Lsh(n, 8)
-		n.Or(n, big.NewInt(int64(b[i])))
-	}
+	reversed := slices.Clone(b)
+	slices.Reverse(reversed)
+	n := new(big.Int).SetBytes(reversed)
 	if b[len(b)-1] >= 0x80 {
 		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 	}

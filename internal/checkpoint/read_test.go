@@ -39,8 +39,8 @@ var formatOf = map[string]Format{
 	"zip.pth": PyTorchZip, "plain.pth": PyTorchZip, "untyped.pth": PyTorchZip, "big_endian.pth": PyTorchZip,
 	"state_dict.pth": PyTorchZip, "nested.pth": PyTorchZip,
 	"legacy.pth": PyTorchLegacy, "legacy_view.pth": PyTorchLegacy,
-	"numpy2.pkl": PickledNumPy, "numpy3.pkl": PickledNumPy, "numpy4.pkl": PickledNumPy, "numpy5.pkl": PickledNumPy,
-	"numpy_2.x.pkl": PickledNumPy, "python2.pkl": PickledNumPy,
+	"numpy2.pkl": Pickle, "numpy3.pkl": Pickle, "numpy4.pkl": Pickle, "numpy5.pkl": Pickle,
+	"tensors2.pkl": Pickle, "tensors4.pkl": Pickle, "numpy_2.x.pkl": Pickle, "python2.pkl": Pickle,
 }
 
 // TestRead holds every file that testdata/make.py wrote against the values that

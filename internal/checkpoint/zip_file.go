@@ -41,7 +41,7 @@ func parseZip(r io.ReaderAt, size int64) (*File, error) {
 	if data.n > maxDataPickle {
 		return nil, unsupported("data.pkl has %d bytes, more than %d", data.n, maxDataPickle)
 	}
-	m := newMachine(newPickleInput(r, data.off, data.off+data.n), a.resolve)
+	m := newMachine(newPickleInput(r, data.off, data.off+data.n, pickleBuffer), a.resolve)
 	root, err := m.run()
 	if err != nil {
 		return nil, err

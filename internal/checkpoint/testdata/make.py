@@ -235,6 +235,13 @@ with open("python2.pkl", "wb") as f:
     Python2Pickler(f, 2).dump({"blobs": dict(caffe), "cfg": "größe"})
 note("python2.pkl", caffe, {"cfg": "größe"})
 
+# Tensors pickled without torch.save, as the conversion scripts of Swin do.
+plain["large"] = torch.arange(600, dtype=torch.float32)
+for proto in 2, 4:
+    with open(f"tensors{proto}.pkl", "wb") as f:
+        pickle.dump({"model": plain, "__author__": "third_party", "matching_heuristics": True}, f, proto)
+    note(f"tensors{proto}.pkl", plain, {"__author__": "third_party", "matching_heuristics": "true"})
+
 with open("no_tensors.pkl", "wb") as f:
     pickle.dump({"a": 1, "b": [1, 2, {"c": "d"}]}, f, 2)
 with open("strings.pkl", "wb") as f:
