@@ -37,7 +37,7 @@ func expectedFiles(t testing.TB) map[string]expectedFile {
 
 var formatOf = map[string]Format{
 	"zip.pth": PyTorchZip, "plain.pth": PyTorchZip, "untyped.pth": PyTorchZip, "big_endian.pth": PyTorchZip,
-	"state_dict.pth": PyTorchZip, "nested.pth": PyTorchZip,
+	"state_dict.pth": PyTorchZip, "nested.pth": PyTorchZip, "rich.pth": PyTorchZip,
 	"legacy.pth": PyTorchLegacy, "legacy_view.pth": PyTorchLegacy,
 	"numpy2.pkl": Pickle, "numpy3.pkl": Pickle, "numpy4.pkl": Pickle, "numpy5.pkl": Pickle,
 	"tensors2.pkl": Pickle, "tensors4.pkl": Pickle, "numpy_2.x.pkl": Pickle, "python2.pkl": Pickle,

@@ -26,6 +26,8 @@ func TestRefuse(t *testing.T) {
 		"arrays.npz":     {ErrNotCheckpoint, ".npz"},
 		"no_tensors.pkl": {ErrNotCheckpoint, "without any tensor"},
 		"strings.pkl":    {ErrUnsupported, `tensor "w": NumPy type "U1"`},
+		"complex.pth":    {ErrUnsupported, `tensor "w": element type torch.ComplexFloatStorage`},
+		"negative.pth":   {ErrUnsupported, `tensor "w": it has pending operations`},
 		"make.py":        {ErrNotCheckpoint, "looks like text"},
 		"expected.json":  {ErrNotCheckpoint, "looks like JSON"},
 	} {

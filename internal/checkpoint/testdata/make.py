@@ -2,12 +2,16 @@
 
 Needs PyTorch 1.13 and NumPy 1.24: python3 make.py
 """
+import argparse
 import collections
 import io
 import json
 import os
+import pathlib
 import pickle
 import struct
+import sys
+import types
 import zipfile
 
 import numpy as np
@@ -88,6 +92,39 @@ torch.save(nested, "nested.pth")
 note("nested.pth", {"a.w": s["plain"], "b.0": s["long"]}, {"epoch": "7"})
 
 
+
+
+# What training programs put beside and into a model.
+yacs = types.ModuleType("yacs.config")
+sys.modules["yacs"], sys.modules["yacs.config"] = types.ModuleType("yacs"), yacs
+yacs.CfgNode = type("CfgNode", (dict,), {"__module__": "yacs.config"})
+config = yacs.CfgNode(A=1, B=yacs.CfgNode(C="d"))
+config.frozen = True
+tagged = torch.tensor([1.0, 2.0])
+tagged.tag = "x"
+tagged_parameter = torch.nn.Parameter(torch.tensor([3.0]))
+tagged_parameter.tag = "y"
+rich = collections.OrderedDict(tagged=tagged, tagged_parameter=tagged_parameter)
+torch.save(
+    {
+        "state_dict": rich,
+        "config": config,
+        "args": argparse.Namespace(lr=0.1, device=torch.device("cpu")),
+        "output": pathlib.PurePosixPath("/a/b"),
+        "optimizer": collections.defaultdict(dict, {"complex": torch.ones(1, dtype=torch.complex64)}),
+        "counts": collections.Counter("abca"),
+        "sets": [{1, 2}, frozenset([3]), bytearray(b"abc"), b"", bytes(2000)],
+        "types": [torch.float32, torch.Size([1, 2]), np.dtype("f4"), np.dtype([("a", "i4")]), float],
+        "text": "x" * 2000,
+        "f64": np.float64(0.25), "f16": np.float16(0.5), "i64": np.int64(-3), "u8": np.uint8(200), "i16": np.int16(-2), "b": np.bool_(True),
+        "huge": 1e300,
+        ("a", 1): None,
+    },
+    "rich.pth",
+)
+note("rich.pth", rich, {"f64": "0.25", "f16": "0.5", "i64": "-3", "u8": "200", "i16": "-2", "b": "true", "huge": "1e+300"})
+torch.save({"model": {"w": torch.ones(1, dtype=torch.complex64)}}, "complex.pth")
+
 # As written on a big-endian machine.
 with zipfile.ZipFile("plain.pth") as a, zipfile.ZipFile("big_endian.pth", "w") as b:
     for i in a.infolist():
@@ -151,6 +188,19 @@ with zipfile.ZipFile("untyped.pth", "w") as z:
     z.writestr(zipfile.ZipInfo("m/byteorder"), "little")
     z.writestr(zipfile.ZipInfo("m/data/0"), half.numpy().tobytes())
 note("untyped.pth", {"w": half[1:].reshape(2, 2)})
+
+
+# A view with a pending negation, as PyTorch writes it since 2.0.
+class Negative:
+    def __reduce__(self):
+        return (torch._utils._rebuild_tensor_v2, (Key(), 0, (2,), (1,), False, collections.OrderedDict(), {"neg": True}))
+
+
+buf = io.BytesIO()
+V3Pickler(buf, 2).dump({"w": Negative()})
+with zipfile.ZipFile("negative.pth", "w") as z:
+    z.writestr(zipfile.ZipInfo("m/data.pkl"), buf.getvalue())
+    z.writestr(zipfile.ZipInfo("m/data/0"), half.numpy().tobytes())
 
 
 # The older form with a view of a storage, as PyTorch before 0.4 wrote it.
