@@ -62,7 +62,7 @@ func fuzzRead(t *testing.T, data []byte) {
 }
 
 func FuzzZipPTH(f *testing.F) {
-	seedFiles(f, "zip.pth", "plain.pth", "untyped.pth", "big_endian.pth", "state_dict.pth", "nested.pth", "module.pth", "evil.pth", "deflated.pth")
+	seedFiles(f, "zip.pth", "plain.pth", "untyped.pth", "big_endian.pth", "state_dict.pth", "nested.pth", "module.pth", "evil.pth", "deflated.pth", "rich.pth", "negative.pth")
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, data) })
 }
 

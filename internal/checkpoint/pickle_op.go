@@ -216,9 +216,7 @@ func (m *machine) stepStack(op byte) error {
 		return m.setItems(v)
 	case opBuild:
 		return m.build(v[0])
-	case opReduce, opNewObj:
-		return m.call(v[0], v[1])
-	case opNewObjEx:
+	case opReduce, opNewObj, opNewObjEx: // the last has keyword arguments, which no allowed class needs
 		return m.call(v[0], v[1])
 	case opStackGlobal:
 		module, ok1 := asText(v[0])

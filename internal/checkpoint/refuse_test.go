@@ -140,3 +140,14 @@ func TestSafetensorsRefused(t *testing.T) {
 		require.ErrorContains(t, err, "is claimed")
 	}
 }
+
+func TestErrorText(t *testing.T) {
+	e := &FormatError{Path: "a.pth", Format: PyTorchZip, Tensor: "w", Reason: "it is odd", Err: ErrCorrupt}
+	require.Equal(t, `checkpoint: a.pth: PyTorch zip: tensor "w": it is odd`, e.Error())
+	require.Equal(t, "checkpoint: it is odd", (&FormatError{Reason: "it is odd"}).Error())
+	require.Equal(t, "PyTorch legacy", PyTorchLegacy.String())
+	require.Equal(t, "safetensors", Safetensors.String())
+	require.Equal(t, "unknown format", Format(0).String())
+	require.Equal(t, "DType(0)", DType(0).String())
+	require.Zero(t, DType(99).Size())
+}
