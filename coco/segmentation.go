@@ -1,0 +1,57 @@
+package coco
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/diffusioninst/go/mask"
+)
+
+// Segmentation is a mask in one of the forms of COCO files, kept as the file has
+// it: polygons, run lengths, or compressed run lengths. The zero value is none.
+type Segmentation struct {
+	// Polygons are the parts of an object, each x0 y0 x1 y1 … in pixels. Their
+	// union is the mask.
+	Polygons [][]float64
+
+	// Height and Width are the size that goes with the run lengths.
+	Height, Width int
+
+	// Counts are run lengths down the columns, starting with a run of unset pixels.
+	Counts []uint32
+
+	// Compressed is the string form of Counts.
+	Compressed string
+}
+
+// NewSegmentation returns the compressed form of a mask.
+func NewSegmentation(r mask.RLE) Segmentation {
+	return Segmentation{Height: r.Height, Width: r.Width, Compressed: r.String()}
+}
+
+// Empty reports whether there is no mask at all, as opposed to one without
+// pixels.
+func (s Segmentation) Empty() bool {
+	return len(s.Polygons) == 0 && s.Counts == nil && s.Compressed == "" && s.Height == 0 && s.Width == 0
+}
+
+var errNoSegmentation = errors.New("no segmentation")
+
+// RLE returns the mask on a picture of the given size, polygons rasterised as by
+// the COCO API. Run lengths of another size, invalid ones, and polygons that are
+// none are errors, and so is an empty s.
+func (s Segmentation) RLE(width, height int) (mask.RLE, error) {
+	switch {
+	case s.Empty():
+		return mask.RLE{}, errNoSegmentation
+	case len(s.Polygons) > 0:
+		return mask.FromPolygons(s.Polygons, width, height)
+	case s.Width != width || s.Height != height:
+		return mask.RLE{}, fmt.Errorf("segmentation of %d×%d pixels on an image of %d×%d",
+			s.Width, s.Height, width, height)
+	case s.Counts != nil:
+		r := mask.RLE{Width: width, Height: height, Counts: s.Counts}
+		return r, r.Validate()
+	}
+	return mask.ParseRLE(width, height, s.Compressed)
+}

@@ -1,0 +1,359 @@
+package coco
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+)
+
+// Save writes d to the file at path. See Dataset.Write.
+func (d *Dataset) Save(path string) error { return saveFile(path, d.Write) }
+
+// SaveResults writes results to the file at path. See WriteResults.
+func SaveResults(path string, results []Result) error {
+	return saveFile(path, func(w io.Writer) error { return WriteResults(w, results) })
+}
+
+func saveFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("coco: %w", err)
+	}
+	err = write(f)
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("coco: %w", cerr)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// Write writes d as a COCO or LVIS file, a record a line, numbers in the shortest
+// form that reads back the same. Numbers that are not finite are an error.
+func (d *Dataset) Write(w io.Writer) error {
+	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
+	e.b = append(e.b, '{')
+	if d.Info != nil {
+		e.key("info")
+		e.raw(d.Info)
+	}
+	writeList(e, "licenses", d.Licenses, e.license)
+	writeList(e, "images", d.Images, e.image)
+	writeList(e, "annotations", d.Annotations, e.annotation)
+	writeList(e, "categories", d.Categories, e.category)
+	e.extra(d.Extra)
+	e.b = append(e.b, "}\n"...)
+	return e.close("data set")
+}
+
+// WriteResults writes a results file as Detectron2 does: image_id, category_id,
+// bbox (x, y, width, height), score, and segmentation with the size and the
+// compressed run lengths. A result without a box or a mask is written without.
+// Numbers that are not finite are an error.
+func WriteResults(w io.Writer, results []Result) error {
+	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
+	e.b = append(e.b, '[')
+	writeRecords(e, "result", results, e.result)
+	e.b = append(e.b, "]\n"...)
+	return e.close("results")
+}
+
+// MarshalJSON writes the result as WriteResults does.
+func (r Result) MarshalJSON() ([]byte, error) {
+	e := &encoder{}
+	e.result(&r)
+	return e.b, e.err
+}
+
+// An encoder collects text in b and passes it on record by record.
+type encoder struct {
+	w   *bufio.Writer
+	b   []byte
+	err error
+}
+
+func (e *encoder) flush() {
+	if e.err == nil {
+		_, e.err = e.w.Write(e.b)
+	}
+	e.b = e.b[:0]
+}
+
+func (e *encoder) close(what string) error {
+	e.flush()
+	if e.err == nil {
+		e.err = e.w.Flush()
+	}
+	if e.err != nil {
+		return fmt.Errorf("coco: %s: %w", what, e.err)
+	}
+	return nil
+}
+
+func writeList[T any](e *encoder, name string, list []T, write func(*T)) {
+	if list == nil {
+		return
+	}
+	e.key(name)
+	e.b = append(e.b, '[')
+	writeRecords(e, name, list, write)
+	e.b = append(e.b, ']')
+}
+
+func writeRecords[T any](e *encoder, name string, list []T, write func(*T)) {
+	for i := range list {
+		if e.err != nil {
+			return
+		}
+		if i > 0 {
+			e.b = append(e.b, ',')
+		}
+		e.b = append(e.b, '\n')
+		write(&list[i])
+		if e.err != nil {
+			e.err = fmt.Errorf("%s: record %d: %w", name, i, e.err)
+		}
+		e.flush()
+	}
+}
+
+func (e *encoder) license(l *License) {
+	e.b = append(e.b, '{')
+	e.id("id", l.ID)
+	e.text("name", l.Name)
+	e.text("url", l.URL)
+	e.extra(l.Extra)
+	e.b = append(e.b, '}')
+}
+
+func (e *encoder) image(m *Image) {
+	e.b = append(e.b, '{')
+	e.id("id", m.ID)
+	e.id("width", int64(m.Width))
+	e.id("height", int64(m.Height))
+	e.text("file_name", m.FileName)
+	if m.License != 0 {
+		e.id("license", m.License)
+	}
+	e.text("coco_url", m.COCOURL)
+	e.text("flickr_url", m.FlickrURL)
+	e.text("date_captured", m.DateCaptured)
+	e.ids("neg_category_ids", m.NegCategoryIDs)
+	e.ids("not_exhaustive_category_ids", m.NotExhaustiveCategoryIDs)
+	e.extra(m.Extra)
+	e.b = append(e.b, '}')
+}
+
+func (e *encoder) category(c *Category) {
+	e.b = append(e.b, '{')
+	e.id("id", c.ID)
+	e.key("name")
+	e.b = appendString(e.b, c.Name)
+	e.text("supercategory", c.Supercategory)
+	e.text("frequency", c.Frequency)
+	e.text("synset", c.Synset)
+	if c.Synonyms != nil {
+		e.key("synonyms")
+		e.b = append(e.b, '[')
+		for i, s := range c.Synonyms {
+			if i > 0 {
+				e.b = append(e.b, ',')
+			}
+			e.b = appendString(e.b, s)
+		}
+		e.b = append(e.b, ']')
+	}
+	e.text("def", c.Definition)
+	if c.Frequency != "" || c.ImageCount != 0 || c.InstanceCount != 0 {
+		e.id("image_count", int64(c.ImageCount))
+		e.id("instance_count", int64(c.InstanceCount))
+	}
+	e.extra(c.Extra)
+	e.b = append(e.b, '}')
+}
+
+func (e *encoder) annotation(a *Annotation) {
+	e.b = append(e.b, '{')
+	e.id("id", a.ID)
+	e.id("image_id", a.ImageID)
+	e.id("category_id", a.CategoryID)
+	e.flag("iscrowd", a.Crowd)
+	if a.Ignore {
+		e.flag("ignore", true)
+	}
+	if a.HasArea {
+		e.key("area")
+		e.number(a.Area)
+	}
+	if a.HasBBox {
+		e.key("bbox")
+		e.numbers(a.BBox[:])
+	}
+	e.segmentation(&a.Segmentation)
+	e.extra(a.Extra)
+	e.b = append(e.b, '}')
+}
+
+func (e *encoder) result(r *Result) {
+	e.b = append(e.b, '{')
+	e.id("image_id", r.ImageID)
+	e.id("category_id", r.CategoryID)
+	if r.HasBBox {
+		e.key("bbox")
+		e.numbers(r.BBox[:])
+	}
+	e.key("score")
+	e.number(r.Score)
+	e.segmentation(&r.Segmentation)
+	e.extra(r.Extra)
+	e.b = append(e.b, '}')
+}
+
+func (e *encoder) segmentation(s *Segmentation) {
+	switch {
+	case s.Empty():
+		return
+	case len(s.Polygons) > 0:
+		e.key("segmentation")
+		e.b = append(e.b, '[')
+		for i, polygon := range s.Polygons {
+			if i > 0 {
+				e.b = append(e.b, ',')
+			}
+			e.numbers(polygon)
+		}
+		e.b = append(e.b, ']')
+		return
+	}
+	e.key("segmentation")
+	e.b = append(e.b, `{"size":[`...)
+	e.b = strconv.AppendInt(e.b, int64(s.Height), 10)
+	e.b = append(e.b, ',')
+	e.b = strconv.AppendInt(e.b, int64(s.Width), 10)
+	e.b = append(e.b, `],"counts":`...)
+	if s.Counts == nil {
+		e.b = appendString(e.b, s.Compressed)
+	} else {
+		e.b = append(e.b, '[')
+		for i, c := range s.Counts {
+			if i > 0 {
+				e.b = append(e.b, ',')
+			}
+			e.b = strconv.AppendUint(e.b, uint64(c), 10)
+		}
+		e.b = append(e.b, ']')
+	}
+	e.b = append(e.b, '}')
+}
+
+// key starts a field.
+func (e *encoder) key(name string) {
+	if n := len(e.b); n > 0 && e.b[n-1] != '{' {
+		e.b = append(e.b, ',')
+	}
+	e.b = append(appendString(e.b, name), ':')
+}
+
+func (e *encoder) id(name string, v int64) {
+	e.key(name)
+	e.b = strconv.AppendInt(e.b, v, 10)
+}
+
+// text writes a field unless it is empty.
+func (e *encoder) text(name, v string) {
+	if v != "" {
+		e.key(name)
+		e.b = appendString(e.b, v)
+	}
+}
+
+func (e *encoder) flag(name string, v bool) {
+	e.key(name)
+	if v {
+		e.b = append(e.b, '1')
+	} else {
+		e.b = append(e.b, '0')
+	}
+}
+
+func (e *encoder) ids(name string, ids []int64) {
+	if ids == nil {
+		return
+	}
+	e.key(name)
+	e.b = append(e.b, '[')
+	for i, id := range ids {
+		if i > 0 {
+			e.b = append(e.b, ',')
+		}
+		e.b = strconv.AppendInt(e.b, id, 10)
+	}
+	e.b = append(e.b, ']')
+}
+
+func (e *encoder) numbers(vs []float64) {
+	e.b = append(e.b, '[')
+	for i, v := range vs {
+		if i > 0 {
+			e.b = append(e.b, ',')
+		}
+		e.number(v)
+	}
+	e.b = append(e.b, ']')
+}
+
+func (e *encoder) number(v float64) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		if e.err == nil {
+			e.err = fmt.Errorf("%v is not a finite number", v)
+		}
+		v = 0
+	}
+	form := byte('f')
+	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) {
+		form = 'e'
+	}
+	e.b = strconv.AppendFloat(e.b, v, form, -1, 64)
+}
+
+// extra writes the unknown fields in the order of their names.
+func (e *encoder) extra(fields map[string]json.RawMessage) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		e.key(name)
+		e.raw(fields[name])
+	}
+}
+
+func (e *encoder) raw(text json.RawMessage) {
+	if !json.Valid(text) {
+		if e.err == nil {
+			e.err = fmt.Errorf("%.40q is not JSON", text)
+		}
+		text = json.RawMessage("null")
+	}
+	e.b = append(e.b, text...)
+}
+
+// appendString appends v in quotes.
+func appendString(b []byte, v string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for _, r := range v {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r < 0x20:
+			b = append(b, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		default:
+			b = append(b, string(r)...)
+		}
+	}
+	return append(b, '"')
+}
