@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"image/draw"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -34,25 +35,25 @@ func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) {
 	padding := max(1, int(math.Round(opt.FontSize/5)))
 	height := (metrics.Ascent + metrics.Descent).Ceil() + padding
 	bounds := dst.Bounds()
-	var taken []image.Rectangle
+	room := room{bounds: bounds, boxes: make([]image.Rectangle, len(items))}
 	for i, item := range items {
-		text := shorten(face, clean(item.Label), bounds.Dx()-2*padding)
-		if text == "" {
+		box := item.Box
+		if box.Empty() && item.Mask != nil {
+			box = item.Mask.Box()
+		}
+		room.boxes[i] = box.Add(bounds.Min).Intersect(bounds)
+	}
+	for i, item := range items {
+		anchor := room.boxes[i]
+		width := min(max(bounds.Dx()/2, anchor.Dx(), int(12*opt.FontSize)), bounds.Dx())
+		text := shorten(face, clean(item.Label), width-2*padding)
+		if text == "" || anchor.Empty() {
 			continue
 		}
-		anchor := item.Box
-		if anchor.Empty() && item.Mask != nil {
-			anchor = item.Mask.Box()
-		}
-		if anchor.Empty() {
-			continue
-		}
-		size := image.Pt(font.MeasureString(face, text).Ceil()+2*padding, height)
-		plate, ok := place(anchor.Add(bounds.Min), size, bounds, taken)
+		plate, ok := room.take(anchor, image.Pt(font.MeasureString(face, text).Ceil()+2*padding, height))
 		if !ok {
 			continue
 		}
-		taken = append(taken, plate)
 		c := itemColor(items, i)
 		draw.Draw(dst, plate, image.NewUniform(c), image.Point{}, draw.Src)
 		d := font.Drawer{Dst: dst, Src: image.NewUniform(inkOn(c)), Face: face}
@@ -62,37 +63,44 @@ func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) {
 	}
 }
 
-// place finds room for a plate at an anchor inside bounds and clear of the taken
-// ones: above the anchor's left edge, below it, in its upper left corner, above
-// or below its right edge, at its middle.
-func place(anchor image.Rectangle, size image.Point, bounds image.Rectangle, taken []image.Rectangle) (image.Rectangle, bool) {
-	center := anchor.Min.Add(anchor.Max).Sub(size).Div(2)
+// room is where labels may stand.
+type room struct {
+	bounds image.Rectangle
+	boxes  []image.Rectangle // of the instances
+	taken  []image.Rectangle // by plates
+}
+
+// take finds a free place for a plate at an anchor and takes it: above the
+// anchor's left edge, below it, in its upper left corner, above or below its
+// right edge, at its middle.
+func (r *room) take(anchor image.Rectangle, size image.Point) (image.Rectangle, bool) {
 	for _, at := range []image.Point{
 		{anchor.Min.X, anchor.Min.Y - size.Y},
 		{anchor.Min.X, anchor.Max.Y},
 		anchor.Min,
 		{anchor.Max.X - size.X, anchor.Min.Y - size.Y},
 		{anchor.Max.X - size.X, anchor.Max.Y},
-		center,
+		anchor.Min.Add(anchor.Max).Sub(size).Div(2),
 	} {
-		if at.Y < bounds.Min.Y || at.Y+size.Y > bounds.Max.Y {
-			continue
-		}
-		at.X = max(min(at.X, bounds.Max.X-size.X), bounds.Min.X)
-		if r := (image.Rectangle{Min: at, Max: at.Add(size)}); r.In(bounds) && !overlapsAny(r, taken) {
-			return r, true
+		at.X = max(min(at.X, r.bounds.Max.X-size.X), r.bounds.Min.X)
+		if plate := (image.Rectangle{Min: at, Max: at.Add(size)}); r.free(plate) {
+			r.taken = append(r.taken, plate)
+			return plate, true
 		}
 	}
 	return image.Rectangle{}, false
 }
 
-func overlapsAny(r image.Rectangle, others []image.Rectangle) bool {
-	for _, o := range others {
-		if r.Overlaps(o) {
-			return true
-		}
+// free reports whether a plate lies inside the picture, touches no other, and
+// hides no more than a third of any instance's box.
+func (r *room) free(plate image.Rectangle) bool {
+	if !plate.In(r.bounds) || slices.ContainsFunc(r.taken, plate.Overlaps) {
+		return false
 	}
-	return false
+	return !slices.ContainsFunc(r.boxes, func(box image.Rectangle) bool {
+		hidden := box.Intersect(plate)
+		return 3*hidden.Dx()*hidden.Dy() > box.Dx()*box.Dy()
+	})
 }
 
 // clean puts spaces in the place of what has no width or would break the line.

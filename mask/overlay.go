@@ -40,9 +40,10 @@ type OverlayOptions struct {
 // upper left corner of dst's bounds.
 //
 // Larger masks are drawn first so that they hide no smaller ones. Labels stand
-// on a plate of the instance's colour, inside the picture and clear of each
-// other: earlier items choose first, a label too wide for the picture is
-// shortened, and one that finds no place is left out. A mask whose size is not
+// on a plate of the instance's colour, inside the picture, clear of each other
+// and hiding no more than a third of any instance's box: earlier items choose
+// first, a label wider than half the picture and its box is shortened, and one
+// that finds no place is left out. A mask whose size is not
 // that of dst is a *[SizeError], and nothing is drawn.
 func Overlay(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
 	bounds := dst.Bounds()

@@ -9,11 +9,16 @@ var okabeIto = [...]color.NRGBA{
 	{0xE6, 0x9F, 0x00, 0xff}, // orange
 	{0x56, 0xB4, 0xE9, 0xff}, // sky blue
 	{0xD5, 0x5E, 0x00, 0xff}, // vermilion
-	{0x00, 0x9E, 0x73, 0xff}, // bluish green
-	{0xF0, 0xE4, 0x42, 0xff}, // yellow
-	{0x00, 0x72, 0xB2, 0xff}, // blue
 	{0xCC, 0x79, 0xA7, 0xff}, // reddish purple
+	{0xF0, 0xE4, 0x42, 0xff}, // yellow
+	{0x00, 0x9E, 0x73, 0xff}, // bluish green
+	{0x00, 0x72, 0xB2, 0xff}, // blue
 }
+
+// lighter and darker are the shares of white and black in the second and third
+// round of the palette: of the bright pairs the one with the largest distance
+// between the two most similar colours, as the test of the palette measures it.
+const lighter, darker = .3, .4
 
 // Color returns colour i of the palette for instances and categories, opaque.
 // The first seven are those of Okabe and Ito; then come the same hues lighter
@@ -28,9 +33,9 @@ func Color(i int) color.NRGBA {
 	c := okabeIto[i%n]
 	switch i / n {
 	case 1:
-		return mix(c, 0xff, .5)
+		return mix(c, 0xff, lighter)
 	case 2:
-		return mix(c, 0x00, .45)
+		return mix(c, 0x00, darker)
 	}
 	return c
 }
