@@ -16,6 +16,7 @@ type File struct {
 
 	path   string
 	byName map[string]*Tensor
+	parts  map[string][]*Tensor // beside the model
 	closer io.Closer
 }
 
@@ -75,12 +76,34 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.index()
+	return f, nil
+}
+
+func (f *File) index() {
 	f.byName = make(map[string]*Tensor, len(f.Tensors))
 	for _, t := range f.Tensors {
 		f.byName[t.Name] = t
 		t.file = f
 	}
-	return f, nil
+}
+
+// Part returns what a training program keeps beside the model under a key of its
+// own, such as "ema_state" (averaged weights) or "optimizer", as a file of its own.
+// Tensors of unsupported types are left out. It is false where there are no
+// tensors under the key. The part can be read until f is closed.
+func (f *File) Part(key string) (*File, bool) {
+	tensors, ok := f.parts[key]
+	if !ok {
+		return nil, false
+	}
+	part := &File{Format: f.Format, Metadata: map[string]string{}, path: f.path}
+	for _, t := range tensors {
+		c := *t
+		part.Tensors = append(part.Tensors, &c)
+	}
+	part.index()
+	return part, true
 }
 
 // Tensor returns the tensor of a name.

@@ -41,6 +41,15 @@ func fuzzRead(t *testing.T, data []byte) {
 		}
 		return
 	}
+	for key := range file.parts {
+		if part, ok := file.Part(key); ok {
+			readAll(t, part, len(data))
+		}
+	}
+	readAll(t, file, len(data))
+}
+
+func readAll(t *testing.T, file *File, size int) {
 	names := map[string]bool{}
 	for _, tensor := range file.Tensors {
 		if names[tensor.Name] {
@@ -48,8 +57,8 @@ func fuzzRead(t *testing.T, data []byte) {
 		}
 		names[tensor.Name] = true
 		n := tensor.Elements() * int64(tensor.DType.Size())
-		if n < 0 || n > int64(len(data)) {
-			t.Fatalf("tensor %q of %d bytes in a file of %d", tensor.Name, n, len(data))
+		if n < 0 || n > int64(size) {
+			t.Fatalf("tensor %q of %d bytes in a file of %d", tensor.Name, n, size)
 		}
 		if err := tensor.ReadInto(make([]byte, n)); err != nil {
 			t.Fatalf("accepted but unreadable: %v", err)

@@ -121,6 +121,29 @@ func toBits(values []float64) []uint32 {
 	return out
 }
 
+func TestPart(t *testing.T) {
+	for _, name := range []string{"zip.pth", "legacy.pth"} {
+		f, err := Open(filepath.Join("testdata", name))
+		require.NoError(t, err)
+		defer f.Close()
+		part, ok := f.Part("optimizer")
+		require.True(t, ok)
+		require.Len(t, part.Tensors, 1)
+		moment, ok := part.Tensor("state.0.exp_avg")
+		require.True(t, ok)
+		v, err := moment.Float32s()
+		require.NoError(t, err)
+		require.Equal(t, []float32{1, 1}, v)
+		for _, key := range []string{"model", "iteration", "names", "missing"} {
+			_, ok = f.Part(key)
+			require.False(t, ok, key)
+		}
+		require.NoError(t, part.Close())
+		_, err = moment.Float32s()
+		require.NoError(t, err, "closing a part leaves the file open")
+	}
+}
+
 func TestReadConcurrently(t *testing.T) {
 	f, err := Open(filepath.Join("testdata", "numpy2.pkl"))
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"math/big"
 	"strconv"
 )
@@ -13,15 +14,22 @@ const (
 // modelKeys are the names under which training programs keep the model.
 var modelKeys = []string{"model", "model_state", "model_state_dict", "state_dict", "blobs", "module", "net"}
 
-// collector walks the value of a pickle and gathers its tensors.
+// collector walks a part of the value of a pickle and gathers its tensors.
 type collector struct {
-	file *File
-	m    *machine // for the memory that is left
-	seen map[string]bool
+	m       *machine // for the memory that is left
+	lenient bool     // leaves out tensors of unsupported types
+	tensors []*Tensor
+	seen    map[string]bool
 }
 
-// collect fills f with the tensors of the model in the value of a pickle and with
-// the plain values beside it.
+func gather(m *machine, lenient bool, v any) ([]*Tensor, error) {
+	c := &collector{m: m, lenient: lenient, seen: map[string]bool{}}
+	err := c.walk("", v, 0)
+	return c.tensors, err
+}
+
+// collect fills f with the tensors of the model in the value of a pickle, and with
+// the plain values and other tensors beside it.
 func collect(f *File, m *machine, root any) error {
 	top, ok := root.(*dict)
 	if !ok {
@@ -44,20 +52,39 @@ func collect(f *File, m *machine, root any) error {
 		if !ok {
 			continue
 		}
-		c := &collector{f, m, map[string]bool{}}
-		if err := c.walk("", inner, 0); err != nil {
+		var err error
+		if f.Tensors, err = gather(m, false, inner); err != nil {
 			return err
 		}
 		if len(f.Tensors) > 0 {
-			return nil
+			return f.collectParts(m, top, key)
 		}
 	}
-	c := &collector{f, m, map[string]bool{}}
-	if err := c.walk("", top, 0); err != nil {
+	var err error
+	if f.Tensors, err = gather(m, false, top); err != nil {
 		return err
 	}
 	if len(f.Tensors) == 0 {
 		return &FormatError{Reason: "not a checkpoint: it is a pickle without any tensor", Err: ErrNotCheckpoint}
+	}
+	return nil
+}
+
+// collectParts keeps the tensors that are beside the model.
+func (f *File) collectParts(m *machine, top *dict, model string) error {
+	f.parts = map[string][]*Tensor{}
+	for _, p := range top.items {
+		key, ok := asText(p.key)
+		if _, single := p.value.(*array); !ok || single || key == model {
+			continue
+		}
+		tensors, err := gather(m, true, p.value)
+		if err != nil {
+			return err
+		}
+		if len(tensors) > 0 {
+			f.parts[key] = tensors
+		}
 	}
 	return nil
 }
@@ -79,7 +106,7 @@ func (c *collector) walk(name string, v any, depth int) error {
 	case *dict:
 		for _, p := range v.items {
 			key, ok := keyText(p.key)
-			if _, isTensor := p.value.(*array); !ok && isTensor {
+			if _, isTensor := p.value.(*array); !ok && isTensor && !c.lenient {
 				return unsupported("a dictionary %s has %s as the key of a tensor", quoted(name), kind(p.key))
 			}
 			if !ok {
@@ -111,6 +138,9 @@ func (c *collector) add(name string, a *array) error {
 		return corrupt("two tensors have this name")
 	}
 	c.seen[name] = true
+	if c.lenient && errors.Is(a.problem, ErrUnsupported) {
+		return nil
+	}
 	if a.problem != nil {
 		return a.problem
 	}
@@ -118,7 +148,7 @@ func (c *collector) add(name string, a *array) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	c.file.Tensors = append(c.file.Tensors, t)
+	c.tensors = append(c.tensors, t)
 	return c.m.charge(256)
 }
 

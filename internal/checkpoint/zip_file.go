@@ -56,10 +56,19 @@ func parseZip(r io.ReaderAt, size int64) (*File, error) {
 	if err := collect(f, m, root); err != nil {
 		return nil, err
 	}
+	f.setByteOrder(bigEndian)
+	return f, nil
+}
+
+func (f *File) setByteOrder(bigEndian bool) {
 	for _, t := range f.Tensors {
 		t.view.bigEndian = bigEndian
 	}
-	return f, nil
+	for _, part := range f.parts {
+		for _, t := range part {
+			t.view.bigEndian = bigEndian
+		}
+	}
 }
 
 // openArchive reads the directory and finds data.pkl.
