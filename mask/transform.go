@@ -42,13 +42,18 @@ func (b *Bitmap) Transpose() *Bitmap {
 	for top := 0; top < b.Height; top += 64 {
 		rows := min(64, b.Height-top)
 		for left := 0; left < b.Width; left += 64 {
+			var any uint64
 			for y := range rows {
-				block[y] = b.row(top + y)[left>>6]
+				block[y] = b.Words[(top+y)*b.Stride+left>>6]
+				any |= block[y]
+			}
+			if any == 0 {
+				continue
 			}
 			clear(block[rows:])
 			transpose64(&block)
 			for x := range min(64, b.Width-left) {
-				out.row(left + x)[top>>6] = block[x]
+				out.Words[(left+x)*out.Stride+top>>6] = block[x]
 			}
 		}
 	}
