@@ -2,9 +2,12 @@
 #pragma once
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/util/intrusive_ptr.h>
 #include <torch/csrc/api/include/torch/version.h>
 
+#include <memory>
 #include <optional>
+#include <type_traits>
 
 #define DI_TORCH_AT_LEAST(major, minor) \
   (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
@@ -29,6 +32,17 @@ inline int cuda_devices() noexcept {
 #endif
   } catch (...) {
     return 0;
+  }
+}
+
+// make_node is a new autograd node in the pointer that autograd holds nodes by: a shared_ptr
+// with a deleter of its own, or (2.14) an intrusive_ptr. deleteNode is found by its argument.
+template <typename N>
+auto make_node() {
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, N>) {
+    return c10::make_intrusive<N>();
+  } else {
+    return std::shared_ptr<N>(new N(), [](N* node) { deleteNode(node); });
   }
 }
 
