@@ -1,0 +1,117 @@
+package libtorchenv
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+)
+
+func checkProcessor() Check {
+	c := Check{Name: "processor", State: OK}
+	detail := []string{fmt.Sprintf("%d threads", runtime.NumCPU())}
+	if n := cores(); n > 0 {
+		detail[0] = fmt.Sprintf("%d cores, %d threads", n, runtime.NumCPU())
+	}
+	if n := runtime.GOMAXPROCS(0); n < runtime.NumCPU() {
+		detail = append(detail, fmt.Sprintf("%d of them for this process", n))
+	}
+	if v := os.Getenv("OMP_NUM_THREADS"); v != "" {
+		detail = append(detail, "OMP_NUM_THREADS="+v)
+	}
+	switch {
+	case cpu.X86.HasAVX512F:
+		detail = append(detail, "AVX-512")
+	case cpu.X86.HasAVX2:
+		detail = append(detail, "AVX2")
+	case runtime.GOARCH == "amd64":
+		c.State = Warning
+		detail = append(detail, "no AVX2, so tensor work is slow")
+	}
+	c.Detail = strings.Join(detail, ", ")
+	return c
+}
+
+// cores counts what is there without hyper-threads; 0 where that cannot be told.
+func cores() int {
+	siblings := map[string]bool{}
+	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err == nil {
+			siblings[string(text)] = true
+		}
+	}
+	return len(siblings)
+}
+
+const (
+	gib       = 1 << 30
+	minMemory = 2 * gib // a ResNet-50 at 800×1216 takes 1.5 to 1.8 GB
+)
+
+func checkMemory() Check {
+	c := Check{Name: "memory", State: OK, Detail: "not known"}
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return c
+	}
+	defer f.Close()
+	size := map[string]int64{}
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if words := strings.Fields(s.Text()); len(words) >= 2 {
+			kib, _ := strconv.ParseInt(words[1], 10, 64)
+			size[strings.TrimSuffix(words[0], ":")] = kib << 10
+		}
+	}
+	free := size["MemAvailable"]
+	c.Detail = fmt.Sprintf("%.1f GiB free of %.1f", float64(free)/gib, float64(size["MemTotal"])/gib)
+	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
+		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+			c.Detail += fmt.Sprintf(", limited to %.1f GiB", float64(limit)/gib)
+			free = min(free, limit)
+		}
+	}
+	if free < minMemory {
+		c.State = Warning
+		c.Detail += "; a full-size picture takes up to 2 GiB"
+	}
+	return c
+}
+
+func checkGPU(ctx context.Context, in *Installation) Check {
+	c := Check{Name: "GPU", State: OK, Detail: "none; everything runs on the processor"}
+	out, err := output(ctx, "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+	if err != nil || out == "" {
+		if exists("/proc/driver/nvidia/version") {
+			c.State = Warning
+			c.Detail = "an NVIDIA driver, but nvidia-smi does not answer"
+		}
+		return c
+	}
+	c.Detail = gpus(out)
+	if in != nil && !in.CUDA {
+		c.State = Warning
+		c.Detail += "; this LibTorch cannot use it"
+		c.Fix = `pip install torch, then eval "$(diffusioninst env)"`
+	}
+	return c
+}
+
+// gpus writes nvidia-smi's table on one line.
+func gpus(table string) string {
+	var names []string
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), ", ")
+		if len(cells) == 3 {
+			line = fmt.Sprintf("%s, %s, driver %s", cells[0], cells[1], cells[2])
+		}
+		names = append(names, strings.TrimSpace(line))
+	}
+	return strings.Join(names, "; ")
+}
