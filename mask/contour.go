@@ -131,8 +131,8 @@ type edge struct{ x0, x1, ring, corner int }
 
 // trace returns all contours of b. It finds edges between unequal pixels in
 // raster order and follows each unseen one with the set pixels on its right: an
-// outer ring is first met at its top, going east, a hole at the lower side of
-// the pixels above it, going west.
+// outer ring is first met at its top and leaves eastwards, a hole is first met
+// below the pixels above it and leaves southwards.
 func (b *Bitmap) trace() []ring {
 	words := (b.Width + 63) >> 6
 	if words == 0 || b.Height == 0 {
@@ -174,9 +174,9 @@ func (b *Bitmap) trace() []ring {
 	return rings
 }
 
-// follow walks one ring from the edge (x, y)–(x+1, y), clears its edges in unseen,
-// files those above set pixels under ring number in tops, and returns the
-// corners.
+// follow walks one ring from (x, y), the left end of its first edge, which is a
+// corner of it. It clears the ring's edges in unseen, files those above set
+// pixels under the ring's number in tops, and returns the corners.
 func (b *Bitmap) follow(x, y int, hole bool, unseen []uint64, tops [][]edge, number int) []point {
 	const (
 		east = iota
@@ -185,13 +185,12 @@ func (b *Bitmap) follow(x, y int, hole bool, unseen []uint64, tops [][]edge, num
 		north
 	)
 	words := (b.Width + 63) >> 6
-	dir := east
+	start, first := point{x, y}, east
 	if hole {
-		x, dir = x+1, west
+		first = south
 	}
-	startX, startY, startDir := x, y, dir
-	var corners []point
-	for {
+	corners := []point{start}
+	for dir := first; ; {
 		var left, right bool // the two pixels ahead
 		switch dir {
 		case east:
@@ -209,26 +208,21 @@ func (b *Bitmap) follow(x, y int, hole bool, unseen []uint64, tops [][]edge, num
 			y--
 			left, right = b.Get(x-1, y-1), b.Get(x, y-1)
 		}
-		turn := 0
+		if !left && right {
+			continue
+		}
+		if dir == east {
+			last := len(corners) - 1
+			tops[y] = append(tops[y], edge{x0: corners[last].x, x1: x, ring: number, corner: last})
+		}
 		if left { // also where only corners touch: they belong together
-			turn = 3
-		} else if !right {
-			turn = 1
+			dir = (dir + 3) & 3
+		} else {
+			dir = (dir + 1) & 3
 		}
-		if turn != 0 {
-			if dir == east {
-				from := edge{x0: startX, x1: x, ring: number, corner: -1}
-				if n := len(corners); n > 0 {
-					from.x0, from.corner = corners[n-1].x, n-1
-				}
-				tops[y] = append(tops[y], from)
-			}
-			corners = append(corners, point{x, y})
-			dir = (dir + turn) & 3
+		if dir == first && (point{x, y}) == start {
+			return corners
 		}
-		if x == startX && y == startY && dir == startDir {
-			break
-		}
+		corners = append(corners, point{x, y})
 	}
-	return corners
 }

@@ -61,15 +61,9 @@ func distance(p, a, b point) float64 {
 	return math.Hypot(px, py)
 }
 
-// lastUpTo is the position in ascending kept of the last index not beyond i, or
-// cyclically the last of all.
-func lastUpTo(kept []int, i int) int {
-	k := sort.SearchInts(kept, i+1) - 1
-	if k < 0 {
-		return len(kept) - 1
-	}
-	return k
-}
+// lastUpTo is the position in ascending kept of the last index not beyond i. The
+// first corner of a ring is always kept.
+func lastUpTo(kept []int, i int) int { return sort.SearchInts(kept, i+1) - 1 }
 
 // coordinates lists the chosen corners as x0 y0 x1 y1 ….
 func coordinates(ring []point, chosen []int) []float64 {
