@@ -1,0 +1,205 @@
+package detectron2
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// rule is what a value must be so that this module can honour it.
+type rule struct {
+	key  string
+	ok   bool
+	want string
+}
+
+// check returns the settings of c that cannot be honoured.
+func check(c *Config, tree *section) []Problem {
+	rules := slices.Concat(modelRules(c), decoderRules(c), inputRules(c), solverRules(c))
+	var problems []Problem
+	for _, r := range rules {
+		if r.ok {
+			continue
+		}
+		if v := tree.find(r.key); v != nil {
+			problems = append(problems, Problem{v.file, v.line, r.key, fmt.Sprintf("%s is not possible here: want %s", v, r.want)})
+			continue
+		}
+		v := defaults().find(r.key)
+		problems = append(problems, Problem{Key: r.key, Message: fmt.Sprintf("no file sets it, and its default %s is not possible here: want %s", v, r.want)})
+	}
+	return problems
+}
+
+// doubts returns settings that contradict others without harm.
+func doubts(c *Config, tree *section) []Warning {
+	const key = "MODEL.ROI_HEADS.NUM_CLASSES"
+	v := tree.find(key)
+	got, want := c.Model.ROIHeads.NumClasses, c.Model.DiffusionInst.NumClasses
+	if v == nil || got == want || same(v, defaults().find(key)) {
+		return nil
+	}
+	return []Warning{{v.file, v.line, key, fmt.Sprintf("%d has no effect: MODEL.DiffusionInst.NUM_CLASSES is %d", got, want)}}
+}
+
+func modelRules(c *Config) []rule {
+	m := &c.Model
+	rules := []rule{
+		{"VERSION", c.Version == 2, "2"},
+		{"MODEL.META_ARCHITECTURE", m.MetaArchitecture == "DiffusionInst", `"DiffusionInst"`},
+		{"MODEL.KEYPOINT_ON", !m.KeypointOn, "False"},
+		{"MODEL.LOAD_PROPOSALS", !m.LoadProposals, "False"},
+		{"MODEL.PIXEL_MEAN", !slices.ContainsFunc(m.PixelMean[:], func(x float64) bool { return !finite(x) }), "finite numbers"},
+		{"MODEL.PIXEL_STD", !slices.ContainsFunc(m.PixelStd[:], func(x float64) bool { return !finite(x) || x <= 0 }), "numbers above 0"},
+		oneOf("MODEL.BACKBONE.NAME", m.Backbone.Name, ResNetFPN, SwinFPN),
+		{"MODEL.BACKBONE.FREEZE_AT", m.Backbone.FreezeAt >= 0 && m.Backbone.FreezeAt <= 5, "0 to 5"},
+		{"MODEL.FPN.NORM", m.FPN.Norm == "", `""`},
+		{"MODEL.FPN.FUSE_TYPE", m.FPN.FuseType == "sum", `"sum"`},
+		atLeast("MODEL.FPN.OUT_CHANNELS", m.FPN.OutChannels, 1),
+		exactly("MODEL.ROI_HEADS.IN_FEATURES", m.ROIHeads.InFeatures, "p2", "p3", "p4", "p5"),
+		{"MODEL.ROI_BOX_HEAD.POOLER_TYPE", m.ROIBoxHead.PoolerType == "ROIAlignV2", `"ROIAlignV2"`},
+		atLeast("MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION", m.ROIBoxHead.PoolerResolution, 1),
+		atLeast("MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO", m.ROIBoxHead.PoolerSamplingRatio, 1),
+	}
+	if m.Backbone.Name == SwinFPN {
+		return append(rules, swinRules(m)...)
+	}
+	return append(rules, resNetRules(m)...)
+}
+
+func resNetRules(m *Model) []rule {
+	r := &m.ResNets
+	shallow := r.Depth == 18 || r.Depth == 34
+	return []rule{
+		{"MODEL.RESNETS.DEPTH", slices.Contains([]int{18, 34, 50, 101, 152}, r.Depth), "18, 34, 50, 101 or 152"},
+		{"MODEL.RESNETS.NUM_GROUPS", r.NumGroups == 1, "1 (ResNeXt is not built here)"},
+		{"MODEL.RESNETS.RES5_DILATION", r.Res5Dilation == 1, "1"},
+		{"MODEL.RESNETS.DEFORM_ON_PER_STAGE", !slices.Contains(r.DeformOnStage, true), "False everywhere (deformable convolutions are not built here)"},
+		oneOf("MODEL.RESNETS.NORM", r.Norm, "FrozenBN", "BN", "SyncBN"),
+		atLeast("MODEL.RESNETS.WIDTH_PER_GROUP", r.WidthPerGroup, 1),
+		atLeast("MODEL.RESNETS.STEM_OUT_CHANNELS", r.StemOutChannels, 1),
+		atLeast("MODEL.RESNETS.RES2_OUT_CHANNELS", r.Res2OutChannels, 1),
+		{"MODEL.RESNETS.RES2_OUT_CHANNELS", !shallow || r.Res2OutChannels == 64, "64 for depths 18 and 34"},
+		exactly("MODEL.RESNETS.OUT_FEATURES", r.OutFeatures, "res2", "res3", "res4", "res5"),
+		exactly("MODEL.FPN.IN_FEATURES", m.FPN.InFeatures, "res2", "res3", "res4", "res5"),
+	}
+}
+
+func swinRules(m *Model) []rule {
+	return []rule{
+		oneOf("MODEL.SWIN.SIZE", m.Swin.Size, "T", "S", "B", "B-22k", "B-22k-384", "L-22k", "L-22k-384", "XXS"),
+		{"MODEL.SWIN.OUT_FEATURES", slices.Equal(m.Swin.OutFeatures, []int{0, 1, 2, 3}), "[0, 1, 2, 3]"},
+		exactly("MODEL.FPN.IN_FEATURES", m.FPN.InFeatures, "swin0", "swin1", "swin2", "swin3"),
+	}
+}
+
+func decoderRules(c *Config) []rule {
+	const at = "MODEL.DiffusionInst."
+	d := &c.Model.DiffusionInst
+	return []rule{
+		atLeast(at+"NUM_CLASSES", d.NumClasses, 1),
+		atLeast(at+"NUM_PROPOSALS", d.NumProposals, 1),
+		{at + "HIDDEN_DIM", d.HiddenDim >= 4 && d.HiddenDim%2 == 0, "an even number of at least 4"},
+		{at + "HIDDEN_DIM", d.HiddenDim == c.Model.FPN.OutChannels, fmt.Sprintf("MODEL.FPN.OUT_CHANNELS, which is %d", c.Model.FPN.OutChannels)},
+		{at + "NHEADS", d.NHeads >= 1 && d.HiddenDim%max(d.NHeads, 1) == 0, "a divisor of HIDDEN_DIM"},
+		{at + "ACTIVATION", d.Activation == "relu", `"relu"`},
+		{at + "NUM_DYNAMIC", d.NumDynamic == 2, "2"},
+		atLeast(at+"DIM_DYNAMIC", d.DimDynamic, 1),
+		atLeast(at+"DIM_FEEDFORWARD", d.DimFeedForward, 1),
+		atLeast(at+"NUM_CLS", d.NumCls, 1),
+		atLeast(at+"NUM_REG", d.NumReg, 1),
+		atLeast(at+"NUM_HEADS", d.NumHeads, 1),
+		{at + "DROPOUT", d.Dropout >= 0 && d.Dropout < 1, "at least 0 and below 1"},
+		notNegative(at+"CLASS_WEIGHT", d.ClassWeight),
+		notNegative(at+"GIOU_WEIGHT", d.GIoUWeight),
+		notNegative(at+"L1_WEIGHT", d.L1Weight),
+		notNegative(at+"NO_OBJECT_WEIGHT", d.NoObjectWeight),
+		{at + "ALPHA", d.Alpha >= 0 && d.Alpha <= 1, "0 to 1"},
+		notNegative(at+"GAMMA", d.Gamma),
+		{at + "PRIOR_PROB", d.PriorProb > 0 && d.PriorProb < 1, "above 0 and below 1"},
+		atLeast(at+"OTA_K", d.OTAK, 1),
+		{at + "SNR_SCALE", finite(d.SNRScale) && d.SNRScale > 0, "a number above 0"},
+		{at + "SAMPLE_STEP", d.SampleStep >= 1 && d.SampleStep <= 1000, "1 to 1000"},
+	}
+}
+
+func inputRules(c *Config) []rule {
+	in, aug := &c.Input, &c.Test.Aug
+	positive := func(sizes []int) bool {
+		return len(sizes) > 0 && !slices.ContainsFunc(sizes, func(n int) bool { return n < 1 })
+	}
+	h, w := in.Crop.Size[0], in.Crop.Size[1]
+	crop := rule{"INPUT.CROP.SIZE", h >= 1 && w >= 1, "pixels for this TYPE"}
+	if strings.HasPrefix(in.Crop.Type, "relative") {
+		crop = rule{"INPUT.CROP.SIZE", h > 0 && w > 0 && h <= 1 && w <= 1, "parts of the picture, above 0 and at most 1, for this TYPE"}
+	}
+	return []rule{
+		oneOf("INPUT.FORMAT", in.Format, "RGB", "BGR"),
+		oneOf("INPUT.MASK_FORMAT", in.MaskFormat, "polygon", "bitmask"),
+		atLeast("INPUT.MIN_SIZE_TEST", in.MinSizeTest, 0),
+		atLeast("INPUT.MAX_SIZE_TEST", in.MaxSizeTest, 1),
+		{"INPUT.MIN_SIZE_TRAIN", positive(in.MinSizeTrain), "at least one size, all above 0"},
+		{"INPUT.MIN_SIZE_TRAIN", in.MinSizeSampling != "range" || len(in.MinSizeTrain) == 2, "two sizes for MIN_SIZE_TRAIN_SAMPLING range"},
+		oneOf("INPUT.MIN_SIZE_TRAIN_SAMPLING", in.MinSizeSampling, "choice", "range"),
+		atLeast("INPUT.MAX_SIZE_TRAIN", in.MaxSizeTrain, 1),
+		oneOf("INPUT.RANDOM_FLIP", in.RandomFlip, "horizontal", "vertical", "none"),
+		oneOf("INPUT.CROP.TYPE", in.Crop.Type, "relative", "relative_range", "absolute", "absolute_range"),
+		crop,
+		atLeast("TEST.EVAL_PERIOD", c.Test.EvalPeriod, 0),
+		atLeast("TEST.DETECTIONS_PER_IMAGE", c.Test.DetectionsPerImage, 1),
+		atLeast("TEST.AUG.MAX_SIZE", aug.MaxSize, 1),
+		{"TEST.AUG.MIN_SIZES", positive(aug.MinSizes), "at least one size, all above 0"},
+		{"TEST.AUG.SCALE_RANGES", !aug.Enabled || !aug.ScaleFilter || len(aug.ScaleRanges) == len(aug.MinSizes),
+			fmt.Sprintf("as many as MIN_SIZES, which are %d", len(aug.MinSizes))},
+	}
+}
+
+func solverRules(c *Config) []rule {
+	s := &c.Solver
+	return []rule{
+		oneOf("SOLVER.OPTIMIZER", s.Optimizer, "ADAMW", "SGD"),
+		oneOf("SOLVER.LR_SCHEDULER_NAME", s.LRScheduler, "WarmupMultiStepLR", "WarmupCosineLR", "WarmupStepWithFixedGammaLR"),
+		oneOf("SOLVER.WARMUP_METHOD", s.WarmupMethod, "linear", "constant"),
+		oneOf("SOLVER.CLIP_GRADIENTS.CLIP_TYPE", s.ClipGradients.ClipType, "value", "norm", "full_model"),
+		{"SOLVER.CLIP_GRADIENTS.CLIP_VALUE", s.ClipGradients.ClipValue > 0, "a number above 0"},
+		{"SOLVER.CLIP_GRADIENTS.NORM_TYPE", s.ClipGradients.NormType > 0, "a number above 0"},
+		atLeast("SOLVER.IMS_PER_BATCH", s.ImsPerBatch, 1),
+		atLeast("SOLVER.MAX_ITER", s.MaxIter, 0),
+		atLeast("SOLVER.WARMUP_ITERS", s.WarmupIters, 0),
+		{"SOLVER.STEPS", slices.IsSorted(s.Steps), "ascending iterations"},
+		notNegative("SOLVER.BASE_LR", s.BaseLR),
+		notNegative("SOLVER.BASE_LR_END", s.BaseLREnd),
+		notNegative("SOLVER.GAMMA", s.Gamma),
+		notNegative("SOLVER.BACKBONE_MULTIPLIER", s.BackboneMultiplier),
+		notNegative("SOLVER.WARMUP_FACTOR", s.WarmupFactor),
+		notNegative("SOLVER.WEIGHT_DECAY", s.WeightDecay),
+		notNegative("SOLVER.WEIGHT_DECAY_NORM", s.WeightDecayNorm),
+		{"MODEL_EMA.DECAY", c.ModelEMA.Decay >= 0 && c.ModelEMA.Decay <= 1, "0 to 1"},
+		oneOf("DATALOADER.SAMPLER_TRAIN", c.DataLoader.SamplerTrain, "TrainingSampler", "RepeatFactorTrainingSampler"),
+		notNegative("DATALOADER.REPEAT_THRESHOLD", c.DataLoader.RepeatThreshold),
+	}
+}
+
+func oneOf(key, got string, want ...string) rule {
+	quoted := make([]string, len(want))
+	for i, w := range want {
+		quoted[i] = fmt.Sprintf("%q", w)
+	}
+	text := strings.Join(quoted[:len(quoted)-1], ", ") + " or " + quoted[len(quoted)-1]
+	return rule{key, slices.Contains(want, got), text}
+}
+
+func exactly(key string, got []string, want ...string) rule {
+	return rule{key, slices.Equal(got, want), fmt.Sprintf("%q", want)}
+}
+
+func atLeast(key string, got, least int) rule {
+	return rule{key, got >= least, fmt.Sprintf("at least %d", least)}
+}
+
+func notNegative(key string, got float64) rule {
+	return rule{key, finite(got) && got >= 0, "a number of at least 0"}
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
