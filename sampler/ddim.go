@@ -2,7 +2,6 @@ package sampler
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/diffusioninst/go/torch"
 )
@@ -12,10 +11,18 @@ import (
 //	σ = η·√((1−a/b)(1−b)/(1−a))
 //	x ← √b·x0 + √(1−b−σ²)·ε + σ·z,  z ~ N(0,1)
 //
-// Eta 0 is deterministic, 1 adds as much noise as DDPM does. The paper uses 1.
+// Eta, 0 to 1: 0 is deterministic, 1 adds as much noise as DDPM does. The paper uses 1.
 type DDIM struct{ Eta float64 }
 
 func (d DDIM) String() string { return fmt.Sprintf("DDIM(η=%g)", d.Eta) }
+
+// Check refuses an Eta that would need noise of negative variance.
+func (d DDIM) Check() error {
+	if !(d.Eta >= 0 && d.Eta <= 1) {
+		return fmt.Errorf("sampler: %v: want η from 0 to 1", d)
+	}
+	return nil
+}
 
 // Step moves the state.
 func (d DDIM) Step(s *Step) (*torch.Tensor, error) {
@@ -27,5 +34,3 @@ func (d DDIM) Step(s *Step) (*torch.Tensor, error) {
 	}
 	return x, nil
 }
-
-func sqrt(x float64) float64 { return math.Sqrt(max(x, 0)) }

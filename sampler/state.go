@@ -1,0 +1,131 @@
+package sampler
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// memory is how many steps a sampler can look back.
+const memory = 3
+
+// state is what goes from one step to the next.
+type state struct {
+	x    *torch.Tensor // (B,N,D)
+	past []Past        // latest first, its rows in x's order, without Known
+	age  []int         // how many steps row b·N+i has lived
+}
+
+func (st state) tensors() []*torch.Tensor {
+	out := []*torch.Tensor{st.x}
+	for _, p := range st.past {
+		out = append(out, p.X, p.X0)
+	}
+	return out
+}
+
+// advance is step i: it moves the proposals that stay, which go to the front, and
+// fills up with fresh ones. The others move along, so that the sampler and the
+// denoiser always see whole pictures.
+func (r *run) advance(ctx context.Context, i, t, next int, st state, p Prediction) (state, error) {
+	order, kept, err := r.order(p.Scores)
+	if err != nil {
+		return state{}, err
+	}
+	dtype := st.x.DType()
+	if r.Float64 {
+		dtype = torch.Float64
+	}
+	st.past = append([]Past{{T: t, X: st.x, X0: p.X0}}, st.past...)
+	st = r.sort(st, order, dtype)
+	draw := func() *torch.Tensor { return r.draw().ToDType(dtype) }
+	now := st.past[0]
+	moved, err := r.Sampler.Step(&Step{
+		X: now.X, X0: now.X0, T: t, Next: next, Schedule: r.Schedule, Past: r.known(st.past[1:], st.age), Normal: draw,
+		Denoise: func(x *torch.Tensor, t int) (*torch.Tensor, error) { return r.inner(ctx, i, t, x) },
+	})
+	if err != nil {
+		return state{}, err
+	}
+	if err := checkState("the sampler's state", moved, r.shape); err != nil {
+		return state{}, err
+	}
+	if moved.DType() != dtype || moved.Device() != r.device {
+		return state{}, fmt.Errorf("the sampler's state is %v on %v, not %v on %v", moved.DType(), moved.Device(), dtype, r.device)
+	}
+	fresh := draw()
+	proposals := r.shape[1]
+	rows := r.scope.Arange(proposals, torch.Options{DType: torch.Int64, Device: r.device}).Reshape([]int64{1, proposals, 1})
+	stays := rows.Lt(torch.From(r.scope, kept, r.shape[0], 1, 1).To(r.device))
+	st.x = stays.Where(moved, fresh)
+	st.past = st.past[:min(len(st.past), memory)]
+	for row := range st.age {
+		st.age[row]++
+		if int64(row)%proposals >= kept[int64(row)/proposals] {
+			st.age[row] = 0
+		}
+	}
+	return st, nil
+}
+
+// sort brings the rows of the past and their ages into an order.
+func (r *run) sort(st state, order []int64, dtype torch.DType) state {
+	index := torch.From(r.scope, order, r.shape[0], r.shape[1], 1).To(r.device).Expand(r.shape)
+	out := state{x: st.x, age: make([]int, len(st.age))}
+	for _, p := range st.past {
+		p.X, p.X0 = p.X.Gather(1, index).ToDType(dtype), p.X0.Gather(1, index).ToDType(dtype)
+		out.past = append(out.past, p)
+	}
+	proposals := int(r.shape[1])
+	for row := range out.age {
+		out.age[row] = st.age[row-row%proposals+int(order[row])]
+	}
+	return out
+}
+
+// known marks the rows that had lived long enough to have each past.
+func (r *run) known(past []Past, age []int) []Past {
+	out := make([]Past, len(past))
+	for j, p := range past {
+		known := make([]float32, len(age))
+		for row, a := range age {
+			if a > j {
+				known[row] = 1
+			}
+		}
+		p.Known = torch.From(r.scope, known, r.shape[0], r.shape[1], 1).To(r.device).ToDType(p.X.DType())
+		out[j] = p
+	}
+	return out
+}
+
+// order lists every picture's proposals, those that stay first, and how many stay.
+func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
+	proposals := int(r.shape[1])
+	values := make([]float32, r.shape[0]*r.shape[1])
+	if scores != nil {
+		values = torch.Values[float32](scores)
+	} else if _, none := r.Renewal.(NoRenewal); !none {
+		return nil, nil, fmt.Errorf("the denoiser gives no scores for the renewal by %T", r.Renewal)
+	}
+	for len(values) > 0 {
+		keep := r.Renewal.Keep(values[:proposals])
+		if len(keep) != proposals {
+			return nil, nil, fmt.Errorf("the renewal by %T decides on %d proposals of %d", r.Renewal, len(keep), proposals)
+		}
+		var gone []int64
+		n := int64(0)
+		for i, k := range keep {
+			if k {
+				order = append(order, int64(i))
+				n++
+			} else {
+				gone = append(gone, int64(i))
+			}
+		}
+		order, kept = append(order, gone...), append(kept, n)
+		values = values[proposals:]
+	}
+	return order, kept, nil
+}
