@@ -15,7 +15,7 @@ func oldStrings(path string) (bool, error) {
 	}
 	lib, err := elf.Open(path)
 	if err != nil {
-		return false, fmt.Errorf("LibTorch's library: %w", err)
+		return false, fmt.Errorf("%s is no shared library: %w", path, err)
 	}
 	defer lib.Close()
 	symbols, err := lib.DynamicSymbols()

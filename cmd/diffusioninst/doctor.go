@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/internal/libtorchenv"
+)
+
+// liveCheck runs a tensor operation and says with what. It is nil in a program built without cgo.
+var liveCheck func() (string, error)
+
+var errUnfit = errors.New("something that is needed is missing")
+
+type diagnosis struct {
+	OK       bool                      `json:"ok"`
+	Checks   []libtorchenv.Check       `json:"checks"`
+	LibTorch *libtorchenv.Installation `json:"libtorch"` // null when there is none
+}
+
+func newDoctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check this machine: what was found, what is missing, what fixes it",
+		Long: `Doctor looks for what the module needs to be built and run: Go, a C++20 compiler,
+LibTorch and its flags, a fast BLAS, processor, memory, GPU. Its exit status is 1
+when something is missing without which nothing works.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks, in := libtorchenv.Diagnose(cmd.Context(), libtorchenv.FromEnvironment())
+			checks = append(checks, live(liveCheck))
+			d := diagnosis{OK: true, Checks: checks, LibTorch: in}
+			for _, c := range checks {
+				d.OK = d.OK && c.State != libtorchenv.Missing
+			}
+			write := writeDiagnosis
+			if asJSON {
+				write = writeDiagnosisJSON
+			}
+			if err := write(cmd.OutOrStdout(), d); err != nil {
+				return err
+			}
+			if !d.OK {
+				return errUnfit
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func live(check func() (string, error)) libtorchenv.Check {
+	c := libtorchenv.Check{Name: "this program", State: libtorchenv.OK}
+	if check == nil {
+		c.State = libtorchenv.Warning
+		c.Detail = "built without LibTorch (CGO_ENABLED=0): it cannot segment"
+		c.Fix = "CGO_ENABLED=1 go install ./cmd/diffusioninst"
+		return c
+	}
+	var err error
+	if c.Detail, err = check(); err != nil {
+		c.State = libtorchenv.Missing
+		c.Detail = "LibTorch does not work: " + err.Error()
+		c.Fix = `eval "$(diffusioninst env)" and build it again`
+	}
+	return c
+}
+
+func writeDiagnosis(w io.Writer, d diagnosis) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range d.Checks {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", c.State, c.Name, c.Detail)
+		if c.Fix != "" {
+			fmt.Fprintf(table, "\t\tfix: %s\n", c.Fix)
+		}
+	}
+	return table.Flush()
+}
+
+func writeDiagnosisJSON(w io.Writer, d diagnosis) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(d)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/internal/libtorchenv"
+)
+
+func newEnvCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "env",
+		Short: "Print the cgo flags for the LibTorch at hand",
+		Long: `Env finds LibTorch and prints what go build needs to use it, as lines for a shell:
+
+    eval "$(diffusioninst env)"
+
+It takes the folder that $LIBTORCH names (an unzipped libtorch, or the torch package
+of a Python), else the torch package of the active virtual environment or of python3,
+else the system's. Without any LibTorch yet, this prints the same:
+
+    CGO_ENABLED=0 go run ./cmd/diffusioninst env`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			in, err := libtorchenv.FromEnvironment().Find(cmd.Context())
+			if err != nil {
+				return fmt.Errorf("%w (diffusioninst doctor says what to install)", err)
+			}
+			cxxflags, ldflags, err := in.Flags().Environment()
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				enc := json.NewEncoder(out)
+				enc.SetIndent("", "  ")
+				return enc.Encode(struct {
+					*libtorchenv.Installation
+					CXXFlags string `json:"CGO_CXXFLAGS"`
+					LDFlags  string `json:"CGO_LDFLAGS"`
+				}{in, cxxflags, ldflags})
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "# LibTorch %s in %s\n", in.Version, in.Root)
+			_, err = fmt.Fprintf(out, "export CGO_CXXFLAGS=%s\nexport CGO_LDFLAGS=%s\n",
+				libtorchenv.ShellQuote(cxxflags), libtorchenv.ShellQuote(ldflags))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the LibTorch found and the flags")
+	return cmd
+}
