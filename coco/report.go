@@ -42,12 +42,12 @@ type CategoryReport struct {
 }
 
 // Metric returns a number by its name.
-func (r *Report) Metric(name string) (float64, bool) { return find(r.Metrics, name) }
+func (r *Report) Metric(name string) (float64, bool) { return named(r.Metrics, name) }
 
 // Metric returns a number by its name.
-func (c *CategoryReport) Metric(name string) (float64, bool) { return find(c.Metrics, name) }
+func (c *CategoryReport) Metric(name string) (float64, bool) { return named(c.Metrics, name) }
 
-func find(metrics []Metric, name string) (float64, bool) {
+func named(metrics []Metric, name string) (float64, bool) {
 	for _, m := range metrics {
 		if m.Name == name {
 			return m.Value, true

@@ -38,13 +38,18 @@ func (s Segmentation) Empty() bool {
 var errNoSegmentation = errors.New("no segmentation")
 
 // RLE returns the mask on a picture of the given size, polygons rasterised as by
-// the COCO API. Run lengths of another size, invalid ones, and polygons that are
-// none are errors, and so is an empty s.
+// the COCO API. Run lengths of another size, invalid ones, polygons that are none
+// and those that lie wholly outside are errors, and so is an empty s.
 func (s Segmentation) RLE(width, height int) (mask.RLE, error) {
 	switch {
 	case s.Empty():
 		return mask.RLE{}, errNoSegmentation
 	case len(s.Polygons) > 0:
+		for i, p := range s.Polygons {
+			if outside(p, float64(width), float64(height)) {
+				return mask.RLE{}, fmt.Errorf("polygon %d lies outside the image of %d×%d pixels", i, width, height)
+			}
+		}
 		return mask.FromPolygons(s.Polygons, width, height)
 	case s.Width != width || s.Height != height:
 		return mask.RLE{}, fmt.Errorf("segmentation of %d×%d pixels on an image of %d×%d",
@@ -54,4 +59,26 @@ func (s Segmentation) RLE(width, height int) (mask.RLE, error) {
 		return r, r.Validate()
 	}
 	return mask.ParseRLE(width, height, s.Compressed)
+}
+
+// outside reports whether all points of a polygon lie on one side of a picture.
+func outside(polygon []float64, width, height float64) bool {
+	var left, right, above, below int
+	points := len(polygon) / 2
+	for i := range points {
+		x, y := polygon[2*i], polygon[2*i+1]
+		if x < 0 {
+			left++
+		}
+		if x > width {
+			right++
+		}
+		if y < 0 {
+			above++
+		}
+		if y > height {
+			below++
+		}
+	}
+	return points > 0 && max(left, right, above, below) == points
 }

@@ -1,0 +1,136 @@
+package coco
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// Validate lists everything that is wrong with d, sorted by kind of record and
+// place: ids that occur twice or lead nowhere, missing names and sizes, boxes and
+// areas that are no such thing, masks that are invalid, empty or of another size
+// than their image, and contradictions in LVIS's lists of absent categories. It is
+// nil if nothing is.
+func (d *Dataset) Validate() Problems {
+	ix, problems := d.index()
+	places(&problems, "license", len(d.Licenses), func(i int) int64 { return d.Licenses[i].ID })
+	d.validateImages(ix, &problems)
+	d.validateCategories(&problems)
+
+	const chunk = 256
+	chunks, _ := forEach(context.Background(), 0, (len(d.Annotations)+chunk-1)/chunk, func(n int) (Problems, error) {
+		var found Problems
+		for i := n * chunk; i < min((n+1)*chunk, len(d.Annotations)); i++ {
+			d.validateAnnotation(ix, i, &found)
+		}
+		return found, nil
+	})
+	for _, found := range chunks {
+		problems = append(problems, found...)
+	}
+	kinds := []string{"license", "image", "category", "annotation"}
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		if a.Record != b.Record {
+			return slices.Index(kinds, a.Record) - slices.Index(kinds, b.Record)
+		}
+		return a.Index - b.Index
+	})
+	return problems
+}
+
+func (d *Dataset) validateImages(ix *Index, problems *Problems) {
+	licenses := map[int64]bool{}
+	for _, l := range d.Licenses {
+		licenses[l.ID] = true
+	}
+	files := map[string]int64{}
+	for i := range d.Images {
+		m := &d.Images[i]
+		if m.Width < 1 || m.Height < 1 {
+			problems.add("image", i, m.ID, "size %d×%d", m.Width, m.Height)
+		}
+		if m.FileName != "" {
+			if other, twice := files[m.FileName]; twice {
+				problems.add("image", i, m.ID, "file %q is that of image %d, too", m.FileName, other)
+			}
+			files[m.FileName] = m.ID
+		}
+		if m.License != 0 && !licenses[m.License] {
+			problems.add("image", i, m.ID, "license %d is not in the data set", m.License)
+		}
+		for _, ids := range [][]int64{m.NegCategoryIDs, m.NotExhaustiveCategoryIDs} {
+			for _, id := range ids {
+				if _, ok := ix.categories[id]; !ok {
+					problems.add("image", i, m.ID, "category %d of its LVIS lists is not in the data set", id)
+				}
+			}
+		}
+		for _, a := range ix.ofImage.of(i) {
+			if id := d.Annotations[a].CategoryID; slices.Contains(m.NegCategoryIDs, id) {
+				problems.add("image", i, m.ID, "category %d is said to be absent, but annotation %d shows one", id, d.Annotations[a].ID)
+			}
+		}
+	}
+}
+
+func (d *Dataset) validateCategories(problems *Problems) {
+	names := map[string]int64{}
+	for i := range d.Categories {
+		c := &d.Categories[i]
+		if c.Name == "" {
+			problems.add("category", i, c.ID, "no name")
+		} else if other, twice := names[c.Name]; twice {
+			problems.add("category", i, c.ID, "name %q is that of category %d, too", c.Name, other)
+		}
+		names[c.Name] = c.ID
+		if c.Frequency != "" && frequencyGroup(c.Frequency) < 0 {
+			problems.add("category", i, c.ID, "frequency %q is not r, c or f", c.Frequency)
+		}
+	}
+}
+
+func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
+	a := &d.Annotations[i]
+	add := func(format string, args ...any) { problems.add("annotation", i, a.ID, format, args...) }
+	if a.HasArea && !(a.Area >= 0 && a.Area <= math.MaxFloat64) {
+		add("area %v", a.Area)
+	}
+	box := a.HasBBox
+	if text := boxProblem(a.BBox); box && text != "" {
+		add("%s", text)
+		box = false
+	} else if !a.HasBBox {
+		add("no box")
+	}
+	place, ok := ix.images[a.ImageID]
+	if !ok {
+		return // said already
+	}
+	m := &d.Images[place]
+	if box && !meet(a.BBox, [4]float64{0, 0, float64(m.Width), float64(m.Height)}) {
+		add("box %v lies outside the image of %d×%d pixels", a.BBox, m.Width, m.Height)
+		box = false
+	}
+	if m.Width < 1 || m.Height < 1 {
+		return
+	}
+	r, err := a.Segmentation.RLE(m.Width, m.Height)
+	switch {
+	case err != nil:
+		add("%v", err)
+		return
+	case r.Area() == 0:
+		add("the mask has no pixel")
+		return
+	}
+	var own [4]float64
+	own[0], own[1], own[2], own[3] = r.BBox()
+	if box && !meet(own, a.BBox) {
+		add("the mask, in the box %v, lies outside the annotation's box %v", own, a.BBox)
+	}
+}
+
+// meet reports whether two boxes share a point.
+func meet(a, b [4]float64) bool {
+	return a[0] <= b[0]+b[2] && b[0] <= a[0]+a[2] && a[1] <= b[1]+b[3] && b[1] <= a[1]+a[3]
+}
