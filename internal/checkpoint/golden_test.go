@@ -94,7 +94,9 @@ func TestGolden(t *testing.T) {
 			f, err := Open(filepath.Join(folder, "model.pth"))
 			require.NoError(t, err)
 			defer f.Close()
+			var params []Param
 			for _, p := range w.Tensors {
+				params = append(params, Param{p.Name, p.Shape})
 				tensor, ok := f.Tensor(p.Name)
 				require.True(t, ok, p.Name)
 				require.Equal(t, Float32, tensor.DType, p.Name)
@@ -115,6 +117,11 @@ func TestGolden(t *testing.T) {
 				}
 			}
 			require.Equal(t, len(w.Tensors)+others, len(f.Tensors))
+			m, err := Match(f, params)
+			require.NoError(t, err)
+			require.Len(t, m.Tensors, len(params))
+			require.Empty(t, m.Mismatched)
+			require.Len(t, m.Unused, others)
 			t.Logf("%d parameters equal, %d tensors of other types, metadata %v", len(w.Tensors), others, f.Metadata)
 		})
 	}

@@ -67,12 +67,7 @@ func Match(f *File, params []Param) (*Matching, error) {
 		}
 		owner[t] = p.Name
 	}
-	for _, t := range f.Tensors {
-		if _, ok := owner[t]; !ok {
-			m.Unused = append(m.Unused, t)
-		}
-	}
-	m.dropUsed()
+	m.settle(f.Tensors, owner)
 	if style == caffe2 {
 		m.addStatistics(params)
 	}
@@ -89,13 +84,22 @@ func (m *Matching) take(p Param, t *Tensor) bool {
 	return true
 }
 
-// dropUsed removes from Unused what is reported as mismatched.
-func (m *Matching) dropUsed() {
-	mismatched := map[*Tensor]bool{}
-	for _, t := range m.Mismatched {
-		mismatched[t] = true
+// settle forgets mismatches with tensors that went to another parameter, and lists
+// the tensors that are left.
+func (m *Matching) settle(all []*Tensor, owner map[*Tensor]string) {
+	spoken := map[*Tensor]bool{}
+	for name, t := range m.Mismatched {
+		if o, taken := owner[t]; taken && o != name {
+			delete(m.Mismatched, name)
+			continue
+		}
+		spoken[t] = true
 	}
-	m.Unused = slices.DeleteFunc(m.Unused, func(t *Tensor) bool { return mismatched[t] })
+	for _, t := range all {
+		if _, taken := owner[t]; !taken && !spoken[t] {
+			m.Unused = append(m.Unused, t)
+		}
+	}
 }
 
 // canonicalNames returns the tensors of f by Detectron2's names.

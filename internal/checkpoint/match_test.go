@@ -209,6 +209,12 @@ func TestMatchRules(t *testing.T) {
 			want:  map[string]string{"conv.w": "conv.w"},
 		},
 		{
+			name:  "another shape is no claim to a tensor that is taken",
+			file:  []Param{{"conv.w", one}},
+			model: []Param{{"a.conv.w", two}, {"b.conv.w", one}, {"c.conv.w", two}},
+			want:  map[string]string{"b.conv.w": "conv.w"},
+		},
+		{
 			name:      "two tensors become one",
 			file:      []Param{{"conv1_w", one}, {"res_conv1_w", one}},
 			model:     []Param{{"stem.conv1.weight", one}},
