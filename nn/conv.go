@@ -50,18 +50,19 @@ func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
 func (c *Conv2d) fold(st *Store) {
 	s := torch.NewScope()
 	defer s.Close()
+	exact := func(t *torch.Tensor) *torch.Tensor { return s.Adopt(t).ToDType(torch.Float64) }
 	gone := []*torch.Tensor{c.Weight}
-	weight, bias := s.Adopt(c.Weight).ToDType(torch.Float64), c.Bias
+	weight, bias := exact(c.Weight), c.Bias
 	if n := c.Norm; n != nil {
 		gone = append(gone, n.Weight, n.Bias, n.Mean, n.Variance)
-		scale := s.Adopt(n.Weight).ToDType(torch.Float64).Div(n.Variance.ToDType(torch.Float64).AddScalar(n.Eps).Sqrt())
+		scale := exact(n.Weight).Div(exact(n.Variance).AddScalar(n.Eps).Sqrt())
 		weight = weight.Mul(scale.Reshape([]int64{-1, 1, 1, 1}))
-		shift := s.Adopt(n.Mean).ToDType(torch.Float64).Neg()
+		shift := exact(n.Mean).Neg()
 		if bias != nil {
 			gone = append(gone, bias)
-			shift = shift.Add(bias.ToDType(torch.Float64))
+			shift = shift.Add(exact(bias))
 		}
-		bias = shift.Mul(scale).Add(s.Adopt(n.Bias).ToDType(torch.Float64)).ToDType(st.options.DType)
+		bias = shift.Mul(scale).Add(exact(n.Bias)).ToDType(st.options.DType)
 		c.Norm = nil
 	}
 	made := []*torch.Tensor{weight.ToDType(st.options.DType).ChannelsLast()}
