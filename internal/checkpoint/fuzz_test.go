@@ -71,7 +71,8 @@ func readAll(t *testing.T, file *File, size int) {
 }
 
 func FuzzZipPTH(f *testing.F) {
-	seedFiles(f, "zip.pth", "plain.pth", "untyped.pth", "big_endian.pth", "state_dict.pth", "nested.pth", "module.pth", "evil.pth", "deflated.pth", "rich.pth", "negative.pth")
+	seedFiles(f, "zip.pth", "plain.pth", "untyped.pth", "big_endian.pth", "state_dict.pth", "nested.pth",
+		"module.pth", "evil.pth", "deflated.pth", "rich.pth", "negative.pth")
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, data) })
 }
 
@@ -87,7 +88,8 @@ func FuzzPickle(f *testing.F) {
 
 func FuzzSafetensors(f *testing.F) {
 	f.Add([]byte(safetensorsFile(`{}`, "")))
-	f.Add([]byte(safetensorsFile(`{"__metadata__":{"a":"b"},"x":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"y":{"dtype":"BOOL","shape":[],"data_offsets":[4,5]},"z":{"dtype":"F64","shape":[0,3],"data_offsets":[5,5]}}`, "12345")))
+	f.Add([]byte(safetensorsFile(`{"__metadata__":{"a":"b"},"x":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},`+
+		`"y":{"dtype":"BOOL","shape":[],"data_offsets":[4,5]},"z":{"dtype":"F64","shape":[0,3],"data_offsets":[5,5]}}`, "12345")))
 	paths, err := filepath.Glob(filepath.Join("testdata", "*.p*"))
 	if err != nil {
 		f.Fatal(err)

@@ -94,6 +94,7 @@ func TestMalformedPickles(t *testing.T) {
 		{model(array + "(K\x01J\xff\xff\xff\xff\x85" + f4 + "\x89U\x00tb"), ErrCorrupt, `tensor "w": negative extent`},
 		{"}N" + array + "(K\x01)" + f4 + "\x89U\x04abcdtbs.", ErrUnsupported, "None as the key of a tensor"},
 		{"}(U\x01w" + array + "(K\x01)" + f4 + "\x89U\x04abcdtbq\x01U\x01wh\x01u.", ErrCorrupt, `tensor "w": two tensors`},
+		{"}X\x01\x00\x00\x00\xff" + array + "(K\x01)" + f4 + "\x89U\x04abcdtbs.", ErrCorrupt, "name is not UTF-8"},
 		{"cnumpy.core.numeric\n_frombuffer\n)R", ErrCorrupt, "0 arguments"},
 		{"cnumpy.core.numeric\n_frombuffer\n(NNNNtR", ErrCorrupt, "no order"},
 		{"cnumpy.core.multiarray\nscalar\n)R", ErrCorrupt, "0 arguments"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/big"
 	"strconv"
+	"unicode/utf8"
 )
 
 const (
@@ -138,6 +139,9 @@ func (c *collector) add(name string, a *array) error {
 		return corrupt("two tensors have this name")
 	}
 	c.seen[name] = true
+	if !utf8.ValidString(name) {
+		return corrupt("its name is not UTF-8")
+	}
 	if c.lenient && errors.Is(a.problem, ErrUnsupported) {
 		return nil
 	}

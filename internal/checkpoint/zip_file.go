@@ -139,7 +139,8 @@ func (a *zipArchive) place(name string) (*storage, error) {
 		return nil, corrupt("the zip archive has no entry %s", quoted(a.prefix+name))
 	}
 	if e.Method != zip.Store || e.Flags&1 != 0 {
-		return nil, unsupported("zip entry %s is compressed or encrypted; PyTorch stores entries as they are: pack the archive again without compression (zip -0)", quoted(e.Name))
+		return nil, unsupported("zip entry %s is compressed or encrypted, unlike PyTorch's: pack the archive again without compression (zip -0)",
+			quoted(e.Name))
 	}
 	if e.CompressedSize64 != e.UncompressedSize64 {
 		return nil, corrupt("zip entry %s is stored but has two sizes", quoted(e.Name))
