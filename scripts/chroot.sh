@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2016,SC2034
 # Debian chroots to build and test in; sourced by test-libtorch2 and test-fresh.
 #
 # A chroot is unpacked once, into the user's cache folder. Everything is mounted

@@ -1,0 +1,45 @@
+# make help lists what there is. demo and test install what is missing first.
+
+IMAGE ?= examples/segment_image/nuclei.png
+OUTPUT ?= out
+FUZZTIME ?= 10s
+SUITE ?= trixie
+
+# Runs a command so that go build finds LibTorch, after installing what is missing.
+with := scripts/with-libtorch
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench fuzz test-libtorch2 test-fresh generate lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: a C++ compiler, LibTorch, OpenBLAS
+	@scripts/setup
+
+demo: ## segment a picture: make demo IMAGE=path
+	@$(with) go run ./cmd/diffusioninst segment --output "$(OUTPUT)/" "$(IMAGE)"
+
+test: ## run every test
+	@$(with) go test ./...
+
+bench: ## run the benchmarks, without the tests
+	@$(with) go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@$(with) scripts/fuzz $(FUZZTIME)
+
+test-libtorch2: ## run the tests against LibTorch 2.6 in a Debian 13 chroot; SUITE=sid for the newest
+	@scripts/test-libtorch2 $(SUITE)
+
+test-fresh: ## time demo and test in a clone on a fresh Debian 12 without LibTorch
+	@scripts/test-fresh
+
+generate: ## write generated files again
+	@go generate ./...
+
+lint: ## check formatting, go vet, shell scripts
+	@scripts/lint
+
+clean: ## remove what was built and written here
+	rm -rf bin out

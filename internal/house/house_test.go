@@ -1,0 +1,180 @@
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/diffusioninst/go/"
+
+// rooms says what the files of a package, tests aside, may import besides the standard
+// library: packages of this module, and other modules by the beginning of their paths.
+// A rule for a path holds for the folders below it, too, unless they have their own.
+var rooms = map[string][]string{
+	"mask":     {"golang.org/x/image"},
+	"coco":     {"mask", "golang.org/x/sync"},
+	"torch":    {"internal/libtorch"},
+	"nn":       {"torch", "internal/checkpoint"},
+	"backbone": {"nn", "torch"},
+	"maskhead": {"nn", "torch", "mask"},
+	"decoder":  {"nn", "torch"},
+	"sampler":  {"torch"},
+	"diffusioninst": {
+		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
+		"internal/checkpoint", "internal/detectron2", "internal/picture", "golang.org/x",
+	},
+	"train": {
+		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
+		"internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
+	},
+
+	"internal/libtorch":    {},
+	"internal/checkpoint":  {},
+	"internal/detectron2":  {"go.yaml.in/yaml/v3"},
+	"internal/golden":      {"internal/checkpoint"},
+	"internal/house":       {},
+	"internal/libtorchenv": {"golang.org/x/sys"},
+	"internal/picture":     {"golang.org/x/image", "github.com/bep/imagemeta"},
+	"internal/simulate":    {"mask", "golang.org/x/image"},
+
+	// What people look at to learn the module uses nothing that they could not.
+	"examples": {"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train"},
+	"cmd/diffusioninst": {
+		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train",
+		"internal/checkpoint", "internal/detectron2", "internal/libtorchenv", "internal/picture", "internal/simulate",
+		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
+	},
+}
+
+// pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
+var pure = []string{
+	"mask", "coco", "cmd/diffusioninst", "internal/checkpoint", "internal/detectron2", "internal/golden",
+	"internal/libtorchenv", "internal/picture", "internal/simulate",
+}
+
+type problem struct{ Err string }
+
+type listed struct {
+	ImportPath    string
+	Standard      bool
+	Imports, Deps []string
+	CgoFiles      []string
+	Error         *problem
+	DepsErrors    []problem
+}
+
+// list asks the go command about packages of this module.
+func list(t *testing.T, cgo string, args ...string) map[string]listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Standard,Imports,Deps,CgoFiles,Error,DepsErrors"}, args...)...)
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	packages := map[string]listed{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else {
+			require.NoError(t, err)
+		}
+		packages[p.ImportPath] = p
+	}
+}
+
+// room is the rule for a package of this module.
+func room(path string) (rule []string, ok bool) {
+	for {
+		if rule, ok = rooms[path]; ok {
+			return rule, true
+		}
+		end := strings.LastIndexByte(path, '/')
+		if end < 0 {
+			return nil, false
+		}
+		path = path[:end]
+	}
+}
+
+func allowed(rule []string, path string) bool {
+	if ours, ok := strings.CutPrefix(path, module); ok {
+		return slices.Contains(rule, ours)
+	}
+	return slices.ContainsFunc(rule, func(prefix string) bool {
+		return path == prefix || strings.HasPrefix(path, prefix+"/")
+	})
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	all := list(t, "1", "-deps", "./...")
+	count := 0
+	for path, p := range all {
+		ours, ok := strings.CutPrefix(path, module)
+		if !ok {
+			continue
+		}
+		count++
+		rule, ok := room(ours)
+		if !ok {
+			t.Errorf("package %s has no rule here: say what it may import", ours)
+			continue
+		}
+		for _, path := range p.Imports {
+			if path == "C" || all[path].Standard || allowed(rule, path) {
+				continue
+			}
+			t.Errorf("%s imports %s, which the plan does not allow", ours, strings.TrimPrefix(path, module))
+		}
+		if len(p.CgoFiles) > 0 && ours != "internal/libtorch" {
+			t.Errorf("%s uses cgo; only internal/libtorch may", ours)
+		}
+	}
+	require.Greater(t, count, 10, "go list found the module's packages")
+}
+
+func TestPureRoomsNeedNoCgo(t *testing.T) {
+	paths := make([]string, len(pure))
+	for i, p := range pure {
+		paths[i] = "./" + p
+	}
+	packages := list(t, "0", paths...)
+	require.Len(t, packages, len(pure))
+	for path, p := range packages {
+		for _, dep := range p.Deps {
+			if dep == "runtime/cgo" || dep == module+"internal/libtorch" || dep == module+"torch" {
+				t.Errorf("%s depends on %s without cgo", path, dep)
+			}
+		}
+		for _, err := range p.DepsErrors {
+			t.Errorf("%s: %s", path, err.Err)
+		}
+		if p.Error != nil {
+			t.Error(p.Error.Err)
+		}
+	}
+}
+
+// The rules themselves are tried on arrows that must not be.
+func TestRulesForbid(t *testing.T) {
+	for _, arrow := range []struct{ from, to string }{
+		{"mask", module + "torch"}, {"sampler", module + "decoder"}, {"decoder", module + "sampler"},
+		{"torch", module + "nn"}, {"diffusioninst", module + "train"}, {"internal/checkpoint", "golang.org/x/sys/unix"},
+		{"examples/segment_image", module + "internal/picture"}, {"backbone", "github.com/stretchr/testify/require"},
+		{"mask", "golang.org/x/imagery"},
+	} {
+		rule, ok := room(arrow.from)
+		require.True(t, ok)
+		require.False(t, allowed(rule, arrow.to), "%s → %s", arrow.from, arrow.to)
+	}
+	_, ok := room("utils")
+	require.False(t, ok)
+}
