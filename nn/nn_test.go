@@ -108,7 +108,7 @@ func TestFoldedConvolutionEqualsTheUnfolded(t *testing.T) {
 				st := NewStore(anything{}, StoreOptions{Inference: inference})
 				c := NewConv2d(st.Root().Sub("conv"), 5, 6, o)
 				require.NoError(t, st.Err())
-				require.Equal(t, inference, c.Norm == nil || o.Norm == NoNorm)
+				require.Equal(t, inference || o.Norm == NoNorm, c.Norm == nil)
 				out[i] = c.Forward(x.Clone())
 				st.Close()
 			}

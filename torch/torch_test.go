@@ -111,6 +111,14 @@ func TestDoCarriesPanicsAndErrors(t *testing.T) {
 	require.ErrorIs(t, Do(ctx, func(*Scope) error { return boom }), boom)
 	require.PanicsWithValue(t, "other", func() { _ = Do(ctx, func(*Scope) error { panic("other") }) })
 	require.NoError(t, Do(ctx, func(*Scope) error { return nil }), "the worker lives on")
+	ended := make(chan bool, 1)
+	go func() {
+		defer func() { ended <- true }()
+		_ = Do(ctx, func(*Scope) error { runtime.Goexit(); return nil })
+		ended <- false
+	}()
+	require.True(t, <-ended, "Goexit ends the caller")
+	require.NoError(t, Do(ctx, func(*Scope) error { return nil }), "the worker was replaced")
 	var nothing *Tensor
 	require.ErrorContains(t, Do(ctx, func(*Scope) error { nothing.Shape(); return nil }), "nil")
 }

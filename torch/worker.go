@@ -20,10 +20,11 @@ var pool struct {
 }
 
 type job struct {
-	run  func(*Scope) error
-	err  error
-	lost any // what run panicked with, other than *Error
-	done chan struct{}
+	run    func(*Scope) error
+	err    error
+	lost   any  // what run panicked with, other than *Error
+	exited bool // run ended its goroutine, as testing.T.FailNow does
+	done   chan struct{}
 }
 
 // SetThreads sets how many threads one operator may use. The default is the
@@ -54,7 +55,7 @@ func SetWorkers(n int) bool {
 
 // Do runs f on one of the process's tensor workers and waits for it. The scope
 // and all its tensors end with f. A panic with *Error inside f becomes the
-// returned error; any other panic goes on in the caller. While all workers are
+// returned error; any other panic, and runtime.Goexit, go on in the caller. While all workers are
 // busy Do waits, and ctx can end that wait. Gradients are off; see WithGrad.
 //
 // f must not call Do, and must not use its scope after it returns.
@@ -71,6 +72,9 @@ func Do(ctx context.Context, f func(s *Scope) error) error {
 	<-j.done
 	if j.lost != nil {
 		panic(j.lost)
+	}
+	if j.exited {
+		runtime.Goexit()
 	}
 	return j.err
 }
@@ -95,12 +99,14 @@ func work(jobs <-chan *job, threads int) {
 	libtorch.SetThreads(threads)
 	libtorch.SetGradEnabled(false)
 	for j := range jobs {
-		j.do()
+		j.do(func() { go work(jobs, threads) })
 	}
 }
 
-func (j *job) do() {
+// do runs the job; replace starts another worker where this one is ended by it.
+func (j *job) do(replace func()) {
 	s := NewScope()
+	returned := false
 	defer func() {
 		if r := recover(); r != nil {
 			if e, ok := r.(*Error); ok {
@@ -108,10 +114,14 @@ func (j *job) do() {
 			} else {
 				j.lost = r
 			}
+		} else if !returned {
+			j.exited = true
+			replace()
 		}
 		libtorch.SetGradEnabled(false)
 		s.Close()
 		close(j.done)
 	}()
 	j.err = j.run(s)
+	returned = true
 }
