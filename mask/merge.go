@@ -3,6 +3,7 @@ package mask
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Merge returns the union of masks of one size, or with intersect their
@@ -21,22 +22,26 @@ func Merge(rles []RLE, intersect bool) (RLE, error) {
 			return RLE{}, fmt.Errorf("mask: merge of sizes %d×%d and %d×%d (mask %d)", out.Width, out.Height, r.Width, r.Height, i)
 		}
 	}
+	out.Counts = merge(rles, intersect)
 	if len(rles) == 1 {
-		out.Counts = append([]uint32(nil), out.Counts...)
-		return out, nil
-	}
-	var spare []uint32 // the result before the last, whose memory the next one takes
-	for i := 1; i < len(rles); i++ {
-		merged := runs{counts: spare[:0]}
-		walk(out.Counts, rles[i].Counts, func(n uint32, a, b bool) {
-			merged.add(n, a && b || !intersect && (a || b))
-		})
-		if i > 1 {
-			spare = out.Counts
-		}
-		out.Counts = merged.finish()
+		out.Counts = slices.Clone(out.Counts)
 	}
 	return out, nil
+}
+
+// merge halves the list until two are left, so that many small masks do not each
+// walk over the union of all before.
+func merge(rles []RLE, intersect bool) []uint32 {
+	if len(rles) == 1 {
+		return rles[0].Counts
+	}
+	half := len(rles) / 2
+	left, right := merge(rles[:half], intersect), merge(rles[half:], intersect)
+	out := runs{counts: make([]uint32, 0, len(left)+len(right))}
+	walk(left, right, func(n uint32, a, b bool) {
+		out.add(n, a && b || !intersect && (a || b))
+	})
+	return out.finish()
 }
 
 // walk calls f for every stretch over which both of two masks of one size are
