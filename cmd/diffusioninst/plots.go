@@ -1,0 +1,157 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/mask"
+)
+
+// plotEval writes the curves of a report, the AP of its categories and the error
+// breakdown into a folder, as PNG and as JSON, under names that start with kind.
+func plotEval(dir, kind string, r *coco.Report, b *coco.Breakdown) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	path := func(name string) string { return filepath.Join(dir, kind+"_"+name) }
+	curves := precisionRecall(r)
+	if err := writeJSON(path("precision_recall.json"), curves); err != nil {
+		return err
+	}
+	if err := writeJSON(path("errors.json"), b); err != nil {
+		return err
+	}
+	if err := plotCurves(path("precision_recall.png"), kind, curves); err != nil {
+		return err
+	}
+	if err := plotErrors(path("errors.png"), kind, b); err != nil {
+		return err
+	}
+	return plotCategories(path("categories.png"), kind, r)
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o666)
+}
+
+// prCurves are mean precisions at recalls, a curve for each IoU threshold.
+type prCurves struct {
+	Recall []float64 `json:"recall"`
+	Curves []prCurve `json:"curves"`
+}
+
+type prCurve struct {
+	Threshold float64   `json:"iou"`
+	Precision []float64 `json:"precision"`
+}
+
+func precisionRecall(r *coco.Report) prCurves {
+	out := prCurves{Recall: r.Options.RecallThresholds}
+	for t, threshold := range r.Options.Thresholds {
+		out.Curves = append(out.Curves, prCurve{threshold, r.MeanPrecision(t, 0, len(r.Options.MaxDets)-1)})
+	}
+	return out
+}
+
+func plotCurves(path, kind string, c prCurves) error {
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("Precision and recall, %s, mean of the classes", kind)
+	p.X.Label.Text, p.Y.Label.Text = "recall", "precision"
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
+	p.Legend.Top = true
+	p.Add(plotter.NewGrid())
+	for i, curve := range c.Curves {
+		points := make(plotter.XYs, len(c.Recall))
+		var area float64
+		for k, x := range c.Recall {
+			points[k] = plotter.XY{X: x, Y: math.Max(0, curve.Precision[k])}
+			area += points[k].Y / float64(len(points))
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return err
+		}
+		line.Width = vg.Points(1.5)
+		// From blue to yellow, so that lightness tells the order, too.
+		at := float64(i) / math.Max(1, float64(len(c.Curves)-1))
+		line.Color = color.NRGBA{R: uint8(20 + 210*at), G: uint8(60 + 100*at), B: uint8(160 - 150*at), A: 255}
+		p.Add(line)
+		p.Legend.Add(fmt.Sprintf("IoU %.2f: AP %.1f", curve.Threshold, 100*area), line)
+	}
+	return p.Save(7*vg.Inch, 5*vg.Inch, path)
+}
+
+// plotErrors draws what each kind of error costs.
+func plotErrors(path, kind string, b *coco.Breakdown) error {
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("Errors, %s: AP %.1f at IoU %.1f", kind, 100*b.AP, b.On)
+	p.Y.Label.Text = "AP lost (points)"
+	var names []string
+	for i, e := range b.Errors {
+		bar, err := plotter.NewBarChart(plotter.Values{math.Max(0, 100*e.DeltaAP)}, vg.Points(36))
+		if err != nil {
+			return err
+		}
+		bar.XMin, bar.Color, bar.LineStyle.Width = float64(i), mask.Color(i), 0
+		p.Add(bar)
+		names = append(names, fmt.Sprintf("%s\n%d", e.Kind, e.Count))
+	}
+	p.NominalX(names...)
+	p.Y.Min = 0
+	if p.Y.Max <= 0 {
+		p.Y.Max = 1
+	}
+	return p.Save(8*vg.Inch, 4*vg.Inch, path)
+}
+
+// plotCategories draws the AP of the categories that have objects, the best on
+// top; of more than 100 the 50 best and the 50 worst.
+func plotCategories(path, kind string, r *coco.Report) error {
+	type bar struct {
+		name string
+		ap   float64
+	}
+	var bars []bar
+	for i := range r.Categories {
+		if ap, _ := r.Categories[i].Metric("AP"); ap > -1 {
+			bars = append(bars, bar{r.Categories[i].Name, 100 * ap})
+		}
+	}
+	slices.SortStableFunc(bars, func(a, b bar) int { return cmp.Compare(a.ap, b.ap) })
+	if n := len(bars); n > 100 {
+		bars = append(slices.Clone(bars[:50]), bars[n-50:]...)
+	}
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("AP by class, %s", kind)
+	p.X.Label.Text = "AP"
+	values, names := plotter.Values{}, []string{}
+	for _, b := range bars {
+		values, names = append(values, b.ap), append(names, b.name)
+	}
+	if len(bars) > 0 {
+		chart, err := plotter.NewBarChart(values, vg.Points(7))
+		if err != nil {
+			return err
+		}
+		chart.Horizontal, chart.Color, chart.LineStyle.Width = true, mask.Color(6), 0
+		p.Add(chart)
+		p.NominalY(names...)
+	}
+	p.X.Min, p.X.Max = 0, 100
+	return p.Save(7*vg.Inch, vg.Points(float64(80+14*len(bars))), path)
+}
