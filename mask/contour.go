@@ -26,7 +26,8 @@ type bridge struct{ ring, point int }
 // points on straight lines go, and the rings describe b exactly. A hole that
 // simplifies to nothing is dropped; an outer ring that would is kept as it is.
 func (b *Bitmap) Parts(tolerance float64) []Part {
-	rings := b.trace()
+	box := b.Box()
+	rings := b.Crop(box).trace()
 	var parts []Part
 	kept := make([][]int, len(rings))   // the corners that simplification keeps
 	part := make([]int, len(rings))     // the part a ring belongs to
@@ -38,7 +39,7 @@ func (b *Bitmap) Parts(tolerance float64) []Part {
 				kept[i] = simplify(r.corners, 0)
 			}
 			part[i], position[i] = len(parts), -1
-			parts = append(parts, Part{Outer: coordinates(r.corners, kept[i])})
+			parts = append(parts, Part{Outer: coordinates(r.corners, kept[i], box.Min)})
 			continue
 		}
 		p := &parts[part[r.below]]
@@ -57,7 +58,7 @@ func (b *Bitmap) Parts(tolerance float64) []Part {
 			}
 		}
 		position[i] = len(p.Holes)
-		p.Holes = append(p.Holes, coordinates(r.corners, kept[i]))
+		p.Holes = append(p.Holes, coordinates(r.corners, kept[i], box.Min))
 		p.bridges = append(p.bridges, at)
 	}
 	return parts

@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"image"
 	"math"
 	"sort"
 )
@@ -65,11 +66,11 @@ func distance(p, a, b point) float64 {
 // first corner of a ring is always kept.
 func lastUpTo(kept []int, i int) int { return sort.SearchInts(kept, i+1) - 1 }
 
-// coordinates lists the chosen corners as x0 y0 x1 y1 ….
-func coordinates(ring []point, chosen []int) []float64 {
+// coordinates lists the chosen corners, moved by origin, as x0 y0 x1 y1 ….
+func coordinates(ring []point, chosen []int, origin image.Point) []float64 {
 	out := make([]float64, 0, 2*len(chosen))
 	for _, i := range chosen {
-		out = append(out, float64(ring[i].x), float64(ring[i].y))
+		out = append(out, float64(origin.X+ring[i].x), float64(origin.Y+ring[i].y))
 	}
 	return out
 }
