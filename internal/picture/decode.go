@@ -1,0 +1,197 @@
+package picture
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/gif" // the formats that Decode reads
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"io/fs"
+	"os"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/tiff"
+	_ "golang.org/x/image/webp"
+)
+
+// Limits bounds the pictures that are read. The zero value of a field means its default.
+type Limits struct {
+	MaxPixels int   // width × height: 100 million, 400 MB once decoded
+	MaxSide   int   // of width and height: 65535, the most that JPEG and GIF can say
+	MaxBytes  int64 // of the file: 1 GiB
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxPixels == 0 {
+		l.MaxPixels = 100_000_000
+	}
+	if l.MaxSide == 0 {
+		l.MaxSide = 65535
+	}
+	if l.MaxBytes == 0 {
+		l.MaxBytes = 1 << 30
+	}
+	return l
+}
+
+// Open reads the picture in the file at path. Errors are of type [*Error].
+func Open(path string, limits Limits) (*image.RGBA, error) {
+	img, err := open(path, limits)
+	if err != nil {
+		return nil, named(path, err)
+	}
+	return img, nil
+}
+
+func open(path string, limits Limits) (*image.RGBA, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, readError(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, readError(err)
+	case info.IsDir():
+		return nil, &Error{Kind: ErrRead, Reason: "it is a folder"}
+	case !info.Mode().IsRegular(): // a pipe cannot be read twice
+		return Decode(io.MultiReader(f), limits)
+	}
+	return Decode(f, limits)
+}
+
+// Decode reads a picture from r, from where r stands. A reader that cannot seek is
+// read into memory first. The result is opaque and begins at (0, 0). Errors are of
+// type [*Error].
+func Decode(r io.Reader, limits Limits) (*image.RGBA, error) {
+	limits = limits.withDefaults()
+	source, err := rewindable(r, limits.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	header, format, err := image.DecodeConfig(source)
+	if err != nil {
+		return nil, decodeError(err, source.ended)
+	}
+	if err := limits.check(header); err != nil {
+		return nil, err
+	}
+	if err := source.rewind(); err != nil {
+		return nil, err
+	}
+	turn := orientation(source, format)
+	if err := source.rewind(); err != nil {
+		return nil, err
+	}
+	img, _, err := image.Decode(source)
+	if err != nil {
+		return nil, decodeError(err, source.ended)
+	}
+	if img.Bounds().Empty() {
+		return nil, &Error{Kind: ErrEmpty, Reason: "no pixels"}
+	}
+	frame := image.Rect(0, 0, header.Width, header.Height)
+	if format != "gif" {
+		frame = img.Bounds()
+	}
+	return turn.apply(rowsOf(img, format == "webp"), img.Bounds(), frame), nil
+}
+
+func (l Limits) check(c image.Config) error {
+	switch {
+	case c.Width <= 0 || c.Height <= 0:
+		return &Error{Kind: ErrEmpty, Reason: fmt.Sprintf("%d×%d pixels", c.Width, c.Height)}
+	case c.Width > l.MaxSide || c.Height > l.MaxSide:
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, at most %d a side are read", c.Width, c.Height, l.MaxSide)}
+	case c.Width > l.MaxPixels/c.Height:
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, at most %d are read", c.Width, c.Height, l.MaxPixels)}
+	}
+	return nil
+}
+
+// seekable is a reader that goes back to where it started and remembers whether it
+// was asked for more than there is: not every decoder says so when it fails. It
+// hides ReadAt, which would count from the start of the file.
+type seekable struct {
+	io.ReadSeeker
+	start int64
+	ended bool
+}
+
+func (s *seekable) Read(p []byte) (int, error) {
+	n, err := s.ReadSeeker.Read(p)
+	s.ended = s.ended || err == io.EOF
+	return n, err
+}
+
+func (s *seekable) rewind() error {
+	s.ended = false
+	if _, err := s.Seek(s.start, io.SeekStart); err != nil {
+		return readError(err)
+	}
+	return nil
+}
+
+func rewindable(r io.Reader, limit int64) (*seekable, error) {
+	tooLarge := func(n int64) error {
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d bytes, at most %d are read", n, limit)}
+	}
+	if s, ok := r.(io.ReadSeeker); ok {
+		if start, err := s.Seek(0, io.SeekCurrent); err == nil {
+			end, err := s.Seek(0, io.SeekEnd)
+			if err != nil {
+				return nil, readError(err)
+			}
+			if end <= start {
+				return nil, &Error{Kind: ErrEmpty, Reason: "no bytes"}
+			}
+			if end-start > limit {
+				return nil, tooLarge(end - start)
+			}
+			source := &seekable{ReadSeeker: s, start: start}
+			return source, source.rewind()
+		}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	switch {
+	case err != nil:
+		return nil, readError(err)
+	case len(data) == 0:
+		return nil, &Error{Kind: ErrEmpty, Reason: "no bytes"}
+	case int64(len(data)) > limit:
+		return nil, &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("more than %d bytes", limit)}
+	}
+	return &seekable{ReadSeeker: bytes.NewReader(data)}, nil
+}
+
+func readError(err error) error {
+	reason := err.Error()
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		reason = p.Err.Error()
+	}
+	return &Error{Kind: ErrRead, Reason: reason, Err: err}
+}
+
+func decodeError(err error, ended bool) error {
+	kind := ErrCorrupt
+	switch {
+	case errors.Is(err, image.ErrFormat):
+		return &Error{Kind: ErrFormat}
+	case ended, errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		kind = ErrTruncated
+	}
+	return &Error{Kind: kind, Reason: err.Error(), Err: err}
+}
+
+func named(path string, err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		e.Path = path
+	}
+	return err
+}

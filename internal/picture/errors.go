@@ -1,0 +1,51 @@
+package picture
+
+import (
+	"errors"
+	"strings"
+)
+
+// Kinds of an [Error], to be used with errors.Is.
+var (
+	// ErrEmpty says that a file has no bytes, or a picture no pixels.
+	ErrEmpty = errors.New("empty")
+	// ErrFormat says that the bytes are no picture of a known format.
+	ErrFormat = errors.New("not a picture of a known format")
+	// ErrTruncated says that the picture ends too early.
+	ErrTruncated = errors.New("truncated picture")
+	// ErrCorrupt says that the picture contradicts itself or uses a feature that is not read here.
+	ErrCorrupt = errors.New("picture cannot be decoded")
+	// ErrTooLarge says that the picture is beyond the [Limits].
+	ErrTooLarge = errors.New("picture too large")
+	// ErrNoFiles says that an argument names no picture.
+	ErrNoFiles = errors.New("no pictures found")
+	// ErrRead says that reading failed before anything was known about the picture.
+	ErrRead = errors.New("cannot be read")
+)
+
+// Error says which picture could not be read, and why.
+type Error struct {
+	Path   string // file or argument; empty where a reader was given
+	Kind   error  // one of the Err values of this package
+	Reason string // more about it; may be empty
+	Err    error  // cause; may be nil
+}
+
+// Error is "path: kind: reason".
+func (e *Error) Error() string {
+	parts := []string{}
+	for _, part := range []string{e.Path, e.Kind.Error(), e.Reason} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}

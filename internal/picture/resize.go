@@ -1,0 +1,127 @@
+package picture
+
+import "math"
+
+// ShortestEdge is the size of a w × h picture whose shortest side is brought to
+// short, unless its longest would then exceed longest: that one is brought to
+// longest (Detectron2's ResizeShortestEdge). It is rounded to the nearest pixel and
+// never below 1. A short of 0 or less keeps the size.
+func ShortestEdge(w, h, short, longest int) (int, int) {
+	if short <= 0 || w <= 0 || h <= 0 {
+		return w, h
+	}
+	scale := float64(short) / float64(min(w, h))
+	// The side that becomes short is exact; the order of the operations decides
+	// how halves round.
+	fw, fh := float64(short), scale*float64(h)
+	if h < w {
+		fw, fh = scale*float64(w), float64(short)
+	}
+	if most := max(fw, fh); longest > 0 && most > float64(longest) {
+		scale = float64(longest) / most
+		fw, fh = fw*scale, fh*scale
+	}
+	return max(1, int(fw+0.5)), max(1, int(fh+0.5))
+}
+
+// Resize brings h × w × 3 bytes to nh × nw × 3 with PIL's BILINEAR filter: a
+// triangle that is stretched over the source pixels when it shrinks (antialiasing),
+// first along the rows, then along the columns, each rounded to 8 bits. Arithmetic
+// is PIL's, in fixed point of 22 bits, so the result is the same bit for bit;
+// golang.org/x/image/draw's BiLinear has the filter but other rounding, and is
+// slower (see the benchmarks). Sizes below 1 give nil.
+func Resize(rgb []uint8, w, h, nw, nh int) []uint8 {
+	if w < 1 || h < 1 || nw < 1 || nh < 1 {
+		return nil
+	}
+	if nw != w {
+		rgb = resizeRows(rgb, w, h, nw)
+	}
+	if nh != h {
+		rgb = resizeColumns(rgb, nw, h, nh)
+	}
+	return rgb
+}
+
+// precision is the number of fraction bits: 8 for the sample and 2 to spare in 32.
+const precision = 32 - 8 - 2
+
+// taps are the source pixels of one target pixel: first, first+1, …
+type taps struct {
+	first   int
+	weights []int32
+}
+
+// triangle computes the taps of a line that is brought from one length to another.
+func triangle(from, to int) []taps {
+	scale := float64(from) / float64(to)
+	stretch := max(scale, 1)
+	all := make([]int32, 0, to*(2*int(math.Ceil(stretch))+1))
+	out := make([]taps, to)
+	var exact []float64
+	for i := range out {
+		center := (float64(i) + 0.5) * scale
+		first := max(int(center-stretch+0.5), 0)
+		end := min(int(center+stretch+0.5), from)
+		exact = exact[:0]
+		sum := 0.0
+		for x := first; x < end; x++ {
+			weight := max(0, 1-math.Abs((float64(x)-center+0.5)*(1/stretch)))
+			exact = append(exact, weight)
+			sum += weight
+		}
+		start := len(all)
+		for _, weight := range exact {
+			if sum != 0 {
+				weight /= sum
+			}
+			all = append(all, int32(0.5+weight*(1<<precision)))
+		}
+		out[i] = taps{first, all[start:len(all):len(all)]}
+	}
+	return out
+}
+
+func resizeRows(src []uint8, w, h, nw int) []uint8 {
+	dst := make([]uint8, 3*nw*h)
+	line := triangle(w, nw)
+	for y := range h {
+		in, out := src[3*w*y:][:3*w], dst[3*nw*y:][:3*nw]
+		for x := range line {
+			t := &line[x]
+			r, g, b := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
+			from := in[3*t.first:][:3*len(t.weights)]
+			for i, weight := range t.weights {
+				p := from[3*i:][:3]
+				r += weight * int32(p[0])
+				g += weight * int32(p[1])
+				b += weight * int32(p[2])
+			}
+			to := out[3*x:][:3]
+			to[0], to[1], to[2] = clamp(r>>precision), clamp(g>>precision), clamp(b>>precision)
+		}
+	}
+	return dst
+}
+
+func resizeColumns(src []uint8, w, h, nh int) []uint8 {
+	stride := 3 * w
+	dst := make([]uint8, stride*nh)
+	sums := make([]int32, stride)
+	for y, t := range triangle(h, nh) {
+		for i := range sums {
+			sums[i] = 1 << (precision - 1)
+		}
+		for k, weight := range t.weights {
+			in := src[(t.first+k)*stride:][:stride]
+			for i, v := range in {
+				sums[i] += weight * int32(v)
+			}
+		}
+		out := dst[y*stride:][:stride]
+		for i, v := range sums {
+			out[i] = clamp(v >> precision)
+		}
+	}
+	return dst
+}

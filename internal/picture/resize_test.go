@@ -1,0 +1,129 @@
+package picture
+
+import (
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/image/draw"
+
+	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/detectron2"
+	"github.com/diffusioninst/go/internal/golden"
+)
+
+// The whole way from the file to the network's input size, against the reference's.
+func TestGolden(t *testing.T) {
+	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
+		config, _, err := detectron2.Load(filepath.Join(dir, "config.yaml"))
+		require.NoError(t, err)
+		f, err := checkpoint.Open(filepath.Join(dir, "golden.safetensors"))
+		require.NoError(t, err)
+		defer f.Close()
+		tensor, ok := f.Tensor("input0.resized_hwc_u8")
+		require.True(t, ok)
+		want := make([]byte, tensor.Elements())
+		require.NoError(t, tensor.ReadInto(want))
+
+		img, err := Open(filepath.Join(dir, "image0.png"), Limits{})
+		require.NoError(t, err)
+		w, h := img.Rect.Dx(), img.Rect.Dy()
+		nw, nh := ShortestEdge(w, h, config.Input.MinSizeTest, config.Input.MaxSizeTest)
+		require.Equal(t, []int64{int64(nh), int64(nw), 3}, tensor.Shape)
+		most, off := worst(t, Resize(RGB(img), w, h, nw, nh), want)
+		t.Logf("%d×%d → %d×%d: largest difference %d, off by more than 1: %.4f %% of the samples", w, h, nw, nh, most, 100*off)
+		require.Zero(t, most, "the arithmetic is meant to be the same")
+
+		other := image.NewRGBA(image.Rect(0, 0, nw, nh))
+		draw.BiLinear.Scale(other, other.Rect, img, img.Rect, draw.Src, nil)
+		most, off = worst(t, RGB(other), want)
+		t.Logf("x/image/draw.BiLinear: largest difference %d, off by more than 1: %.4f %%", most, 100*off)
+	})
+}
+
+func TestShortestEdge(t *testing.T) {
+	for _, test := range []struct{ w, h, short, longest, nw, nh int }{
+		{640, 480, 800, 1333, 1067, 800},
+		{480, 640, 800, 1333, 800, 1067},
+		{1920, 1080, 800, 1333, 1333, 750},
+		{1920, 1080, 800, 1500, 1422, 800},
+		{500, 500, 800, 1333, 800, 800},
+		{1, 1, 800, 1333, 800, 800},
+		{1, 20000, 800, 1333, 1, 1333},
+		{20000, 1, 800, 1333, 1333, 1},
+		{640, 480, 0, 1333, 640, 480},
+		{640, 480, 800, 0, 1067, 800},
+	} {
+		t.Run(fmt.Sprintf("%dx%d", test.w, test.h), func(t *testing.T) {
+			w, h := ShortestEdge(test.w, test.h, test.short, test.longest)
+			require.Equal(t, [2]int{test.nw, test.nh}, [2]int{w, h})
+		})
+	}
+}
+
+func TestResize(t *testing.T) {
+	require.Equal(t, []uint8{1, 2, 3}, Resize([]uint8{1, 2, 3}, 1, 1, 1, 1))
+	require.Equal(t, []uint8{1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3}, Resize([]uint8{1, 2, 3}, 1, 1, 2, 2))
+	// Halving four pixels: the triangle has weights 1, 3, 3, 1 of 8, cut off at the ends.
+	line := []uint8{0, 0, 0, 70, 70, 70, 140, 140, 140, 210, 210, 210}
+	require.Equal(t, []uint8{50, 50, 50, 160, 160, 160}, Resize(line, 4, 1, 2, 1))
+	require.Equal(t, []uint8{50, 50, 50, 160, 160, 160}, Resize(line, 1, 4, 1, 2))
+	require.Nil(t, Resize(line, 4, 1, 0, 1))
+	// White stays white however many weights are summed.
+	white := make([]uint8, 3*20000)
+	fill(white, 255)
+	require.Equal(t, []uint8{255, 255, 255}, Resize(white, 20000, 1, 1, 1))
+}
+
+// Against what PIL made (testdata/make.py), shrinking as well as stretching.
+func TestResizeAsPIL(t *testing.T) {
+	source, err := Open("testdata/rgb.png", Limits{})
+	require.NoError(t, err)
+	files, err := filepath.Glob("testdata/resized_*.png")
+	require.NoError(t, err)
+	require.Len(t, files, 6)
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			want, err := Open(name, Limits{})
+			require.NoError(t, err)
+			got := Resize(RGB(source), source.Rect.Dx(), source.Rect.Dy(), want.Rect.Dx(), want.Rect.Dy())
+			require.Equal(t, RGB(want), got)
+		})
+	}
+}
+
+func ExampleShortestEdge() {
+	fmt.Println(ShortestEdge(1920, 1080, 800, 1333))
+	// Output: 1333 750
+}
+
+func ExampleResize() {
+	img, err := Open(filepath.Join("testdata", "rgb.png"), Limits{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	w, h := ShortestEdge(img.Rect.Dx(), img.Rect.Dy(), 58, 100)
+	fmt.Println(w, h, len(Resize(RGB(img), img.Rect.Dx(), img.Rect.Dy(), w, h)))
+	// Output: 74 58 12876
+}
+
+func BenchmarkResize(b *testing.B) {
+	img := image.NewRGBA(image.Rect(0, 0, 1920, 1080))
+	noise(img.Pix)
+	b.Run("RGB", func(b *testing.B) {
+		rgb := RGB(img)
+		for b.Loop() {
+			Resize(rgb, 1920, 1080, 1422, 800)
+		}
+	})
+	b.Run("ximage", func(b *testing.B) {
+		out := image.NewRGBA(image.Rect(0, 0, 1422, 800))
+		for b.Loop() {
+			draw.BiLinear.Scale(out, out.Rect, img, img.Rect, draw.Src, nil)
+		}
+	})
+}

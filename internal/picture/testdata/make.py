@@ -1,0 +1,78 @@
+"""Makes the pictures of this folder and, as *.want.png, what PIL reads from them.
+
+Run with Pillow (9.4 made the committed files) from this folder: python3 make.py
+"""
+import math
+from PIL import Image, ImageOps
+
+W, H = 37, 29
+
+
+def drawn(w=W, h=H):
+    """A smooth field with sharp coloured edges, so that chroma upsampling shows."""
+    img = Image.new("RGB", (w, h))
+    for y in range(h):
+        for x in range(w):
+            base = 127 + 100 * math.sin(x / 5.0) * math.cos(y / 4.0)
+            p = (int(base), int(255 - base), int(40 + 5 * y))
+            if (x - 12) ** 2 + (y - 10) ** 2 < 49:
+                p = (230, 20, 30)
+            if x > 25 and y > 15:
+                p = (10, 40, 240)
+            img.putpixel((x, y), p)
+    return img
+
+
+def keep(name, img, **options):
+    img.save(name, **options)
+    want = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
+    want.save(name + ".want.png")
+
+
+rgb = drawn()
+ramp = Image.new("L", (W, H))
+ramp.putdata([(x * 7 + y * 3) % 256 for y in range(H) for x in range(W)])
+rgba = rgb.copy()
+rgba.putalpha(ramp)
+
+keep("444.jpg", rgb, quality=92, subsampling=0)
+keep("422.jpg", rgb, quality=92, subsampling=1)
+keep("420.jpg", rgb, quality=92, subsampling=2)
+keep("progressive.jpg", rgb, quality=80, progressive=True)
+keep("narrow.jpg", drawn(4, 9), quality=92, subsampling=2)
+keep("grey.jpg", rgb.convert("L"), quality=92)
+keep("cmyk.jpg", rgb.convert("CMYK"), quality=95)
+for n in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = n
+    keep("orientation%d.jpg" % n, rgb, quality=92, subsampling=0, exif=exif.tobytes())
+exif = Image.Exif()
+exif[0x0112] = 6
+keep("orientation6.png", rgb, exif=exif.tobytes())
+keep("orientation6.webp", rgb, lossless=True, exif=exif.tobytes())
+keep("rgb.png", rgb)
+keep("rgba.png", rgba)
+keep("la.png", Image.merge("LA", (rgb.convert("L"), ramp)))
+keep("palette.png", rgb.quantize(16), transparency=3)
+keep("bits.png", rgb.convert("1"))
+keep("rgb.bmp", rgb)
+keep("rgb.tiff", rgb, compression="tiff_lzw")
+keep("grey.tiff", rgb.convert("L"))
+keep("rgba.tiff", rgba)
+keep("palette.gif", rgb.quantize(32))
+keep("lossy.webp", rgb, quality=90)
+keep("lossless.webp", rgba, lossless=True, exact=True)
+keep("lossy_alpha.webp", rgba, quality=90, exact=True)
+keep("animated.gif", rgb.quantize(8), save_all=True, append_images=[ramp.quantize(8)])
+
+# PIL clips 16-bit grey to 255 when it converts; wanted is the high byte.
+deep = Image.new("I", (W, H))
+deep.putdata([(x * 1771 + y * 311) % 65536 for y in range(H) for x in range(W)])
+deep.save("deep.png")
+want = Image.new("L", (W, H))
+want.putdata([v >> 8 for v in deep.getdata()])
+want.convert("RGB").save("deep.png.want.png")
+
+# Shrinking and stretching, by more than whole factors.
+for w, h in [(13, 10), (5, 29), (37, 4), (50, 11), (80, 70), (1, 1)]:
+    rgb.resize((w, h), Image.BILINEAR).save("resized_%dx%d.png" % (w, h))
