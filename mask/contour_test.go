@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/mask/internal/plain"
 )
 
 // drawn reads a mask from lines of signs, # being set.
 func drawn(lines ...string) *mask.Bitmap {
-	return build(len(lines[0]), len(lines), func(x, y int) bool { return lines[y][x] == '#' })
+	return plain.Build(len(lines[0]), len(lines), func(x, y int) bool { return lines[y][x] == '#' })
 }
 
 func TestParts(t *testing.T) {

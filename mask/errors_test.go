@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/mask/internal/plain"
 )
 
 func TestParseRLERejects(t *testing.T) {
@@ -208,7 +209,7 @@ func TestEmptyMasks(t *testing.T) {
 
 func TestSimplify(t *testing.T) {
 	// A disc with a hole and a speck beside it.
-	b := build(100, 100, func(x, y int) bool {
+	b := plain.Build(100, 100, func(x, y int) bool {
 		d := (x-50)*(x-50) + (y-50)*(y-50)
 		return d < 40*40 && d > 15*15 || x == 98 && y == 98
 	})
@@ -255,6 +256,6 @@ func TestBoxIoU(t *testing.T) {
 }
 
 func TestStringHasNoStrangers(t *testing.T) {
-	r := build(50, 50, func(x, y int) bool { return (x^y)&1 == 0 }).RLE()
+	r := plain.Build(50, 50, func(x, y int) bool { return (x^y)&1 == 0 }).RLE()
 	require.Empty(t, strings.Trim(r.String(), "0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmno"))
 }

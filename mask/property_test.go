@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/mask/internal/plain"
 )
 
 // eachMask runs f on random masks of all sorts of sizes around word borders.
@@ -19,7 +20,7 @@ func eachMask(t *testing.T, f func(rng *rand.Rand, b *mask.Bitmap)) {
 	for _, width := range sizes {
 		for _, height := range sizes {
 			for range 3 {
-				f(rng, randomMask(rng, width, height))
+				f(rng, plain.Random(rng, width, height))
 			}
 		}
 	}
@@ -29,7 +30,7 @@ func TestConversions(t *testing.T) {
 	eachMask(t, func(_ *rand.Rand, b *mask.Bitmap) {
 		r := b.RLE()
 		require.NoError(t, r.Validate())
-		require.Equal(t, naiveCounts(b), r.Counts)
+		require.Equal(t, plain.Counts(b), r.Counts)
 		require.Equal(t, b, r.Bitmap())
 		parsed, err := mask.ParseRLE(b.Width, b.Height, r.String())
 		require.NoError(t, err)
@@ -38,7 +39,7 @@ func TestConversions(t *testing.T) {
 		require.Equal(t, b, mask.FromImage(b.Gray()))
 		require.Equal(t, b, mask.FromImage(b))
 
-		box := naiveBox(b)
+		box := plain.Box(b)
 		require.Equal(t, box, b.Box())
 		require.Equal(t, box.Empty(), b.Empty())
 		x, y, w, h := r.BBox()
@@ -49,19 +50,19 @@ func TestConversions(t *testing.T) {
 func TestTransforms(t *testing.T) {
 	eachMask(t, func(rng *rand.Rand, b *mask.Bitmap) {
 		w, h := b.Width, b.Height
-		require.Equal(t, build(w, h, func(x, y int) bool { return b.Get(w-1-x, y) }), b.FlipHorizontal())
-		require.Equal(t, build(w, h, func(x, y int) bool { return b.Get(x, h-1-y) }), b.FlipVertical())
-		require.Equal(t, build(h, w, func(x, y int) bool { return b.Get(y, x) }), b.Transpose())
-		require.Equal(t, build(h, w, func(x, y int) bool { return b.Get(y, h-1-x) }), b.Rotate90())
-		require.Equal(t, build(w, h, func(x, y int) bool { return b.Get(w-1-x, h-1-y) }), b.Rotate180())
-		require.Equal(t, build(h, w, func(x, y int) bool { return b.Get(w-1-y, x) }), b.Rotate270())
+		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return b.Get(w-1-x, y) }), b.FlipHorizontal())
+		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return b.Get(x, h-1-y) }), b.FlipVertical())
+		require.Equal(t, plain.Build(h, w, func(x, y int) bool { return b.Get(y, x) }), b.Transpose())
+		require.Equal(t, plain.Build(h, w, func(x, y int) bool { return b.Get(y, h-1-x) }), b.Rotate90())
+		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return b.Get(w-1-x, h-1-y) }), b.Rotate180())
+		require.Equal(t, plain.Build(h, w, func(x, y int) bool { return b.Get(w-1-y, x) }), b.Rotate270())
 
 		x, y := rng.IntN(3*w)-w, rng.IntN(3*h)-h
 		r := image.Rect(x, y, x+rng.IntN(2*w), y+rng.IntN(2*h))
-		require.Equal(t, build(r.Dx(), r.Dy(), func(x, y int) bool { return b.Get(r.Min.X+x, r.Min.Y+y) }), b.Crop(r))
+		require.Equal(t, plain.Build(r.Dx(), r.Dy(), func(x, y int) bool { return b.Get(r.Min.X+x, r.Min.Y+y) }), b.Crop(r))
 
 		to := image.Pt(1+rng.IntN(2*w), 1+rng.IntN(2*h))
-		want := build(to.X, to.Y, func(x, y int) bool {
+		want := plain.Build(to.X, to.Y, func(x, y int) bool {
 			// In halves of an output pixel, so that centres are whole numbers.
 			return b.Get((2*x+1)*w/(2*to.X), (2*y+1)*h/(2*to.Y))
 		})
@@ -69,7 +70,7 @@ func TestTransforms(t *testing.T) {
 
 		filled := mask.NewBitmap(w, h)
 		filled.Fill(r)
-		require.Equal(t, build(w, h, func(x, y int) bool { return image.Pt(x, y).In(r) }), filled)
+		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return image.Pt(x, y).In(r) }), filled)
 	})
 }
 
@@ -88,12 +89,12 @@ func TestMorphology(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, size := range [][2]int{{1, 1}, {7, 3}, {64, 20}, {65, 33}, {130, 40}, {200, 30}} {
 		for range 6 {
-			b := randomMask(rng, size[0], size[1])
+			b := plain.Random(rng, size[0], size[1])
 			for _, d := range []int{0, 1, 2, 3, 7, 16, 64, 500} {
-				eroded := build(b.Width, b.Height, func(x, y int) bool { return all(b, x, y, d, true) })
+				eroded := plain.Build(b.Width, b.Height, func(x, y int) bool { return all(b, x, y, d, true) })
 				require.Equal(t, eroded, b.Erode(d), "%v %d", size, d)
-				require.Equal(t, build(b.Width, b.Height, func(x, y int) bool { return !all(b, x, y, d, false) }), b.Dilate(d), "%v %d", size, d)
-				require.Equal(t, build(b.Width, b.Height, func(x, y int) bool { return b.Get(x, y) && !eroded.Get(x, y) }), b.Boundary(d))
+				require.Equal(t, plain.Build(b.Width, b.Height, func(x, y int) bool { return !all(b, x, y, d, false) }), b.Dilate(d), "%v %d", size, d)
+				require.Equal(t, plain.Build(b.Width, b.Height, func(x, y int) bool { return b.Get(x, y) && !eroded.Get(x, y) }), b.Boundary(d))
 			}
 		}
 	}
@@ -108,16 +109,16 @@ func TestBoundaryDistance(t *testing.T) {
 
 func TestCombine(t *testing.T) {
 	eachMask(t, func(rng *rand.Rand, a *mask.Bitmap) {
-		b := randomMask(rng, a.Width, a.Height)
+		b := plain.Random(rng, a.Width, a.Height)
 		union, err := mask.Union(a, b)
 		require.NoError(t, err)
 		common, err := mask.Intersection(a, b)
 		require.NoError(t, err)
 		rest, err := mask.Difference(a, b)
 		require.NoError(t, err)
-		require.Equal(t, build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) || b.Get(x, y) }), union)
-		require.Equal(t, build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && b.Get(x, y) }), common)
-		require.Equal(t, build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && !b.Get(x, y) }), rest)
+		require.Equal(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) || b.Get(x, y) }), union)
+		require.Equal(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && b.Get(x, y) }), common)
+		require.Equal(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && !b.Get(x, y) }), rest)
 
 		merged, err := mask.Merge([]mask.RLE{a.RLE(), b.RLE()}, false)
 		require.NoError(t, err)
@@ -163,7 +164,7 @@ func TestFromPolygonAgainstDrawing(t *testing.T) {
 		}
 		got, err := mask.FromPolygon(polygon, width, height)
 		require.NoError(t, err)
-		require.Equal(t, naivePolygon(polygon, width, height).RLE(), got, "%v on %d×%d", polygon, width, height)
+		require.Equal(t, plain.Polygon(polygon, width, height).RLE(), got, "%v on %d×%d", polygon, width, height)
 	}
 }
 
@@ -199,7 +200,7 @@ func signedArea(ring []float64) float64 {
 
 func TestLabelMapRoundTrip(t *testing.T) {
 	eachMask(t, func(rng *rand.Rand, a *mask.Bitmap) {
-		masks := []*mask.Bitmap{a, randomMask(rng, a.Width, a.Height), randomMask(rng, a.Width, a.Height)}
+		masks := []*mask.Bitmap{a, plain.Random(rng, a.Width, a.Height), plain.Random(rng, a.Width, a.Height)}
 		picture, err := mask.LabelMap(a.Width, a.Height, masks)
 		require.NoError(t, err)
 		labels, split, err := mask.SplitLabelMap(picture)

@@ -1,4 +1,4 @@
-package mask_test
+package plain_test
 
 import (
 	"encoding/binary"
@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/mask/internal/plain"
 )
 
 // FuzzParseRLE feeds any text: it is refused, or it is what String writes.
@@ -20,7 +19,7 @@ func FuzzParseRLE(f *testing.F) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 20 {
-		b := randomMask(rng, 1+rng.IntN(30), 1+rng.IntN(30))
+		b := plain.Random(rng, 1+rng.IntN(30), 1+rng.IntN(30))
 		f.Add(uint16(b.Width), uint16(b.Height), b.RLE().String())
 	}
 	f.Fuzz(func(t *testing.T, width, height uint16, s string) {
@@ -122,7 +121,7 @@ func FuzzFromPolygon(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := naivePolygon(polygon, w, h); !got.Bitmap().Equal(want) || !sameRLE(got, want.RLE()) {
+		if want := plain.Polygon(polygon, w, h); !got.Bitmap().Equal(want) || !sameRLE(got, want.RLE()) {
 			t.Fatalf("%v on %d×%d is %v, want %v", polygon, w, h, got, want.RLE())
 		}
 	})
@@ -257,10 +256,4 @@ func sameRLE(a, b mask.RLE) bool {
 		}
 	}
 	return true
-}
-
-func TestHelpersOfFuzzing(t *testing.T) {
-	require.NoError(t, rleOf(70, []byte{0, 200, 0, 0, 0, 70, 1, 1, 1}).Validate())
-	require.NoError(t, widen(rleOf(3, nil), 9).Validate())
-	require.Equal(t, 4, bitmapOf(6, []byte{0x0f, 0}).Area())
 }
