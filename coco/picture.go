@@ -1,0 +1,296 @@
+package coco
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/draw"
+	"iter"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/diffusioninst/go/mask"
+)
+
+// Picture is an image and the instances on it: what the formats have in common.
+// Its masks are of the image's size.
+type Picture struct {
+	ImageID       int64
+	FileName      string
+	Width, Height int
+	Instances     []Instance
+}
+
+// Instance is one object on a picture, found or annotated.
+type Instance struct {
+	CategoryID int64  // 0 where the format has names only
+	Category   string // name
+
+	// Score is the confidence of a detection, and HasScore tells it from an
+	// annotation.
+	Score    float64
+	HasScore bool
+
+	// Box is x, y, width, height in pixels. HasBox is false where the format has
+	// none; BBox returns the mask's own then.
+	Box    [4]float64
+	HasBox bool
+
+	Mask  mask.RLE
+	Crowd bool // a region of many objects
+}
+
+// BBox returns the box, or that of the mask if there is none.
+func (i *Instance) BBox() (box [4]float64) {
+	if i.HasBox {
+		return i.Box
+	}
+	box[0], box[1], box[2], box[3] = i.Mask.BBox()
+	return box
+}
+
+// check reports instances that the writers cannot take.
+func (p *Picture) check() error {
+	for i := range p.Instances {
+		m := p.Instances[i].Mask
+		if m.Width != p.Width || m.Height != p.Height {
+			return fmt.Errorf("instance %d: a mask of %d×%d pixels on %d×%d", i, m.Width, m.Height, p.Width, p.Height)
+		}
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("instance %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Results returns the instances as detections on the image p.ImageID. One without
+// a score gets 1.
+func (p *Picture) Results() []Result {
+	out := make([]Result, len(p.Instances))
+	for i := range p.Instances {
+		v := &p.Instances[i]
+		out[i] = Result{ImageID: p.ImageID, CategoryID: v.CategoryID, Score: 1,
+			BBox: v.BBox(), HasBBox: true, Segmentation: NewSegmentation(v.Mask)}
+		if v.HasScore {
+			out[i].Score = v.Score
+		}
+	}
+	return out
+}
+
+// Overlay draws the instances on dst, which has the picture's size: masks, boxes,
+// and names with scores in percent, a colour for each instance.
+func (p *Picture) Overlay(dst draw.Image, o mask.OverlayOptions) error {
+	if err := p.check(); err != nil {
+		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+	}
+	items := make([]mask.OverlayItem, len(p.Instances))
+	for i := range p.Instances {
+		v := &p.Instances[i]
+		b := v.BBox()
+		items[i] = mask.OverlayItem{Mask: v.Mask.Bitmap(), Label: v.label(), Box: image.Rect(
+			int(math.Floor(b[0])), int(math.Floor(b[1])), int(math.Ceil(b[0]+b[2])), int(math.Ceil(b[1]+b[3])))}
+	}
+	if err := mask.Overlay(dst, items, o); err != nil {
+		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+	}
+	return nil
+}
+
+func (i *Instance) label() string {
+	name := i.Category
+	if name == "" && i.CategoryID != 0 {
+		name = strconv.FormatInt(i.CategoryID, 10)
+	}
+	if i.HasScore {
+		name = strings.TrimSpace(fmt.Sprintf("%s %.0f%%", name, 100*i.Score))
+	}
+	return name
+}
+
+// stem is the picture's file name without folder and extension, as names of
+// written files start.
+func (p *Picture) stem() string {
+	base := path.Base(strings.ReplaceAll(p.FileName, `\`, "/"))
+	if p.FileName == "" || base == "/" || base == "." || base == ".." {
+		return strconv.FormatInt(p.ImageID, 10)
+	}
+	if stem := strings.TrimSuffix(base, path.Ext(base)); stem != "" {
+		return stem
+	}
+	return base
+}
+
+// Pictures yields every image of d with its annotations, in the order of
+// d.Images. The score of an annotation is that in its Extra, as NewDataset puts it
+// there. An error names the record and ends the sequence.
+func (d *Dataset) Pictures() iter.Seq2[*Picture, error] {
+	return func(yield func(*Picture, error) bool) {
+		ix, err := d.Index()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for i := range d.Images {
+			p, err := d.picture(ix, i)
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Picture returns the image of an id with its annotations. The index is that of d.
+func (d *Dataset) Picture(ix *Index, imageID int64) (*Picture, error) {
+	i, ok := ix.Image(imageID)
+	if !ok {
+		return nil, fmt.Errorf("coco: image %d is not in the data set", imageID)
+	}
+	return d.picture(ix, i)
+}
+
+func (d *Dataset) picture(ix *Index, i int) (*Picture, error) {
+	p := d.blank(i)
+	for _, place := range ix.ofImage.of(i) {
+		a := &d.Annotations[place]
+		v := Instance{CategoryID: a.CategoryID, Category: d.Categories[ix.categories[a.CategoryID]].Name,
+			Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}
+		if raw, ok := a.Extra["score"]; ok {
+			v.HasScore = json.Unmarshal(raw, &v.Score) == nil
+		}
+		var err error
+		if v.Mask, err = a.Segmentation.RLE(p.Width, p.Height); err != nil {
+			return nil, Problems{{Record: "annotation", Index: int(place), ID: a.ID, Message: err.Error()}}
+		}
+		p.Instances = append(p.Instances, v)
+	}
+	return p, nil
+}
+
+// blank is an image without instances.
+func (d *Dataset) blank(i int) *Picture {
+	m := &d.Images[i]
+	return &Picture{ImageID: m.ID, FileName: m.FileName, Width: m.Width, Height: m.Height}
+}
+
+// ResultPictures yields every image of d with the results on it whose score is
+// at least minScore, the annotations of d left out. Results must have masks. An
+// error names the record and ends the sequence.
+func ResultPictures(d *Dataset, results []Result, minScore float64) iter.Seq2[*Picture, error] {
+	return func(yield func(*Picture, error) bool) {
+		e, err := newEvaluation(d, results, Options{IoU: Segm})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for i := range d.Images {
+			p := d.blank(i)
+			var err error
+			for _, place := range e.found.of(i) {
+				r := &results[place]
+				if r.Score < minScore {
+					continue
+				}
+				v := Instance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox}
+				v.Category = d.Categories[e.categories[e.category[r.CategoryID]]].Name
+				if v.Mask, err = r.Segmentation.RLE(p.Width, p.Height); err != nil {
+					err = Problems{{Record: "result", Index: int(place), ID: p.ImageID, Message: err.Error()}}
+					break
+				}
+				p.Instances = append(p.Instances, v)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// A Builder makes a Dataset of pictures.
+type Builder struct {
+	// Dataset is what has been built so far.
+	Dataset Dataset
+
+	// Polygons writes masks as polygons, exact to the pixel, instead of compressed
+	// run lengths. Crowds are always run lengths.
+	Polygons bool
+
+	names  map[string]int64
+	ids    map[int64]bool
+	images map[int64]bool
+}
+
+// NewBuilder starts a data set with these categories. Further ones are added as
+// instances name them.
+func NewBuilder(categories []Category) *Builder {
+	b := &Builder{names: map[string]int64{}, ids: map[int64]bool{}, images: map[int64]bool{}}
+	b.Dataset = Dataset{Images: []Image{}, Annotations: []Annotation{}, Categories: []Category{}}
+	for _, c := range categories {
+		b.category(c)
+	}
+	return b
+}
+
+func (b *Builder) category(c Category) {
+	b.Dataset.Categories = append(b.Dataset.Categories, c)
+	b.ids[c.ID] = true
+	if _, ok := b.names[c.Name]; !ok {
+		b.names[c.Name] = c.ID
+	}
+}
+
+// Add adds a picture. Its ImageID is kept unless it is 0 or taken: then it gets
+// the next free one. An instance without a CategoryID, or with one that the data
+// set lacks, belongs to the category of its name. Scores go into the annotations'
+// extra fields.
+func (b *Builder) Add(p *Picture) error {
+	if err := p.check(); err != nil {
+		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+	}
+	id := p.ImageID
+	if id == 0 || b.images[id] {
+		for id = int64(len(b.Dataset.Images) + 1); b.images[id]; id++ {
+		}
+	}
+	b.images[id] = true
+	b.Dataset.Images = append(b.Dataset.Images, Image{ID: id, FileName: p.FileName, Width: p.Width, Height: p.Height})
+	for i := range p.Instances {
+		v := &p.Instances[i]
+		a := Annotation{ID: int64(len(b.Dataset.Annotations) + 1), ImageID: id, CategoryID: b.categoryOf(v), Crowd: v.Crowd,
+			BBox: v.BBox(), HasBBox: true, Area: float64(v.Mask.Area()), HasArea: true, Segmentation: NewSegmentation(v.Mask)}
+		if b.Polygons && !v.Crowd && a.Area > 0 {
+			a.Segmentation = Segmentation{Polygons: v.Mask.Bitmap().Polygons(0)}
+		}
+		if v.HasScore {
+			text, err := json.Marshal(v.Score)
+			if err != nil {
+				return fmt.Errorf("coco: %s: instance %d: %w", p.FileName, i, err)
+			}
+			a.Extra = map[string]json.RawMessage{"score": text}
+		}
+		b.Dataset.Annotations = append(b.Dataset.Annotations, a)
+	}
+	return nil
+}
+
+// categoryOf returns the id of an instance's category and adds it if it is new.
+func (b *Builder) categoryOf(v *Instance) int64 {
+	if v.CategoryID != 0 && b.ids[v.CategoryID] {
+		return v.CategoryID
+	}
+	if id, ok := b.names[v.Category]; ok && v.Category != "" {
+		return id
+	}
+	c := Category{ID: v.CategoryID, Name: v.Category}
+	if c.ID == 0 {
+		for c.ID = int64(len(b.ids) + 1); b.ids[c.ID]; c.ID++ {
+		}
+	}
+	if c.Name == "" {
+		c.Name = strconv.FormatInt(c.ID, 10)
+	}
+	b.category(c)
+	return c.ID
+}

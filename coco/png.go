@@ -1,0 +1,30 @@
+package coco
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+)
+
+// readPNG decodes a picture of a size that is known beforehand. A header that
+// claims more pixels than the data can hold is refused before they are allocated:
+// deflate shrinks at most 1032 times.
+func readPNG(r io.Reader, width, height int) (image.Image, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := png.DecodeConfig(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	if c.Width != width || c.Height != height {
+		return nil, fmt.Errorf("a picture of %d×%d pixels, not %d×%d", c.Width, c.Height, width, height)
+	}
+	if bits := float64(width) * float64(height); bits/8 > 1032*float64(len(text)) {
+		return nil, fmt.Errorf("%d bytes cannot hold %d×%d pixels", len(text), width, height)
+	}
+	return png.Decode(bytes.NewReader(text))
+}
