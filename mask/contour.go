@@ -11,9 +11,7 @@ type Part struct {
 	Outer []float64
 	Holes [][]float64
 
-	// bridges says for every hole where Polygon ties it, nil means to the outer
-	// ring's first point.
-	bridges []bridge
+	bridges []bridge // for every hole where Polygon ties it
 }
 
 // bridge ties a hole to a point of a ring that comes before it: -1 is the outer
@@ -92,10 +90,7 @@ func (p Part) Polygon() []float64 {
 		if len(h) == 0 {
 			continue
 		}
-		var at bridge
-		if at.ring = -1; i < len(p.bridges) {
-			at = p.bridges[i]
-		}
+		at := p.bridge(i)
 		if tied[at.ring+1] == nil {
 			tied[at.ring+1] = map[int][]int{}
 		}
@@ -116,6 +111,22 @@ func (p Part) Polygon() []float64 {
 	}
 	walk(-1, p.Outer)
 	return out
+}
+
+// bridge is where hole i is tied, at the outer ring's first point if there is no
+// such place: people may have put the part together or taken holes out.
+func (p Part) bridge(i int) bridge {
+	if i < len(p.bridges) {
+		at := p.bridges[i]
+		ring := p.Outer
+		if at.ring >= 0 && at.ring < i {
+			ring = p.Holes[at.ring]
+		}
+		if at.ring < i && 2*at.point < len(ring) {
+			return at
+		}
+	}
+	return bridge{-1, 0}
 }
 
 // ring is a closed contour in the order of its tracing.

@@ -1,6 +1,7 @@
 package mask_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -102,6 +103,24 @@ func TestPolygonOfOwnPart(t *testing.T) {
 		"#####..#.",
 		"########.",
 		".........").RLE(), r)
+}
+
+func TestPolygonWithoutSomeHoles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 200 {
+		b := plain.Random(rng, 30, 30)
+		for _, p := range b.Parts(0) {
+			area := signedArea(p.Outer)
+			rng.Shuffle(len(p.Holes), func(i, j int) { p.Holes[i], p.Holes[j] = p.Holes[j], p.Holes[i] })
+			p.Holes = p.Holes[:rng.IntN(len(p.Holes)+1)]
+			for _, h := range p.Holes {
+				area += signedArea(h)
+			}
+			r, err := mask.FromPolygon(p.Polygon(), 30, 30)
+			require.NoError(t, err)
+			require.EqualValues(t, area, r.Area())
+		}
+	}
 }
 
 func TestSimplifiedHolesStayTied(t *testing.T) {

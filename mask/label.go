@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
@@ -20,14 +21,14 @@ var labelFont = sync.OnceValues(func() (*opentype.Font, error) { return opentype
 
 // drawLabels writes the labels of items, the first ones choosing their places
 // first.
-func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) {
+func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
 	parsed, err := labelFont()
 	if err != nil {
-		panic(err) // the font is part of the program
+		return fmt.Errorf("mask: font of the labels: %w", err)
 	}
 	face, err := opentype.NewFace(parsed, &opentype.FaceOptions{Size: opt.FontSize, DPI: 72, Hinting: font.HintingFull})
 	if err != nil {
-		panic(err) // fails only on an unreadable font
+		return fmt.Errorf("mask: font of the labels: %w", err)
 	}
 	defer face.Close()
 
@@ -61,6 +62,7 @@ func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) {
 		d.Dot.Y += metrics.Ascent
 		d.DrawString(text)
 	}
+	return nil
 }
 
 // room is where labels may stand.

@@ -80,7 +80,7 @@ func Overlay(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
 		drawInstance(dst, items[i], itemColor(items, i), opt)
 	}
 	if opt.FontSize > 0 {
-		drawLabels(dst, items, opt)
+		return drawLabels(dst, items, opt)
 	}
 	return nil
 }
