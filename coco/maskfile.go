@@ -19,7 +19,7 @@ func WriteMasks(create func(name string) (io.WriteCloser, error), p *Picture) er
 	}
 	l := p.legend()
 	for i := range p.Instances {
-		name := fmt.Sprintf("%s_%03d.png", p.stem(), i)
+		name := fmt.Sprintf("%s_%03d.png", p.Stem(), i)
 		l.Instances[i].File = name
 		err := writeTo(create, name, func(w io.Writer) error {
 			return png.Encode(w, p.Instances[i].Mask.Bitmap().Gray())
@@ -28,7 +28,7 @@ func WriteMasks(create func(name string) (io.WriteCloser, error), p *Picture) er
 			return fmt.Errorf("coco: %s: %w", name, err)
 		}
 	}
-	return writeTo(create, p.stem()+".json", func(w io.Writer) error { return writeLegend(w, l) })
+	return writeTo(create, p.Stem()+".json", func(w io.Writer) error { return writeLegend(w, l) })
 }
 
 func writeTo(create func(name string) (io.WriteCloser, error), name string, write func(io.Writer) error) error {

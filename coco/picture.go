@@ -110,9 +110,9 @@ func (i *Instance) label() string {
 	return name
 }
 
-// stem is the picture's file name without folder and extension, as names of
+// Stem is the picture's file name without folder and extension, as names of
 // written files start.
-func (p *Picture) stem() string {
+func (p *Picture) Stem() string {
 	base := path.Base(strings.ReplaceAll(p.FileName, `\`, "/"))
 	if p.FileName == "" || base == "/" || base == "." || base == ".." {
 		return strconv.FormatInt(p.ImageID, 10)

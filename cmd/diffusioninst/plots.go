@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"image/color"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
@@ -93,7 +96,7 @@ func plotCurves(path, kind string, c prCurves) error {
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("IoU %.2f: AP %.1f", curve.Threshold, 100*area), line)
 	}
-	return p.Save(7*vg.Inch, 5*vg.Inch, path)
+	return savePlot(p, 7*vg.Inch, 5*vg.Inch, path)
 }
 
 // plotErrors draws what each kind of error costs.
@@ -116,7 +119,8 @@ func plotErrors(path, kind string, b *coco.Breakdown) error {
 	if p.Y.Max <= 0 {
 		p.Y.Max = 1
 	}
-	return p.Save(8*vg.Inch, 4*vg.Inch, path)
+	p.X.Min, p.X.Max = -0.5, float64(len(names))-0.5
+	return savePlot(p, 8*vg.Inch, 4*vg.Inch, path)
 }
 
 // plotCategories draws the AP of the categories that have objects, the best on
@@ -153,5 +157,18 @@ func plotCategories(path, kind string, r *coco.Report) error {
 		p.NominalY(names...)
 	}
 	p.X.Min, p.X.Max = 0, 100
-	return p.Save(7*vg.Inch, vg.Points(float64(80+14*len(bars))), path)
+	p.Y.Min, p.Y.Max = -0.7, float64(len(bars))-0.3
+	return savePlot(p, 7*vg.Inch, vg.Points(float64(100+14*len(bars))), path)
+}
+
+// savePlot draws p with a margin all around into a PNG file.
+func savePlot(p *plot.Plot, width, height vg.Length, path string) error {
+	const margin = 14
+	p.Title.Padding = vg.Points(8)
+	c := vgimg.New(width, height)
+	p.Draw(draw.Crop(draw.New(c), margin, -margin, margin, -margin))
+	return toFile(func(name string) (io.WriteCloser, error) { return os.Create(name) }, path, func(w io.Writer) error {
+		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
+		return err
+	})
 }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"image"
+	"image/draw"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/picture"
+)
+
+type convertOptions struct {
+	from, to  string
+	truth     string
+	images    string
+	minScore  float64
+	polygons  bool
+	tolerance float64
+}
+
+func newConvertCommand() *cobra.Command {
+	var o convertOptions
+	cmd := &cobra.Command{
+		Use:   "convert INPUT OUTPUT",
+		Short: "Convert between the forms of masks that people's tools read",
+		Long: `Convert annotations or detections from one form to another:
+
+  coco      data set file of COCO (with scores, for detections)
+  results   results file of COCO, as Detectron2 writes it; to read one, name its
+            data set with --gt
+  labelme   folder of LabelMe files, one a picture
+  labelmap  folder of 16-bit PNG label maps with JSON legends
+  masks     folder of black and white PNG masks with JSON legends
+  overlay   folder of pictures with the masks drawn in; written only, and needs the
+            pictures: --images
+
+Files and folders may be "-" for standard output where the output is one file.`,
+		Example: `  diffusioninst convert --to labelme instances_val2017.json labelme/
+  diffusioninst convert --from results --gt instances_val2017.json --min-score 0.5 --to overlay --images val2017 results.json drawn/
+  diffusioninst convert --from labelme --to coco labelme/ dataset.json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error { return runConvert(cmd, o, args[0], args[1]) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.from, "from", "", "form of the input: coco, results, labelme, labelmap, masks (default: by its content)")
+	f.StringVar(&o.to, "to", "", "form of the output: "+strings.Join(outputFormats, ", "))
+	f.StringVar(&o.truth, "gt", "", "data set that gives images and categories their ids; needed to read results")
+	f.StringVar(&o.images, "images", "", "folder of the pictures, for overlay")
+	f.Float64Var(&o.minScore, "min-score", 0, "leave out detections below this score")
+	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
+	f.Float64Var(&o.tolerance, "tolerance", 0, "how many pixels LabelMe outlines may leave the mask's")
+	_ = cmd.MarkFlagRequired("to")
+	return cmd
+}
+
+func runConvert(cmd *cobra.Command, o convertOptions, input, output string) error {
+	if !slices.Contains(outputFormats, o.to) {
+		return fmt.Errorf("--to %s: not one of %s", o.to, strings.Join(outputFormats, ", "))
+	}
+	if o.to == "overlay" && o.images == "" {
+		return fmt.Errorf("overlay needs the pictures: --images FOLDER")
+	}
+	in, err := openInstances(input, o.from, o.truth, o.minScore)
+	if err != nil {
+		return err
+	}
+	out, err := newInstanceWriter(cmd.OutOrStdout(), o.to, output, writerOptions{
+		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance,
+	})
+	if err != nil {
+		return err
+	}
+	for p, err := range in.pictures {
+		if err == nil {
+			err = cmd.Context().Err()
+		}
+		if err != nil {
+			return err
+		}
+		in.name(p)
+		var pixels func() (draw.Image, error)
+		if o.images != "" {
+			pixels = func() (draw.Image, error) { return openPicture(o.images, p) }
+		}
+		if err := out.Write(p, pixels); err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+// openPicture reads a picture of a data set from a folder.
+func openPicture(folder string, p *coco.Picture) (draw.Image, error) {
+	path := filepath.Join(folder, filepath.FromSlash(p.FileName))
+	m, err := picture.Open(path, picture.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	if size := m.Bounds().Size(); size != image.Pt(p.Width, p.Height) {
+		return nil, fmt.Errorf("%s is %d×%d pixels, the data set says %d×%d", path, size.X, size.Y, p.Width, p.Height)
+	}
+	return m, nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/mask"
+)
+
+func newDataCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "data", Short: "Look into data sets of COCO and LVIS"}
+	cmd.AddCommand(newDataInfoCommand(), newDataShowCommand())
+	return cmd
+}
+
+func newDataInfoCommand() *cobra.Command {
+	var asJSON, check bool
+	cmd := &cobra.Command{
+		Use:   "info FILE",
+		Short: "Count what is in a data set, and list its problems",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := coco.Load(args[0])
+			if err != nil {
+				return err
+			}
+			var problems coco.Problems
+			if check {
+				problems = d.Validate()
+			}
+			if err := writeInfo(cmd.OutOrStdout(), d.Stats(), problems, check, asJSON); err != nil {
+				return err
+			}
+			if len(problems) > 0 {
+				return fmt.Errorf("%s has %d problems", args[0], len(problems))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&check, "check", false, "also check every record and list all problems; fail if there are any")
+	return cmd
+}
+
+func writeInfo(w io.Writer, s coco.Stats, problems coco.Problems, check, asJSON bool) error {
+	if asJSON {
+		out := struct {
+			coco.Stats
+			Problems []string `json:"problems,omitempty"`
+		}{Stats: s}
+		for _, p := range problems {
+			out.Problems = append(out.Problems, p.Error())
+		}
+		e := json.NewEncoder(w)
+		e.SetIndent("", " ")
+		return e.Encode(out)
+	}
+	if err := s.WriteText(w); err != nil {
+		return err
+	}
+	for i, p := range problems {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, p.Error())
+	}
+	if check && len(problems) == 0 {
+		fmt.Fprintln(w, "\nno problems")
+	}
+	return nil
+}
+
+type showOptions struct {
+	images, out string
+	ids         []int64
+	n           int
+	seed        uint64
+}
+
+func newDataShowCommand() *cobra.Command {
+	var o showOptions
+	cmd := &cobra.Command{
+		Use:     "show FILE --images FOLDER --out FOLDER",
+		Short:   "Draw annotated samples of a data set",
+		Example: `  diffusioninst data show instances_val2017.json --images val2017 --out samples --n 20`,
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd, o, args[0]) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.images, "images", "", "folder of the pictures")
+	f.StringVar(&o.out, "out", "", "folder for the drawn samples")
+	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw (default: a random choice)")
+	f.IntVar(&o.n, "n", 12, "how many to choose")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the choice")
+	_ = cmd.MarkFlagRequired("images")
+	_ = cmd.MarkFlagRequired("out")
+	return cmd
+}
+
+func runShow(cmd *cobra.Command, o showOptions, file string) error {
+	d, err := coco.Load(file)
+	if err != nil {
+		return err
+	}
+	ix, err := d.Index()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	for _, id := range choose(d, ix, o) {
+		if err := cmd.Context().Err(); err != nil {
+			return err
+		}
+		p, err := d.Picture(ix, id)
+		if err != nil {
+			return err
+		}
+		dst, err := openPicture(o.images, p)
+		if err != nil {
+			return err
+		}
+		if err := p.Overlay(dst, mask.OverlayOptions{}); err != nil {
+			return err
+		}
+		name := filepath.Join(o.out, fmt.Sprintf("%d_%s.png", id, p.Stem()))
+		create := func(name string) (io.WriteCloser, error) { return os.Create(name) }
+		if err := toFile(create, name, func(w io.Writer) error { return png.Encode(w, dst) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d instances\n", name, len(p.Instances))
+	}
+	return nil
+}
+
+// choose returns the ids asked for, or some of the images that have annotations.
+func choose(d *coco.Dataset, ix *coco.Index, o showOptions) []int64 {
+	if o.ids != nil {
+		return o.ids
+	}
+	var ids []int64
+	for _, m := range d.Images {
+		if len(ix.OfImage(m.ID)) > 0 {
+			ids = append(ids, m.ID)
+		}
+	}
+	rng := rand.New(rand.NewPCG(o.seed, 0))
+	rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	return ids[:max(0, min(o.n, len(ids)))]
+}
