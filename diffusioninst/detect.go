@@ -1,0 +1,113 @@
+package diffusioninst
+
+import (
+	"slices"
+
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/torch"
+)
+
+// candidates are the (box, class) pairs of one picture that may become instances,
+// of all steps that count.
+type candidates struct {
+	boxes   []float32 // x1 y1 x2 y2 each, in pixels of the network input
+	scores  []float32
+	classes []int64
+	filters []int // each one's filter: an index into rows
+	rows    [][]float32
+}
+
+// collect takes, of every picture, the best N of the N·K (box, class) pairs.
+func (r *run) collect(scores *torch.Tensor, o decoder.Output) {
+	shape := scores.Shape()
+	n, classes := shape[1], shape[2]
+	for i := range r.found {
+		c := &r.found[i]
+		value, index := scores.Select(0, int64(i)).Flatten(0, 1).Topk(n, 0, true, false)
+		boxes := torch.Values[float32](o.Boxes.Select(0, int64(i)))
+		filters := torch.Values[float32](o.Filters.Select(0, int64(i)))
+		params := len(filters) / int(n)
+		first := len(c.rows)
+		for row := range int(n) {
+			c.rows = append(c.rows, filters[row*params:(row+1)*params])
+		}
+		values := torch.Values[float32](value)
+		for j, at := range torch.Values[int64](index) {
+			if float64(values[j]) < r.options.Score {
+				continue
+			}
+			row := at / classes
+			c.boxes = append(c.boxes, boxes[4*row:4*row+4]...)
+			c.scores = append(c.scores, values[j])
+			c.classes = append(c.classes, at%classes)
+			c.filters = append(c.filters, first+int(row))
+		}
+	}
+}
+
+// survivors are the candidates that non-maximum suppression leaves, best first.
+func (r *run) survivors(c candidates) []int64 {
+	threshold := r.model.config.NMS
+	switch {
+	case threshold < 0:
+		order := make([]int64, len(c.scores))
+		for i := range order {
+			order[i] = int64(i)
+		}
+		slices.SortStableFunc(order, func(a, b int64) int {
+			if c.scores[a] > c.scores[b] {
+				return -1
+			}
+			return 1
+		})
+		return order
+	case r.model.config.Quirks == Reference && len(c.scores) > 0 && len(c.boxes) <= 4000:
+		// torchvision moves the classes apart instead of comparing them, which rounds
+		// the coordinates.
+		apart := slices.Max(c.boxes) + 1
+		moved := make([]float32, len(c.boxes))
+		for i, v := range c.boxes {
+			moved[i] = v + float32(c.classes[i/4])*apart
+		}
+		return torch.NMS(moved, c.scores, nil, threshold)
+	}
+	return torch.NMS(c.boxes, c.scores, c.classes, threshold)
+}
+
+// finish turns the candidates of picture i into instances.
+func (r *run) finish(s *torch.Scope, i int, features *torch.Tensor) *Result {
+	in, c, config := r.inputs[i], r.found[i], r.model.config
+	out := &Result{Width: in.outputW, Height: in.outputH}
+	sx, sy := float32(in.outputW)/float32(in.width), float32(in.outputH)/float32(in.height)
+	clip := func(v float32, size int) float32 { return min(max(v, 0), float32(size)) }
+	var filters []float32
+	var pixels [][4]int32
+	for _, k := range r.survivors(c) {
+		b := c.boxes[4*k : 4*k+4]
+		box := Box{clip(b[0]*sx, in.outputW), clip(b[1]*sy, in.outputH), clip(b[2]*sx, in.outputW), clip(b[3]*sy, in.outputH)}
+		if !(box.Width() > 0 && box.Height() > 0) {
+			continue // it lies outside of the picture
+		}
+		if r.options.Limit > 0 && len(out.Instances) == r.options.Limit {
+			break
+		}
+		out.Instances = append(out.Instances, Instance{
+			Class: int(c.classes[k]), Name: config.Classes[c.classes[k]], Score: c.scores[k], Box: box,
+		})
+		filters = append(filters, c.rows[c.filters[k]]...)
+		edges := maskhead.Pixels
+		if config.Quirks == Reference {
+			edges = maskhead.TruncatedPixels
+		}
+		pixels = append(pixels, edges([4]float32{box.X1, box.Y1, box.X2, box.Y2}, in.outputW, in.outputH))
+	}
+	n := int64(len(pixels))
+	masks := config.MaskHead.Masks(features, torch.From(s, filters, n, int64(config.MaskHead.Params())).To(r.model.device), pixels, maskhead.Picture{
+		Stride: r.model.backbone.Strides()[0], InputW: in.width, InputH: in.height, OutputW: in.outputW, OutputH: in.outputH, Threshold: 0.5,
+	})
+	for j := range out.Instances {
+		out.Instances[j].Mask = masks[j]
+	}
+	return out
+}

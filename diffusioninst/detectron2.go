@@ -1,0 +1,85 @@
+package diffusioninst
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/detectron2"
+	"github.com/diffusioninst/go/nn"
+)
+
+// LoadConfig reads a Detectron2 YAML file of the official project, with the files
+// that it builds on (_BASE_). Keys that matter and are unknown, or have values that
+// cannot be honoured, are errors, all reported at once; settings of parts that
+// DiffusionInst does not have are warnings. A data set named lvis_… or coco_… with as
+// many classes gives the class names.
+func LoadConfig(path string) (Config, []string, error) {
+	d, notes, err := detectron2.Load(path)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	warnings := make([]string, len(notes))
+	for i, n := range notes {
+		warnings[i] = n.String()
+	}
+	c, err := fromDetectron2(d)
+	return c, warnings, err
+}
+
+func fromDetectron2(d *detectron2.Config) (Config, error) {
+	m, head := d.Model, d.Model.DiffusionInst
+	c := Config{
+		Decoder: decoder.Config{
+			Hidden: head.HiddenDim, Dynamic: head.DimDynamic, FeedForward: head.DimFeedForward, Heads: head.NHeads, Stages: head.NumHeads,
+			ClassLayers: head.NumCls, BoxLayers: head.NumReg, Prior: head.PriorProb,
+			Bins: m.ROIBoxHead.PoolerResolution, Samples: m.ROIBoxHead.PoolerSamplingRatio,
+		},
+		Classes:     detectron2Classes(d),
+		Proposals:   head.NumProposals,
+		SignalScale: head.SNRScale,
+		Input: Input{
+			Short: d.Input.MinSizeTest, Longest: d.Input.MaxSizeTest, Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR",
+		},
+	}
+	c.Sampling.Steps = head.SampleStep
+	if !head.UseNMS {
+		c.NMS = -1
+	}
+	switch m.Backbone.Name {
+	case detectron2.ResNetFPN:
+		r := m.ResNets
+		norm := nn.BatchNorm
+		if r.Norm == "FrozenBN" {
+			norm = nn.FrozenNorm
+		}
+		c.Backbone = backbone.ResNetFPN{Channels: m.FPN.OutChannels, ResNet: backbone.ResNet{
+			Depth: r.Depth, StemChannels: r.StemOutChannels, Res2Channels: r.Res2OutChannels, Width: r.WidthPerGroup, StrideIn1x1: r.StrideIn1x1, Norm: norm,
+		}}
+	case detectron2.SwinFPN:
+		swin, err := backbone.SwinOfSize(m.Swin.Size)
+		if err != nil {
+			return c, err
+		}
+		c.Backbone = backbone.SwinFPN{Swin: swin, Channels: m.FPN.OutChannels}
+	default:
+		return c, configError("backbone %s", m.Backbone.Name)
+	}
+	return c, nil
+}
+
+// detectron2Classes names the classes after the data sets, where their number fits.
+func detectron2Classes(d *detectron2.Config) []string {
+	n := d.Model.DiffusionInst.NumClasses
+	of := func(prefix string) bool {
+		return slices.ContainsFunc(append(slices.Clone(d.Datasets.Test), d.Datasets.Train...), func(s string) bool { return strings.HasPrefix(s, prefix) })
+	}
+	for prefix, classes := range map[string][]coco.Category{"coco_": coco.COCOClasses(), "lvis_": coco.LVISClasses()} {
+		if of(prefix) && len(classes) == n {
+			return names(classes)
+		}
+	}
+	return classNames(n)
+}

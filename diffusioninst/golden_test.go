@@ -1,0 +1,300 @@
+package diffusioninst
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/torch"
+)
+
+// The tolerances of the golden cases for LibTorch 1.13 on the CPU, where the
+// values come from.
+const (
+	featureTolerance = 1e-4
+	stageTolerance   = 1e-3
+	boxTolerance     = 0.05 // pixels
+	scoreTolerance   = 1e-3
+	maskTolerance    = 0.99 // least IoU
+)
+
+// goldenWeights computes parameters as weights.json says.
+type goldenWeights map[string]golden.Weight
+
+func (g goldenWeights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+	w, ok := g[name]
+	if !ok {
+		return nil, nil
+	}
+	if fmt.Sprint(w.Shape) != fmt.Sprint(shape) {
+		return nil, &nn.ShapeError{Have: w.Shape}
+	}
+	return torch.From(s, w.Values(), shape...), nil
+}
+
+func (g goldenWeights) Names() []string {
+	var out []string
+	for name := range g {
+		out = append(out, name)
+	}
+	return out
+}
+
+// goldenCase is a model case on its way through the model.
+type goldenCase struct {
+	t     *testing.T
+	dir   string
+	file  *checkpoint.File
+	worst map[string]float64
+}
+
+// read is a tensor of the case's file, on the CPU.
+func (g *goldenCase) read(s *torch.Scope, name string) *torch.Tensor {
+	g.t.Helper()
+	t, ok := g.file.Tensor(name)
+	require.True(g.t, ok, "the case has no %s", name)
+	data := make([]byte, t.Elements()*int64(t.DType.Size()))
+	require.NoError(g.t, t.ReadInto(data))
+	types := map[checkpoint.DType]torch.DType{checkpoint.Float32: torch.Float32, checkpoint.Float64: torch.Float64,
+		checkpoint.Int64: torch.Int64, checkpoint.Uint8: torch.Uint8, checkpoint.Int32: torch.Int32}
+	return s.FromBytes(data, types[t.DType], torch.CPU, t.Shape...)
+}
+
+// compare notes ‖got−want‖/‖want‖.
+func (g *goldenCase) compare(kind, name string, got *torch.Tensor) {
+	g.t.Helper()
+	s := got.Scope()
+	mark := s.Mark()
+	defer s.Release(mark)
+	want := g.read(s, name).ToDType(torch.Float64)
+	got = got.To(torch.CPU).ToDType(torch.Float64)
+	require.Equal(g.t, want.Shape(), got.Shape(), name)
+	d := got.Sub(want).Norm().Item() / math.Max(want.Norm().Item(), 1e-30)
+	g.worst[kind] = math.Max(g.worst[kind], d)
+}
+
+func (g *goldenCase) watch() *watcher {
+	return &watcher{
+		input: func(x *torch.Tensor) { g.compare("input", "net_input", x) },
+		levels: func(levels []*torch.Tensor) {
+			for i, l := range levels {
+				g.compare("features", fmt.Sprintf("backbone.p%d", i+2), l)
+			}
+		},
+		masks: func(f *torch.Tensor) { g.compare("mask features", "mask_feat", f) },
+		decoded: func(step, tm int, boxes *torch.Tensor, stages []decoder.Output) {
+			kind := "first step"
+			if step > 0 {
+				kind = "later steps"
+			}
+			s := boxes.Scope()
+			mark := s.Mark()
+			defer s.Release(mark)
+			require.Equal(g.t, float64(tm), g.read(s, fmt.Sprintf("step%d.t", step)).Flatten(0, -1).Select(0, 0).Item())
+			pick := func(f func(decoder.Output) *torch.Tensor) *torch.Tensor {
+				var all []*torch.Tensor
+				for _, o := range stages {
+					all = append(all, f(o))
+				}
+				return torch.Stack(all, 0)
+			}
+			g.compare(kind+" boxes in", fmt.Sprintf("step%d.boxes_in_xyxy_abs", step), boxes)
+			g.compare(kind+" logits", fmt.Sprintf("step%d.class_logits", step), pick(func(o decoder.Output) *torch.Tensor { return o.Logits }))
+			g.compare(kind+" boxes", fmt.Sprintf("step%d.boxes_xyxy_abs", step), pick(func(o decoder.Output) *torch.Tensor { return o.Boxes }))
+			g.compare(kind+" filters", fmt.Sprintf("step%d.filters", step), pick(func(o decoder.Output) *torch.Tensor { return o.Filters }))
+		},
+	}
+}
+
+// noise replays the case's draws: the initial state, then in turn the sampler's
+// noise for the proposals that stayed and the fresh proposals behind them.
+func (g *goldenCase) noise() sampler.Noise {
+	call := 0
+	return func(s *torch.Scope, shape []int64) *torch.Tensor {
+		z := g.read(s, fmt.Sprintf("noise.%02d", call))
+		if missing := shape[1] - z.Size(1); missing > 0 {
+			zeros := s.Zeros(torch.Options{DType: z.DType()}, shape[0], missing, shape[2])
+			parts := []*torch.Tensor{z, zeros}
+			if call%2 == 0 {
+				parts = []*torch.Tensor{zeros, z}
+			}
+			z = torch.Cat(parts, 1)
+		}
+		call++
+		return z
+	}
+}
+
+func TestGolden(t *testing.T) {
+	golden.Each(t, golden.Model, func(t *testing.T, dir string) { replay(t, dir, torch.CPU) })
+}
+
+func replay(t *testing.T, dir string, device torch.Device) {
+	file, err := checkpoint.Open(filepath.Join(dir, "golden.safetensors"))
+	require.NoError(t, err)
+	defer file.Close()
+	g := &goldenCase{t: t, dir: dir, file: file, worst: map[string]float64{}}
+
+	config, _, err := LoadConfig(filepath.Join(dir, "config.yaml"))
+	require.NoError(t, err)
+	config.Quirks = Reference
+	weights := goldenWeights{}
+	for _, w := range golden.Weights(t, dir) {
+		weights[w.Name] = w
+	}
+	before := torch.Live()
+	model, err := build(context.Background(), config, weights, device)
+	require.NoError(t, err)
+
+	r := &run{model: model, watch: g.watch()}
+	r.options, r.sampling, err = Options{}.resolve(model.config)
+	require.NoError(t, err)
+	for i := 0; ; i++ {
+		path := filepath.Join(dir, fmt.Sprintf("image%d.png", i))
+		if _, err := os.Stat(path); err != nil {
+			break
+		}
+		r.inputs = append(r.inputs, g.input(i, path))
+	}
+	var results []*Result
+	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
+		results, err = r.do(context.Background(), s, g.noise())
+		return err
+	}))
+	for i, result := range results {
+		g.instances(i, result)
+	}
+	require.NoError(t, model.Close())
+	require.Equal(t, before, torch.Live(), "tensors left behind")
+	g.judge(device)
+}
+
+func (g *goldenCase) input(i int, path string) input {
+	f, err := os.Open(path)
+	require.NoError(g.t, err)
+	defer f.Close()
+	var img image.Image
+	img, err = png.Decode(f)
+	require.NoError(g.t, err)
+	resized, ok := g.file.Tensor(fmt.Sprintf("input%d.resized_hwc_u8", i))
+	require.True(g.t, ok)
+	rgb := make([]byte, resized.Elements())
+	require.NoError(g.t, resized.ReadInto(rgb))
+	return input{rgb: rgb, width: int(resized.Shape[1]), height: int(resized.Shape[0]), outputW: img.Bounds().Dx(), outputH: img.Bounds().Dy()}
+}
+
+// instances matches the final instances one to one with the reference's.
+func (g *goldenCase) instances(i int, got *Result) {
+	g.t.Helper()
+	require.NoError(g.t, torch.Do(context.Background(), func(s *torch.Scope) error {
+		name := func(what string) string { return fmt.Sprintf("out%d.%s", i, what) }
+		boxes := torch.Values[float32](g.read(s, name("boxes_xyxy")))
+		scores := torch.Values[float32](g.read(s, name("scores")))
+		classes := torch.Values[int64](g.read(s, name("classes")))
+		shape := torch.Values[int64](g.read(s, name("mask_shape")))
+		packed := torch.Values[uint8](g.read(s, name("masks_packed")))
+		want := len(scores)
+		g.worst["missing instances"] += math.Abs(float64(want - len(got.Instances)))
+		g.worst["instances"] += float64(want)
+		used := make([]bool, len(got.Instances))
+		for k := range want {
+			best, at := math.Inf(1), -1
+			for j, in := range got.Instances {
+				if used[j] || int64(in.Class) != classes[k] || math.Abs(float64(in.Score-scores[k])) > 10*scoreTolerance {
+					continue
+				}
+				d := 0.0
+				for c, v := range []float32{in.Box.X1, in.Box.Y1, in.Box.X2, in.Box.Y2} {
+					d = math.Max(d, math.Abs(float64(v-boxes[4*k+c])))
+				}
+				if d < best {
+					best, at = d, j
+				}
+			}
+			if at < 0 || best > 10 {
+				g.worst["unmatched instances"]++
+				continue
+			}
+			used[at] = true
+			in := got.Instances[at]
+			g.worst["final boxes [px]"] = math.Max(g.worst["final boxes [px]"], best)
+			g.worst["final scores"] = math.Max(g.worst["final scores"], math.Abs(float64(in.Score-scores[k])))
+			iou := maskIoU(in.Mask, packed[k*len(packed)/want:], int(shape[1]), int(shape[2]))
+			g.worst["1 − mask IoU"] = math.Max(g.worst["1 − mask IoU"], 1-iou)
+		}
+		return nil
+	}))
+}
+
+// maskIoU compares with a mask whose pixels are packed eight a byte along each row.
+func maskIoU(got *mask.Bitmap, packed []uint8, h, w int) float64 {
+	row := (w + 7) / 8
+	both, either := 0, 0
+	for y := range h {
+		for x := range w {
+			a, b := got.Get(x, y), packed[y*row+x/8]>>(x%8)&1 == 1
+			if a && b {
+				both++
+			}
+			if a || b {
+				either++
+			}
+		}
+	}
+	if either == 0 {
+		return 1
+	}
+	return float64(both) / float64(either)
+}
+
+// judge prints the worst error of each kind and holds it against the tolerance.
+func (g *goldenCase) judge(device torch.Device) {
+	exact := strings.HasPrefix(torch.Version(), "1.13") && !device.IsCUDA()
+	features := featureTolerance
+	if device.IsCUDA() {
+		features = 1e-3
+	}
+	limits := []struct {
+		kind  string
+		limit float64
+	}{
+		{"input", 1e-6}, {"features", features}, {"mask features", features},
+		{"first step boxes in", stageTolerance}, {"first step logits", stageTolerance}, {"first step boxes", stageTolerance}, {"first step filters", stageTolerance},
+	}
+	if exact {
+		limits = append(limits, []struct {
+			kind  string
+			limit float64
+		}{
+			{"missing instances", 0}, {"unmatched instances", 0}, {"final boxes [px]", boxTolerance}, {"final scores", scoreTolerance}, {"1 − mask IoU", 1 - maskTolerance},
+		}...)
+	} else {
+		limits = append(limits, struct {
+			kind  string
+			limit float64
+		}{"unmatched instances", 0.02 * g.worst["instances"]})
+	}
+	for _, l := range limits {
+		g.t.Logf("%-22s %.3g (limit %.3g)", l.kind, g.worst[l.kind], l.limit)
+		require.LessOrEqual(g.t, g.worst[l.kind], l.limit, l.kind)
+	}
+	for _, kind := range []string{"later steps logits", "later steps boxes", "later steps filters", "instances"} {
+		if v, ok := g.worst[kind]; ok {
+			g.t.Logf("%-22s %.3g", kind, v)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package diffusioninst
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// LoadOptions say how a checkpoint is loaded.
+type LoadOptions struct {
+	// Config describes the checkpoint's model. Nil reads the sizes off the checkpoint's
+	// parameters and takes the rest from the paper; see Infer.
+	Config *Config
+	Device torch.Device // the CPU where it is left out
+}
+
+// Load reads a model from a checkpoint: the official project's .pth, Detectron2's
+// .pkl, or safetensors. A file that is no checkpoint, or a broken one, is a
+// *LoadError; parameters that do not fit the configuration are a *nn.LoadError
+// that lists all of them.
+func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
+	file, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, &LoadError{path, err}
+	}
+	defer file.Close()
+	config := o.Config
+	if config == nil {
+		c, err := infer(file)
+		if err != nil {
+			return nil, &LoadError{path, err}
+		}
+		config = &c
+	}
+	m, err := build(ctx, *config, nn.FromCheckpoint(file, bookkeeping), o.Device)
+	if err != nil {
+		return nil, &LoadError{path, err}
+	}
+	return m, nil
+}
+
+// LoadError says which checkpoint could not be loaded, and why.
+type LoadError struct {
+	Path string
+	Err  error
+}
+
+func (e *LoadError) Error() string { return fmt.Sprintf("diffusioninst: %s: %v", e.Path, e.Err) }
+
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// scheduleBuffers are what the reference saves of its noise schedule.
+var scheduleBuffers = regexp.MustCompile(`^(betas|alphas_cumprod|alphas_cumprod_prev|sqrt_alphas_cumprod|sqrt_one_minus_alphas_cumprod|` +
+	`log_one_minus_alphas_cumprod|sqrt_recip_alphas_cumprod|sqrt_recipm1_alphas_cumprod|posterior_variance|posterior_log_variance_clipped|` +
+	`posterior_mean_coef1|posterior_mean_coef2|pixel_mean|pixel_std)$`)
+
+// bookkeeping tells what a checkpoint has beside the parameters.
+func bookkeeping(name string) bool {
+	return scheduleBuffers.MatchString(name) || strings.HasSuffix(name, ".num_batches_tracked") ||
+		strings.HasSuffix(name, ".relative_position_index") || strings.HasSuffix(name, ".attn_mask") // Swin's constants
+}

@@ -1,0 +1,115 @@
+package diffusioninst
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// Model is a loaded network. It is safe for concurrent use.
+type Model struct {
+	config   Config
+	device   torch.Device
+	store    *nn.Store
+	backbone backbone.Backbone
+	branch   *maskhead.Branch
+	decoder  *decoder.Decoder
+
+	use    sync.RWMutex // held for reading while a call runs
+	closed bool
+}
+
+// ErrClosed says that a model was used after Close.
+var ErrClosed = errors.New("diffusioninst: the model is closed")
+
+// New makes an untrained model, its parameters drawn from a seed. It finds
+// nothing sensible; it is for tests, benchmarks and as a start of training.
+func New(ctx context.Context, c Config, seed uint64, device torch.Device) (*Model, error) {
+	return build(ctx, c, nn.FromSeed(seed), device)
+}
+
+// build makes the model with the parameters of a source.
+func build(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
+	c, err := c.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := device.Check(); err != nil {
+		return nil, err
+	}
+	m := &Model{config: c, device: device}
+	err = torch.Do(ctx, func(s *torch.Scope) error {
+		m.store = nn.NewStore(source, nn.StoreOptions{Device: device, Inference: true})
+		err := m.parts(m.store.Root())
+		if err == nil {
+			err = m.store.Err()
+		}
+		if err != nil {
+			m.store.Close()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// parts builds the network with the reference checkpoint's parameter names.
+func (m *Model) parts(root nn.Path) error {
+	var err error
+	if m.backbone, err = m.config.Backbone.Build(root.Sub("backbone")); err != nil {
+		return err
+	}
+	if have, want := m.backbone.Channels(), m.config.Decoder.Hidden; have != want {
+		return configError("the backbone's pyramid has %d channels, the decoder's proposal features %d: they must agree", have, want)
+	}
+	if m.branch, err = maskhead.NewBranch(root.Sub("head"), m.backbone.Channels(), m.config.MaskBranch); err != nil {
+		return err
+	}
+	m.decoder, err = decoder.New(root.Sub("head"), m.backbone.Strides(), m.config.Decoder)
+	return err
+}
+
+// Config is the model's configuration, with all defaults filled in.
+func (m *Model) Config() Config { return m.config }
+
+// Device is where the model runs.
+func (m *Model) Device() torch.Device { return m.device }
+
+// Parameters counts the numbers in the model.
+func (m *Model) Parameters() int64 {
+	if m.begin() != nil {
+		return 0
+	}
+	defer m.use.RUnlock()
+	return m.store.Bytes() / int64(torch.Float32.Size())
+}
+
+// begin must be followed by m.use.RUnlock unless it fails.
+func (m *Model) begin() error {
+	m.use.RLock()
+	if m.closed {
+		m.use.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// Close frees the model's memory after the calls that are running. Later calls
+// return ErrClosed. Closing twice does nothing.
+func (m *Model) Close() error {
+	m.use.Lock()
+	defer m.use.Unlock()
+	if !m.closed {
+		m.closed = true
+		m.store.Close()
+	}
+	return nil
+}

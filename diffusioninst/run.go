@@ -1,0 +1,147 @@
+package diffusioninst
+
+import (
+	"context"
+
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/torch"
+)
+
+// run is one pass of a batch through the network.
+type run struct {
+	model    *Model
+	options  Options
+	sampling sampler.Config
+	inputs   []input
+	watch    *watcher // nil outside of tests
+
+	sizes  *torch.Tensor // (B,1,4): width, height, width, height of each input without padding
+	levels []*torch.Tensor
+	found  []candidates // of each picture
+}
+
+// watcher sees what goes on inside; it makes every decoder stage predict.
+type watcher struct {
+	input   func(x *torch.Tensor)
+	levels  func(levels []*torch.Tensor)
+	masks   func(features *torch.Tensor)
+	decoded func(step, t int, boxes *torch.Tensor, stages []decoder.Output)
+}
+
+func (r *run) do(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]*Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m := r.model
+	mark := s.Mark()
+	x := r.pack(s)
+	r.levels = m.backbone.Forward(x)
+	features := m.branch.Forward(r.levels)
+	if r.watch != nil {
+		r.watch.input(x)
+		r.watch.levels(r.levels)
+		r.watch.masks(features)
+	}
+	s.Release(mark, append([]*torch.Tensor{features}, r.levels...)...)
+
+	r.found = make([]candidates, len(r.inputs))
+	shape := []int64{int64(len(r.inputs)), int64(r.options.Proposals), 4}
+	var whwh []float32
+	for _, in := range r.inputs {
+		w, h := float32(in.width), float32(in.height)
+		whwh = append(whwh, w, h, w, h)
+	}
+	r.sizes = torch.From(s, whwh, shape[0], 1, 4).To(m.device)
+	if _, err := r.sampling.Run(ctx, s, m.device, shape, noise, r.denoise); err != nil {
+		return nil, err
+	}
+	for _, l := range r.levels {
+		l.Close()
+	}
+	out := make([]*Result, len(r.inputs))
+	for i := range out {
+		mark := s.Mark()
+		out[i] = r.finish(s, i, features.Select(0, int64(i)))
+		s.Release(mark)
+	}
+	return out, nil
+}
+
+// pack normalises the pictures and pads them with zeros to a common multiple of
+// the coarsest stride: (B,3,H,W).
+func (r *run) pack(s *torch.Scope) *torch.Tensor {
+	strides := r.model.backbone.Strides()
+	divisor := strides[len(strides)-1]
+	height, width := 0, 0
+	for _, in := range r.inputs {
+		height, width = max(height, in.height), max(width, in.width)
+	}
+	height, width = (height+divisor-1)/divisor*divisor, (width+divisor-1)/divisor*divisor
+	device, c := r.model.device, r.model.config.Input
+	mean, std := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device), torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
+	all := make([]*torch.Tensor, len(r.inputs))
+	for i, in := range r.inputs {
+		mark := s.Mark()
+		x := torch.From(s, in.rgb, int64(in.height), int64(in.width), 3).To(device)
+		if c.BGR {
+			x = x.Flip([]int64{2})
+		}
+		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{2, 0, 1})
+		all[i] = x.ConstantPad([]int64{0, int64(width - in.width), 0, int64(height - in.height)}, 0)
+		s.Release(mark, all[i])
+	}
+	return torch.Stack(all, 0)
+}
+
+// denoise decodes a noisy state (B,N,4), collects the detections, and maps the
+// decoder's last boxes back to a state.
+func (r *run) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
+	m := r.model
+	scale := m.config.SignalScale
+	boxes := corners(x.Clamp(-scale, scale).DivScalar(scale).AddScalar(1).DivScalar(2)).Mul(r.sizes)
+	times := make([]float64, len(r.inputs))
+	for i := range times {
+		times[i] = float64(at.T)
+	}
+	stages, err := m.decoder.Forward(r.levels, boxes, times, r.watch != nil)
+	if err != nil {
+		return sampler.Prediction{}, err
+	}
+	if r.watch != nil && !at.Inner {
+		r.watch.decoded(at.Step, at.T, boxes, stages)
+	}
+	last := stages[len(stages)-1]
+	scores := last.Logits.Sigmoid()
+	if !at.Inner && r.counts(at.Step) {
+		r.collect(scores, last)
+	}
+	x0 := centres(last.Boxes.Div(r.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale).Clamp(-scale, scale)
+	return sampler.Prediction{X0: x0, Scores: scores.Amax([]int64{2}, false)}, nil
+}
+
+// counts tells whether a step's detections belong to the result.
+func (r *run) counts(step int) bool {
+	last := r.sampling.Steps - 1
+	switch {
+	case last == 0:
+		return true
+	case r.model.config.Quirks == Reference:
+		return step < last
+	case r.model.config.Ensemble == LastStep:
+		return step == last
+	}
+	return true
+}
+
+// corners maps cx cy w h to x1 y1 x2 y2.
+func corners(b *torch.Tensor) *torch.Tensor {
+	centre, half := b.Narrow(2, 0, 2), b.Narrow(2, 2, 2).MulScalar(0.5)
+	return torch.Cat([]*torch.Tensor{centre.Sub(half), centre.Add(half)}, 2)
+}
+
+// centres maps x1 y1 x2 y2 to cx cy w h.
+func centres(b *torch.Tensor) *torch.Tensor {
+	low, high := b.Narrow(2, 0, 2), b.Narrow(2, 2, 2)
+	return torch.Cat([]*torch.Tensor{low.Add(high).DivScalar(2), high.Sub(low)}, 2)
+}
