@@ -16,6 +16,10 @@
 // inverses of each other (up to runs of length zero, which a bitmap does not
 // remember).
 //
+// [FromPolygons] draws polygons, [Bitmap.Polygons] and [Bitmap.Parts] trace them,
+// holes included. [LabelMap] puts many masks into one picture and
+// [SplitLabelMap] takes them out again; [Overlay] draws them for people.
+//
 // Numbers that people compare with the COCO API (areas, boxes, IoU, rasterised
 // polygons, compressed strings) are that API's numbers exactly; see Lin et al.,
 // Microsoft COCO: Common Objects in Context, arXiv 1405.0312.

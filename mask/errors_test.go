@@ -134,6 +134,30 @@ func TestFromPolygonRejects(t *testing.T) {
 	}
 }
 
+func TestFromPolygonAllocation(t *testing.T) {
+	// 2,000 edges across 1,000 columns: 2 million crossings of 10,000 pixels.
+	const edges, width, height = 2000, 1000, 10
+	polygon := make([]float64, 0, 2*edges)
+	for i := range edges {
+		polygon = append(polygon, float64(i%2*width), float64(i*7%height))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := mask.FromPolygon(polygon, width, height)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.NoError(t, r.Validate())
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20))
+	require.Equal(t, plain.Polygon(polygon[:20], width, height).RLE(), must(mask.FromPolygon(polygon[:20], width, height)))
+}
+
+func must(r mask.RLE, err error) mask.RLE {
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
 func TestFromPolygonFarOutside(t *testing.T) {
 	const far = 1 << 27
 	r, err := mask.FromPolygon([]float64{-far, -far, far, -far, far, far, -far, far}, 30, 20)

@@ -29,7 +29,7 @@ func (b *Bitmap) Dilate(d int) *Bitmap {
 
 // Boundary returns the pixels of b within d pixels of its contour: b without its
 // erosion by d, the border of the picture being contour too. It is what boundary
-// IoU compares (Cheng et al., Boundary IoU, arXiv 2103.16562, equation 2).
+// IoU compares (Cheng et al., Boundary IoU, arXiv 2103.16562).
 func (b *Bitmap) Boundary(d int) *Bitmap {
 	out := b.Erode(d)
 	for y := range b.Height {
@@ -42,7 +42,7 @@ func (b *Bitmap) Boundary(d int) *Bitmap {
 }
 
 // BoundaryRatio is the distance of boundary IoU as a fraction of the picture's
-// diagonal, for COCO and LVIS (Cheng et al., section 5).
+// diagonal that Cheng et al. use for COCO and LVIS.
 const BoundaryRatio = 0.02
 
 // BoundaryDistance is the d of [Bitmap.Boundary] for a picture of width × height

@@ -53,12 +53,16 @@ func FromPolygon(polygon []float64, width, height int) (RLE, error) {
 		return RLE{}, err
 	}
 	var toggles []uint32
-	last := points[len(points)-1]
+	last, limit := points[len(points)-1], 1<<16
 	for _, p := range points {
 		toggles = appendToggles(toggles, last, p, width, height)
 		last = p
+		if len(toggles) > limit { // so that they never outgrow the picture much
+			toggles = cancel(toggles)
+			limit = max(limit, 2*len(toggles))
+		}
 	}
-	slices.Sort(toggles)
+	toggles = cancel(toggles)
 
 	var out runs
 	var pos uint32
@@ -69,6 +73,20 @@ func FromPolygon(polygon []float64, width, height int) (RLE, error) {
 	}
 	out.add(total-pos, inside)
 	return RLE{Width: width, Height: height, Counts: out.finish()}, nil
+}
+
+// cancel sorts toggles and drops pairs of the same pixel, which undo each other.
+func cancel(toggles []uint32) []uint32 {
+	slices.Sort(toggles)
+	out := toggles[:0]
+	for _, t := range toggles {
+		if n := len(out); n > 0 && out[n-1] == t {
+			out = out[:n-1]
+		} else {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // point is a corner on the finer grid.
