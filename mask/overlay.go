@@ -98,13 +98,15 @@ func itemColor(items []OverlayItem, i int) color.NRGBA {
 // drawInstance draws everything of an item but its label.
 func drawInstance(dst draw.Image, item OverlayItem, c color.NRGBA, opt OverlayOptions) {
 	if item.Mask != nil {
+		box := item.Mask.Box()
+		m, at := item.Mask.Crop(box), dst.Bounds().Min.Add(box.Min)
 		if opt.FillOpacity > 0 {
 			fill := c
 			fill.A = uint8(math.Round(255 * min(opt.FillOpacity, 1)))
-			paint(dst, item.Mask, fill)
+			paint(dst, m, at, fill)
 		}
 		if opt.LineWidth > 0 {
-			paint(dst, item.Mask.Boundary(opt.LineWidth), c)
+			paint(dst, m.Boundary(opt.LineWidth), at, c)
 		}
 	}
 	if opt.LineWidth > 0 && !item.Box.Empty() {
@@ -124,9 +126,9 @@ func drawInstance(dst draw.Image, item OverlayItem, c color.NRGBA, opt OverlayOp
 	}
 }
 
-// paint lays colour c over the set pixels of m.
-func paint(dst draw.Image, m *Bitmap, c color.NRGBA) {
-	src, at := image.NewUniform(c), dst.Bounds().Min
+// paint lays colour c over the set pixels of m, whose pixel (0, 0) is at.
+func paint(dst draw.Image, m *Bitmap, at image.Point, c color.NRGBA) {
+	src := image.NewUniform(c)
 	for y := range m.Height {
 		for x0, x1 := range m.Row(y) {
 			draw.Draw(dst, image.Rect(x0, y, x1, y+1).Add(at), src, image.Point{}, draw.Over)
