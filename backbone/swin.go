@@ -3,6 +3,7 @@ package backbone
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -125,7 +126,7 @@ func (c Swin) check() error {
 	switch {
 	case c.EmbedDim < 1 || c.Window < 1:
 		return fmt.Errorf("backbone: Swin Transformer with %d channels and window %d: they must be positive", c.EmbedDim, c.Window)
-	case c.DropRate >= 1:
+	case !(c.DropRate < 1):
 		return fmt.Errorf("backbone: Swin Transformer with drop rate %v: it must be below 1", c.DropRate)
 	}
 	for i, heads := range c.Heads {
@@ -133,7 +134,7 @@ func (c Swin) check() error {
 		if c.Depths[i] < 1 || heads < 1 || width%heads != 0 {
 			return fmt.Errorf("backbone: Swin Transformer whose stage %d has %d blocks of %d heads over %d channels", i, c.Depths[i], heads, width)
 		}
-		if !(float64(width)*c.MLPRatio >= 1) {
+		if hidden := float64(width) * c.MLPRatio; !(hidden >= 1 && hidden < math.MaxInt32) {
 			return fmt.Errorf("backbone: Swin Transformer with perceptrons of ratio %v", c.MLPRatio)
 		}
 	}
