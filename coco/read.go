@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/bits"
 	"os"
+	"slices"
 )
 
 // Load reads the data set in the file at path. See Read.
@@ -112,15 +113,28 @@ func (p *parser) fields(extra *map[string]json.RawMessage, read func(name string
 
 // list reads an array of records. An error names the place in the list.
 func list[T any](p *parser, to *[]T, read func(*T) error) error {
-	*to = nil
-	return p.array(func(i int) error {
+	// Long lists are collected in pieces, since growing one would copy it often.
+	const piece = 4096
+	var pieces [][]T
+	var last []T
+	err := p.array(func(i int) error {
 		var v T
 		if err := read(&v); err != nil {
 			return fmt.Errorf("record %d: %w", i, err)
 		}
-		*to = append(*to, v)
+		if len(last) == piece {
+			pieces, last = append(pieces, last), make([]T, 0, piece)
+		}
+		last = append(last, v)
 		return nil
 	})
+	if *to = last; len(pieces) > 0 {
+		*to = slices.Concat(append(pieces, last)...)
+	}
+	if *to == nil {
+		*to = []T{}
+	}
+	return err
 }
 
 func (p *parser) license(l *License) error {
