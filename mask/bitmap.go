@@ -69,7 +69,7 @@ func (b *Bitmap) Fill(r image.Rectangle) {
 }
 
 // Row yields the runs of set pixels of row y as half-open intervals x0, x1 from
-// left to right.
+// left to right; y is inside the mask.
 func (b *Bitmap) Row(y int) iter.Seq2[int, int] {
 	return func(yield func(x0, x1 int) bool) {
 		words := b.row(y)
