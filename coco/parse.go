@@ -60,6 +60,7 @@ func (p *parser) ids(to *[]int64) error {
 // box reads four numbers, or none, and tells which.
 func (p *parser) box(to *[4]float64, has *bool) error {
 	n := 0
+	*to = [4]float64{}
 	err := p.array(func(i int) error {
 		if i == len(to) {
 			return p.failf("a box of more than 4 numbers")

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	scanBuffer = 256 << 10
-	maxDepth   = 512 // nested arrays and objects
+	firstBuffer = 4 << 10 // of the window; it grows to scanBuffer for long inputs
+	scanBuffer  = 256 << 10
+	maxDepth    = 512 // nested arrays and objects
 )
 
 // A scanner pulls JSON values from a stream. It holds a window of the text that
@@ -28,7 +29,7 @@ type scanner struct {
 }
 
 func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, 0, scanBuffer), keep: -1}
+	return &scanner{r: r, buf: make([]byte, 0, firstBuffer), keep: -1}
 }
 
 // failf is an error at the current place of the input.
@@ -57,7 +58,7 @@ func (s *scanner) fill() bool {
 			s.keep -= from
 		}
 	}
-	if len(s.buf) == cap(s.buf) {
+	if len(s.buf) == cap(s.buf) || s.base > 0 && cap(s.buf) < scanBuffer {
 		grown := make([]byte, len(s.buf), 2*cap(s.buf))
 		copy(grown, s.buf)
 		s.buf = grown

@@ -35,6 +35,9 @@ func (s Segmentation) Empty() bool {
 	return len(s.Polygons) == 0 && s.Counts == nil && s.Compressed == "" && s.Height == 0 && s.Width == 0
 }
 
+// maxSide bounds what a few corners of a polygon can make of a claimed size.
+const maxSide = 1 << 18
+
 var errNoSegmentation = errors.New("no segmentation")
 
 // RLE returns the mask on a picture of the given size, polygons rasterised as by
@@ -44,6 +47,8 @@ func (s Segmentation) RLE(width, height int) (mask.RLE, error) {
 	switch {
 	case s.Empty():
 		return mask.RLE{}, errNoSegmentation
+	case width < 0 || height < 0 || max(width, height) > maxSide:
+		return mask.RLE{}, fmt.Errorf("image of %d×%d pixels: sides reach to %d", width, height, maxSide)
 	case len(s.Polygons) > 0:
 		for i, p := range s.Polygons {
 			if outside(p, float64(width), float64(height)) {
