@@ -93,9 +93,6 @@ func (in Input) prepare(img image.Image) (input, error) {
 		return input{}, &ImageError{w, h, "at least 2×2 pixels are needed to find anything"}
 	}
 	width, height := picture.ShortestEdge(w, h, in.Short, in.Longest)
-	if width < 1 || height < 1 {
-		return input{}, &ImageError{w, h, fmt.Sprintf("it is too long and thin: fitted into %d pixels nothing is left of its shorter side", in.Longest)}
-	}
 	return input{
 		rgb: picture.Resize(picture.RGB(img), w, h, width, height), width: width, height: height, outputW: w, outputH: h,
 	}, nil
