@@ -39,10 +39,13 @@ func newDataInfoCommand() *cobra.Command {
 			if err := writeInfo(cmd.OutOrStdout(), d.Stats(), problems, check, asJSON); err != nil {
 				return err
 			}
-			if len(problems) > 0 {
-				return fmt.Errorf("%s has %d problems", args[0], len(problems))
+			switch len(problems) {
+			case 0:
+				return nil
+			case 1:
+				return fmt.Errorf("%s has a problem", args[0])
 			}
-			return nil
+			return fmt.Errorf("%s has %d problems", args[0], len(problems))
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
