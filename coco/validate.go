@@ -65,9 +65,10 @@ func (d *Dataset) validateImages(ix *Index, problems *Problems) {
 				}
 			}
 		}
-		for _, a := range ix.ofImage.of(i) {
-			if id := d.Annotations[a].CategoryID; slices.Contains(m.NegCategoryIDs, id) {
-				problems.add("image", i, m.ID, "category %d is said to be absent, but annotation %d shows one", id, d.Annotations[a].ID)
+		of := ix.ofImage.of(i)
+		for _, id := range m.NegCategoryIDs {
+			if k := slices.IndexFunc(of, func(a int32) bool { return d.Annotations[a].CategoryID == id }); k >= 0 {
+				problems.add("image", i, m.ID, "category %d is said to be absent, but annotation %d shows one", id, d.Annotations[of[k]].ID)
 			}
 		}
 	}
