@@ -18,7 +18,7 @@ setup: ## install what is missing: a C++ compiler, LibTorch, OpenBLAS
 	@scripts/setup
 
 demo: ## segment a picture: make demo IMAGE=path
-	@$(with) go run ./cmd/diffusioninst segment --output "$(OUTPUT)/" "$(IMAGE)"
+	@$(with) go run ./cmd/diffusioninst segment --weights untrained --output "$(OUTPUT)/" "$(IMAGE)"
 
 test: ## run every test
 	@$(with) go test ./...

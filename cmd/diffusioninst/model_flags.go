@@ -1,0 +1,125 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/torch"
+)
+
+// untrained is what --weights takes in place of a file, for a model of random weights.
+const untrained = "untrained"
+
+// modelFlags are the flags of every command that runs a model.
+type modelFlags struct {
+	weights, config, device string
+	threads                 int
+	set                     func(name string) bool // whether the user gave the flag
+	options                 diffusioninst.Options
+}
+
+func (m *modelFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&m.weights, "weights", "", `checkpoint (.pth, .pkl, .safetensors), or "untrained" for seeded random weights`)
+	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: sizes read off the checkpoint)")
+	f.StringVar(&m.device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.IntVar(&m.threads, "threads", 0, "threads of one operator (default: physical cores)")
+	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
+	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once (default: the model's, usually 500)")
+	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance; negative for none")
+	f.IntVar(&m.options.Limit, "limit", 0, "at most so many instances a picture (default: all)")
+	f.Uint64Var(&m.options.Seed, "seed", 0, "of the noise")
+	_ = cmd.MarkFlagRequired("weights")
+	m.set = f.Changed
+}
+
+// check refuses what the library would take for "use the default".
+func (m *modelFlags) check() error {
+	for name, value := range map[string]int{"steps": m.options.Steps, "proposals": m.options.Proposals, "threads": m.threads} {
+		if m.set(name) && value < 1 {
+			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
+		}
+	}
+	if m.options.Score == 0 {
+		m.options.Score = -1 // 0 means the default to the library; here it was asked for
+	}
+	return nil
+}
+
+// load makes the model. warn takes what the user should know.
+func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...any)) (*diffusioninst.Model, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	if m.threads > 0 {
+		torch.SetThreads(m.threads)
+	}
+	device, err := torch.ParseDevice(m.device)
+	if err != nil {
+		return nil, err
+	}
+	var config *diffusioninst.Config
+	if m.config != "" {
+		c, warnings, err := diffusioninst.LoadConfig(m.config)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range warnings {
+			warn("%s", w)
+		}
+		config = &c
+	}
+	if m.weights != untrained {
+		return diffusioninst.Load(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device})
+	}
+	warn("the weights are untrained: the whole pipeline runs, but it finds only noise")
+	if !m.set("score") {
+		m.options.Score = -1
+	}
+	if !m.set("limit") {
+		m.options.Limit = 12
+	}
+	if config == nil {
+		c := diffusioninst.ResNet50COCO()
+		config = &c
+	}
+	return diffusioninst.New(ctx, *config, 0, device)
+}
+
+// categories gives the model's classes their ids: COCO's and LVIS's own where the
+// names are theirs, otherwise 1, 2, ….
+func categories(classes []string) []coco.Category {
+	for _, known := range [][]coco.Category{coco.COCOClasses(), coco.LVISClasses()} {
+		same := len(known) == len(classes)
+		for i := 0; same && i < len(known); i++ {
+			same = known[i].Name == classes[i]
+		}
+		if same {
+			return known
+		}
+	}
+	out := make([]coco.Category, len(classes))
+	for i, name := range classes {
+		out[i] = coco.Category{ID: int64(i + 1), Name: name}
+	}
+	return out
+}
+
+// toPicture is a result as the output formats know it.
+func toPicture(r *diffusioninst.Result, id int64, file string, categories []coco.Category) *coco.Picture {
+	p := &coco.Picture{ImageID: id, FileName: file, Width: r.Width, Height: r.Height}
+	for _, in := range r.Instances {
+		c := categories[in.Class]
+		p.Instances = append(p.Instances, coco.Instance{
+			CategoryID: c.ID, Category: c.Name, Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE(), HasBox: true,
+			Box: [4]float64{float64(in.Box.X1), float64(in.Box.Y1), float64(in.Box.Width()), float64(in.Box.Height())},
+		})
+	}
+	return p
+}

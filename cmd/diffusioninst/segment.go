@@ -1,0 +1,250 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/draw"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/picture"
+)
+
+func init() { modelCommands = append(modelCommands, newSegmentCommand) }
+
+type segmentOptions struct {
+	model    modelFlags
+	output   string
+	formats  []string
+	polygons bool
+}
+
+func newSegmentCommand() *cobra.Command {
+	var o segmentOptions
+	cmd := &cobra.Command{
+		Use:   "segment PICTURE|FOLDER|GLOB...",
+		Short: "Find the instances in pictures",
+		Long: `Find the instances in pictures: JPEG (turned as its EXIF data says), PNG, WebP,
+BMP, TIFF, GIF; files, folders, globs, or "-" for standard input.
+
+Below the output folder are written, as --format says:
+  overlay/      the pictures with contours, masks, classes and scores
+  results.json  detections in the form of COCO results, as Detectron2 writes them
+  coco.json     a whole COCO data set, with the scores
+  labelme/, labelmap/, masks/  a file a picture in the forms of convert`,
+		Example: `  diffusioninst segment --weights model.pth --output out/ picture.jpg
+  diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runSegment(cmd, &o, args) },
+	}
+	o.model.add(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
+	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "what to write: "+strings.Join(outputFormats, ", "))
+	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
+	return cmd
+}
+
+func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
+	for _, f := range o.formats {
+		if !slices.Contains(outputFormats, f) {
+			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
+		}
+	}
+	inputs, err := findInputs(args)
+	if err != nil {
+		return err
+	}
+	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+	model, err := o.model.load(cmd.Context(), warn)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	classes := categories(model.Config().Classes)
+	writers, err := o.writers(classes)
+	if err != nil {
+		return err
+	}
+	bar := progress(cmd.ErrOrStderr(), len(inputs))
+	report := newReport(cmd.OutOrStdout(), len(inputs) == 1)
+	failed := 0
+	for i, in := range inputs {
+		start := time.Now()
+		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model, o.model.options)
+		if err == nil {
+			err = writeAll(writers, toPicture(result, int64(i+1), in.name, classes), img)
+		}
+		if cmd.Context().Err() != nil {
+			return cmd.Context().Err()
+		}
+		_ = bar.Add(1)
+		if err != nil {
+			failed++
+			_ = bar.Clear()
+			fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)
+			continue
+		}
+		report.add(in.name, result, time.Since(start))
+	}
+	_ = bar.Finish()
+	for _, w := range writers {
+		if err := w.Close(); err != nil {
+			return err
+		}
+	}
+	if err := report.flush(); err != nil {
+		return err
+	}
+	if failed < len(inputs) {
+		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n", o.output)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d pictures could not be segmented", failed, len(inputs))
+	}
+	return nil
+}
+
+// segmentInput is a picture to be read; path "-" is standard input.
+type segmentInput struct{ path, name string }
+
+// findInputs expands the arguments. A picture inside a folder that was named keeps
+// its path below it.
+func findInputs(args []string) ([]segmentInput, error) {
+	var out []segmentInput
+	for _, arg := range args {
+		if arg == "-" {
+			out = append(out, segmentInput{"-", "stdin.png"})
+			continue
+		}
+		paths, err := picture.Find([]string{arg})
+		if err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(arg)
+		folder := err == nil && info.IsDir()
+		for _, p := range paths {
+			name := filepath.Base(p)
+			if folder {
+				if name, err = filepath.Rel(arg, p); err != nil {
+					return nil, err
+				}
+			}
+			out = append(out, segmentInput{p, filepath.ToSlash(name)})
+		}
+	}
+	return out, nil
+}
+
+func (in segmentInput) segment(ctx context.Context, stdin io.Reader, m *diffusioninst.Model, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
+	var img *image.RGBA
+	var err error
+	if in.path == "-" {
+		img, err = picture.Decode(stdin, picture.Limits{})
+	} else {
+		img, err = picture.Open(in.path, picture.Limits{})
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := m.Segment(ctx, img, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", in.path, err)
+	}
+	return r, img, nil
+}
+
+// writers makes one for each format, below the output folder.
+func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, error) {
+	if err := os.MkdirAll(o.output, 0o777); err != nil {
+		return nil, err
+	}
+	var out []*instanceWriter
+	for _, f := range o.formats {
+		path := filepath.Join(o.output, f)
+		if f == "coco" || f == "results" {
+			path += ".json"
+		}
+		w, err := newInstanceWriter(nil, f, path, writerOptions{Categories: classes, Polygons: o.polygons})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func writeAll(writers []*instanceWriter, p *coco.Picture, img image.Image) error {
+	for _, w := range writers {
+		err := w.Write(p, func() (draw.Image, error) {
+			out := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
+			draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+			return out, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress is a bar on a terminal and nothing elsewhere or for a single picture.
+func progress(w io.Writer, n int) *progressbar.ProgressBar {
+	f, ok := w.(*os.File)
+	if n < 2 || !ok || !term.IsTerminal(int(f.Fd())) {
+		return progressbar.DefaultSilent(int64(n))
+	}
+	return progressbar.NewOptions(n, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("pictures"))
+}
+
+// report is the table on the terminal: the instances of a single picture, or a
+// line a picture.
+type report struct {
+	table *tabwriter.Writer
+	one   bool
+	err   error
+}
+
+func newReport(w io.Writer, one bool) *report {
+	r := &report{table: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), one: one}
+	if one {
+		r.line("class\tscore\tbox\tarea [px]\n")
+	} else {
+		r.line("picture\tsize\tinstances\ttime\n")
+	}
+	return r
+}
+
+func (r *report) line(format string, args ...any) {
+	_, err := fmt.Fprintf(r.table, format, args...)
+	r.err = errors.Join(r.err, err)
+}
+
+func (r *report) add(name string, result *diffusioninst.Result, took time.Duration) {
+	if !r.one {
+		r.line("%s\t%d×%d\t%d\t%v\n", name, result.Width, result.Height, len(result.Instances), took.Round(time.Millisecond))
+		return
+	}
+	for _, in := range result.Instances {
+		r.line("%s\t%.3f\t%v\t%d\n", in.Name, in.Score, in.Box, in.Area())
+	}
+	r.line("%d instances in %v\n", len(result.Instances), took.Round(time.Millisecond))
+}
+
+func (r *report) flush() error { return errors.Join(r.err, r.table.Flush()) }

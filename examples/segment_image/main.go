@@ -1,0 +1,59 @@
+// Command segment_image finds the instances in a picture and draws them:
+//
+//	go run ./examples/segment_image picture.png overlay.png [model.pth]
+//
+// Without a model the weights are random and find only noise.
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	_ "image/jpeg"
+	"image/png"
+	"log"
+	"os"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/torch"
+)
+
+func main() {
+	if len(os.Args) < 3 {
+		log.Fatal("usage: segment_image picture overlay.png [model.pth]")
+	}
+	ctx := context.Background()
+	var model *diffusioninst.Model
+	var options diffusioninst.Options
+	var err error
+	if len(os.Args) > 3 {
+		model, err = diffusioninst.Load(ctx, os.Args[3], diffusioninst.LoadOptions{})
+	} else {
+		options = diffusioninst.Options{Score: -1, Limit: 12}
+		model, err = diffusioninst.New(ctx, diffusioninst.ResNet50COCO(), 0, torch.CPU)
+	}
+	check(err)
+	defer model.Close()
+
+	file, err := os.Open(os.Args[1])
+	check(err)
+	img, _, err := image.Decode(file)
+	check(err)
+	result, err := model.Segment(ctx, img, options)
+	check(err)
+	for _, instance := range result.Instances {
+		fmt.Println(instance.Name, instance.Score, instance.Box, instance.Area())
+	}
+	overlay, err := result.Overlay(img)
+	check(err)
+	out, err := os.Create(os.Args[2])
+	check(err)
+	check(png.Encode(out, overlay))
+	check(out.Close())
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
