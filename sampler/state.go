@@ -71,15 +71,17 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 
 // sort brings the rows of the past and their ages into an order.
 func (r *run) sort(st state, order []int64, dtype torch.DType) state {
-	index := torch.From(r.scope, order, r.shape[0], r.shape[1], 1).To(r.device).Expand(r.shape)
+	index := torch.From(r.scope, order).To(r.device)
+	sorted := func(x *torch.Tensor) *torch.Tensor {
+		return x.Flatten(0, 1).IndexSelect(0, index).Reshape(r.shape).ToDType(dtype)
+	}
 	out := state{x: st.x, age: make([]int, len(st.age))}
 	for _, p := range st.past {
-		p.X, p.X0 = p.X.Gather(1, index).ToDType(dtype), p.X0.Gather(1, index).ToDType(dtype)
+		p.X, p.X0 = sorted(p.X), sorted(p.X0)
 		out.past = append(out.past, p)
 	}
-	proposals := int(r.shape[1])
 	for row := range out.age {
-		out.age[row] = st.age[row-row%proposals+int(order[row])]
+		out.age[row] = st.age[order[row]]
 	}
 	return out
 }
@@ -100,7 +102,7 @@ func (r *run) known(past []Past, age []int) []Past {
 	return out
 }
 
-// order lists every picture's proposals, those that stay first, and how many stay.
+// order lists every picture's rows b·N+i, those that stay first, and how many stay.
 func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
 	proposals := int(r.shape[1])
 	values := make([]float32, r.shape[0]*r.shape[1])
@@ -109,8 +111,8 @@ func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
 	} else if _, none := r.Renewal.(NoRenewal); !none {
 		return nil, nil, fmt.Errorf("the denoiser gives no scores for the renewal by %T", r.Renewal)
 	}
-	for len(values) > 0 {
-		keep := r.Renewal.Keep(values[:proposals])
+	for first := 0; first < len(values); first += proposals {
+		keep := r.Renewal.Keep(values[first : first+proposals])
 		if len(keep) != proposals {
 			return nil, nil, fmt.Errorf("the renewal by %T decides on %d proposals of %d", r.Renewal, len(keep), proposals)
 		}
@@ -118,14 +120,13 @@ func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
 		n := int64(0)
 		for i, k := range keep {
 			if k {
-				order = append(order, int64(i))
+				order = append(order, int64(first+i))
 				n++
 			} else {
-				gone = append(gone, int64(i))
+				gone = append(gone, int64(first+i))
 			}
 		}
 		order, kept = append(order, gone...), append(kept, n)
-		values = values[proposals:]
 	}
 	return order, kept, nil
 }
