@@ -11,8 +11,10 @@ import (
 // swinInit is how linear weights and position biases start.
 var swinInit = nn.Normal(0.02)
 
-// pieceTokens is how many tokens a block works on at once on the CPU.
-const pieceTokens = 2048
+// pieceOfCore is how many numbers of a map a block works on at once for each core
+// of the CPU: what is computed from them, four times as many at most, then stays in
+// the core's cache.
+const pieceOfCore = 100_000
 
 // swinBlock is attention within windows and a perceptron, each behind a layer
 // norm and added to its input.
@@ -28,6 +30,7 @@ type swinBlock struct {
 type blockOptions struct {
 	heads, window, shift int64
 	hidden               int64   // channels inside the perceptron
+	piece                int64   // numbers worked on at once on the CPU
 	drop                 float64 // probability of leaving a branch out in training
 	random               *depthRandom
 }
@@ -90,13 +93,12 @@ func (b *swinBlock) forward(x *torch.Tensor, t windowTensors) *torch.Tensor {
 	return x
 }
 
-// pieces is how many images and rows of windows are worked on at once. On the CPU
-// it is so few that what is computed from them stays in the cache.
+// pieces is how many images and rows of windows are worked on at once.
 func (b *swinBlock) pieces(x *torch.Tensor, rows, columns axis) (images, step int64) {
 	if x.Device().IsCUDA() {
 		return x.Size(0), rows.windows()
 	}
-	return 1, max(1, pieceTokens/(columns.windows()*b.window*b.window))
+	return 1, max(1, b.piece/(columns.windows()*b.window*b.window*x.Size(3)))
 }
 
 // attend is the block's attention for n rows of windows from number first on:

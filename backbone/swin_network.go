@@ -3,6 +3,7 @@ package backbone
 import (
 	"fmt"
 	"math"
+	"runtime"
 
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -48,7 +49,10 @@ func newSwin(p nn.Path, c Swin) (*swin, error) {
 		at := p.Sub("layers", i)
 		stage := swinStage{width: int(width)}
 		for j := range c.Depths[i] {
-			o := blockOptions{heads: int64(c.Heads[i]), window: int64(c.Window), hidden: int64(float64(width) * c.MLPRatio), random: t.random}
+			o := blockOptions{
+				heads: int64(c.Heads[i]), window: int64(c.Window), hidden: int64(float64(width) * c.MLPRatio),
+				piece: pieceOfCore * int64(runtime.NumCPU()), random: t.random,
+			}
 			if j%2 == 1 {
 				o.shift = o.window / 2
 			}
