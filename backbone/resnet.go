@@ -22,6 +22,10 @@ type ResNet struct {
 // blocks is the number of blocks in each stage.
 var blocks = map[int][4]int{18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}, 50: {3, 4, 6, 3}, 101: {3, 4, 23, 3}, 152: {3, 8, 36, 3}}
 
+// Blocks is the number of residual blocks in the four stages of a depth, zeros for
+// one that does not exist.
+func Blocks(depth int) [4]int { return blocks[depth] }
+
 func (c ResNet) withDefaults() (ResNet, error) {
 	if _, ok := blocks[c.Depth]; !ok {
 		return c, fmt.Errorf("backbone: ResNet of depth %d: want 18, 34, 50, 101 or 152", c.Depth)

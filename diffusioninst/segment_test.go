@@ -262,15 +262,21 @@ func sameResult(a, b *Result) bool {
 }
 
 // status is a number of this process from the kernel, 0 where it does not tell.
-func status(t *testing.T, field string) int {
+func status(t *testing.T, name string) int {
 	t.Helper()
 	runtime.GC()
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
 	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if value, ok := strings.CutPrefix(line, field+":"); ok {
+	return field(t, string(text), name)
+}
+
+// field is a number in kB or without unit from the text of /proc/self/status.
+func field(t testing.TB, text, name string) int {
+	t.Helper()
+	for _, line := range strings.Split(text, "\n") {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			n, err := strconv.Atoi(strings.Fields(value)[0])
 			require.NoError(t, err)
 			return n
