@@ -101,7 +101,7 @@ func TestConvergenceOrder(t *testing.T) {
 	for _, c := range []struct {
 		sampler sampler.Sampler
 		order   float64
-	}{{sampler.DDIM{}, 0.9}, {sampler.Euler{}, 0.9}, {sampler.Heun{}, 1.8}, {sampler.DPMSolver2M{}, 1.8}} {
+	}{{sampler.DDIM{}, 0.9}, {sampler.Euler{}, 0.9}, {sampler.Heun{}, 1.8}, {sampler.DPMSolver2M{}, 1.8}, {Midpoint{}, 1.8}} {
 		for name, schedule := range schedules {
 			t.Run(fmt.Sprintf("%v/%s", c.sampler, name), func(t *testing.T) {
 				var errors []float64
