@@ -51,7 +51,7 @@ func (e *evaluation) overlaps(m *Image, truths []truth, detections []detection) 
 	width := e.boundaryWidth(m.Width, m.Height)
 	for _, list := range [][]mask.RLE{dt, gt} {
 		for i, r := range list {
-			list[i] = r.Bitmap().Boundary(width).RLE()
+			list[i] = boundary(r, width)
 		}
 	}
 	edges, err := mask.IoU(dt, gt, crowd)

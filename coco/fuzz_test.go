@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,7 +22,11 @@ import (
 
 // What is read and written again reads the same.
 
-var same = cmp.Options{cmpopts.EquateEmpty()}
+func same(t *testing.T, want, got any) {
+	if !reflect.DeepEqual(want, got) { // much faster than cmp
+		require.Empty(t, cmp.Diff(want, got, cmpopts.EquateEmpty()))
+	}
+}
 
 const sampleDataset = `{"info": {"year": 2017, "x": [1, {"y": null}]}, "licenses": [{"id": 1, "name": "n\u00fc\n", "url": "u"}],
 "images": [{"id": 3, "width": 5, "height": 4, "file_name": "a.jpg", "license": 1, "neg_category_ids": [2], "not_exhaustive_category_ids": [], "more": true}],
@@ -45,10 +50,9 @@ func FuzzRead(f *testing.F) {
 		d.Stats()
 		var out bytes.Buffer
 		require.NoError(t, d.Write(&out))
-		require.True(t, json.Valid(out.Bytes()))
 		again, err := Read(bytes.NewReader(out.Bytes()))
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(d, again, same))
+		same(t, d, again)
 	})
 }
 
@@ -63,7 +67,7 @@ func FuzzReadResults(f *testing.F) {
 		require.NoError(t, WriteResults(&out, results))
 		again, err := ReadResults(bytes.NewReader(out.Bytes()))
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(results, again, same))
+		same(t, results, again)
 	})
 }
 
@@ -88,7 +92,7 @@ func FuzzScanner(f *testing.F) {
 			return
 		}
 		// Numbers are compared as text: raw keeps them as written.
-		require.Equal(t, decoded(t, text), decoded(t, raw))
+		same(t, decoded(t, text), decoded(t, raw))
 	})
 }
 
@@ -153,7 +157,7 @@ func FuzzReadLabelMe(f *testing.F) {
 			}
 		}
 		p.Instances = kept
-		require.Empty(t, cmp.Diff(p, again, same))
+		same(t, p, again)
 	})
 }
 
@@ -173,7 +177,7 @@ func FuzzReadLabelMap(f *testing.F) {
 		require.NoError(t, WriteLabelMap(&pictureOut, &legendOut, p))
 		again, err := ReadLabelMap(&pictureOut, &legendOut)
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(p, again, same))
+		same(t, p, again)
 	})
 }
 

@@ -227,34 +227,5 @@ func (s *labelMeShape) mask(width, height int) (mask.RLE, error) {
 	if err != nil {
 		return mask.RLE{}, fmt.Errorf("mask: %w", err)
 	}
-	return place(mask.FromImage(m).RLE(), x0, y0, width, height), nil
-}
-
-// place puts a small mask at (x0, y0) of a larger picture.
-func place(r mask.RLE, x0, y0, width, height int) mask.RLE {
-	var out []uint32
-	end := 0 // of the last set run, in the larger picture
-	add := func(from, to int) {
-		if from == end && len(out) > 0 {
-			out[len(out)-1] += uint32(to - from)
-		} else {
-			out = append(out, uint32(from-end), uint32(to-from))
-		}
-		end = to
-	}
-	at, set := 0, false // in the small mask
-	for _, n := range r.Counts {
-		for from, to := at, at+int(n); set && from < to; {
-			x, y := from/r.Height, from%r.Height
-			next := min(to, (x+1)*r.Height)
-			start := (x0+x)*height + y0 + y
-			add(start, start+next-from)
-			from = next
-		}
-		at, set = at+int(n), !set
-	}
-	if rest := width*height - end; rest > 0 {
-		out = append(out, uint32(rest))
-	}
-	return mask.RLE{Width: width, Height: height, Counts: out}
+	return reframe(mask.FromImage(m).RLE(), x0, y0, width, height), nil
 }

@@ -183,3 +183,12 @@ func TestReadLabelMapRejects(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
+
+// The boundary inside a mask's box is that on the whole picture.
+func TestBoundaryInItsBox(t *testing.T) {
+	for _, v := range prediction(t).Instances {
+		for _, width := range []int{1, 2, 3, 7, 200} {
+			require.Equal(t, v.Mask.Bitmap().Boundary(width).RLE(), boundary(v.Mask, width))
+		}
+	}
+}
