@@ -18,31 +18,29 @@ type candidates struct {
 	rows    [][]float32
 }
 
-// collect takes, of every picture, the best N of the N·K (box, class) pairs.
-func (r *run) collect(scores *torch.Tensor, o decoder.Output) {
+// collect takes, of picture i, the best N of the N·K (box, class) pairs that reach
+// the least score.
+func (c *candidates) collect(i int64, scores *torch.Tensor, o decoder.Output, least float64) {
 	shape := scores.Shape()
 	n, classes := shape[1], shape[2]
-	for i := range r.found {
-		c := &r.found[i]
-		value, index := scores.Select(0, int64(i)).Flatten(0, 1).Topk(n, 0, true, false)
-		boxes := torch.Values[float32](o.Boxes.Select(0, int64(i)))
-		filters := torch.Values[float32](o.Filters.Select(0, int64(i)))
-		params := len(filters) / int(n)
-		first := len(c.rows)
-		for row := range int(n) {
-			c.rows = append(c.rows, filters[row*params:(row+1)*params])
+	value, index := scores.Select(0, i).Flatten(0, 1).Topk(n, 0, true, false)
+	boxes := torch.Values[float32](o.Boxes.Select(0, i))
+	filters := torch.Values[float32](o.Filters.Select(0, i))
+	params := len(filters) / int(n)
+	first := len(c.rows)
+	for row := range int(n) {
+		c.rows = append(c.rows, filters[row*params:(row+1)*params])
+	}
+	values := torch.Values[float32](value)
+	for j, at := range torch.Values[int64](index) {
+		if float64(values[j]) < least {
+			continue
 		}
-		values := torch.Values[float32](value)
-		for j, at := range torch.Values[int64](index) {
-			if float64(values[j]) < r.options.Score {
-				continue
-			}
-			row := at / classes
-			c.boxes = append(c.boxes, boxes[4*row:4*row+4]...)
-			c.scores = append(c.scores, values[j])
-			c.classes = append(c.classes, at%classes)
-			c.filters = append(c.filters, first+int(row))
-		}
+		row := at / classes
+		c.boxes = append(c.boxes, boxes[4*row:4*row+4]...)
+		c.scores = append(c.scores, values[j])
+		c.classes = append(c.classes, at%classes)
+		c.filters = append(c.filters, first+int(row))
 	}
 }
 
@@ -75,9 +73,9 @@ func (r *run) survivors(c candidates) []int64 {
 	return torch.NMS(c.boxes, c.scores, c.classes, threshold)
 }
 
-// finish turns the candidates of picture i into instances.
-func (r *run) finish(s *torch.Scope, i int, features *torch.Tensor) *Result {
-	in, c, config := r.inputs[i], r.found[i], r.model.config
+// finish turns candidates of picture i into instances.
+func (r *run) finish(s *torch.Scope, i int, c candidates) *Result {
+	in, config, features := r.inputs[i], r.model.config, r.features.Select(0, int64(i))
 	out := &Result{Width: in.outputW, Height: in.outputH}
 	sx, sy := float32(in.outputW)/float32(in.width), float32(in.outputH)/float32(in.height)
 	clip := func(v float32, size int) float32 { return min(max(v, 0), float32(size)) }

@@ -14,11 +14,13 @@ type run struct {
 	options  Options
 	sampling sampler.Config
 	inputs   []input
-	watch    *watcher // nil outside of tests
+	watch    *watcher     // nil outside of tests
+	trace    func(*Trace) // nil unless the steps of the first picture are asked for
 
-	sizes  *torch.Tensor // (B,1,4): width, height, width, height of each input without padding
-	levels []*torch.Tensor
-	found  []candidates // of each picture
+	sizes    *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
+	levels   []*torch.Tensor // the feature pyramid
+	features *torch.Tensor   // the mask features
+	found    []candidates    // of each picture
 }
 
 // watcher sees what goes on inside; it makes every decoder stage predict.
@@ -37,13 +39,13 @@ func (r *run) do(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]*R
 	mark := s.Mark()
 	x := r.pack(s)
 	r.levels = m.backbone.Forward(x)
-	features := m.branch.Forward(r.levels)
+	r.features = m.branch.Forward(r.levels)
 	if r.watch != nil {
 		r.watch.input(x)
 		r.watch.levels(r.levels)
-		r.watch.masks(features)
+		r.watch.masks(r.features)
 	}
-	s.Release(mark, append([]*torch.Tensor{features}, r.levels...)...)
+	s.Release(mark, append([]*torch.Tensor{r.features}, r.levels...)...)
 
 	r.found = make([]candidates, len(r.inputs))
 	shape := []int64{int64(len(r.inputs)), int64(r.options.Proposals), 4}
@@ -62,7 +64,7 @@ func (r *run) do(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]*R
 	out := make([]*Result, len(r.inputs))
 	for i := range out {
 		mark := s.Mark()
-		out[i] = r.finish(s, i, features.Select(0, int64(i)))
+		out[i] = r.finish(s, i, r.found[i])
 		s.Release(mark)
 	}
 	return out, nil
@@ -114,7 +116,12 @@ func (r *run) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, e
 	last := stages[len(stages)-1]
 	scores := last.Logits.Sigmoid()
 	if !at.Inner && r.counts(at.Step) {
-		r.collect(scores, last)
+		for i := range r.found {
+			r.found[i].collect(int64(i), scores, last, r.options.Score)
+		}
+	}
+	if !at.Inner && r.trace != nil {
+		r.trace(r.step(at, boxes, scores, last))
 	}
 	x0 := centres(last.Boxes.Div(r.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale).Clamp(-scale, scale)
 	return sampler.Prediction{X0: x0, Scores: scores.Amax([]int64{2}, false)}, nil

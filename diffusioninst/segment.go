@@ -25,6 +25,10 @@ func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Resul
 // network, padded to a common size. That needs as many times the memory; it pays
 // on a GPU. Picture i gets the noise that Segment would give it with Seed+i.
 func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Options) ([]*Result, error) {
+	return m.segment(ctx, images, o, nil)
+}
+
+func (m *Model) segment(ctx context.Context, images []image.Image, o Options, trace func(*Trace)) ([]*Result, error) {
 	o, sampling, err := o.resolve(m.config)
 	if err != nil {
 		return nil, err
@@ -50,7 +54,7 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 		}
 		seeds[i] = o.Seed + uint64(i)
 	}
-	r := &run{model: m, options: o, sampling: sampling, inputs: inputs}
+	r := &run{model: m, options: o, sampling: sampling, inputs: inputs, trace: trace}
 	var results []*Result
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		results, err = r.do(ctx, s, sampler.SeededNoise(seeds...))
