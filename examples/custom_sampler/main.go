@@ -1,0 +1,93 @@
+// Command custom_sampler runs a sampler of its own against DDIM on a picture:
+//
+//	go run ./examples/custom_sampler picture.png [model.pth]
+//
+// Without a model the weights are random and find only noise.
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
+	"log"
+	"os"
+	"time"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/torch"
+)
+
+// midpoint solves the probability flow dy/ds = x0(x, t) for y = x/σ and s = α/σ: it
+// goes halfway, asks the denoiser again, and takes the whole step with that answer.
+type midpoint struct{}
+
+func (midpoint) String() string { return "midpoint" }
+
+func (midpoint) Step(s *sampler.Step) (*torch.Tensor, error) {
+	half := *s
+	half.Next = (s.T + s.Next) / 2
+	x0, err := s.Denoise(half.Flow(s.X0), half.Next)
+	if err != nil {
+		return nil, err
+	}
+	return s.Flow(x0), nil
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		log.Fatal("usage: custom_sampler picture [model.pth]")
+	}
+	if err := run(context.Background(), os.Args[1], os.Args[2:]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, path string, checkpoint []string) error {
+	img, err := picture(path)
+	if err != nil {
+		return err
+	}
+	var model *diffusioninst.Model
+	options := diffusioninst.Options{Seed: 1}
+	if len(checkpoint) > 0 {
+		model, err = diffusioninst.Load(ctx, checkpoint[0], diffusioninst.LoadOptions{})
+	} else {
+		options.Score, options.Limit = -1, 10
+		config := diffusioninst.ResNet50COCO()
+		config.Input.Short, config.Proposals = 320, 100
+		model, err = diffusioninst.New(ctx, config, 0, torch.CPU)
+	}
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	for _, s := range []sampler.Sampler{sampler.DDIM{Eta: 1}, midpoint{}} {
+		options.Sampling = &sampler.Config{Sampler: s, Steps: 4}
+		start := time.Now()
+		result, err := model.Segment(ctx, img, options)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%v: %d instances in %v\n", s, len(result.Instances), time.Since(start).Round(time.Millisecond))
+		for _, i := range result.Instances {
+			fmt.Printf("  %s %.3f at %v, %d pixels\n", i.Name, i.Score, i.Box, i.Area())
+		}
+	}
+	return nil
+}
+
+func picture(path string) (image.Image, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	img, _, err := image.Decode(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return img, nil
+}
