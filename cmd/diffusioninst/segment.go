@@ -32,6 +32,7 @@ type segmentOptions struct {
 	output   string
 	formats  []string
 	polygons bool
+	trace    string
 }
 
 func newSegmentCommand() *cobra.Command {
@@ -57,6 +58,7 @@ Below the output folder are written, as --format says:
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "what to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
+	f.StringVar(&o.trace, "trace", "", "folder for pictures of every denoising step, a contact sheet and an animated GIF")
 	return cmd
 }
 
@@ -87,6 +89,13 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	for i, in := range inputs {
 		start := time.Now()
 		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model, o.model.options)
+		if err == nil && o.trace != "" {
+			folder := o.trace
+			if len(inputs) > 1 {
+				folder = filepath.Join(folder, strings.TrimSuffix(in.name, filepath.Ext(in.name)))
+			}
+			err = writeTrace(cmd.Context(), model, img, o.model.options, folder, classes)
+		}
 		if err == nil {
 			err = writeAll(writers, toPicture(result, int64(i+1), in.name, classes), img)
 		}

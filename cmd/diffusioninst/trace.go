@@ -1,0 +1,116 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/color/palette"
+	"image/draw"
+	"image/gif"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	xdraw "golang.org/x/image/draw"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/mask"
+)
+
+// writeTrace writes the denoising of a picture to a folder: an overlay a step,
+// all of them on one contact sheet, and an animated GIF.
+func writeTrace(ctx context.Context, m *diffusioninst.Model, img image.Image, o diffusioninst.Options, folder string, classes []coco.Category) error {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
+	var steps []image.Image
+	for t, err := range m.SegmentTrace(ctx, img, o) {
+		if err != nil {
+			return err
+		}
+		frame, err := drawStep(img, t, classes)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, frame)
+		name := fmt.Sprintf("step%03d.png", t.Step)
+		if err := toFile(create, name, func(w io.Writer) error { return png.Encode(w, frame) }); err != nil {
+			return err
+		}
+	}
+	if err := toFile(create, "steps.png", func(w io.Writer) error { return png.Encode(w, contactSheet(steps)) }); err != nil {
+		return err
+	}
+	return toFile(create, "steps.gif", func(w io.Writer) error { return gif.EncodeAll(w, animation(steps)) })
+}
+
+// drawStep shows the boxes that a step received, the surer the brighter, and the
+// instances that it made of them.
+func drawStep(img image.Image, t *diffusioninst.Trace, classes []coco.Category) (image.Image, error) {
+	out := image.NewRGBA(image.Rect(0, 0, t.Found.Width, t.Found.Height))
+	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+	var boxes []mask.OverlayItem
+	for i, b := range t.Boxes {
+		v := uint8(70 + 185*min(max(t.Scores[i], 0), 1))
+		r := image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))).Intersect(out.Bounds())
+		boxes = append(boxes, mask.OverlayItem{Box: r, Color: color.Gray{Y: v}})
+	}
+	if err := mask.Overlay(out, boxes, mask.OverlayOptions{LineWidth: 1}); err != nil {
+		return nil, err
+	}
+	return out, toPicture(t.Found, 1, "", classes).Overlay(out, mask.OverlayOptions{})
+}
+
+// shrink fits a picture into a square of a side, never enlarging it.
+func shrink(m image.Image, side int) image.Image {
+	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	if max(w, h) <= side {
+		return m
+	}
+	f := float64(side) / float64(max(w, h))
+	out := image.NewRGBA(image.Rect(0, 0, max(int(f*float64(w)), 1), max(int(f*float64(h)), 1)))
+	xdraw.ApproxBiLinear.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
+	return out
+}
+
+// contactSheet puts the steps side by side, row by row.
+func contactSheet(steps []image.Image) image.Image {
+	const side, gap = 480, 6
+	columns := int(math.Ceil(math.Sqrt(float64(len(steps)))))
+	rows := (len(steps) + columns - 1) / columns
+	small := make([]image.Image, len(steps))
+	for i, m := range steps {
+		small[i] = shrink(m, side)
+	}
+	w, h := small[0].Bounds().Dx(), small[0].Bounds().Dy()
+	out := image.NewRGBA(image.Rect(0, 0, columns*(w+gap)+gap, rows*(h+gap)+gap))
+	draw.Draw(out, out.Bounds(), image.White, image.Point{}, draw.Src)
+	for i, m := range small {
+		at := image.Pt(gap+i%columns*(w+gap), gap+i/columns*(h+gap))
+		draw.Draw(out, m.Bounds().Sub(m.Bounds().Min).Add(at), m, m.Bounds().Min, draw.Src)
+	}
+	return out
+}
+
+// animation shows each step for 0.6 s and the last for 2 s, over and over.
+func animation(steps []image.Image) *gif.GIF {
+	out := &gif.GIF{}
+	for i, m := range steps {
+		m = shrink(m, 640)
+		frame := image.NewPaletted(m.Bounds(), palette.Plan9)
+		draw.FloydSteinberg.Draw(frame, frame.Bounds(), m, m.Bounds().Min)
+		delay := 60
+		if i == len(steps)-1 {
+			delay = 200
+		}
+		out.Image, out.Delay = append(out.Image, frame), append(out.Delay, delay)
+	}
+	return out
+}
