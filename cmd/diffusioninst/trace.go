@@ -15,6 +15,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sort"
 
 	xdraw "golang.org/x/image/draw"
 
@@ -51,14 +52,22 @@ func writeTrace(ctx context.Context, m *diffusioninst.Model, img image.Image, o 
 	return toFile(create, "steps.gif", func(w io.Writer) error { return gif.EncodeAll(w, animation(steps)) })
 }
 
-// drawStep shows the boxes that a step received, the surer the brighter, and the
-// instances that it made of them.
+// shownBoxes is how many boxes a step shows: more would hide the picture.
+const shownBoxes = 60
+
+// drawStep shows the surest of the boxes that a step received, the surer the
+// brighter, and the instances that it made of them.
 func drawStep(img image.Image, t *diffusioninst.Trace, classes []coco.Category) (image.Image, error) {
 	out := image.NewRGBA(image.Rect(0, 0, t.Found.Width, t.Found.Height))
 	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+	order := make([]int, len(t.Boxes))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool { return t.Scores[order[a]] > t.Scores[order[b]] })
 	var boxes []mask.OverlayItem
-	for i, b := range t.Boxes {
-		v := uint8(70 + 185*min(max(t.Scores[i], 0), 1))
+	for _, i := range order[:min(len(order), shownBoxes)] {
+		b, v := t.Boxes[i], uint8(70+185*min(max(t.Scores[i], 0), 1))
 		r := image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))).Intersect(out.Bounds())
 		boxes = append(boxes, mask.OverlayItem{Box: r, Color: color.Gray{Y: v}})
 	}
