@@ -46,8 +46,9 @@ func build(ctx context.Context, c Config, source nn.Source, device torch.Device)
 	m := &Model{config: c, device: device}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		m.store = nn.NewStore(source, nn.StoreOptions{Device: device, Inference: true})
-		err := m.parts(m.store.Root())
+		n, err := NewNetwork(m.store.Root(), c)
 		if err == nil {
+			m.backbone, m.branch, m.decoder = n.Backbone, n.Branch, n.Decoder
 			err = m.store.Err()
 		}
 		if err != nil {
@@ -59,22 +60,6 @@ func build(ctx context.Context, c Config, source nn.Source, device torch.Device)
 		return nil, err
 	}
 	return m, nil
-}
-
-// parts builds the network with the reference checkpoint's parameter names.
-func (m *Model) parts(root nn.Path) error {
-	var err error
-	if m.backbone, err = m.config.Backbone.Build(root.Sub("backbone")); err != nil {
-		return err
-	}
-	if have, want := m.backbone.Channels(), m.config.Decoder.Hidden; have != want {
-		return configError("the backbone's pyramid has %d channels, the decoder's proposal features %d: they must agree", have, want)
-	}
-	if m.branch, err = maskhead.NewBranch(root.Sub("head"), m.backbone.Channels(), m.config.MaskBranch); err != nil {
-		return err
-	}
-	m.decoder, err = decoder.New(root.Sub("head"), m.backbone.Strides(), m.config.Decoder)
-	return err
 }
 
 // Config is the model's configuration, with all defaults filled in.

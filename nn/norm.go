@@ -36,12 +36,16 @@ type Norm struct {
 	Weight, Bias, Mean, Variance *torch.Tensor
 	Eps, Momentum                float64
 	Kind                         NormKind
-	Training                     bool // statistics of the batch at hand; only for BatchNorm
+	Training                     bool   // statistics of the batch at hand; only for BatchNorm
+	Name                         string // the path of its parameters
 }
 
 // NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
 func NewNorm(p Path, kind NormKind, channels int64) *Norm {
-	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind}
+	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String()}
+	if !p.Inference() {
+		p.store.norms = append(p.store.norms, n)
+	}
 	trained := p.Parameter
 	if kind == FrozenNorm {
 		trained = p.Buffer

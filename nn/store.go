@@ -33,6 +33,7 @@ type Store struct {
 	source  Source
 	options StoreOptions
 	list    []*Parameter
+	norms   []*Norm
 	byName  map[string]*Parameter
 	folded  []*torch.Tensor
 	problem LoadError
@@ -59,6 +60,10 @@ func (st *Store) Root() Path { return Path{store: st} }
 // Parameters lists parameters and buffers in the order they were made. Those that
 // were folded away are not among them.
 func (st *Store) Parameters() []*Parameter { return st.list }
+
+// Norms lists the batch norms in the order they were made, for training to say which
+// of them learn; none in a store for inference, which folds them away.
+func (st *Store) Norms() []*Norm { return st.norms }
 
 // Bytes is the memory that parameters, buffers and folded weights take.
 func (st *Store) Bytes() int64 {

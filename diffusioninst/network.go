@@ -1,0 +1,35 @@
+package diffusioninst
+
+import (
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/nn"
+)
+
+// Network is the parts of a model, for those who run them on their own, as training
+// does. Their parameters have the reference checkpoint's names and belong to the store
+// that they were built in.
+type Network struct {
+	Backbone backbone.Backbone
+	Branch   *maskhead.Branch // FPN features → mask features
+	Decoder  *decoder.Decoder
+}
+
+// NewNetwork builds the network that c, which has gone through WithDefaults,
+// describes. It must be called inside torch.Do.
+func NewNetwork(root nn.Path, c Config) (*Network, error) {
+	n := &Network{}
+	var err error
+	if n.Backbone, err = c.Backbone.Build(root.Sub("backbone")); err != nil {
+		return nil, err
+	}
+	if have, want := n.Backbone.Channels(), c.Decoder.Hidden; have != want {
+		return nil, configError("the backbone's pyramid has %d channels, the decoder's proposal features %d: they must agree", have, want)
+	}
+	if n.Branch, err = maskhead.NewBranch(root.Sub("head"), n.Backbone.Channels(), c.MaskBranch); err != nil {
+		return nil, err
+	}
+	n.Decoder, err = decoder.New(root.Sub("head"), n.Backbone.Strides(), c.Decoder)
+	return n, err
+}

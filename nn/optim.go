@@ -1,0 +1,187 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// Optimizer moves parameters along their gradients. It must be used inside
+// torch.Do, outside of torch.WithGrad, by one goroutine at a time.
+type Optimizer interface {
+	// Step moves every parameter that has a gradient, at a learning rate. Gradients stay.
+	Step(rate float64)
+	// State is all that the optimiser remembers from step to step, as tensors that
+	// belong to it. Their names are prefixed with the optimiser's.
+	State() []*Parameter
+	// Restore takes the state from a source. What the source lacks, or has in
+	// another shape, is reported in one *LoadError, and the state is then as before.
+	Restore(source Source) error
+	// Close frees the state.
+	Close()
+}
+
+// Group is a set of parameters that train alike.
+type Group struct {
+	Parameters []*Parameter
+	Rate       float64 // multiplies the learning rate; 0 means 1
+	Decay      float64 // weight decay per step, in units of the learning rate
+}
+
+// ClearGrads forgets the gradients of parameters.
+func ClearGrads(parameters []*Parameter) {
+	for _, p := range parameters {
+		p.Tensor.ClearGrad()
+	}
+}
+
+// ClipNorm scales the gradients of all parameters by one factor so that their L2
+// norm, taken over the whole model, is at most limit (Pascanu et al. 2013). It
+// returns the norm before. A limit of 0 only measures; a norm that is not finite
+// leaves the gradients as they are.
+func ClipNorm(parameters []*Parameter, limit float64) float64 {
+	s := torch.NewScope()
+	defer s.Close()
+	var grads, norms []*torch.Tensor
+	for _, p := range parameters {
+		if g := p.Tensor.Grad(s); g != nil {
+			grads = append(grads, g)
+			norms = append(norms, g.Norm())
+		}
+	}
+	if len(grads) == 0 {
+		return 0
+	}
+	norm := torch.Stack(norms, 0).Norm().Item()
+	if limit <= 0 || math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm
+	}
+	// As PyTorch does: never enlarge, and stay clear of division by zero.
+	if factor := limit / (norm + 1e-6); factor < 1 {
+		for _, g := range grads {
+			g.MulScalarInPlace(factor)
+		}
+	}
+	return norm
+}
+
+// memory is what an optimiser remembers: some tensors of a parameter's shape for
+// each parameter, and how many steps each has made.
+type memory struct {
+	prefix string
+	groups []Group
+	kinds  []string
+	slots  [][]*torch.Tensor // by parameter, then by kind
+	steps  []int64
+	count  *torch.Tensor // steps as a tensor; made by State
+}
+
+// newMemory starts with zeros for the parameters of groups that require gradients.
+func newMemory(prefix string, groups []Group, kinds ...string) *memory {
+	s := torch.NewScope()
+	defer s.Close()
+	m := &memory{prefix: prefix, kinds: kinds}
+	for _, g := range groups {
+		var trained []*Parameter
+		for _, p := range g.Parameters {
+			if p.Buffer || !p.Tensor.RequiresGrad() {
+				continue
+			}
+			trained = append(trained, p)
+			var slot []*torch.Tensor
+			for range kinds {
+				slot = append(slot, s.Adopt(p.Tensor).Detach().ZerosLike().Keep())
+			}
+			m.slots = append(m.slots, slot)
+		}
+		g.Parameters = trained
+		if g.Rate == 0 {
+			g.Rate = 1
+		}
+		m.groups = append(m.groups, g)
+	}
+	m.steps = make([]int64, len(m.slots))
+	return m
+}
+
+// each visits every parameter that has a gradient. p, grad and slot may be changed in
+// place; step counts from 1.
+func (m *memory) each(f func(g Group, p, grad *torch.Tensor, slot []*torch.Tensor, step int64)) {
+	s := torch.NewScope()
+	defer s.Close()
+	i := -1
+	for _, g := range m.groups {
+		for _, p := range g.Parameters {
+			i++
+			mark := s.Mark()
+			grad := p.Tensor.Grad(s)
+			if grad == nil {
+				continue
+			}
+			m.steps[i]++
+			f(g, p.Tensor, grad, m.slots[i], m.steps[i])
+			s.Release(mark)
+		}
+	}
+}
+
+func (m *memory) State() []*Parameter {
+	m.count.Close()
+	m.count = torch.From(nil, m.steps)
+	out := []*Parameter{{Name: m.prefix + ".steps", Tensor: m.count, Buffer: true}}
+	i := 0
+	for _, g := range m.groups {
+		for _, p := range g.Parameters {
+			for k, kind := range m.kinds {
+				out = append(out, &Parameter{Name: fmt.Sprintf("%s.%s.%s", m.prefix, kind, p.Name), Tensor: m.slots[i][k], Buffer: true})
+			}
+			i++
+		}
+	}
+	return out
+}
+
+func (m *memory) Restore(source Source) error {
+	s := torch.NewScope()
+	defer s.Close()
+	state := m.State()
+	found, err := take(s, source, state)
+	if err != nil {
+		return err
+	}
+	for i, p := range state {
+		p.Tensor.CopyInPlace(found[i])
+	}
+	m.steps = torch.Values[int64](m.count)
+	return nil
+}
+
+// take reads the values of every tensor in list from a source; they belong to s.
+func take(s *torch.Scope, source Source, list []*Parameter) ([]*torch.Tensor, error) {
+	var problem LoadError
+	out := make([]*torch.Tensor, len(list))
+	for i, p := range list {
+		values, err := source.Parameter(s, p.Name, p.Tensor.Shape(), Constant(0))
+		switch {
+		case err != nil:
+			problem.note(p.Name, p.Tensor.Shape(), err)
+		case values == nil:
+			problem.Missing = append(problem.Missing, p.Name)
+		}
+		out[i] = values
+	}
+	if len(problem.Missing)+len(problem.Mismatched)+len(problem.Broken) > 0 {
+		return nil, &problem
+	}
+	return out, nil
+}
+
+func (m *memory) Close() {
+	m.count.Close()
+	for _, slot := range m.slots {
+		for _, t := range slot {
+			t.Close()
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package nn
+
+import "math"
+
+// Schedule is the learning rate of every step, counted from 0, as a factor of the
+// base rate.
+type Schedule interface {
+	Factor(step int) float64
+}
+
+// ScheduleFunc makes a function a Schedule.
+type ScheduleFunc func(step int) float64
+
+// Factor calls f.
+func (f ScheduleFunc) Factor(step int) float64 { return f(step) }
+
+// ConstantRate stays at the base rate.
+type ConstantRate struct{}
+
+// Factor is 1.
+func (ConstantRate) Factor(int) float64 { return 1 }
+
+// MultiStep multiplies the rate by Gamma at each milestone.
+type MultiStep struct {
+	Milestones []int // steps
+	Gamma      float64
+}
+
+// Factor is Gamma to the number of milestones that have passed.
+func (m MultiStep) Factor(step int) float64 {
+	f := 1.0
+	for _, at := range m.Milestones {
+		if step >= at {
+			f *= m.Gamma
+		}
+	}
+	return f
+}
+
+// Cosine falls from 1 to End along half a cosine (Loshchilov, Hutter 2017).
+type Cosine struct {
+	Steps int     // of the whole run; at and after the last the factor is End
+	End   float64 // of the base rate
+}
+
+// Factor is End + (1−End)·(1+cos(π·step/Steps))/2.
+func (c Cosine) Factor(step int) float64 {
+	if step >= c.Steps {
+		return c.End
+	}
+	return c.End + (1-c.End)*(1+math.Cos(math.Pi*float64(step)/float64(c.Steps)))/2
+}
+
+// Warmup rises from From times the schedule's first factor to what the schedule has
+// at step Steps, linearly, and then follows the schedule.
+type Warmup struct {
+	Steps    int
+	From     float64
+	Schedule Schedule // nil is ConstantRate
+}
+
+// Factor is that of Schedule after the first Steps steps.
+func (w Warmup) Factor(step int) float64 {
+	then := w.Schedule
+	if then == nil {
+		then = ConstantRate{}
+	}
+	if step >= w.Steps {
+		return then.Factor(step)
+	}
+	from := w.From * then.Factor(0)
+	return from + (then.Factor(w.Steps)-from)*float64(step)/float64(w.Steps)
+}
