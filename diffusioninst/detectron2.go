@@ -31,6 +31,9 @@ func LoadConfig(path string) (Config, []string, error) {
 
 func fromDetectron2(d *detectron2.Config) (Config, error) {
 	m, head := d.Model, d.Model.DiffusionInst
+	if !head.UseFocal && !head.UseFedLoss {
+		return Config{}, configError("USE_FOCAL and USE_FED_LOSS are both off: a softmax over the classes and a background is not built here")
+	}
 	c := Config{
 		Decoder: decoder.Config{
 			Hidden: head.HiddenDim, Dynamic: head.DimDynamic, FeedForward: head.DimFeedForward, Heads: head.NHeads, Stages: head.NumHeads,
