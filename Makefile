@@ -5,6 +5,9 @@ OUTPUT ?= out
 FUZZTIME ?= 10s
 SUITE ?= trixie
 
+# Several test programs share the cores: threads that wait must sleep, not spin.
+export OMP_WAIT_POLICY ?= passive
+
 # Runs a command so that go build finds LibTorch, after installing what is missing.
 with := scripts/with-libtorch
 
