@@ -38,14 +38,6 @@ type Input struct {
 	BGR     bool       // the network wants blue first; Mean and Std are then in that order
 }
 
-// Ensemble says which steps' detections make up the result of several steps.
-type Ensemble int
-
-const (
-	AllSteps Ensemble = iota // those of all steps, through one non-maximum suppression
-	LastStep                 // those of the last step
-)
-
 // Quirks says whether oddities of the reference implementation are reproduced.
 type Quirks int
 
@@ -107,6 +99,9 @@ func (c Config) WithDefaults() (Config, error) {
 		return c, configError("signal scale %v: it must be positive", c.SignalScale)
 	case c.NMS > 1:
 		return c, configError("NMS threshold %v: it is an overlap of at most 1", c.NMS)
+	}
+	if err := c.Ensemble.check(); err != nil {
+		return c, err
 	}
 	return c, c.Input.check()
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/torch"
 )
@@ -17,6 +18,9 @@ type candidates struct {
 	filters []int // each one's filter: an index into rows
 	rows    [][]float32
 }
+
+// box is a candidate's.
+func (c candidates) box(k int64) []float32 { return c.boxes[4*k : 4*k+4] }
 
 // collect takes, of picture i, the best N of the N·K (box, class) pairs that reach
 // the least score.
@@ -79,10 +83,11 @@ func (r *run) finish(s *torch.Scope, i int, c candidates) *Result {
 	out := &Result{Width: in.outputW, Height: in.outputH}
 	sx, sy := float32(in.outputW)/float32(in.width), float32(in.outputH)/float32(in.height)
 	clip := func(v float32, size int) float32 { return min(max(v, 0), float32(size)) }
-	var filters []float32
+	var voters [][]int64
 	var pixels [][4]int32
 	for _, k := range r.survivors(c) {
-		b := c.boxes[4*k : 4*k+4]
+		votes := r.options.Ensemble.voters(c, k)
+		b := meanBox(c, votes)
 		box := Box{clip(b[0]*sx, in.outputW), clip(b[1]*sy, in.outputH), clip(b[2]*sx, in.outputW), clip(b[3]*sy, in.outputH)}
 		if !(box.Width() > 0 && box.Height() > 0) {
 			continue // it lies outside of the picture
@@ -93,19 +98,50 @@ func (r *run) finish(s *torch.Scope, i int, c candidates) *Result {
 		out.Instances = append(out.Instances, Instance{
 			Class: int(c.classes[k]), Name: config.Classes[c.classes[k]], Score: c.scores[k], Box: box,
 		})
-		filters = append(filters, c.rows[c.filters[k]]...)
 		edges := maskhead.Pixels
 		if config.Quirks == Reference {
 			edges = maskhead.TruncatedPixels
 		}
+		voters = append(voters, votes)
 		pixels = append(pixels, edges([4]float32{box.X1, box.Y1, box.X2, box.Y2}, in.outputW, in.outputH))
 	}
-	n := int64(len(pixels))
-	masks := config.MaskHead.Masks(features, torch.From(s, filters, n, int64(config.MaskHead.Params())).To(r.model.device), pixels, maskhead.Picture{
+	for j, m := range r.masks(s, in, c, features, voters, pixels) {
+		out.Instances[j].Mask = m
+	}
+	return out
+}
+
+// maskBytes bounds the voters' masks that are held at once.
+const maskBytes = 256 << 20
+
+// masks makes the mask of each instance within its pixels, from its voters' filters.
+func (r *run) masks(s *torch.Scope, in input, c candidates, features *torch.Tensor, voters [][]int64, pixels [][4]int32) []*mask.Bitmap {
+	head := r.model.config.MaskHead
+	picture := maskhead.Picture{
 		Stride: r.model.backbone.Strides()[0], InputW: in.width, InputH: in.height, OutputW: in.outputW, OutputH: in.outputH, Threshold: 0.5,
-	})
-	for j := range out.Instances {
-		out.Instances[j].Mask = masks[j]
+	}
+	most := max(maskBytes*8/(in.outputW*in.outputH), 1)
+	var out []*mask.Bitmap
+	for len(out) < len(voters) {
+		mark := s.Mark()
+		var filters, weights []float32
+		var boxes [][4]int32
+		first, last := len(out), len(out)
+		for ; last < len(voters) && (last == first || len(boxes)+len(voters[last]) <= most); last++ {
+			for _, v := range voters[last] {
+				filters = append(filters, c.rows[c.filters[v]]...)
+				weights = append(weights, c.scores[v])
+				boxes = append(boxes, pixels[last])
+			}
+		}
+		n := int64(len(boxes))
+		masks := head.Masks(features, torch.From(s, filters, n, int64(head.Params())).To(r.model.device), boxes, picture)
+		for i := first; i < last; i++ {
+			k := len(voters[i])
+			out = append(out, majority(masks[:k], weights[:k], pixels[i]))
+			masks, weights = masks[k:], weights[k:]
+		}
+		s.Release(mark)
 	}
 	return out
 }

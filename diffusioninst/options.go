@@ -14,6 +14,7 @@ type Options struct {
 	Limit     int             // at most so many instances: 0 for all
 	Seed      uint64          // of the noise; picture i of a batch uses Seed+i
 	Sampling  *sampler.Config // in place of the model's; Steps above 0 goes before its Steps
+	Ensemble  *Ensemble       // in place of the model's
 }
 
 // OptionError says which option is impossible.
@@ -41,6 +42,12 @@ func (o Options) resolve(c Config) (Options, sampler.Config, error) {
 	sampling, err := sampling.WithDefaults()
 	if err != nil {
 		return o, sampling, &OptionError{"Steps", err.Error()}
+	}
+	if o.Ensemble == nil {
+		o.Ensemble = &c.Ensemble
+	}
+	if err := o.Ensemble.check(); err != nil {
+		return o, sampling, &OptionError{"Ensemble", err.Error()}
 	}
 	if o.Proposals == 0 {
 		o.Proposals = c.Proposals

@@ -129,16 +129,11 @@ func (r *run) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, e
 
 // counts tells whether a step's detections belong to the result.
 func (r *run) counts(step int) bool {
-	last := r.sampling.Steps - 1
-	switch {
-	case last == 0:
-		return true
-	case r.model.config.Quirks == Reference:
-		return step < last
-	case r.model.config.Ensemble == LastStep:
-		return step == last
+	steps := r.sampling.Steps
+	if r.model.config.Quirks == Reference && steps > 1 {
+		return step < steps-1
 	}
-	return true
+	return r.options.Ensemble.counts(step, steps)
 }
 
 // corners maps cx cy w h to x1 y1 x2 y2.

@@ -27,7 +27,7 @@ func TestSegmentTrace(t *testing.T) {
 	require.Equal(t, []int{999, 665, 332}, []int{steps[0].Time, steps[1].Time, steps[2].Time})
 
 	// With the last step alone in the ensemble, the last step is the result.
-	m.config.Ensemble = LastStep
+	m.config.Ensemble = Ensemble{LastOnly: true}
 	want, err := m.Segment(ctx, img, o)
 	require.NoError(t, err)
 	require.True(t, sameResult(want, steps[2].Found))
