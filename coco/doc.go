@@ -18,6 +18,14 @@
 // Analyze breaks the errors down by kind as TIDE does (Bolya et al., arXiv
 // 2008.08115).
 //
+// # Pictures
+//
+// A Picture is an image with its instances, and what the forms have in common that
+// other tools read: results files and data sets (Picture.Results, Builder), LabelMe
+// (WriteLabelMe), 16-bit label maps with a legend (WriteLabelMap), mask files
+// (WriteMasks) and drawings (Picture.Overlay). All but drawings can be read back,
+// with the same pixels.
+//
 // # Conventions
 //
 // Ids are the file's own (COCO's category ids have gaps; see COCOClasses). Boxes

@@ -213,6 +213,6 @@ func ReadLabelMap(picture, explanation io.Reader) (*Picture, error) {
 		if m, ok := seen[e.Label]; ok {
 			return m, nil
 		}
-		return mask.RLE{Width: l.Width, Height: l.Height, Counts: []uint32{uint32(l.Width * l.Height)}}, nil
+		return noPixels(l.Width, l.Height)
 	})
 }

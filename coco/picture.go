@@ -124,8 +124,9 @@ func (p *Picture) Stem() string {
 }
 
 // Pictures yields every image of d with its annotations, in the order of
-// d.Images. The score of an annotation is that in its Extra, as NewDataset puts it
-// there. An error names the record and ends the sequence.
+// d.Images. The score of an annotation is that in its Extra, as Builder puts it
+// there; an annotation without a mask is an instance without pixels. An error names
+// the record and ends the sequence.
 func (d *Dataset) Pictures() iter.Seq2[*Picture, error] {
 	return func(yield func(*Picture, error) bool) {
 		ix, err := d.Index()
@@ -161,7 +162,12 @@ func (d *Dataset) picture(ix *Index, i int) (*Picture, error) {
 			v.HasScore = json.Unmarshal(raw, &v.Score) == nil
 		}
 		var err error
-		if v.Mask, err = a.Segmentation.RLE(p.Width, p.Height); err != nil {
+		if a.Segmentation.Empty() {
+			v.Mask, err = noPixels(p.Width, p.Height)
+		} else {
+			v.Mask, err = a.Segmentation.RLE(p.Width, p.Height)
+		}
+		if err != nil {
 			return nil, Problems{{Record: "annotation", Index: int(place), ID: a.ID, Message: err.Error()}}
 		}
 		p.Instances = append(p.Instances, v)
@@ -208,89 +214,8 @@ func ResultPictures(d *Dataset, results []Result, minScore float64) iter.Seq2[*P
 	}
 }
 
-// A Builder makes a Dataset of pictures.
-type Builder struct {
-	// Dataset is what has been built so far.
-	Dataset Dataset
-
-	// Polygons writes masks as polygons, exact to the pixel, instead of compressed
-	// run lengths. Crowds are always run lengths.
-	Polygons bool
-
-	names  map[string]int64
-	ids    map[int64]bool
-	images map[int64]bool
-}
-
-// NewBuilder starts a data set with these categories. Further ones are added as
-// instances name them.
-func NewBuilder(categories []Category) *Builder {
-	b := &Builder{names: map[string]int64{}, ids: map[int64]bool{}, images: map[int64]bool{}}
-	b.Dataset = Dataset{Images: []Image{}, Annotations: []Annotation{}, Categories: []Category{}}
-	for _, c := range categories {
-		b.category(c)
-	}
-	return b
-}
-
-func (b *Builder) category(c Category) {
-	b.Dataset.Categories = append(b.Dataset.Categories, c)
-	b.ids[c.ID] = true
-	if _, ok := b.names[c.Name]; !ok {
-		b.names[c.Name] = c.ID
-	}
-}
-
-// Add adds a picture. Its ImageID is kept unless it is 0 or taken: then it gets
-// the next free one. An instance without a CategoryID, or with one that the data
-// set lacks, belongs to the category of its name. Scores go into the annotations'
-// extra fields.
-func (b *Builder) Add(p *Picture) error {
-	if err := p.check(); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
-	}
-	id := p.ImageID
-	if id == 0 || b.images[id] {
-		for id = int64(len(b.Dataset.Images) + 1); b.images[id]; id++ {
-		}
-	}
-	b.images[id] = true
-	b.Dataset.Images = append(b.Dataset.Images, Image{ID: id, FileName: p.FileName, Width: p.Width, Height: p.Height})
-	for i := range p.Instances {
-		v := &p.Instances[i]
-		a := Annotation{ID: int64(len(b.Dataset.Annotations) + 1), ImageID: id, CategoryID: b.categoryOf(v), Crowd: v.Crowd,
-			BBox: v.BBox(), HasBBox: true, Area: float64(v.Mask.Area()), HasArea: true, Segmentation: NewSegmentation(v.Mask)}
-		if b.Polygons && !v.Crowd && a.Area > 0 {
-			a.Segmentation = Segmentation{Polygons: v.Mask.Bitmap().Polygons(0)}
-		}
-		if v.HasScore {
-			text, err := json.Marshal(v.Score)
-			if err != nil {
-				return fmt.Errorf("coco: %s: instance %d: %w", p.FileName, i, err)
-			}
-			a.Extra = map[string]json.RawMessage{"score": text}
-		}
-		b.Dataset.Annotations = append(b.Dataset.Annotations, a)
-	}
-	return nil
-}
-
-// categoryOf returns the id of an instance's category and adds it if it is new.
-func (b *Builder) categoryOf(v *Instance) int64 {
-	if v.CategoryID != 0 && b.ids[v.CategoryID] {
-		return v.CategoryID
-	}
-	if id, ok := b.names[v.Category]; ok && v.Category != "" {
-		return id
-	}
-	c := Category{ID: v.CategoryID, Name: v.Category}
-	if c.ID == 0 {
-		for c.ID = int64(len(b.ids) + 1); b.ids[c.ID]; c.ID++ {
-		}
-	}
-	if c.Name == "" {
-		c.Name = strconv.FormatInt(c.ID, 10)
-	}
-	b.category(c)
-	return c.ID
+// noPixels is an empty mask.
+func noPixels(width, height int) (mask.RLE, error) {
+	r := mask.RLE{Width: width, Height: height, Counts: []uint32{uint32(width * height)}}
+	return r, r.Validate()
 }
