@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
@@ -114,8 +115,7 @@ func eachJSON(input string, read func(fs.FS, string) (*coco.Picture, error)) ite
 			yield(nil, err)
 			return
 		} else if !info.IsDir() {
-			clean := strings.ReplaceAll(input, string(os.PathSeparator), "/")
-			folder, only = path.Dir(clean), path.Base(clean)
+			folder, only = filepath.Dir(input), filepath.Base(input)
 		}
 		files := os.DirFS(folder)
 		err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -175,7 +175,7 @@ func formOf(input string) (string, error) {
 		return "", err
 	}
 	if !info.IsDir() {
-		return formOfFile(os.DirFS(path.Dir(input)), path.Base(input))
+		return formOfFile(os.DirFS(filepath.Dir(input)), filepath.Base(input))
 	}
 	form := ""
 	files := os.DirFS(input)
