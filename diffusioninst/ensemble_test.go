@@ -125,6 +125,11 @@ func TestSamplerGoneWrong(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "narrow", e.Sampler)
 	require.Equal(t, 1, e.Step)
+
+	_, err = m.Segment(context.Background(), pattern(64, 64), Options{Sampling: &sampler.Config{Sampler: sampler.DDIM{Eta: 7}}})
+	var option *OptionError
+	require.ErrorAs(t, err, &option)
+	require.Equal(t, "Sampling", option.Option)
 }
 
 // narrow loses a number of every box in its second step.

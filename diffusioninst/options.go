@@ -41,7 +41,11 @@ func (o Options) resolve(c Config) (Options, sampler.Config, error) {
 	}
 	sampling, err := sampling.WithDefaults()
 	if err != nil {
-		return o, sampling, &OptionError{"Steps", err.Error()}
+		option := "Steps"
+		if o.Sampling != nil {
+			option = "Sampling"
+		}
+		return o, sampling, &OptionError{option, err.Error()}
 	}
 	if o.Ensemble == nil {
 		o.Ensemble = &c.Ensemble
