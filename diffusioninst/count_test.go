@@ -1,0 +1,163 @@
+package diffusioninst
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/torch"
+)
+
+// countedBackbone counts the passes through a backbone.
+type countedBackbone struct {
+	backbone.Backbone
+	passes *int
+}
+
+func (c countedBackbone) Forward(x *torch.Tensor) []*torch.Tensor {
+	*c.passes++
+	return c.Backbone.Forward(x)
+}
+
+// countedModel is a small model and the number of passes through its backbone.
+func countedModel(t *testing.T) (*Model, *int) {
+	t.Helper()
+	before, passes, config := torch.Live(), new(int), small()
+	inner := config.Backbone
+	config.Backbone = backbone.BuilderFunc(func(p nn.Path) (backbone.Backbone, error) {
+		b, err := inner.Build(p)
+		return countedBackbone{b, passes}, err
+	})
+	m, err := New(context.Background(), config, 1, torch.CPU)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, m.Close())
+		require.Equal(t, before, torch.Live(), "tensors left behind")
+	})
+	return m, passes
+}
+
+func TestBackboneRunsOncePerPicture(t *testing.T) {
+	m, passes := countedModel(t)
+	ctx, img := context.Background(), pattern(100, 80)
+	for _, o := range []Options{
+		{Score: -1}, {Score: -1, Steps: 4}, {Score: -1, Steps: 4, Sampling: &sampler.Config{Sampler: sampler.Heun{}}},
+		{Score: -1, Steps: 4, Ensemble: &Ensemble{Vote: 0.5}},
+	} {
+		*passes = 0
+		_, err := m.Segment(ctx, img, o)
+		require.NoError(t, err)
+		require.Equal(t, 1, *passes)
+	}
+	*passes = 0
+	for _, err := range m.SegmentTrace(ctx, img, Options{Score: -1, Steps: 4}) {
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, *passes)
+	*passes = 0
+	_, err := m.SegmentAugmented(ctx, img, Augment{Scales: []int{64, 80}, Flip: true}, Options{Score: -1, Steps: 4})
+	require.NoError(t, err)
+	require.Equal(t, 4, *passes, "once a view")
+}
+
+// TestBackboneAndMaskBranchRunOnce takes both parts out of the model once the mask
+// features are there: a second pass through either would panic. The decoder, which
+// stays, runs once a step.
+func TestBackboneAndMaskBranchRunOnce(t *testing.T) {
+	m := smallModel(t)
+	backbone, branch := m.backbone, m.branch
+	defer func() { m.backbone, m.branch = backbone, branch }()
+	for _, steps := range []int{1, 4} {
+		m.backbone, m.branch = backbone, branch
+		in, err := m.config.Input.prepare(pattern(100, 80))
+		require.NoError(t, err)
+		o, sampling, err := Options{Score: -1, Steps: steps}.resolve(m.config)
+		require.NoError(t, err)
+		features, decoded := 0, 0
+		r := &run{model: m, options: o, sampling: sampling, inputs: []input{in}, watch: &watcher{
+			input: func(*torch.Tensor) {}, levels: func([]*torch.Tensor) {},
+			masks: func(*torch.Tensor) {
+				features++
+				m.backbone, m.branch = pyramid{backbone}, nil
+			},
+			decoded: func(int, int, *torch.Tensor, []decoder.Output) { decoded++ },
+		}}
+		err = torch.Do(context.Background(), func(s *torch.Scope) error {
+			found, err := r.do(context.Background(), s, sampler.SeededNoise(1))
+			if err == nil {
+				require.NotEmpty(t, found[0].Instances)
+			}
+			return err
+		})
+		require.NoError(t, err)
+		require.Equal(t, 1, features)
+		require.Equal(t, steps, decoded)
+	}
+}
+
+// pyramid knows the shape of a backbone's features and cannot compute them.
+type pyramid struct{ backbone.Backbone }
+
+func (pyramid) Forward(*torch.Tensor) []*torch.Tensor {
+	panic(&torch.Error{Op: "backbone", Message: "a second pass"})
+}
+
+// BenchmarkSteps compares one and four steps with what they are made of: one pass
+// through backbone and mask branch, and one through the decoder for each step. It
+// is the paper's ResNet-50 with 500 proposals on a picture of 480×320 pixels, untrained,
+// so that no masks are made. All times are the best of the run; t4/parts is
+// t(4 steps) / (t(backbone and mask branch) + 4·t(decoder)).
+func BenchmarkSteps(b *testing.B) {
+	ctx, config := context.Background(), ResNet50COCO()
+	config.Input = Input{Short: 320}
+	m, err := build(ctx, config, still{nn.FromSeed(1)}, torch.CPU)
+	require.NoError(b, err)
+	defer m.Close()
+	img := pattern(480, 320)
+	in, err := m.config.Input.prepare(img)
+	require.NoError(b, err)
+	features, decode, one, four := time.Hour, time.Hour, time.Hour, time.Hour
+	segment := func(steps int) time.Duration {
+		start := time.Now()
+		r, err := m.Segment(ctx, img, Options{Steps: steps})
+		require.NoError(b, err)
+		require.Empty(b, r.Instances)
+		return time.Since(start)
+	}
+	for b.Loop() {
+		f, d := m.parts(b, in)
+		features, decode = min(features, f), min(decode, d)
+		one, four = min(one, segment(1)), min(four, segment(4))
+	}
+	parts := features + 4*decode
+	for unit, d := range map[string]time.Duration{"features-ms": features, "decoder-ms": decode, "1step-ms": one, "4steps-ms": four} {
+		b.ReportMetric(float64(d.Microseconds())/1e3, unit)
+	}
+	b.ReportMetric(math.Round(1e4*four.Seconds()/parts.Seconds())/1e4, "t4/parts")
+}
+
+// parts times backbone with mask branch, and the decoder once on boxes of noise.
+func (m *Model) parts(b *testing.B, in input) (features, decode time.Duration) {
+	require.NoError(b, torch.Do(context.Background(), func(s *torch.Scope) error {
+		r := &run{model: m, inputs: []input{in}}
+		start := time.Now()
+		levels := m.backbone.Forward(r.pack(s))
+		m.branch.Forward(levels)
+		features = time.Since(start)
+		noise := sampler.SeededNoise(0)(s, []int64{1, int64(m.config.Proposals), 4})
+		sizes := torch.From(s, []float32{float32(in.width), float32(in.height), float32(in.width), float32(in.height)}, 1, 1, 4)
+		boxes := corners(noise.Clamp(-2, 2).DivScalar(2).AddScalar(1).DivScalar(2)).Mul(sizes)
+		start = time.Now()
+		_, err := m.decoder.Forward(levels, boxes, []float64{999}, false)
+		decode = time.Since(start)
+		return err
+	}))
+	return features, decode
+}
