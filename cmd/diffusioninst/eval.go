@@ -86,7 +86,7 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 		if err != nil {
 			return evalError(err, o)
 		}
-		if err := plotEval(o.plots, name, reports[i], breakdown); err != nil {
+		if err := plotEval(o.plots, name, reports[i], breakdown, o.perClass); err != nil {
 			return err
 		}
 	}

@@ -23,12 +23,12 @@ import (
 
 // plotEval writes the curves of a report, the AP of its categories and the error
 // breakdown into a folder, as PNG and as JSON, under names that start with kind.
-func plotEval(dir, kind string, r *coco.Report, b *coco.Breakdown) error {
+func plotEval(dir, kind string, r *coco.Report, b *coco.Breakdown, perClass bool) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	path := func(name string) string { return filepath.Join(dir, kind+"_"+name) }
-	curves := precisionRecall(r)
+	curves := precisionRecall(r, perClass)
 	if err := writeJSON(path("precision_recall.json"), curves); err != nil {
 		return err
 	}
@@ -54,8 +54,9 @@ func writeJSON(path string, v any) error {
 
 // prCurves are mean precisions at recalls, a curve for each IoU threshold.
 type prCurves struct {
-	Recall []float64 `json:"recall"`
-	Curves []prCurve `json:"curves"`
+	Recall  []float64            `json:"recall"`
+	Curves  []prCurve            `json:"curves"`
+	Classes map[string][]prCurve `json:"per_category,omitempty"` // that have objects, by name
 }
 
 type prCurve struct {
@@ -63,10 +64,23 @@ type prCurve struct {
 	Precision []float64 `json:"precision"`
 }
 
-func precisionRecall(r *coco.Report) prCurves {
+func precisionRecall(r *coco.Report, perClass bool) prCurves {
+	last := len(r.Options.MaxDets) - 1
 	out := prCurves{Recall: r.Options.RecallThresholds}
 	for t, threshold := range r.Options.Thresholds {
-		out.Curves = append(out.Curves, prCurve{threshold, r.MeanPrecision(t, 0, len(r.Options.MaxDets)-1)})
+		out.Curves = append(out.Curves, prCurve{threshold, r.MeanPrecision(t, 0, last)})
+	}
+	if !perClass {
+		return out
+	}
+	out.Classes = map[string][]prCurve{}
+	for k, c := range r.Categories {
+		if c.Objects == 0 {
+			continue
+		}
+		for t, threshold := range r.Options.Thresholds {
+			out.Classes[c.Name] = append(out.Classes[c.Name], prCurve{threshold, r.Precision(k, t, 0, last)})
+		}
 	}
 	return out
 }
