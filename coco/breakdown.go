@@ -3,6 +3,7 @@ package coco
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 )
@@ -122,7 +123,7 @@ func (e *evaluation) scene(i int) (scene, error) {
 	truths, found := e.byCategory(i)
 	var all []truth
 	var of []int32 // their categories
-	for _, k := range slices.Sorted(keys(truths)) {
+	for _, k := range slices.Sorted(maps.Keys(truths)) {
 		list, err := e.loadTruths(m, truths[k])
 		if err != nil {
 			return scene{}, err
@@ -139,7 +140,7 @@ func (e *evaluation) scene(i int) (scene, error) {
 			s.objects = append(s.objects, object{category: of[g]})
 		}
 	}
-	for _, k := range slices.Sorted(keys(found)) {
+	for _, k := range slices.Sorted(maps.Keys(found)) {
 		detections, err := e.loadDetections(m, e.limit(found[k]))
 		if err != nil {
 			return scene{}, err

@@ -2,7 +2,6 @@ package coco
 
 import (
 	"cmp"
-	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -24,7 +23,7 @@ type verdict struct{ matched, ignored uint64 }
 func (e *evaluation) image(i int) ([]outcome, error) {
 	m := &e.data.Images[e.images[i]]
 	truths, found := e.byCategory(i)
-	categories := slices.Collect(keys(truths))
+	categories := slices.Collect(maps.Keys(truths))
 	for k := range found {
 		if len(truths[k]) == 0 {
 			categories = append(categories, k)
@@ -64,8 +63,6 @@ func (e *evaluation) byCategory(i int) (truths, found map[int32][]int32) {
 	}
 	return truths, found
 }
-
-func keys(m map[int32][]int32) iter.Seq[int32] { return maps.Keys(m) }
 
 // limit leaves as many results of one image and category as count.
 func (e *evaluation) limit(results []int32) []int32 {
