@@ -41,7 +41,8 @@ func newSegmentCommand() *cobra.Command {
 		Use:   "segment PICTURE|FOLDER|GLOB...",
 		Short: "Find the instances in pictures",
 		Long: `Find the instances in pictures: JPEG (turned as its EXIF data says), PNG, WebP,
-BMP, TIFF, GIF; files, folders, globs, or "-" for standard input.
+BMP, TIFF, GIF; files, folders, globs, or "-" for standard input. Pictures of more
+than 100 million pixels, 65535 pixels a side or 1 GiB are refused unread.
 
 Below the output folder are written, as --format says:
   overlay/      the pictures with contours, masks, classes and scores
