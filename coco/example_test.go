@@ -142,3 +142,39 @@ func ExampleBuilder() {
 	}
 	// Output: 38 [8 8 16 12] 192
 }
+
+func ExampleDataset_Index() {
+	data, err := coco.Read(strings.NewReader(annotations))
+	if err != nil {
+		log.Fatal(err)
+	}
+	index, err := data.Index()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, i := range index.OfImage(7) {
+		fmt.Println(data.Annotations[i].ID, data.Annotations[i].BBox)
+	}
+	// Output:
+	// 1 [10 10 30 20]
+	// 2 [60 40 20 20]
+}
+
+// A detector's class 33 is the category 38 of COCO.
+func ExampleCOCOClasses() {
+	fmt.Println(coco.COCOClasses()[33].ID, coco.COCOClasses()[33].Name)
+	fmt.Println(coco.LVISClasses()[610].ID, coco.LVISClasses()[610].Name, coco.LVISClasses()[610].Frequency)
+	// Output:
+	// 38 kite
+	// 611 kite f
+}
+
+func ExampleReadLabelMe() {
+	p, err := coco.ReadLabelMe(strings.NewReader(`{"imagePath": "a.jpg", "imageWidth": 64, "imageHeight": 48, "shapes": [
+		{"label": "kite", "shape_type": "rectangle", "points": [[8, 8], [24, 20]]}]}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Instances[0].Category, p.Instances[0].Mask.Area(), "pixels")
+	// Output: kite 192 pixels
+}
