@@ -1,6 +1,7 @@
 package diffusioninst
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,7 +16,8 @@ import (
 // that it builds on (_BASE_). Keys that matter and are unknown, or have values that
 // cannot be honoured, are errors, all reported at once; settings of parts that
 // DiffusionInst does not have are warnings. A data set named lvis_… or coco_… with as
-// many classes gives the class names.
+// many classes gives the class names. A Swin of an unknown size is a warning and
+// leaves Config.Backbone nil: Load reads it off the checkpoint.
 func LoadConfig(path string) (Config, []string, error) {
 	d, notes, err := detectron2.Load(path)
 	if err != nil {
@@ -26,6 +28,9 @@ func LoadConfig(path string) (Config, []string, error) {
 		warnings[i] = n.String()
 	}
 	c, err := fromDetectron2(d)
+	if err == nil && c.Backbone == nil {
+		warnings = append(warnings, fmt.Sprintf("MODEL.SWIN.SIZE: %q is not a known size: the backbone is read off the checkpoint", d.Model.Swin.Size))
+	}
 	return c, warnings, err
 }
 
@@ -62,11 +67,9 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 			Depth: r.Depth, StemChannels: r.StemOutChannels, Res2Channels: r.Res2OutChannels, Width: r.WidthPerGroup, StrideIn1x1: r.StrideIn1x1, Norm: norm,
 		}}
 	case detectron2.SwinFPN:
-		swin, err := backbone.SwinOfSize(m.Swin.Size)
-		if err != nil {
-			return c, err
+		if swin, err := backbone.SwinOfSize(m.Swin.Size); err == nil {
+			c.Backbone = backbone.SwinFPN{Swin: swin, Channels: m.FPN.OutChannels}
 		}
-		c.Backbone = backbone.SwinFPN{Swin: swin, Channels: m.FPN.OutChannels}
 	default:
 		return c, configError("backbone %s", m.Backbone.Name)
 	}

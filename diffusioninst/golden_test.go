@@ -156,6 +156,14 @@ func replay(t *testing.T, dir string, device torch.Device) {
 	for _, w := range golden.Weights(t, dir) {
 		weights[w.Name] = w
 	}
+	if config.Backbone == nil {
+		sizes := shapes{}
+		for name, w := range weights {
+			sizes[name] = w.Shape
+		}
+		config.Backbone, err = inferBackbone(sizes)
+		require.NoError(t, err)
+	}
 	before := torch.Live()
 	model, err := build(context.Background(), config, weights, device)
 	require.NoError(t, err)

@@ -51,11 +51,16 @@ func (s shapes) count(name string, step int) int {
 	return n
 }
 
-func infer(file *checkpoint.File) (Config, error) {
+func shapesOf(file *checkpoint.File) shapes {
 	s := shapes{}
 	for _, t := range file.Tensors {
 		s[t.Name] = append([]int64{}, t.Shape...)
 	}
+	return s
+}
+
+func infer(file *checkpoint.File) (Config, error) {
+	s := shapesOf(file)
 	const stage = "head.head_series.0."
 	classes := s.at(stage+"class_logits.weight", 0)
 	if classes == 0 {

@@ -14,7 +14,8 @@ import (
 // LoadOptions say how a checkpoint is loaded.
 type LoadOptions struct {
 	// Config describes the checkpoint's model. Nil reads the sizes off the checkpoint's
-	// parameters and takes the rest from the paper; see Infer.
+	// parameters and takes the rest from the paper; see Infer. A nil Backbone is read
+	// off alone.
 	Config *Config
 	Device torch.Device // the CPU where it is left out
 }
@@ -29,19 +30,28 @@ func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
 		return nil, &LoadError{path, err}
 	}
 	defer file.Close()
-	config := o.Config
-	if config == nil {
-		c, err := infer(file)
-		if err != nil {
-			return nil, &LoadError{path, err}
-		}
-		config = &c
+	config, err := o.complete(file)
+	if err != nil {
+		return nil, &LoadError{path, err}
 	}
-	m, err := build(ctx, *config, nn.FromCheckpoint(file, bookkeeping), o.Device)
+	m, err := build(ctx, config, nn.FromCheckpoint(file, bookkeeping), o.Device)
 	if err != nil {
 		return nil, &LoadError{path, err}
 	}
 	return m, nil
+}
+
+// complete is the configuration, with what it leaves out read off the checkpoint.
+func (o LoadOptions) complete(file *checkpoint.File) (Config, error) {
+	if o.Config == nil {
+		return infer(file)
+	}
+	c := *o.Config
+	var err error
+	if c.Backbone == nil {
+		c.Backbone, err = inferBackbone(shapesOf(file))
+	}
+	return c, err
 }
 
 // LoadError says which checkpoint could not be loaded, and why.

@@ -88,7 +88,6 @@ func resNetRules(m *Model) []rule {
 
 func swinRules(m *Model) []rule {
 	return []rule{
-		oneOf("MODEL.SWIN.SIZE", m.Swin.Size, "T", "S", "B", "B-22k", "B-22k-384", "L-22k", "L-22k-384", "XXS"),
 		{"MODEL.SWIN.OUT_FEATURES", slices.Equal(m.Swin.OutFeatures, []int{0, 1, 2, 3}), "[0, 1, 2, 3]"},
 		exactly("MODEL.FPN.IN_FEATURES", m.FPN.InFeatures, "swin0", "swin1", "swin2", "swin3"),
 	}

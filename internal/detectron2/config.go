@@ -64,7 +64,7 @@ type ResNets struct {
 
 // Swin describes a Swin Transformer.
 type Swin struct {
-	Size          string `key:"SIZE"`           // "T", "S", "B", "B-22k", "B-22k-384", "L-22k", "L-22k-384" or "XXS"
+	Size          string `key:"SIZE"`           // "T", "S", "B", "B-22k" and so on; what a name means is up to the user of the config
 	UseCheckpoint bool   `key:"USE_CHECKPOINT"` // activations computed again in the backward pass
 	OutFeatures   []int  `key:"OUT_FEATURES"`   // 0 … 3
 }

@@ -181,7 +181,7 @@ func TestErrors(t *testing.T) {
 		"negative steps":    {head + "MODEL: {DiffusionInst: {SAMPLE_STEP: -1}}", []string{"SAMPLE_STEP: -1"}},
 		"std of zero":       {head + "MODEL: {PIXEL_STD: [1, 0, 1]}", []string{"PIXEL_STD"}},
 		"NaN":               {head + "MODEL: {DiffusionInst: {SNR_SCALE: .nan}}", []string{"SNR_SCALE"}},
-		"Swin size":         {head + "MODEL: {BACKBONE: {NAME: build_swintransformer_fpn_backbone}, SWIN: {SIZE: M}}", []string{`MODEL.SWIN.SIZE: "M"`, "MODEL.FPN.IN_FEATURES"}},
+		"Swin features":     {head + "MODEL: {BACKBONE: {NAME: build_swintransformer_fpn_backbone}, SWIN: {SIZE: T}}", []string{"MODEL.FPN.IN_FEATURES"}},
 		"old version":       {head + "VERSION: 1", []string{"VERSION: 1"}},
 		"text for number":   {head + "SEED: seven", []string{`main.yaml:2: SEED: want an integer, got "seven"`}},
 		"number for text":   {head + "OUTPUT_DIR: 5", []string{"OUTPUT_DIR: want text, got 5"}},
