@@ -16,6 +16,7 @@ type Config struct {
 	Bins         int     // a side of a pooled box: 7
 	Samples      int     // bilinear samples a side of a bin: 2
 	Prior        float64 // an untrained model's scores: 0.01
+	FilterState  bool    // noisy filters are part of the state, beside the boxes; see Decoder.ForwardState
 }
 
 // WithDefaults fills in the paper's values and checks the result.

@@ -13,6 +13,7 @@ type Decoder struct {
 	Config  Config
 	Stages  []*Stage
 	time    [2]*nn.Linear
+	filters *nn.Linear // noisy filters → first proposal features; nil without FilterState
 	pooling torch.RoIAlignConfig
 }
 
@@ -46,6 +47,10 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	}
 	out.time[0] = nn.NewLinear(p.Sub("time_mlp", 1), d, 4*d, nn.LinearOptions{})
 	out.time[1] = nn.NewLinear(p.Sub("time_mlp", 3), 4*d, 4*d, nn.LinearOptions{})
+	if c.FilterState {
+		// Zero to begin with: a model that was trained on boxes alone starts unchanged.
+		out.filters = nn.NewLinear(p.Sub("filter_state"), int64(c.FilterParams), d, nn.LinearOptions{Init: nn.Constant(0)})
+	}
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
 	}
@@ -58,6 +63,14 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 // filters, as training needs; otherwise the last alone does. Predictions that are
 // not finite are a *NotFiniteError.
 func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []float64, all bool) ([]Output, error) {
+	return d.ForwardState(levels, boxes, nil, times, all)
+}
+
+// ForwardState is Forward for a state that has noisy filters (B,N,FilterParams) beside
+// the boxes: a linear map of them is added to the first proposal features. That is
+// the paper's outlook (section 5), for a decoder whose Config has FilterState; filters
+// may be nil.
+func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	s := boxes.Scope()
 	time := d.time[1].Forward(d.time[0].Forward(d.embed(s, times, boxes.Device())).Gelu())
 	boxes = boxes.ToDType(levels[0].DType())
@@ -66,6 +79,9 @@ func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []f
 	for i, stage := range d.Stages {
 		mark := s.Mark()
 		rois := d.pool(levels, boxes)
+		if i == 0 {
+			proposals = d.start(rois, boxes, filters)
+		}
 		var o Output
 		o, proposals = stage.forward(rois, boxes, proposals, time, all || i == len(d.Stages)-1)
 		out[i] = o
@@ -80,6 +96,16 @@ func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []f
 		s.Release(mark, keep...)
 	}
 	return out, nil
+}
+
+// start makes the first proposal features (B,N,d): the mean of a box's pooled
+// features, and what its noisy filter adds.
+func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
+	x := rois.MeanDim([]int64{1}, false).Reshape([]int64{boxes.Size(0), boxes.Size(1), rois.Size(2)})
+	if filters != nil {
+		x = x.Add(d.filters.Forward(filters.ToDType(rois.DType())))
+	}
+	return x
 }
 
 func (o Output) finite() bool {

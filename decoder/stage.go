@@ -63,16 +63,13 @@ func newStage(p nn.Path, c Config) *Stage {
 }
 
 // forward maps the pooled features (B·N, Bins², d), boxes (B,N,4), the proposal
-// features of the stage before (B,N,d; nil in the first) and the time embedding
-// (B,4d) to predictions and the next proposal features.
+// features of the stage before (B,N,d) and the time embedding (B,4d) to predictions
+// and the next proposal features.
 func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict bool) (Output, *torch.Tensor) {
 	s := boxes.Scope()
 	mark := s.Mark()
 	shape := boxes.Shape()
 	b, n, d := shape[0], shape[1], rois.Size(2)
-	if proposals == nil {
-		proposals = rois.MeanDim([]int64{1}, false).Reshape([]int64{b, n, d})
-	}
 	x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
 	x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape([]int64{b * n, d}), rois).Reshape([]int64{b, n, d})))
 	x = st.norm3.Forward(x.Add(st.linear2.Forward(st.linear1.Forward(x).ReluInPlace())))

@@ -23,7 +23,11 @@ type Config struct {
 	Classes     []string // names, in the order of the scores; required
 	Proposals   int      // boxes that are denoised at once: 500
 	SignalScale float64  // of the boxes against the noise: 2
-	NMS         float64  // overlap (IoU) at which the worse of two boxes of a class goes: 0.5; negative for none
+	// FilterRange above 0 diffuses the mask filters along with the boxes (the paper's
+	// outlook): the state has 4 + MaskHead.Params() numbers, and a filter's number of this
+	// size becomes SignalScale. Such a model needs training of its own. 0: boxes alone.
+	FilterRange float64
+	NMS         float64 // overlap (IoU) at which the worse of two boxes of a class goes: 0.5; negative for none
 	Input       Input
 	Quirks      Quirks
 }
@@ -74,6 +78,7 @@ func (c Config) WithDefaults() (Config, error) {
 	c.MaskBranch.Channels = c.MaskHead.Channels
 	c.Decoder.Classes = len(c.Classes)
 	c.Decoder.FilterParams = c.MaskHead.Params()
+	c.Decoder.FilterState = c.FilterRange > 0
 	var err error
 	if c.Decoder, err = c.Decoder.WithDefaults(); err != nil {
 		return c, err
@@ -97,6 +102,8 @@ func (c Config) WithDefaults() (Config, error) {
 		return c, configError("%d proposals: at least one is required", c.Proposals)
 	case !(c.SignalScale > 0):
 		return c, configError("signal scale %v: it must be positive", c.SignalScale)
+	case !(c.FilterRange >= 0):
+		return c, configError("filter range %v: it must not be negative", c.FilterRange)
 	case c.NMS > 1:
 		return c, configError("NMS threshold %v: it is an overlap of at most 1", c.NMS)
 	}

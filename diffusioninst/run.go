@@ -49,6 +49,9 @@ func (r *run) do(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]*R
 
 	r.found = make([]candidates, len(r.inputs))
 	shape := []int64{int64(len(r.inputs)), int64(r.options.Proposals), 4}
+	if m.config.FilterRange > 0 {
+		shape[2] += int64(m.config.MaskHead.Params())
+	}
 	var whwh []float32
 	for _, in := range r.inputs {
 		w, h := float32(in.width), float32(in.height)
@@ -96,17 +99,22 @@ func (r *run) pack(s *torch.Scope) *torch.Tensor {
 	return torch.Stack(all, 0)
 }
 
-// denoise decodes a noisy state (B,N,4), collects the detections, and maps the
-// decoder's last boxes back to a state.
+// denoise decodes a noisy state (B,N,4), or wider where filters are part of it,
+// collects the detections, and maps the decoder's last boxes and filters back to a state.
 func (r *run) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 	m := r.model
 	scale := m.config.SignalScale
-	boxes := corners(x.Clamp(-scale, scale).DivScalar(scale).AddScalar(1).DivScalar(2)).Mul(r.sizes)
+	x = x.Clamp(-scale, scale)
+	boxes := corners(x.Narrow(2, 0, 4).DivScalar(scale).AddScalar(1).DivScalar(2)).Mul(r.sizes)
+	var filters *torch.Tensor
+	if m.config.FilterRange > 0 {
+		filters = x.Narrow(2, 4, x.Size(2)-4).MulScalar(m.config.FilterRange / scale)
+	}
 	times := make([]float64, len(r.inputs))
 	for i := range times {
 		times[i] = float64(at.T)
 	}
-	stages, err := m.decoder.Forward(r.levels, boxes, times, r.watch != nil)
+	stages, err := m.decoder.ForwardState(r.levels, boxes, filters, times, r.watch != nil)
 	if err != nil {
 		return sampler.Prediction{}, err
 	}
@@ -123,8 +131,11 @@ func (r *run) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, e
 	if !at.Inner && r.trace != nil {
 		r.trace(r.step(at, boxes, scores, last))
 	}
-	x0 := centres(last.Boxes.Div(r.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale).Clamp(-scale, scale)
-	return sampler.Prediction{X0: x0, Scores: scores.Amax([]int64{2}, false)}, nil
+	x0 := centres(last.Boxes.Div(r.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale)
+	if filters != nil {
+		x0 = torch.Cat([]*torch.Tensor{x0, last.Filters.MulScalar(scale / m.config.FilterRange)}, 2)
+	}
+	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int64{2}, false)}, nil
 }
 
 // counts tells whether a step's detections belong to the result.
