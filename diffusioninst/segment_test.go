@@ -284,3 +284,18 @@ func field(t testing.TB, text, name string) int {
 	}
 	return 0
 }
+
+func TestSegmentWithTheClassesOfLVIS(t *testing.T) {
+	c := small()
+	c.Classes = ResNet50LVIS().Classes
+	m, err := New(context.Background(), c, 1, torch.CPU)
+	require.NoError(t, err)
+	defer m.Close()
+	r, err := m.Segment(context.Background(), pattern(64, 64), all)
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Instances)
+	for _, in := range r.Instances {
+		require.Equal(t, c.Classes[in.Class], in.Name)
+	}
+	require.Len(t, c.Classes, 1203)
+}
