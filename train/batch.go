@@ -1,0 +1,72 @@
+package train
+
+import (
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/torch"
+)
+
+// batch is samples on the device.
+type batch struct {
+	samples []Sample
+	input   *torch.Tensor   // (B,3,H,W), normalised, padded with zeros on the right and below
+	masks   []*torch.Tensor // of each sample: (G, h·w) of 0 and 1 at the mask features' pixels
+}
+
+// newBatch packs samples into a common size that the coarsest stride divides.
+func newBatch(s *torch.Scope, samples []Sample, c diffusioninst.Input, strides []int, device torch.Device) *batch {
+	divisor := strides[len(strides)-1]
+	height, width := 0, 0
+	for _, sample := range samples {
+		height, width = max(height, sample.Height), max(width, sample.Width)
+	}
+	height, width = (height+divisor-1)/divisor*divisor, (width+divisor-1)/divisor*divisor
+	mean := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device)
+	std := torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
+	b := &batch{samples: samples}
+	var pictures []*torch.Tensor
+	for _, sample := range samples {
+		mark := s.Mark()
+		x := torch.From(s, sample.RGB, int64(sample.Height), int64(sample.Width), 3).To(device)
+		if c.BGR {
+			x = x.Flip([]int64{2})
+		}
+		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{2, 0, 1})
+		x = x.ConstantPad([]int64{0, int64(width - sample.Width), 0, int64(height - sample.Height)}, 0)
+		s.Release(mark, x)
+		pictures = append(pictures, x)
+
+		mark = s.Mark()
+		bits := maskTargets(sample, width/strides[0], height/strides[0], strides[0])
+		targets := torch.From(s, bits, int64(len(sample.Objects)), int64(len(bits)/max(len(sample.Objects), 1))).To(device).ToDType(torch.Float32)
+		s.Release(mark, targets)
+		b.masks = append(b.masks, targets)
+	}
+	b.input = torch.Stack(pictures, 0)
+	return b
+}
+
+// maskTargets samples the masks of a sample's objects, one after the other, at every
+// stride-th pixel of w×h, from half a stride on; 0 beyond the picture.
+func maskTargets(s Sample, w, h, stride int) []uint8 {
+	out := make([]uint8, len(s.Objects)*w*h)
+	for i, o := range s.Objects {
+		plane := out[i*w*h : (i+1)*w*h]
+		for y := range h {
+			for x := range w {
+				if o.Mask.Get(x*stride+stride/2, y*stride+stride/2) {
+					plane[y*w+x] = 1
+				}
+			}
+		}
+	}
+	return out
+}
+
+// ids names the samples.
+func ids(samples []Sample) []string {
+	var out []string
+	for _, s := range samples {
+		out = append(out, s.ID)
+	}
+	return out
+}

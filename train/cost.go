@@ -1,0 +1,95 @@
+package train
+
+import "math"
+
+// matching says how dear it is to match a proposal with a ground truth.
+type matching struct {
+	class, l1, giou float32 // weights
+	alpha, gamma    float64 // of the focal cost
+	focal           bool
+	sum             int  // best IoUs whose sum says how many proposals a ground truth takes
+	reference       bool // see rescue
+}
+
+const (
+	outsideCentre   = 100   // cost of a proposal that is not at the ground truth's centre
+	outsideAll      = 10000 // cost of a proposal at no ground truth
+	centreRadius    = 2.5   // of the centre region, in box sizes
+	probabilityStep = 1e-8
+)
+
+// costs computes the cost and the IoU of every proposal with every ground truth, each
+// N×G row by row. prob is the N×G score of each ground truth's class, boxes (N) and
+// truths (G) are x1 y1 x2 y2 in pixels, size the picture's width and height.
+//
+//	2·C + 5·L1 − 2·GIoU + 100·[not at the centre of this ground truth] + 10⁴·[at no ground truth]
+func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, iou []float32) {
+	n, g := len(boxes)/4, len(truths)/4
+	cost, iou = make([]float32, n*g), make([]float32, n*g)
+	whwh := [4]float32{size[0], size[1], size[0], size[1]}
+	for i := range n {
+		p := [4]float32(boxes[4*i:])
+		x, y := (p[0]+p[2])/2, (p[1]+p[3])/2
+		anywhere := false
+		row := cost[i*g : (i+1)*g]
+		for j := range g {
+			t := [4]float32(truths[4*j:])
+			var l1 float32
+			for k := range p {
+				l1 += abs(p[k]/whwh[k] - t[k]/whwh[k])
+			}
+			overlap, general := overlaps(p, t)
+			iou[i*g+j] = overlap
+			row[j] = m.l1*l1 + m.class*m.classCost(prob[i*g+j]) - m.giou*general
+			inside := x > t[0] && x < t[2] && y > t[1] && y < t[3]
+			near := nearCentre(x, y, t)
+			if !(inside && near) {
+				row[j] += outsideCentre
+			}
+			anywhere = anywhere || inside || near
+		}
+		if !anywhere {
+			for j := range row {
+				row[j] += outsideAll
+			}
+		}
+	}
+	return cost, iou
+}
+
+// classCost is what the class would cost as a positive less what it would as a
+// negative: α(1−p)^γ·(−ln p) − (1−α)p^γ·(−ln(1−p)), without the factors of the focal
+// loss where that is off.
+func (m matching) classCost(p float32) float32 {
+	positive := float32(-math.Log(float64(p + probabilityStep)))
+	negative := float32(-math.Log(float64(1 - p + probabilityStep)))
+	if !m.focal {
+		return positive - negative
+	}
+	pow := func(v float32) float32 {
+		if m.gamma == 2 {
+			return v * v
+		}
+		return float32(math.Pow(float64(v), m.gamma))
+	}
+	return float32(m.alpha)*pow(1-p)*positive - float32(1-m.alpha)*pow(p)*negative
+}
+
+// overlaps are the IoU of two boxes and its generalisation (Rezatofighi et al. 2019).
+func overlaps(a, b [4]float32) (iou, general float32) {
+	areaA, areaB := (a[2]-a[0])*(a[3]-a[1]), (b[2]-b[0])*(b[3]-b[1])
+	w, h := max(min(a[2], b[2])-max(a[0], b[0]), 0), max(min(a[3], b[3])-max(a[1], b[1]), 0)
+	common := w * h
+	union := areaA + areaB - common
+	hull := max(max(a[2], b[2])-min(a[0], b[0]), 0) * max(max(a[3], b[3])-min(a[1], b[1]), 0)
+	iou = common / union
+	return iou, iou - (hull-union)/hull
+}
+
+// nearCentre tells whether a point is within centreRadius box sizes of a box's centre.
+func nearCentre(x, y float32, b [4]float32) bool {
+	rx, ry := centreRadius*(b[2]-b[0]), centreRadius*(b[3]-b[1])
+	return abs(x-(b[0]+b[2])/2) < rx && abs(y-(b[1]+b[3])/2) < ry
+}
+
+func abs(v float32) float32 { return max(v, -v) }

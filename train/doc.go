@@ -1,0 +1,12 @@
+// Package train trains what package diffusioninst runs.
+//
+// A Trainer holds a network whose parameters learn. A step takes a batch of Samples,
+// pictures with their objects as the network shall see them, and
+//
+//  1. turns the ground-truth boxes into noisy proposals at a random diffusion time,
+//  2. lets the decoder refine them in stages,
+//  3. matches every stage's predictions with the ground truths (SimOTA),
+//  4. adds up the losses of all stages and moves the parameters along the gradient.
+//
+// What is random comes from Draws, so that a step can be repeated exactly.
+package train

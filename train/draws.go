@@ -1,0 +1,82 @@
+package train
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+)
+
+// Draws are the random choices of a training step. A step asks for them in this
+// order: for each picture its Time, the Noise of its proposals, and the Noise of its
+// padding boxes or, where there are too many ground truths, a Subset of them; then,
+// with a federated loss, the Classes of the last stage and of the others from the first on.
+type Draws interface {
+	// Time is uniform over 0 … times−1.
+	Time(times int) int
+	// Noise is n values from N(0,1).
+	Noise(n int) []float32
+	// Subset is k of the numbers 0 … n−1, ascending, each set alike.
+	Subset(n, k int) []int
+	// Classes is up to n different indices of weights, drawn one after the other
+	// with probabilities in proportion to the weights of those that are left. What has
+	// no weight is never drawn.
+	Classes(weights []float32, n int) []int
+}
+
+// Random is seeded Draws. One goroutine at a time may use it.
+type Random struct {
+	source *rand.PCG
+	rand   *rand.Rand
+}
+
+// NewRandom is the Draws of a seed.
+func NewRandom(seed uint64) *Random {
+	source := rand.NewPCG(seed, 0x9E3779B97F4A7C15)
+	return &Random{source, rand.New(source)}
+}
+
+// MarshalBinary is the generator's state, for a checkpoint.
+func (r *Random) MarshalBinary() ([]byte, error) { return r.source.MarshalBinary() }
+
+// UnmarshalBinary continues from a state that MarshalBinary gave.
+func (r *Random) UnmarshalBinary(state []byte) error { return r.source.UnmarshalBinary(state) }
+
+// Time implements Draws.
+func (r *Random) Time(times int) int { return r.rand.IntN(times) }
+
+// Noise implements Draws.
+func (r *Random) Noise(n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(r.rand.NormFloat64())
+	}
+	return out
+}
+
+// Subset implements Draws.
+func (r *Random) Subset(n, k int) []int {
+	out := r.rand.Perm(n)[:k]
+	slices.Sort(out)
+	return out
+}
+
+// Classes implements Draws. Drawing without replacement is taking the smallest of
+// exponential variables whose rates are the weights (Efraimidis, Spirakis 2006).
+func (r *Random) Classes(weights []float32, n int) []int {
+	type class struct {
+		index int
+		key   float64
+	}
+	var all []class
+	for i, w := range weights {
+		if w > 0 {
+			all = append(all, class{i, r.rand.ExpFloat64() / float64(w)})
+		}
+	}
+	slices.SortFunc(all, func(a, b class) int { return cmp.Compare(a.key, b.key) })
+	out := make([]int, min(max(n, 0), len(all)))
+	for i := range out {
+		out[i] = all[i].index
+	}
+	return out
+}

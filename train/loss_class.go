@@ -1,0 +1,94 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// Federated restricts the class loss, for data whose pictures are not labelled
+// exhaustively (Zhou et al. 2021): to the classes that are present in the batch and
+// others that are drawn. The rest count nothing.
+type Federated struct {
+	// Weights says how likely each class is drawn: for LVIS, the square root of the
+	// number of pictures that have it.
+	Weights []float32
+	// Classes is how many count: 50 where it is 0. Like the reference, proposals
+	// without a ground truth count as one class.
+	Classes int
+}
+
+func (f Federated) withDefaults(classes int) (*Federated, error) {
+	if f.Classes == 0 {
+		f.Classes = 50
+	}
+	if len(f.Weights) != classes {
+		return nil, fmt.Errorf("train: federated loss: %d weights for %d classes", len(f.Weights), classes)
+	}
+	for i, w := range f.Weights {
+		if !(w >= 0) {
+			return nil, fmt.Errorf("train: federated loss: class %d has the weight %v", i, w)
+		}
+	}
+	return &f, nil
+}
+
+// choose is the classes that count, ascending.
+func (f Federated) choose(m *matches, draws Draws) []int64 {
+	chosen := slices.Clone(m.classes)
+	slices.Sort(chosen)
+	chosen = slices.Compact(chosen)
+	present := len(chosen)
+	if len(m.rows) < m.total {
+		present++
+	}
+	if present < f.Classes {
+		weights := slices.Clone(f.Weights)
+		for _, c := range chosen {
+			weights[c] = 0
+		}
+		for _, c := range draws.Classes(weights, f.Classes-present) {
+			chosen = append(chosen, int64(c))
+		}
+		slices.Sort(chosen)
+	}
+	return chosen
+}
+
+// classLoss is the focal loss (Lin et al. 2017) of logits (B,N,K) over all proposals
+// and classes that count, divided by the number of matches.
+func (o Objective) classLoss(m *matches, logits *torch.Tensor, draws Draws) *torch.Tensor {
+	s := logits.Scope()
+	x := logits.Flatten(0, 1).ToDType(torch.Float32)
+	column := func(class int64) int64 { return class }
+	if o.Federated != nil {
+		chosen := o.Federated.choose(m, draws)
+		x = x.IndexSelect(1, torch.From(s, chosen).To(x.Device()))
+		column = func(class int64) int64 {
+			i, _ := slices.BinarySearch(chosen, class)
+			return int64(i)
+		}
+	}
+	shape := x.Shape()
+	target := s.Zeros(torch.F32(x.Device()), shape[0]*shape[1])
+	if len(m.rows) > 0 {
+		at := make([]int64, len(m.rows))
+		for i, row := range m.rows {
+			at[i] = row*shape[1] + column(m.classes[i])
+		}
+		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), s.Full(1, torch.F32(x.Device()), int64(len(at))))
+	}
+	target = target.Reshape(shape)
+	loss := x.BCEWithLogits(target, nil, nil, 0)
+	if !o.NoFocal {
+		loss = loss.Mul(o.focalWeight(x, target))
+	}
+	return loss.Sum().DivScalar(m.count())
+}
+
+// focalWeight is α_t·(1−p_t)^γ. With targets of 0 and 1, 1−p_t is |p−target|.
+func (o Objective) focalWeight(x, target *torch.Tensor) *torch.Tensor {
+	far := x.Sigmoid().Sub(target).Abs().PowScalar(o.Gamma)
+	return far.Mul(target.MulScalar(2*o.Alpha - 1).AddScalar(1 - o.Alpha))
+}

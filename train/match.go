@@ -1,0 +1,106 @@
+package train
+
+import (
+	"cmp"
+	"slices"
+)
+
+// unmatched is a proposal without a ground truth.
+const unmatched = -1
+
+// match assigns proposals to ground truths by SimOTA (Ge et al. 2021): each ground
+// truth takes its k cheapest proposals, k being the sum of its best IoUs; a proposal
+// taken twice goes to the ground truth it is cheapest for; ground truths left without
+// any are rescued. cost and iou are N×G row by row. The result is each proposal's
+// ground truth or unmatched.
+//
+// It always ends, and equal costs go to the lower index. With fewer proposals than
+// ground truths every proposal is taken and some ground truths get none.
+func (m matching) match(cost, iou []float32, n, g int) []int {
+	of := make([]int, n)
+	takers := make([]int, n)
+	for i := range of {
+		of[i] = unmatched
+	}
+	order := make([]int, n)
+	column := make([]float32, n)
+	for j := range g {
+		for i := range n {
+			order[i], column[i] = i, iou[i*g+j]
+		}
+		k := dynamicK(column, m.sum)
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cost[a*g+j], cost[b*g+j]) })
+		for _, i := range order[:min(k, n)] {
+			of[i] = j
+			takers[i]++
+		}
+	}
+	for i := range of {
+		if takers[i] > 1 {
+			of[i] = cheapest(cost[i*g : (i+1)*g])
+		}
+	}
+	m.rescue(of, cost, n, g)
+	return of
+}
+
+// dynamicK is the sum of the best IoUs, rounded down, and at least 1. ious is reordered.
+func dynamicK(ious []float32, best int) int {
+	slices.SortFunc(ious, func(a, b float32) int { return cmp.Compare(b, a) })
+	var sum float32
+	for _, v := range ious[:min(best, len(ious))] {
+		sum += v
+	}
+	return max(int(sum), 1)
+}
+
+// rescue gives ground truths without a proposal the cheapest that is free. Of two that
+// want the same, the one it is cheaper for gets it and the other looks again; in the
+// reference's way the first gets it and the other goes without. Each round takes at
+// least one proposal or ends the search.
+func (m matching) rescue(of []int, cost []float32, n, g int) {
+	given := make([]bool, g)
+	for {
+		free := 0
+		for _, j := range of {
+			if j == unmatched {
+				free++
+				continue
+			}
+			given[j] = true
+		}
+		if free == 0 || !slices.Contains(given, false) {
+			return
+		}
+		wanted := map[int]int{}
+		for j := range g {
+			if given[j] {
+				continue
+			}
+			best := unmatched
+			for i := range n {
+				if of[i] == unmatched && (best == unmatched || cost[i*g+j] < cost[best*g+j]) {
+					best = i
+				}
+			}
+			if other, taken := wanted[best]; !taken || (!m.reference && cost[best*g+j] < cost[best*g+other]) {
+				wanted[best] = j
+			}
+			given[j] = m.reference
+		}
+		for i, j := range wanted {
+			of[i] = j
+		}
+	}
+}
+
+// cheapest is the index of the least cost.
+func cheapest(costs []float32) int {
+	best := 0
+	for j, c := range costs {
+		if c < costs[best] {
+			best = j
+		}
+	}
+	return best
+}

@@ -1,0 +1,60 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/mask"
+)
+
+// Sample is one picture with its objects, after all augmentation.
+type Sample struct {
+	ID            string // names the picture in errors
+	Width, Height int
+	RGB           []uint8 // Height × Width × 3, row by row
+	Objects       []Object
+}
+
+// Object is a ground truth.
+type Object struct {
+	Class int // index into the configuration's classes
+	Box   diffusioninst.Box
+	Mask  *mask.Bitmap // of the picture's size
+}
+
+// SampleError says which sample cannot be trained on, and why.
+type SampleError struct {
+	ID     string
+	Reason string
+}
+
+func (e *SampleError) Error() string { return fmt.Sprintf("train: sample %s: %s", e.ID, e.Reason) }
+
+// Check refuses, with a *SampleError, a sample that a network of a number of classes
+// cannot be trained on: sizes that do not agree, classes that do not exist, boxes
+// without area.
+func (s Sample) Check(classes int) error {
+	bad := func(format string, args ...any) error { return &SampleError{s.ID, fmt.Sprintf(format, args...)} }
+	if s.Width < 1 || s.Height < 1 || len(s.RGB) != 3*s.Width*s.Height {
+		return bad("%d bytes for %d×%d pixels", len(s.RGB), s.Width, s.Height)
+	}
+	for i, o := range s.Objects {
+		b := o.Box
+		finite := true
+		for _, v := range []float32{b.X1, b.Y1, b.X2, b.Y2} {
+			finite = finite && !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0)
+		}
+		switch {
+		case o.Class < 0 || o.Class >= classes:
+			return bad("object %d is of class %d of %d", i, o.Class, classes)
+		case !finite || b.X2 <= b.X1 || b.Y2 <= b.Y1:
+			return bad("object %d has the box %v, which has no area", i, b)
+		case o.Mask == nil:
+			return bad("object %d has no mask", i)
+		case o.Mask.Width != s.Width || o.Mask.Height != s.Height:
+			return bad("object %d has a mask of %d×%d pixels, the picture %d×%d", i, o.Mask.Width, o.Mask.Height, s.Width, s.Height)
+		}
+	}
+	return nil
+}
