@@ -15,7 +15,8 @@ import (
 
 // evalOptions are the flags of the eval command.
 type evalOptions struct {
-	truth, detections string
+	truth, detections string  // detections is empty where they come from no file
+	images            []int64 // ids of those to evaluate; nil for all
 	iou               []string
 	style             string
 	maxDets           []int
@@ -39,9 +40,16 @@ The numbers are those of the COCO API, or of the LVIS API with --style lvis.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd, o) },
 	}
+	o.add(cmd)
+	cmd.Flags().StringVar(&o.detections, "dets", "", "results in COCO form")
+	_ = cmd.MarkFlagRequired("dets")
+	return cmd
+}
+
+// add adds the flags of every command that prints metrics.
+func (o *evalOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.truth, "gt", "", "data set in COCO or LVIS form")
-	f.StringVar(&o.detections, "dets", "", "results in COCO form")
 	f.StringSliceVar(&o.iou, "iou", []string{"segm"}, "what to compare: segm, bbox or boundary; several with commas")
 	f.StringVar(&o.style, "style", "coco", "whose rules: coco or lvis")
 	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count (default 1,10,100 of each image and class; lvis: 300 of each image)")
@@ -50,11 +58,25 @@ The numbers are those of the COCO API, or of the LVIS API with --style lvis.
 	f.StringVar(&o.plots, "plots", "", "folder for precision-recall curves and the error breakdown, as PNG and JSON")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	_ = cmd.MarkFlagRequired("gt")
-	_ = cmd.MarkFlagRequired("dets")
-	return cmd
 }
 
 func runEval(cmd *cobra.Command, o evalOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	data, err := coco.Load(o.truth)
+	if err != nil {
+		return err
+	}
+	results, err := coco.LoadResults(o.detections)
+	if err != nil {
+		return err
+	}
+	return o.evaluate(cmd, data, results)
+}
+
+// check refuses unknown names.
+func (o evalOptions) check() error {
 	style := coco.Style(o.style)
 	if style != coco.COCO && style != coco.LVIS {
 		return fmt.Errorf("--style %s: not coco or lvis", o.style)
@@ -65,17 +87,15 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 			return fmt.Errorf("--iou %s: not segm, bbox or boundary", name)
 		}
 	}
-	data, err := coco.Load(o.truth)
-	if err != nil {
-		return err
-	}
-	results, err := coco.LoadResults(o.detections)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// evaluate compares results with a data set and prints and plots what is asked for.
+func (o evalOptions) evaluate(cmd *cobra.Command, data *coco.Dataset, results []coco.Result) error {
+	var err error
 	reports := make([]*coco.Report, len(o.iou))
 	for i, name := range o.iou {
-		options := coco.Options{IoU: coco.IoU(name), Style: style, MaxDets: o.maxDets, MaskAreas: o.maskAreas}
+		options := coco.Options{IoU: coco.IoU(name), Style: coco.Style(o.style), MaxDets: o.maxDets, MaskAreas: o.maskAreas, Images: o.images}
 		if reports[i], err = coco.Evaluate(cmd.Context(), data, results, options); err != nil {
 			return evalError(err, o)
 		}
@@ -108,10 +128,13 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 // evalError names the files that do not go together.
 func evalError(err error, o evalOptions) error {
 	var problems coco.Problems
-	if errors.As(err, &problems) {
-		return fmt.Errorf("%s does not go with %s: %w", o.detections, o.truth, err)
+	switch {
+	case !errors.As(err, &problems):
+		return err
+	case o.detections == "":
+		return fmt.Errorf("%s: %w", o.truth, err)
 	}
-	return err
+	return fmt.Errorf("%s does not go with %s: %w", o.detections, o.truth, err)
 }
 
 // writeEvalJSON writes {"segm": {"AP": …}, …}.

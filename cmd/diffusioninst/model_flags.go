@@ -25,13 +25,19 @@ type modelFlags struct {
 }
 
 func (m *modelFlags) add(cmd *cobra.Command) {
+	m.addLoading(cmd)
+	f := cmd.Flags()
+	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
+	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once (default: the model's, usually 500)")
+}
+
+// addLoading adds all but --steps and --proposals.
+func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&m.weights, "weights", "", `checkpoint (.pth, .pkl, .safetensors), or "untrained" for seeded random weights`)
 	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: sizes read off the checkpoint)")
 	f.StringVar(&m.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&m.threads, "threads", 0, "threads of one operator (default: physical cores)")
-	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
-	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once (default: the model's, usually 500)")
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance; negative for none")
 	f.IntVar(&m.options.Limit, "limit", 0, "at most so many instances a picture (default: all)")
 	f.Uint64Var(&m.options.Seed, "seed", 0, "of the noise")

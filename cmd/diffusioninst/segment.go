@@ -33,6 +33,7 @@ type segmentOptions struct {
 	formats  []string
 	polygons bool
 	trace    string
+	views    []string
 }
 
 func newSegmentCommand() *cobra.Command {
@@ -59,6 +60,7 @@ Below the output folder are written, as --format says:
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "what to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
+	addViewsFlag(cmd, &o.views)
 	f.StringVar(&o.trace, "trace", "", "folder for pictures of every denoising step, a contact sheet and an animated GIF")
 	return cmd
 }
@@ -68,6 +70,10 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if !slices.Contains(outputFormats, f) {
 			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
 		}
+	}
+	views, err := parseViews(o.views)
+	if err != nil {
+		return err
 	}
 	inputs, err := findInputs(args)
 	if err != nil {
@@ -89,7 +95,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	failed := 0
 	for i, in := range inputs {
 		start := time.Now()
-		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model, o.model.options)
+		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), segmentWith(model, views), o.model.options)
 		if err == nil && o.trace != "" {
 			folder := o.trace
 			if len(inputs) > 1 {
@@ -161,7 +167,7 @@ func findInputs(args []string) ([]segmentInput, error) {
 	return out, nil
 }
 
-func (in segmentInput) segment(ctx context.Context, stdin io.Reader, m *diffusioninst.Model, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
+func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find segmenter, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
 	var img *image.RGBA
 	var err error
 	if in.path == "-" {
@@ -172,7 +178,7 @@ func (in segmentInput) segment(ctx context.Context, stdin io.Reader, m *diffusio
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := m.Segment(ctx, img, o)
+	r, err := find(ctx, img, o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", in.path, err)
 	}

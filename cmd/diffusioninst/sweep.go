@@ -1,0 +1,223 @@
+//go:build cgo
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/sampler"
+)
+
+func init() { modelCommands = append(modelCommands, newSweepCommand) }
+
+// sweepOptions are the flags of the sweep command.
+type sweepOptions struct {
+	model            modelFlags
+	truth, pictures  string
+	limitImages      int
+	iou, style       string
+	samplers         []string
+	steps, proposals []int
+	out              string
+}
+
+func newSweepCommand() *cobra.Command {
+	var o sweepOptions
+	cmd := &cobra.Command{
+		Use:   "sweep --weights FILE --gt FILE --images FOLDER --out FOLDER",
+		Short: "Compare samplers, steps and proposals on a data set",
+		Long: `Run a model over a data set with every combination of samplers, numbers of
+steps and numbers of proposals, and compare average precision and time.
+
+The samplers: ` + samplerNames() + `. ddim and dpm++2m
+take their η: ddim:0, dpm++2m:0.5.
+
+The output folder gets sweep.json with all metrics and sweep.png, a plot of AP over
+time. Each combination is saved when it ends: the same command goes on where it was
+stopped, and one with further combinations adds these. A folder whose numbers were
+made with other settings (model, data, score, seed, device …) is refused.`,
+		Example: `  diffusioninst sweep --weights model.pth --gt instances_val2017.json --images val2017 --limit-images 500 \
+      --samplers ddim,dpm++2m,restart --steps 1,2,4 --proposals 100,300,500 --out sweep/`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runSweep(cmd, &o) },
+	}
+	o.model.addLoading(cmd)
+	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && cmd.Flags().Changed(name) }
+	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
+	f := cmd.Flags()
+	f.StringVar(&o.truth, "gt", "", "data set in COCO or LVIS form")
+	f.StringVar(&o.iou, "iou", "segm", "what to compare: segm, bbox or boundary")
+	f.StringVar(&o.style, "style", "coco", "whose rules: coco or lvis")
+	f.StringSliceVar(&o.samplers, "samplers", []string{"ddim"}, "samplers to compare")
+	f.IntSliceVar(&o.steps, "steps", []int{1, 2, 4}, "numbers of denoising steps")
+	f.IntSliceVar(&o.proposals, "proposals", nil, "numbers of boxes that are denoised at once (default: the model's, usually 500)")
+	f.StringVar(&o.out, "out", "", "folder for sweep.json and sweep.png")
+	for _, name := range []string{"gt", "out"} {
+		_ = cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+// combination is one way to sample.
+type combination struct {
+	sampler          sampler.Sampler
+	steps, proposals int
+}
+
+func (c combination) String() string {
+	return fmt.Sprintf("%v, %d steps, %d proposals", c.sampler, c.steps, c.proposals)
+}
+
+// combinations are those of the flags, each once; proposals 0 stand for the model's.
+func (o *sweepOptions) combinations() ([]combination, error) {
+	if len(o.proposals) == 0 {
+		o.proposals = []int{0}
+	} else if least := slices.Min(o.proposals); least < 1 {
+		return nil, fmt.Errorf("--proposals %d: at least 1 is required", least)
+	}
+	var out []combination
+	for _, name := range o.samplers {
+		s, err := parseSampler(name)
+		if err != nil {
+			return nil, fmt.Errorf("--samplers: %w", err)
+		}
+		for _, steps := range o.steps {
+			if steps < 1 {
+				return nil, fmt.Errorf("--steps %d: at least 1 is required", steps)
+			}
+			for _, proposals := range o.proposals {
+				if c := (combination{s, steps, proposals}); !slices.Contains(out, c) {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("--samplers and --steps: nothing to compare")
+	}
+	return out, nil
+}
+
+func runSweep(cmd *cobra.Command, o *sweepOptions) error {
+	metrics := evalOptions{truth: o.truth, iou: []string{o.iou}, style: o.style}
+	if err := metrics.check(); err != nil {
+		return err
+	}
+	combinations, err := o.combinations()
+	if err != nil {
+		return err
+	}
+	set, err := openTestSet(o.truth, o.pictures, o.limitImages)
+	if err != nil {
+		return err
+	}
+	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+	model, err := o.model.load(cmd.Context(), warn)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	if err := set.match(model.Config().Classes, warn); err != nil {
+		return err
+	}
+	o.model.options.Limit = testLimit(&o.model, o.style)
+	settings, err := o.settings(model, set)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	log, err := openSweepLog(filepath.Join(o.out, "sweep.json"), settings)
+	if err != nil {
+		return err
+	}
+	for i := range combinations {
+		if combinations[i].proposals == 0 {
+			combinations[i].proposals = model.Config().Proposals
+		}
+	}
+	if err := o.fill(cmd, log, combinations, set, model); err != nil {
+		return err
+	}
+	if err := plotSweep(filepath.Join(o.out, "sweep.png"), log); err != nil {
+		return err
+	}
+	return printSweep(cmd, log, combinations)
+}
+
+// fill runs the combinations that the log has not yet.
+func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []combination, set *testSet, model *diffusioninst.Model) error {
+	left := slices.DeleteFunc(slices.Clone(combinations), func(c combination) bool { return log.find(c) != nil })
+	if done := len(combinations) - len(left); done > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d combinations are in %s already\n", done, len(combinations), log.path)
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	// The first pass of a model is slow and must not count.
+	first, err := set.images[0].open()
+	if err != nil {
+		return err
+	}
+	if _, err := model.Segment(cmd.Context(), first, o.model.options); err != nil {
+		return err
+	}
+	bar := progress(cmd.ErrOrStderr(), len(left)*len(set.images))
+	for _, c := range left {
+		options := o.model.options
+		sampling := model.Config().Sampling
+		sampling.Sampler = c.sampler
+		options.Sampling, options.Steps, options.Proposals = &sampling, c.steps, c.proposals
+		results, took, err := set.run(cmd.Context(), model.Segment, options, func() { _ = bar.Add(1) })
+		if err != nil {
+			_ = bar.Clear()
+			return err
+		}
+		report, err := coco.Evaluate(cmd.Context(), set.data, results, coco.Options{IoU: coco.IoU(o.iou), Style: coco.Style(o.style), Images: set.ids()})
+		if err != nil {
+			return evalError(err, evalOptions{truth: o.truth})
+		}
+		run := newSweepRun(c, report, len(results), took/time.Duration(len(set.images)))
+		if err := log.add(run); err != nil {
+			return err
+		}
+		_ = bar.Clear()
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v: AP %s, %.3g s a picture\n", c, percent(run.Metrics["AP"]), run.Seconds)
+	}
+	return bar.Finish()
+}
+
+// printSweep prints the asked combinations, a line each.
+func printSweep(cmd *cobra.Command, log *sweepLog, combinations []combination) error {
+	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	columns := []string{"AP", "AP50", "AP75"}
+	fmt.Fprintf(t, "sampler\tsteps\tproposals\tAP\tAP50\tAP75\tdetections\ts/picture\n")
+	for _, c := range combinations {
+		run := log.find(c)
+		fmt.Fprintf(t, "%s\t%d\t%d", run.Sampler, run.Steps, run.Proposals)
+		for _, name := range columns {
+			fmt.Fprintf(t, "\t%s", percent(run.Metrics[name]))
+		}
+		fmt.Fprintf(t, "\t%d\t%.3g\n", run.Detections, run.Seconds)
+	}
+	return t.Flush()
+}
+
+// percent is a metric as people read it; below 0 there is nothing to find.
+func percent(v float64) string {
+	if v < 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", 100*v)
+}

@@ -1,0 +1,134 @@
+//go:build cgo
+
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+// sweepLog is sweep.json: what all combinations have in common, and those that ended.
+type sweepLog struct {
+	path     string
+	Settings map[string]string `json:"settings"`
+	Runs     []sweepRun        `json:"runs"`
+}
+
+// sweepRun is a combination and how it did.
+type sweepRun struct {
+	Sampler    string             `json:"sampler"`
+	Steps      int                `json:"steps"`
+	Proposals  int                `json:"proposals"`
+	Seconds    float64            `json:"seconds_per_picture"`
+	Detections int                `json:"detections"`
+	Metrics    map[string]float64 `json:"metrics"` // 0 to 1, −1 where there is nothing to find
+}
+
+func newSweepRun(c combination, r *coco.Report, detections int, perPicture time.Duration) sweepRun {
+	out := sweepRun{c.sampler.String(), c.steps, c.proposals, perPicture.Seconds(), detections, map[string]float64{}}
+	for _, m := range r.Metrics {
+		out.Metrics[m.Name] = m.Value
+	}
+	return out
+}
+
+// settings are what the numbers of a sweep depend on beside the combination. Files
+// stand for their content, so that they may be moved.
+func (o *sweepOptions) settings(model *diffusioninst.Model, set *testSet) (map[string]string, error) {
+	pictures, err := filepath.Abs(o.pictures)
+	if err != nil {
+		return nil, err
+	}
+	truth, err := fingerprint(o.truth)
+	if err != nil {
+		return nil, err
+	}
+	weights := o.model.weights
+	if weights != untrained {
+		if weights, err = fingerprint(weights); err != nil {
+			return nil, err
+		}
+	}
+	with := o.model.options
+	return map[string]string{
+		"weights": weights, "config": sum([]byte(fmt.Sprintf("%+v", model.Config()))), "gt": truth,
+		"images": pictures, "pictures": fmt.Sprint(len(set.images)), "iou": o.iou, "style": o.style,
+		"score": fmt.Sprint(with.Score), "limit": fmt.Sprint(with.Limit), "seed": fmt.Sprint(with.Seed),
+		"device": model.Device().String(), "threads": fmt.Sprint(o.model.threads),
+	}, nil
+}
+
+// fingerprint tells the content of a file.
+func fingerprint(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+func sum(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
+
+// openSweepLog reads a log, which may not exist yet, and refuses one of other settings.
+func openSweepLog(path string, settings map[string]string) (*sweepLog, error) {
+	l := &sweepLog{path: path, Settings: settings}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	old := &sweepLog{path: path}
+	if err := json.Unmarshal(text, old); err != nil {
+		return nil, fmt.Errorf("%s: not the log of a sweep: %w", path, err)
+	}
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if have, want := old.Settings[name], settings[name]; have != want {
+			changed = append(changed, fmt.Sprintf("%s (%.12s, now %.12s)", name, have, want))
+		}
+	}
+	if len(changed) > 0 {
+		return nil, fmt.Errorf("%s was made with other settings: %s: choose another --out or remove the file", path, strings.Join(changed, ", "))
+	}
+	return old, nil
+}
+
+// find is the run of a combination, nil before it ended.
+func (l *sweepLog) find(c combination) *sweepRun {
+	for i := range l.Runs {
+		if r := &l.Runs[i]; r.Sampler == c.sampler.String() && r.Steps == c.steps && r.Proposals == c.proposals {
+			return r
+		}
+	}
+	return nil
+}
+
+// add saves a run. The file on disk is the old one or the new one, never a part.
+func (l *sweepLog) add(r sweepRun) error {
+	l.Runs = append(l.Runs, r)
+	part := l.path + ".part"
+	if err := writeJSON(part, l); err != nil {
+		return err
+	}
+	return os.Rename(part, l.path)
+}

@@ -1,0 +1,114 @@
+//go:build cgo
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+)
+
+func init() { modelCommands = append(modelCommands, newTestCommand) }
+
+// testOptions are the flags of the test command.
+type testOptions struct {
+	model       modelFlags
+	eval        evalOptions
+	pictures    string
+	detections  string
+	limitImages int
+	views       []string
+}
+
+func newTestCommand() *cobra.Command {
+	var o testOptions
+	cmd := &cobra.Command{
+		Use:   "test --weights FILE --gt FILE --images FOLDER",
+		Short: "Run a model over a data set and print its average precision",
+		Long: `Run a model over the pictures of a data set and print average precisions and
+recalls, as eval does. The picture with id i gets the noise of seed + i.
+
+The model's classes are found in the data set by name or, where no name fits and
+there are as many, in the order of the category ids. A picture that is missing,
+broken or of another size than the data set says ends the test.`,
+		Example: `  diffusioninst test --weights model.pth --gt instances_val2017.json --images val2017 --iou segm,bbox
+  diffusioninst test --weights model.pth --gt lvis_v1_val.json --images coco --style lvis --steps 4 --dets results.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd, &o) },
+	}
+	o.model.add(cmd)
+	o.eval.add(cmd)
+	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
+	cmd.Flags().StringVar(&o.detections, "dets", "", "file for the detections, in the form of COCO results")
+	addViewsFlag(cmd, &o.views)
+	return cmd
+}
+
+// addTestFlags adds the flags of commands that run over a data set, for whose numbers
+// many and weak detections are needed.
+func addTestFlags(cmd *cobra.Command, m *modelFlags, pictures *string, limitImages *int) {
+	f := cmd.Flags()
+	f.StringVar(pictures, "images", "", "folder of the data set's pictures")
+	f.IntVar(limitImages, "limit-images", 0, "only the first so many pictures (default: all)")
+	score, limit := f.Lookup("score"), f.Lookup("limit")
+	m.options.Score, score.DefValue = 0.05, "0.05"
+	limit.Usage = "at most so many detections a picture, 0 for all (default: 100; lvis: 300)"
+	_ = cmd.MarkFlagRequired("images")
+}
+
+// testLimit is how many detections of a picture count.
+func testLimit(m *modelFlags, style string) int {
+	switch {
+	case m.set("limit"):
+		return m.options.Limit
+	case coco.Style(style) == coco.LVIS:
+		return 300
+	}
+	return 100
+}
+
+func runTest(cmd *cobra.Command, o *testOptions) error {
+	if err := o.eval.check(); err != nil {
+		return err
+	}
+	views, err := parseViews(o.views)
+	if err != nil {
+		return err
+	}
+	set, err := openTestSet(o.eval.truth, o.pictures, o.limitImages)
+	if err != nil {
+		return err
+	}
+	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+	model, err := o.model.load(cmd.Context(), warn)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	if err := set.match(model.Config().Classes, warn); err != nil {
+		return err
+	}
+	options := o.model.options
+	options.Limit = testLimit(&o.model, o.eval.style)
+	bar := progress(cmd.ErrOrStderr(), len(set.images))
+	results, took, err := set.run(cmd.Context(), segmentWith(model, views), options, func() { _ = bar.Add(1) })
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	if o.detections != "" {
+		if err := coco.SaveResults(o.detections, results); err != nil {
+			return err
+		}
+	}
+	o.eval.images = set.ids()
+	if err := o.eval.evaluate(cmd, set.data, results); err != nil {
+		return err
+	}
+	n := len(set.images)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d pictures, %d detections, %v a picture\n", n, len(results), (took / time.Duration(n)).Round(time.Millisecond/10))
+	return nil
+}

@@ -1,0 +1,245 @@
+//go:build cgo
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/internal/simulate"
+	"github.com/diffusioninst/go/mask"
+)
+
+// shapesSet writes a data set of simulated pictures with COCO's classes, of which it
+// has the first three, and returns its file and its folder.
+func shapesSet(t *testing.T, pictures int) (file, folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	data := &coco.Dataset{Categories: coco.COCOClasses()}
+	for i := range pictures {
+		img, objects := simulate.Shapes(simulate.Options{Width: 96 + 8*i, Height: 72, Count: 5, Seed: uint64(i)})
+		m := coco.Image{ID: int64(10 - i), Width: img.Rect.Dx(), Height: img.Rect.Dy(), FileName: fmt.Sprintf("train/%d.png", i)}
+		data.Images = append(data.Images, m)
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, "train"), 0o777))
+		var b bytes.Buffer
+		require.NoError(t, png.Encode(&b, img))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, m.FileName), b.Bytes(), 0o666))
+		for _, o := range objects {
+			data.Annotations = append(data.Annotations, coco.Annotation{
+				ID: int64(len(data.Annotations) + 1), ImageID: m.ID, CategoryID: data.Categories[o.Class%3].ID,
+				Segmentation: coco.NewSegmentation(o.Mask.RLE()), Area: float64(o.Mask.Area()), HasArea: true, HasBBox: true,
+				BBox: [4]float64{float64(o.Box.Min.X), float64(o.Box.Min.Y), float64(o.Box.Dx()), float64(o.Box.Dy())},
+			})
+		}
+	}
+	file = filepath.Join(t.TempDir(), "gt.json")
+	require.NoError(t, data.Save(file))
+	return file, folder
+}
+
+// miniModel are the flags of an untrained model that takes milliseconds.
+func miniModel() []string {
+	return []string{"--weights", "untrained", "--config", filepath.Join(golden.Dir("mini_r50s_1step"), "config.yaml"), "--device", "cpu"}
+}
+
+func TestTestPrintsWhatEvalDoes(t *testing.T) {
+	file, folder := shapesSet(t, 3)
+	dets := filepath.Join(t.TempDir(), "dets.json")
+	args := append([]string{"test", "--gt", file, "--images", folder, "--dets", dets, "--iou", "segm,bbox"}, miniModel()...)
+	got, err := program(t, args...)
+	require.NoError(t, err)
+	want, err := program(t, "eval", "--gt", file, "--dets", dets, "--iou", "segm,bbox")
+	require.NoError(t, err)
+	require.Contains(t, got, "segm, COCO, percent")
+	require.Equal(t, want, got)
+	results, err := coco.LoadResults(dets)
+	require.NoError(t, err)
+	require.NotEmpty(t, results)
+
+	// Each picture's noise comes from its id: fewer pictures change nothing about the first.
+	one, tta := filepath.Join(t.TempDir(), "one.json"), filepath.Join(t.TempDir(), "tta.json")
+	out, err := program(t, append(args, "--dets", one, "--limit-images", "1", "--json")...)
+	require.NoError(t, err)
+	var metrics map[string]map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &metrics))
+	require.Contains(t, metrics["bbox"], "AP50")
+	first, err := coco.LoadResults(one)
+	require.NoError(t, err)
+	require.NotEmpty(t, first)
+	require.Equal(t, results[:len(first)], first)
+	_, err = program(t, append(args, "--dets", tta, "--limit-images", "1", "--tta", "80,flip")...)
+	require.NoError(t, err)
+	views, err := coco.LoadResults(tta)
+	require.NoError(t, err)
+	require.NotEmpty(t, views)
+	require.NotEqual(t, first, views)
+}
+
+// perfect finds what a data set says, as the model's classes 2, 0 and 1, and
+// something of class 3, which the data set has not.
+func perfect(t *testing.T, set *testSet) segmenter {
+	next := 0
+	return func(_ context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error) {
+		m := set.images[next]
+		require.Equal(t, 100+uint64(m.ID), o.Seed)
+		next++
+		r := &diffusioninst.Result{Width: m.Width, Height: m.Height}
+		r.Instances = append(r.Instances, diffusioninst.Instance{Class: 3, Score: 0.9, Mask: mask.NewBitmap(m.Width, m.Height)})
+		for _, a := range set.data.Annotations {
+			if a.ImageID != m.ID {
+				continue
+			}
+			rle, err := a.Segmentation.RLE(m.Width, m.Height)
+			require.NoError(t, err)
+			b := a.BBox
+			r.Instances = append(r.Instances, diffusioninst.Instance{
+				Class: []int{2, 0, 1}[a.CategoryID-1], Score: 0.5, Mask: rle.Bitmap(),
+				Box: diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[0] + b[2]), Y2: float32(b[1] + b[3])},
+			})
+		}
+		return r, nil
+	}
+}
+
+func TestPerfectDetectionsHaveFullPrecision(t *testing.T) {
+	file, folder := shapesSet(t, 4)
+	set, err := openTestSet(file, folder, 2)
+	require.NoError(t, err)
+	set.data.Categories = set.data.Categories[:3]
+	require.Equal(t, []int64{10, 9}, set.ids())
+	require.NoError(t, set.match([]string{"bicycle", "car", "person", "crater"}, nil))
+	calls := 0
+	results, took, err := set.run(t.Context(), perfect(t, set), diffusioninst.Options{Seed: 100}, func() { calls++ })
+	require.NoError(t, err)
+	require.Equal(t, 2, calls)
+	require.Positive(t, took)
+	for _, iou := range []coco.IoU{coco.Segm, coco.BBox, coco.Boundary} {
+		report, err := coco.Evaluate(t.Context(), set.data, results, coco.Options{IoU: iou, Images: set.ids()})
+		require.NoError(t, err)
+		ap, _ := report.Metric("AP")
+		require.InDelta(t, 1, ap, 1e-9, iou)
+	}
+}
+
+func TestClassesOfATestSet(t *testing.T) {
+	set := &testSet{data: &coco.Dataset{Categories: []coco.Category{{ID: 7, Name: "b"}, {ID: 3, Name: "a"}}}}
+	ids := func() (out []int64) {
+		for _, c := range set.categories {
+			if c != nil {
+				out = append(out, c.ID)
+			} else {
+				out = append(out, -1)
+			}
+		}
+		return out
+	}
+	warnings := 0
+	warn := func(string, ...any) { warnings++ }
+	require.NoError(t, set.match([]string{"a", "other", "b"}, warn))
+	require.Equal(t, []int64{3, -1, 7}, ids())
+	require.Zero(t, warnings)
+	require.NoError(t, set.match([]string{"class 0", "class 1"}, warn))
+	require.Equal(t, []int64{3, 7}, ids())
+	require.Equal(t, 1, warnings)
+	require.ErrorContains(t, set.match([]string{"a", "c"}, warn), `category "b" (id 7) is none of them`)
+	require.ErrorContains(t, set.match([]string{"x", "y", "z"}, warn), "3 classes")
+}
+
+func TestTestErrors(t *testing.T) {
+	file, folder := shapesSet(t, 3)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	changed := func(from, to string) string {
+		require.Contains(t, string(text), from)
+		path := filepath.Join(t.TempDir(), "changed.json")
+		require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), from, to)), 0o666))
+		return path
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "broken.png"), []byte("\x89PNG\r\n\x1a\n and no more"), 0o666))
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"missing pictures": {[]string{"--gt", file, "--images", t.TempDir()}, "and 2 more pictures are missing"},
+		"missing picture":  {[]string{"--gt", changed("train/1.png", "train/7.png"), "--images", folder}, "image 9"},
+		"broken picture":   {[]string{"--gt", changed("train/1.png", "broken.png"), "--images", folder}, "broken.png"},
+		"another size":     {[]string{"--gt", changed(`"width":104`, `"width":105`), "--images", folder}, "it has 104×72 pixels, in the data set 105×72"},
+		"path outside":     {[]string{"--gt", changed("train/1.png", "../1.png"), "--images", folder}, "leaves the folder"},
+		"unknown class":    {[]string{"--gt", changed("bicycle", "unicycle"), "--images", folder}, "unicycle"},
+		"not LVIS":         {[]string{"--gt", file, "--images", folder, "--style", "lvis"}, "neg_category_ids"},
+		"iou":              {[]string{"--gt", file, "--images", folder, "--iou", "mask"}, "not segm"},
+		"views":            {[]string{"--gt", file, "--images", folder, "--tta", "flop"}, "flop"},
+		"limit":            {[]string{"--gt", file, "--images", folder, "--limit-images", "-1"}, "--limit-images -1"},
+		"no data set":      {[]string{"--gt", "none.json", "--images", folder}, "none.json"},
+	} {
+		_, err := program(t, append(append([]string{"test"}, c.args...), miniModel()...)...)
+		require.ErrorContains(t, err, c.want, name)
+	}
+	set, err := openTestSet(changed("train/1.png", "broken.png"), folder, 0)
+	require.NoError(t, err)
+	_, err = set.images[1].open()
+	var e *picture.Error
+	require.True(t, errors.As(err, &e))
+	require.ErrorIs(t, err, picture.ErrTruncated)
+}
+
+func TestLVISPicturesByAddress(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"val2017/1.jpg", "2.jpg"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o666))
+	}
+	for address, want := range map[string]string{"http://images.org/val2017/1.jpg": "val2017/1.jpg", "http://images.org/val2017/2.jpg": "2.jpg"} {
+		got, err := findPicture(folder, &coco.Image{COCOURL: address})
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(folder, want), got)
+	}
+	_, err := findPicture(folder, &coco.Image{COCOURL: "http://images.org/val2017/3.jpg"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = findPicture(folder, &coco.Image{})
+	require.ErrorContains(t, err, "no file_name")
+}
+
+func TestParseViews(t *testing.T) {
+	got, err := parseViews([]string{"640", "flip", "800"})
+	require.NoError(t, err)
+	require.Equal(t, &diffusioninst.Augment{Scales: []int{640, 800}, Flip: true}, got)
+	got, err = parseViews(nil)
+	require.NoError(t, err)
+	require.Nil(t, got)
+	for _, bad := range []string{"0", "-5", "flop", "1.5", ""} {
+		_, err := parseViews([]string{bad})
+		require.ErrorContains(t, err, "--tta "+bad)
+	}
+}
+
+func TestSegmentInViews(t *testing.T) {
+	_, folder := shapesSet(t, 1)
+	find := func(flags ...string) []coco.Result {
+		out := t.TempDir()
+		_, err := program(t, append(append([]string{"segment", folder, "--output", out, "--format", "results"}, miniModel()...), flags...)...)
+		require.NoError(t, err)
+		results, err := coco.LoadResults(filepath.Join(out, "results.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, results)
+		return results
+	}
+	plain := find()
+	require.Equal(t, plain, find("--tta", "96"), "the model's own size")
+	require.NotEqual(t, plain, find("--tta", "flip"))
+}
