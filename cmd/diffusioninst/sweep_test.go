@@ -3,7 +3,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,4 +126,36 @@ func TestPlotOfMany(t *testing.T) {
 	none, err := picture.Open(path+"2.png", picture.Limits{})
 	require.NoError(t, err)
 	require.NotEqual(t, many.Pix, none.Pix)
+}
+
+// stopAfter cancels when a text is written.
+type stopAfter struct {
+	text   string
+	cancel context.CancelFunc
+}
+
+func (s stopAfter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), s.text) {
+		s.cancel()
+	}
+	return len(p), nil
+}
+
+func TestInterruptedSweepGoesOn(t *testing.T) {
+	file, folder := shapesSet(t, 1)
+	out := t.TempDir()
+	args := append([]string{"sweep", "--gt", file, "--images", folder, "--out", out, "--steps", "1,2", "--samplers", "euler"}, miniModel()...)
+	ctx, cancel := context.WithCancel(t.Context())
+	root := newRoot()
+	root.SetOut(io.Discard)
+	root.SetErr(stopAfter{"Euler, 1 steps", cancel})
+	root.SetArgs(args)
+	require.ErrorIs(t, root.ExecuteContext(ctx), context.Canceled)
+	first := readSweep(t, out)
+	require.Len(t, first.Runs, 1)
+	_, err := program(t, args...)
+	require.NoError(t, err)
+	second := readSweep(t, out)
+	require.Len(t, second.Runs, 2)
+	require.Equal(t, first.Runs[0], second.Runs[0])
 }
