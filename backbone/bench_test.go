@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -20,7 +21,7 @@ func BenchmarkForward(b *testing.B) {
 		{"ResNet-50", ResNetFPN{ResNet: ResNet{Depth: 50}}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			inDo(b, func(s *torch.Scope) {
+			modeltest.Do(b, func(s *torch.Scope) {
 				store := nn.NewStore(nn.FromSeed(1), nn.StoreOptions{Inference: true})
 				defer store.Close()
 				net, err := c.build.Build(store.Root())

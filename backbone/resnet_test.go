@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -52,7 +53,7 @@ func resNetShapes(depth int) map[string][]int64 {
 func TestResNetParameters(t *testing.T) {
 	for depth, total := range map[int]int64{18: 11176512, 34: 21284672, 50: 23508032, 101: 42500160, 152: 58143808} {
 		t.Run(fmt.Sprint(depth), func(t *testing.T) {
-			inDo(t, func(s *torch.Scope) {
+			modeltest.Do(t, func(s *torch.Scope) {
 				store := nn.NewStore(zeros{}, nn.StoreOptions{})
 				defer store.Close()
 				_, err := newResNet(store.Root(), ResNet{Depth: depth, Norm: nn.BatchNorm})
@@ -72,7 +73,7 @@ func TestResNetParameters(t *testing.T) {
 }
 
 func TestResNetPyramidNames(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		store := nn.NewStore(zeros{}, nn.StoreOptions{})
 		defer store.Close()
 		_, err := ResNetFPN{ResNet: ResNet{Depth: 50}}.Build(store.Root().Sub("backbone"))
@@ -105,7 +106,7 @@ func TestResNetForInferenceEqualsResNetForTraining(t *testing.T) {
 	for _, depth := range []int{18, 34, 50, 101, 152} {
 		for _, norm := range []nn.NormKind{nn.FrozenNorm, nn.BatchNorm} {
 			t.Run(fmt.Sprintf("%d with norm %d", depth, norm), func(t *testing.T) {
-				inDo(t, func(s *torch.Scope) {
+				modeltest.Do(t, func(s *torch.Scope) {
 					x := s.Randn(torch.NewGenerator(1), torch.Float32, 2, 3, 64, 96)
 					all := map[bool][]*torch.Tensor{}
 					for _, inference := range []bool{false, true} {
@@ -128,7 +129,7 @@ func TestResNetForInferenceEqualsResNetForTraining(t *testing.T) {
 }
 
 func TestStrideIn1x1MovesTheStride(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		var all []*torch.Tensor
 		for _, first := range []bool{false, true} {
 			store := nn.NewStore(scattered(4), nn.StoreOptions{Inference: true})
@@ -148,7 +149,7 @@ func TestPyramidShapes(t *testing.T) {
 	for name, build := range map[string]Builder{"ResNet-18": narrow(18), "ResNet-50": narrow(50), "Swin": SwinFPN{Swin: smallSwin, Channels: 16}} {
 		for _, size := range [][2]int64{{32, 32}, {32, 96}, {160, 64}, {224, 288}} {
 			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
-				inDo(t, func(s *torch.Scope) {
+				modeltest.Do(t, func(s *torch.Scope) {
 					store := nn.NewStore(scattered(4), nn.StoreOptions{Inference: true})
 					defer store.Close()
 					net, err := build.Build(store.Root())
@@ -171,7 +172,7 @@ func TestPyramidShapes(t *testing.T) {
 
 // Each output is a 3×3 convolution of the lateral plus everything coarser, repeated.
 func TestPyramidSumsFromTheTop(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		store := nn.NewStore(scattered(4), nn.StoreOptions{})
 		defer store.Close()
 		features := []*torch.Tensor{
@@ -211,7 +212,7 @@ func TestResNetRefusesWhatCannotBe(t *testing.T) {
 		{ResNetFPN{ResNet: ResNet{Depth: 18}, Channels: -256}, "pyramid of -256 channels"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			inDo(t, func(s *torch.Scope) {
+			modeltest.Do(t, func(s *torch.Scope) {
 				store := nn.NewStore(zeros{}, nn.StoreOptions{})
 				defer store.Close()
 				_, err := c.config.Build(store.Root())

@@ -1,13 +1,9 @@
 package backbone
 
 import (
-	"context"
 	"hash/fnv"
 	"math"
 	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -52,15 +48,4 @@ func (zeros) Names() []string { return nil }
 func distance(got, want *torch.Tensor) float64 {
 	got, want = got.ToDType(torch.Float64), want.ToDType(torch.Float64)
 	return got.Sub(want).Norm().Item() / want.Norm().Item()
-}
-
-// inDo runs f on a tensor worker and checks that it leaves no tensor behind.
-func inDo(t testing.TB, f func(s *torch.Scope)) {
-	t.Helper()
-	before := torch.Live()
-	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
-		f(s)
-		return nil
-	}))
-	require.Equal(t, before, torch.Live(), "tensors left behind")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -217,7 +218,7 @@ func TestSwinEqualsAttentionOverPairsOfTokens(t *testing.T) {
 		{"window 12", wide, 49, 61},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inDo(t, func(s *torch.Scope) {
+			modeltest.Do(t, func(s *torch.Scope) {
 				store := nn.NewStore(scattered(7), nn.StoreOptions{Inference: true})
 				defer store.Close()
 				net, err := newSwin(store.Root(), c.config)

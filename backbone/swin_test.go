@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -22,7 +23,7 @@ func TestSwinSizesHaveThePublishedNumberOfParameters(t *testing.T) {
 			if testing.Short() && size == "L" {
 				t.Skip("800 MB of parameters")
 			}
-			inDo(t, func(s *torch.Scope) {
+			modeltest.Do(t, func(s *torch.Scope) {
 				store := nn.NewStore(zeros{}, nn.StoreOptions{Inference: true})
 				defer store.Close()
 				net, err := newSwin(store.Root(), Swin{Size: size})
@@ -68,7 +69,7 @@ func TestSwinRefusesWhatCannotBe(t *testing.T) {
 		{Window: -7}, {DropRate: 1}, {DropRate: math.NaN()}, {MLPRatio: -1}, {MLPRatio: math.NaN()}, {MLPRatio: math.Inf(1)},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
-			inDo(t, func(s *torch.Scope) {
+			modeltest.Do(t, func(s *torch.Scope) {
 				store := nn.NewStore(zeros{}, nn.StoreOptions{})
 				defer store.Close()
 				_, err := SwinFPN{Swin: c}.Build(store.Root())
@@ -80,7 +81,7 @@ func TestSwinRefusesWhatCannotBe(t *testing.T) {
 
 // For inference a block works on a few rows of windows at once, otherwise on all.
 func TestSwinInPiecesEqualsSwinAsAWhole(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		x := s.Randn(torch.NewGenerator(1), torch.Float32, 2, 3, 104, 210)
 		all := map[bool][]*torch.Tensor{}
 		for _, inference := range []bool{true, false} {
@@ -103,7 +104,7 @@ func TestSwinInPiecesEqualsSwinAsAWhole(t *testing.T) {
 }
 
 func TestSwinOfABatchIsSwinOfEach(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		store := nn.NewStore(scattered(1), nn.StoreOptions{Inference: true})
 		defer store.Close()
 		net, err := newSwin(store.Root(), smallSwin)
@@ -124,7 +125,7 @@ func TestSwinOfABatchIsSwinOfEach(t *testing.T) {
 // The slope of the output along a random direction of all parameters, by gradients
 // and by differences.
 func TestSwinGradients(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		store := nn.NewStore(scattered(2), nn.StoreOptions{DType: torch.Float64})
 		defer store.Close()
 		c := smallSwin
@@ -164,7 +165,7 @@ func TestSwinGradients(t *testing.T) {
 }
 
 func TestStochasticDepth(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		store := nn.NewStore(scattered(1), nn.StoreOptions{})
 		defer store.Close()
 		c := smallSwin
@@ -189,7 +190,7 @@ func TestStochasticDepth(t *testing.T) {
 }
 
 func TestStochasticDepthKeepsTheMean(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		const n, drop = 10000, 0.3
 		b := &swinBlock{blockOptions: blockOptions{drop: drop, random: newDepthRandom()}}
 		ones := s.Full(1, torch.F32(torch.CPU), n, 2, 1)
@@ -208,7 +209,7 @@ func TestStochasticDepthKeepsTheMean(t *testing.T) {
 }
 
 func TestSwinDropsMoreInLaterBlocks(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		store := nn.NewStore(zeros{}, nn.StoreOptions{})
 		defer store.Close()
 		net, err := newSwin(store.Root(), Swin{})

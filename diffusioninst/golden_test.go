@@ -16,8 +16,8 @@ import (
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/mask"
-	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -32,28 +32,6 @@ const (
 	maskTolerance    = 0.99 // least IoU
 )
 
-// goldenWeights computes parameters as weights.json says.
-type goldenWeights map[string]golden.Weight
-
-func (g goldenWeights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
-	w, ok := g[name]
-	if !ok {
-		return nil, nil
-	}
-	if fmt.Sprint(w.Shape) != fmt.Sprint(shape) {
-		return nil, &nn.ShapeError{Have: w.Shape}
-	}
-	return torch.From(s, w.Values(), shape...), nil
-}
-
-func (g goldenWeights) Names() []string {
-	var out []string
-	for name := range g {
-		out = append(out, name)
-	}
-	return out
-}
-
 // goldenCase is a model case on its way through the model.
 type goldenCase struct {
 	t     *testing.T
@@ -65,13 +43,7 @@ type goldenCase struct {
 // read is a tensor of the case's file, on the CPU.
 func (g *goldenCase) read(s *torch.Scope, name string) *torch.Tensor {
 	g.t.Helper()
-	t, ok := g.file.Tensor(name)
-	require.True(g.t, ok, "the case has no %s", name)
-	data := make([]byte, t.Elements()*int64(t.DType.Size()))
-	require.NoError(g.t, t.ReadInto(data))
-	types := map[checkpoint.DType]torch.DType{checkpoint.Float32: torch.Float32, checkpoint.Float64: torch.Float64,
-		checkpoint.Int64: torch.Int64, checkpoint.Uint8: torch.Uint8, checkpoint.Int32: torch.Int32}
-	return s.FromBytes(data, types[t.DType], torch.CPU, t.Shape...)
+	return modeltest.Tensor(g.t, s, g.file, name)
 }
 
 // compare notes ‖got−want‖/‖want‖.
@@ -152,10 +124,7 @@ func replay(t *testing.T, dir string, device torch.Device) {
 	config, _, err := LoadConfig(filepath.Join(dir, "config.yaml"))
 	require.NoError(t, err)
 	config.Quirks = Reference
-	weights := goldenWeights{}
-	for _, w := range golden.Weights(t, dir) {
-		weights[w.Name] = w
-	}
+	weights := modeltest.GoldenWeights(t, dir)
 	if config.Backbone == nil {
 		sizes := shapes{}
 		for name, w := range weights {

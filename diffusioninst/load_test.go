@@ -15,6 +15,7 @@ import (
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -185,11 +186,7 @@ func TestCheckpointFileEqualsComputedWeights(t *testing.T) {
 		m, err := Load(context.Background(), path, LoadOptions{Config: &config})
 		require.NoError(t, err)
 		defer m.Close()
-		weights := goldenWeights{}
-		for _, w := range golden.Weights(t, dir) {
-			weights[w.Name] = w
-		}
-		want, err := build(context.Background(), config, weights, torch.CPU)
+		want, err := build(context.Background(), config, modeltest.GoldenWeights(t, dir), torch.CPU)
 		require.NoError(t, err)
 		defer want.Close()
 		have, expected := m.store.Parameters(), want.store.Parameters()

@@ -6,19 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/torch"
 )
-
-func inDo(t *testing.T, f func(s *torch.Scope)) {
-	t.Helper()
-	before := torch.Live()
-	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
-		f(s)
-		return nil
-	}))
-	require.Equal(t, before, torch.Live(), "tensors left behind")
-}
 
 func TestFusedMasksAgainstComposed(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -36,7 +27,7 @@ func TestFusedMasksAgainstComposed(t *testing.T) {
 		"stride of eight": {Head{}, 12, 12, Picture{8, 90, 96, 60, 70, 0.5}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inDo(t, func(s *torch.Scope) {
+			modeltest.Do(t, func(s *torch.Scope) {
 				g := torch.NewGenerator(1)
 				const n = 60
 				channels := int64(c.head.withDefaults().Channels)

@@ -1,8 +1,7 @@
-package nn
+package nn_test
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"math"
 	"testing"
@@ -10,19 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/modeltest"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
-
-// inDo runs f on a worker and checks that it leaves no tensor behind.
-func inDo(t *testing.T, f func(s *torch.Scope)) {
-	t.Helper()
-	before := torch.Live()
-	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
-		f(s)
-		return nil
-	}))
-	require.Equal(t, before, torch.Live(), "tensors left behind")
-}
 
 // file is a checkpoint of float32 tensors.
 func file(t *testing.T, tensors map[string][]float32, shapes map[string][]int64) *checkpoint.File {
@@ -47,23 +37,23 @@ func file(t *testing.T, tensors map[string][]float32, shapes map[string][]int64)
 }
 
 func TestStoreReportsEverythingAtOnce(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		f := file(t, map[string][]float32{
 			"a.weight": {1, 2}, "b.weight": {1, 2, 3}, "c.weight": {float32(math.NaN()), 1}, "extra": {1}, "ignored": {1},
 		}, map[string][]int64{"a.weight": {2}, "b.weight": {3}, "c.weight": {2}, "extra": {1}, "ignored": {1}})
-		st := NewStore(FromCheckpoint(f, func(name string) bool { return name == "ignored" }), StoreOptions{})
+		st := nn.NewStore(nn.FromCheckpoint(f, func(name string) bool { return name == "ignored" }), nn.StoreOptions{})
 		defer st.Close()
-		a := st.Root().Sub("a").Parameter("weight", Constant(0), 2)
-		st.Root().Sub("b").Parameter("weight", Constant(0), 2)
-		st.Root().Sub("c").Parameter("weight", Constant(0), 2)
-		st.Root().Sub("d", 0).Buffer("mean", Constant(0), 2)
+		a := st.Root().Sub("a").Parameter("weight", nn.Constant(0), 2)
+		st.Root().Sub("b").Parameter("weight", nn.Constant(0), 2)
+		st.Root().Sub("c").Parameter("weight", nn.Constant(0), 2)
+		st.Root().Sub("d", 0).Buffer("mean", nn.Constant(0), 2)
 		require.Equal(t, []float32{1, 2}, torch.Values[float32](a))
-		var e *LoadError
+		var e *nn.LoadError
 		require.ErrorAs(t, st.Err(), &e)
 		require.Equal(t, []string{"d.0.mean"}, e.Missing)
 		require.Equal(t, []string{"extra"}, e.Unexpected)
-		require.Equal(t, []Mismatch{{"b.weight", []int64{2}, []int64{3}}}, e.Mismatched)
-		require.ErrorIs(t, e, ErrNotFinite)
+		require.Equal(t, []nn.Mismatch{{"b.weight", []int64{2}, []int64{3}}}, e.Mismatched)
+		require.ErrorIs(t, e, nn.ErrNotFinite)
 		for _, line := range []string{"missing     d.0.mean", "unexpected  extra", "mismatched  b.weight: the model wants [2], the file has [3]", "unusable    c.weight: contains NaN"} {
 			require.ErrorContains(t, e, line)
 		}
@@ -71,13 +61,13 @@ func TestStoreReportsEverythingAtOnce(t *testing.T) {
 }
 
 func TestStoreOfASeedIsReproducible(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		draw := func(seed uint64, order ...string) map[string][]float32 {
-			st := NewStore(FromSeed(seed), StoreOptions{})
+			st := nn.NewStore(nn.FromSeed(seed), nn.StoreOptions{})
 			defer st.Close()
 			out := map[string][]float32{}
 			for _, name := range order {
-				out[name] = torch.Values[float32](NewLinear(st.Root().Sub(name), 3, 4, LinearOptions{}).Weight)
+				out[name] = torch.Values[float32](nn.NewLinear(st.Root().Sub(name), 3, 4, nn.LinearOptions{}).Weight)
 			}
 			require.NoError(t, st.Err())
 			return out
@@ -89,26 +79,26 @@ func TestStoreOfASeedIsReproducible(t *testing.T) {
 }
 
 func TestStorePanicsOnAParameterMadeTwice(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
-		st := NewStore(FromSeed(1), StoreOptions{})
+	modeltest.Do(t, func(s *torch.Scope) {
+		st := nn.NewStore(nn.FromSeed(1), nn.StoreOptions{})
 		defer st.Close()
-		NewLayerNorm(st.Root().Sub("n"), 3)
-		require.PanicsWithValue(t, "nn: parameter n.weight is made twice (first as float32[3] cpu)", func() { NewLayerNorm(st.Root().Sub("n"), 3) })
+		nn.NewLayerNorm(st.Root().Sub("n"), 3)
+		require.PanicsWithValue(t, "nn: parameter n.weight is made twice (first as float32[3] cpu)", func() { nn.NewLayerNorm(st.Root().Sub("n"), 3) })
 	})
 }
 
 func TestFoldedConvolutionEqualsTheUnfolded(t *testing.T) {
-	for _, o := range []ConvOptions{
-		{Kernel: 3, Norm: FrozenNorm, ReLU: true}, {Kernel: 3, Stride: 2, Norm: BatchNorm}, {Bias: true, Norm: BatchNorm, ReLU: true}, {Kernel: 7, Bias: true},
+	for _, o := range []nn.ConvOptions{
+		{Kernel: 3, Norm: nn.FrozenNorm, ReLU: true}, {Kernel: 3, Stride: 2, Norm: nn.BatchNorm}, {Bias: true, Norm: nn.BatchNorm, ReLU: true}, {Kernel: 7, Bias: true},
 	} {
-		inDo(t, func(s *torch.Scope) {
+		modeltest.Do(t, func(s *torch.Scope) {
 			x := s.Randn(torch.NewGenerator(3), torch.Float32, 2, 5, 17, 23)
 			var out [2]*torch.Tensor
 			for i, inference := range []bool{false, true} {
-				st := NewStore(anything{}, StoreOptions{Inference: inference})
-				c := NewConv2d(st.Root().Sub("conv"), 5, 6, o)
+				st := nn.NewStore(anything{}, nn.StoreOptions{Inference: inference})
+				c := nn.NewConv2d(st.Root().Sub("conv"), 5, 6, o)
 				require.NoError(t, st.Err())
-				require.Equal(t, inference || o.Norm == NoNorm, c.Norm == nil)
+				require.Equal(t, inference || o.Norm == nn.NoNorm, c.Norm == nil)
 				out[i] = c.Forward(x.Clone())
 				st.Close()
 			}
@@ -121,7 +111,7 @@ func TestFoldedConvolutionEqualsTheUnfolded(t *testing.T) {
 // anything draws every parameter away from its usual start, variances above zero.
 type anything struct{}
 
-func (anything) Parameter(s *torch.Scope, name string, shape []int64, _ Init) (*torch.Tensor, error) {
+func (anything) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
 	return s.Rand(torch.NewGenerator(uint64(len(name))), torch.Float32, shape...).AddScalar(0.1), nil
 }
 
@@ -129,10 +119,10 @@ func (anything) Names() []string { return nil }
 
 func TestSelfAttentionAgainstPlainSums(t *testing.T) {
 	const b, n, d, heads = 2, 5, 12, 3
-	inDo(t, func(s *torch.Scope) {
-		st := NewStore(FromSeed(2), StoreOptions{})
+	modeltest.Do(t, func(s *torch.Scope) {
+		st := nn.NewStore(nn.FromSeed(2), nn.StoreOptions{})
 		defer st.Close()
-		a := NewSelfAttention(st.Root(), d, heads)
+		a := nn.NewSelfAttention(st.Root(), d, heads)
 		x := s.Randn(torch.NewGenerator(1), torch.Float32, b, n, d)
 		got := torch.Values[float64](a.Forward(x))
 
@@ -179,14 +169,14 @@ func TestSelfAttentionAgainstPlainSums(t *testing.T) {
 }
 
 func TestInitsHaveTheVarianceTheyPromise(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		for name, c := range map[string]struct {
-			init Init
+			init nn.Init
 			want float64
 		}{
-			"normal": {Normal(0.3), 0.09}, "uniform": {Uniform(0.6), 0.12},
-			"xavier": {XavierUniform, 2.0 / (100*9 + 50*9)}, "kaiming": {KaimingNormal, 2.0 / (50 * 9)},
-			"caffe": {CaffeXavier, 1.0 / (100 * 9)}, "pytorch": {KaimingUniform, 1.0 / (3 * 100 * 9)},
+			"normal": {nn.Normal(0.3), 0.09}, "uniform": {nn.Uniform(0.6), 0.12},
+			"xavier": {nn.XavierUniform, 2.0 / (100*9 + 50*9)}, "kaiming": {nn.KaimingNormal, 2.0 / (50 * 9)},
+			"caffe": {nn.CaffeXavier, 1.0 / (100 * 9)}, "pytorch": {nn.KaimingUniform, 1.0 / (3 * 100 * 9)},
 		} {
 			x := c.init(s, torch.NewGenerator(1), []int64{50, 100, 3, 3})
 			require.InEpsilon(t, c.want, x.Mul(x).Mean().Item(), 0.03, name)

@@ -43,6 +43,7 @@ var rooms = map[string][]string{
 	"internal/golden":      {"internal/checkpoint"},
 	"internal/house":       {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
+	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/picture":     {"golang.org/x/image", "github.com/bep/imagemeta"},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 

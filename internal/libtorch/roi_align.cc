@@ -177,7 +177,7 @@ at::Tensor roi_align(const variable_list& levels, const at::Tensor& boxes, const
     out = pool(levels, boxes, image, level, g);
   }
   if (torch::autograd::compute_requires_grad(levels)) {
-    std::shared_ptr<RoIAlignBackward> node(new RoIAlignBackward(), torch::autograd::deleteNode);
+    auto node = di::make_node<RoIAlignBackward>();
     for (const auto& l : levels) node->shapes.push_back(l.sizes().vec());
     node->boxes = boxes;
     node->image = image;

@@ -1,0 +1,68 @@
+// Package modeltest is what the tests of networks share: tensor work that must leave
+// nothing behind, and golden weights and tensors.
+package modeltest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// Do runs f on a tensor worker and checks that it leaves no tensor behind.
+func Do(t testing.TB, f func(s *torch.Scope)) {
+	t.Helper()
+	before := torch.Live()
+	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
+		f(s)
+		return nil
+	}))
+	require.Equal(t, before, torch.Live(), "tensors left behind")
+}
+
+// Weights are the parameters of a golden case, computed when a model asks for them.
+type Weights map[string]golden.Weight
+
+// GoldenWeights reads the parameter list of the case in dir.
+func GoldenWeights(t testing.TB, dir string) Weights {
+	t.Helper()
+	out := Weights{}
+	for _, w := range golden.Weights(t, dir) {
+		out[w.Name] = w
+	}
+	return out
+}
+
+// Parameter makes the Weights an nn.Source.
+func (w Weights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+	p, ok := w[name]
+	if !ok {
+		return nil, nil
+	}
+	if !slices.Equal(p.Shape, shape) {
+		return nil, &nn.ShapeError{Have: p.Shape}
+	}
+	return torch.From(s, p.Values(), shape...), nil
+}
+
+// Names makes the Weights an nn.Source.
+func (w Weights) Names() []string { return slices.Sorted(maps.Keys(w)) }
+
+// Tensor reads a tensor of a golden file, on the CPU.
+func Tensor(t testing.TB, s *torch.Scope, file *checkpoint.File, name string) *torch.Tensor {
+	t.Helper()
+	entry, ok := file.Tensor(name)
+	require.True(t, ok, "the case has no %s", name)
+	data := make([]byte, entry.Elements()*int64(entry.DType.Size()))
+	require.NoError(t, entry.ReadInto(data))
+	types := map[checkpoint.DType]torch.DType{checkpoint.Float32: torch.Float32, checkpoint.Float64: torch.Float64,
+		checkpoint.Int64: torch.Int64, checkpoint.Int32: torch.Int32, checkpoint.Uint8: torch.Uint8}
+	return s.FromBytes(data, types[entry.DType], torch.CPU, entry.Shape...)
+}
