@@ -52,7 +52,7 @@ func checkLibtorch(in *Installation, err error) Check {
 	if err != nil {
 		c.State = Missing
 		c.Detail = strings.ReplaceAll(err.Error(), "\n", "; ")
-		c.Fix = aptFix("libtorch-dev libopenblas0",
+		c.Fix = aptFix("libtorch-dev libopenblas0-openmp",
 			"pip install torch, or unzip LibTorch and set LIBTORCH to its folder")
 		return c
 	}

@@ -36,13 +36,16 @@ func (c Check) shared(path string) Check {
 	switch {
 	case path == "":
 		c.State, c.Detail = Missing, "libblas.so.3 is missing"
-		c.Fix = aptFix("libopenblas0", "install OpenBLAS")
+		c.Fix = aptFix("libopenblas0-openmp", "install OpenBLAS")
 	case isFast(path):
 		c.Detail = path
+		if strings.Contains(path, "openblas-pthread") && !strings.EqualFold(os.Getenv("OMP_WAIT_POLICY"), "passive") {
+			c.Detail += "; faster with OMP_WAIT_POLICY=passive, or with libopenblas0-openmp in its place: its threads and OpenMP's wait for the same cores"
+		}
 	default:
 		c.State = Warning
 		c.Detail = fmt.Sprintf("%s is the reference BLAS, about 35 times slower than OpenBLAS", path)
-		c.Fix = aptFix("libopenblas0", "install OpenBLAS as libblas.so.3")
+		c.Fix = aptFix("libopenblas0-openmp", "install OpenBLAS as libblas.so.3")
 		if others, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(path)), "openblas*", "libblas.so.3")); len(others) > 0 {
 			c.Fix = "update-alternatives --set libblas.so.3-" + filepath.Base(filepath.Dir(filepath.Dir(path))) + " " + others[0]
 		}
