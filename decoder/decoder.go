@@ -72,7 +72,7 @@ func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []f
 // may be nil.
 func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	s := boxes.Scope()
-	time := d.time[1].Forward(d.time[0].Forward(d.embed(s, times, boxes.Device())).Gelu())
+	time := d.time[1].Forward(d.time[0].Forward(d.embed(s, times, boxes.Device()).ToDType(levels[0].DType())).Gelu())
 	boxes = boxes.ToDType(levels[0].DType())
 	var proposals *torch.Tensor
 	out := make([]Output, len(d.Stages))

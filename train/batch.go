@@ -9,7 +9,7 @@ import (
 type batch struct {
 	samples []Sample
 	input   *torch.Tensor   // (B,3,H,W), normalised, padded with zeros on the right and below
-	masks   []*torch.Tensor // of each sample: (G, h·w) of 0 and 1 at the mask features' pixels
+	masks   []*torch.Tensor // of each sample: uint8 (G, h·w) of 0 and 1 at the mask features' pixels
 }
 
 // newBatch packs samples into a common size that the coarsest stride divides.
@@ -37,7 +37,7 @@ func newBatch(s *torch.Scope, samples []Sample, c diffusioninst.Input, strides [
 
 		mark = s.Mark()
 		bits := maskTargets(sample, width/strides[0], height/strides[0], strides[0])
-		targets := torch.From(s, bits, int64(len(sample.Objects)), int64(len(bits)/max(len(sample.Objects), 1))).To(device).ToDType(torch.Float32)
+		targets := torch.From(s, bits, int64(len(sample.Objects)), int64(len(bits)/max(len(sample.Objects), 1))).To(device)
 		s.Release(mark, targets)
 		b.masks = append(b.masks, targets)
 	}

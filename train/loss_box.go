@@ -9,9 +9,11 @@ func (m *matches) boxLosses(boxes *torch.Tensor) (l1, giou *torch.Tensor) {
 	if len(m.rows) == 0 {
 		return nothing(boxes), nothing(boxes)
 	}
-	device, shape := boxes.Device(), []int64{int64(len(m.rows)), 4}
-	boxes = boxes.Flatten(0, 1).IndexSelect(0, torch.From(s, m.rows).To(device)).ToDType(torch.Float32)
-	truths, sizes := torch.From(s, m.boxes, shape...).To(device), torch.From(s, m.sizes, shape...).To(device)
+	boxes = exact(boxes.Flatten(0, 1).IndexSelect(0, torch.From(s, m.rows).To(boxes.Device())))
+	alike := func(values []float32) *torch.Tensor {
+		return torch.From(s, values, int64(len(m.rows)), 4).ToDType(boxes.DType()).To(boxes.Device())
+	}
+	truths, sizes := alike(m.boxes), alike(m.sizes)
 	l1 = boxes.Div(sizes).Sub(truths.Div(sizes)).Abs().Sum().DivScalar(m.count())
 	giou = generalIoU(boxes, truths).RSubScalar(1).Sum().DivScalar(m.count())
 	return l1, giou
@@ -20,6 +22,15 @@ func (m *matches) boxLosses(boxes *torch.Tensor) (l1, giou *torch.Tensor) {
 // nothing is 0 with a gradient of zeros, so that a batch without matches moves the
 // parameters behind x as any other does.
 func nothing(x *torch.Tensor) *torch.Tensor { return x.Sum().MulScalar(0) }
+
+// exact is x in a precision that sums can be trusted to: at least float32.
+func exact(x *torch.Tensor) *torch.Tensor {
+	switch x.DType() {
+	case torch.Float16, torch.BFloat16:
+		return x.ToDType(torch.Float32)
+	}
+	return x
+}
 
 // generalIoU is the generalised IoU (Rezatofighi et al. 2019) of each pair of boxes
 // (M,4), x1 y1 x2 y2: (M).

@@ -60,7 +60,8 @@ func (f Federated) choose(m *matches, draws Draws) []int64 {
 // and classes that count, divided by the number of matches.
 func (o Objective) classLoss(m *matches, logits *torch.Tensor, draws Draws) *torch.Tensor {
 	s := logits.Scope()
-	x := logits.Flatten(0, 1).ToDType(torch.Float32)
+	x := exact(logits.Flatten(0, 1))
+	like := torch.Options{DType: x.DType(), Device: x.Device()}
 	column := func(class int64) int64 { return class }
 	if o.Federated != nil {
 		chosen := o.Federated.choose(m, draws)
@@ -71,13 +72,13 @@ func (o Objective) classLoss(m *matches, logits *torch.Tensor, draws Draws) *tor
 		}
 	}
 	shape := x.Shape()
-	target := s.Zeros(torch.F32(x.Device()), shape[0]*shape[1])
+	target := s.Zeros(like, shape[0]*shape[1])
 	if len(m.rows) > 0 {
 		at := make([]int64, len(m.rows))
 		for i, row := range m.rows {
 			at[i] = row*shape[1] + column(m.classes[i])
 		}
-		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), s.Full(1, torch.F32(x.Device()), int64(len(at))))
+		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), s.Full(1, like, int64(len(at))))
 	}
 	target = target.Reshape(shape)
 	loss := x.BCEWithLogits(target, nil, nil, 0)

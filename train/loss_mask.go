@@ -17,8 +17,8 @@ func (m *matches) maskLoss(b *batch, head maskhead.Head, features *torch.Tensor,
 		}
 		mark := s.Mark()
 		filters := out.Filters.Select(0, int64(i)).IndexSelect(0, torch.From(s, in.proposals).To(features.Device()))
-		logits := head.Logits(features.Select(0, int64(i)), filters).Flatten(1, 2).ToDType(torch.Float32)
-		truths := b.masks[i].IndexSelect(0, torch.From(s, in.truths).To(features.Device()))
+		logits := exact(head.Logits(features.Select(0, int64(i)), filters).Flatten(1, 2))
+		truths := b.masks[i].IndexSelect(0, torch.From(s, in.truths).To(features.Device())).ToDType(logits.DType())
 		loss := dice(logits.Sigmoid(), truths).Sum()
 		if sum != nil {
 			loss = sum.Add(loss)

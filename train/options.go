@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
 )
 
 // Options are a training recipe. The zero value of a field means the paper's.
@@ -27,6 +28,8 @@ type Options struct {
 	// name; nil is FreezeStages(2), an empty one lets everything learn.
 	Frozen []string
 	Seed   uint64 // of times, noise and stochastic depth
+	// Float64 keeps parameters and arithmetic in float64, for checking gradients.
+	Float64 bool
 }
 
 // FreezeStages are the names of a ResNet's stem (n ≥ 1), its stage res2 (n ≥ 2), and so
@@ -78,6 +81,13 @@ func (o Options) withDefaults(classes int) (Options, error) {
 		return o, fmt.Errorf("train: options: EMA of %v: want at least 0 and less than 1", o.EMA)
 	}
 	return o, nil
+}
+
+func (o Options) dtype() torch.DType {
+	if o.Float64 {
+		return torch.Float64
+	}
+	return torch.Float32
 }
 
 func (o Options) frozen(name string) bool {

@@ -76,7 +76,7 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	}
 	t := &Trainer{config: c, options: o, device: device, draws: NewRandom(o.Seed)}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
-		t.store = nn.NewStore(source, nn.StoreOptions{Device: device})
+		t.store = nn.NewStore(source, nn.StoreOptions{Device: device, DType: t.options.dtype()})
 		var err error
 		if t.network, err = diffusioninst.NewNetwork(t.store.Root(), c); err == nil {
 			err = t.store.Err()
@@ -223,7 +223,7 @@ func (t *Trainer) forward(s *torch.Scope, samples []Sample) ([]term, error) {
 		boxes, times = append(boxes, noisy...), append(times, float64(time))
 	}
 	start := torch.From(s, boxes, int64(len(samples)), int64(d.proposals), 4).To(t.device)
-	levels := n.Backbone.Forward(b.input)
+	levels := n.Backbone.Forward(b.input.ToDType(t.options.dtype()))
 	features := n.Branch.Forward(levels)
 	stages, err := n.Decoder.Forward(levels, start, times, true)
 	if lost := (*decoder.NotFiniteError)(nil); errors.As(err, &lost) {
