@@ -84,6 +84,7 @@ func start() chan<- *job {
 	defer pool.Unlock()
 	if pool.jobs == nil {
 		pool.jobs = make(chan *job)
+		libtorch.UseHugePages()
 		if pool.threads == 0 && os.Getenv("OMP_NUM_THREADS") == "" {
 			pool.threads = physicalCores()
 		}

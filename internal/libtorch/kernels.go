@@ -9,6 +9,10 @@ import (
 	"unsafe"
 )
 
+// UseHugePages puts large tensors on the CPU into huge pages from now on, where the
+// system has them.
+func UseHugePages() { C.di_use_huge_pages() }
+
 // RoIAlign pools boxes (R,4) of the given images and levels (int64 (R) each) to
 // (R, bins·bins, C), on the CPU.
 func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bins, samples int64) (Handle, *Error) {

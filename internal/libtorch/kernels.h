@@ -6,6 +6,9 @@
 extern "C" {
 #endif
 
+// Puts large tensors on the CPU into huge pages from now on; see allocator.cc.
+void di_use_huge_pages(void) DI_NOEXCEPT;
+
 // RoIAlign over a feature pyramid; see roi_align.cc.
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
