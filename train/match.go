@@ -1,9 +1,6 @@
 package train
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // unmatched is a proposal without a ground truth.
 const unmatched = -1
@@ -22,15 +19,12 @@ func (m matching) match(cost, iou []float32, n, g int) []int {
 	for i := range of {
 		of[i] = unmatched
 	}
-	order := make([]int, n)
-	column := make([]float32, n)
 	for j := range g {
-		for i := range n {
-			order[i], column[i] = i, iou[i*g+j]
+		var sum float32
+		for _, i := range first(n, m.sum, func(a, b int) bool { return iou[a*g+j] > iou[b*g+j] }) {
+			sum += iou[i*g+j]
 		}
-		k := dynamicK(column, m.sum)
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cost[a*g+j], cost[b*g+j]) })
-		for _, i := range order[:min(k, n)] {
+		for _, i := range first(n, max(int(sum), 1), func(a, b int) bool { return cost[a*g+j] < cost[b*g+j] }) {
 			of[i] = j
 			takers[i]++
 		}
@@ -44,14 +38,20 @@ func (m matching) match(cost, iou []float32, n, g int) []int {
 	return of
 }
 
-// dynamicK is the sum of the best IoUs, rounded down, and at least 1. ious is reordered.
-func dynamicK(ious []float32, best int) int {
-	slices.SortFunc(ious, func(a, b float32) int { return cmp.Compare(b, a) })
-	var sum float32
-	for _, v := range ious[:min(best, len(ious))] {
-		sum += v
+// first are the k of 0 … n−1 that come first by before, in order; of equals the lower.
+func first(n, k int, before func(a, b int) bool) []int {
+	out := make([]int, 0, k+1)
+	for i := range n {
+		at := len(out)
+		for at > 0 && before(i, out[at-1]) {
+			at--
+		}
+		if at < k {
+			out = slices.Insert(out, at, i)
+			out = out[:min(len(out), k)]
+		}
 	}
-	return max(int(sum), 1)
+	return out
 }
 
 // rescue gives ground truths without a proposal the cheapest that is free. Of two that

@@ -1,0 +1,83 @@
+package train
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// inDo runs f on a worker and checks that it leaves no tensor behind.
+func inDo(t *testing.T, f func(s *torch.Scope)) {
+	t.Helper()
+	before := torch.Live()
+	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
+		f(s)
+		return nil
+	}))
+	require.Equal(t, before, torch.Live(), "tensors left behind")
+}
+
+// small is a network that trains in a moment, for a number of classes.
+func small(classes int) diffusioninst.Config {
+	c := diffusioninst.Config{
+		Backbone:   backbone.ResNetFPN{Channels: 16, ResNet: backbone.ResNet{Depth: 18, StemChannels: 8, Res2Channels: 8}},
+		Decoder:    decoder.Config{Hidden: 16, Dynamic: 4, FeedForward: 16, Heads: 2, Stages: 2, BoxLayers: 1},
+		MaskBranch: maskhead.BranchConfig{Width: 8, Convs: 1},
+		Proposals:  12,
+	}
+	for i := range classes {
+		c.Classes = append(c.Classes, string(rune('a'+i)))
+	}
+	return c
+}
+
+// picture is a noisy picture with bright rectangles as its objects.
+func picture(id string, w, h int, classes int, boxes ...diffusioninst.Box) Sample {
+	r := rand.New(rand.NewPCG(uint64(w), uint64(h)))
+	s := Sample{ID: id, Width: w, Height: h, RGB: make([]uint8, 3*w*h)}
+	for i := range s.RGB {
+		s.RGB[i] = uint8(r.IntN(60))
+	}
+	for i, b := range boxes {
+		m := mask.NewBitmap(w, h)
+		for y := int(b.Y1); y < int(b.Y2); y++ {
+			for x := int(b.X1); x < int(b.X2); x++ {
+				m.Set(x, y, true)
+				s.RGB[3*(y*w+x)+i%3] = 220
+			}
+		}
+		s.Objects = append(s.Objects, Object{Class: i % classes, Box: b, Mask: m})
+	}
+	return s
+}
+
+// pictures is a batch of three, one without objects.
+func pictures(classes int) []Sample {
+	return []Sample{
+		picture("two", 64, 48, classes, diffusioninst.Box{X1: 4, Y1: 6, X2: 30, Y2: 40}, diffusioninst.Box{X1: 34, Y1: 10, X2: 60, Y2: 30}),
+		picture("none", 40, 64, classes),
+		picture("one", 50, 50, classes, diffusioninst.Box{X1: 10, Y1: 8, X2: 44, Y2: 40}),
+	}
+}
+
+func newTrainer(t *testing.T, c diffusioninst.Config, o Options) *Trainer {
+	t.Helper()
+	before := torch.Live()
+	trainer, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, o)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		trainer.Close()
+		require.Equal(t, before, torch.Live(), "tensors left behind")
+	})
+	return trainer
+}
