@@ -15,19 +15,21 @@ constexpr size_t kLeast = 2 * kPage;  // smaller tensors would waste too much of
 struct HugePages final : c10::Allocator {
   c10::Allocator* base = c10::GetCPUAllocator();
 
-  c10::DataPtr allocate(size_t n) DI_ALLOCATE_CONST override {
+  // Which of the two overrides Allocator::allocate, and whether copy_data does
+  // anything, depends on LibTorch's version: hence no "override" here.
+  c10::DataPtr allocate(size_t n) { return get(n); }
+  c10::DataPtr allocate(size_t n) const { return get(n); }
+  void copy_data(void* to, const void* from, size_t n) const { std::memcpy(to, from, n); }
+
+  c10::DeleterFnPtr raw_deleter() const override { return base->raw_deleter(); }
+
+  c10::DataPtr get(size_t n) const {
     void* p = nullptr;
     size_t size = (n + kPage - 1) / kPage * kPage;
     if (n < kLeast || size < n || posix_memalign(&p, kPage, size) != 0) return base->allocate(n);
     madvise(p, size, MADV_HUGEPAGE);  // a hint; without it all works as before
     return {p, p, &std::free, c10::Device(c10::DeviceType::CPU)};
   }
-
-  c10::DeleterFnPtr raw_deleter() const override { return base->raw_deleter(); }
-
-#if DI_TORCH_AT_LEAST(2, 2)
-  void copy_data(void* to, const void* from, size_t n) const override { base->copy_data(to, from, n); }
-#endif
 };
 
 }  // namespace

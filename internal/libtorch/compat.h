@@ -12,13 +12,6 @@
 #define DI_TORCH_AT_LEAST(major, minor) \
   (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
-// c10::Allocator::allocate was const once.
-#if DI_TORCH_AT_LEAST(2, 2)
-#define DI_ALLOCATE_CONST
-#else
-#define DI_ALLOCATE_CONST const
-#endif
-
 namespace di {
 
 #if DI_TORCH_AT_LEAST(2, 2)
