@@ -1,0 +1,102 @@
+package train
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/sampler"
+)
+
+// fixed are Draws with one time and noise of one value.
+type fixed struct {
+	time  int
+	noise float32
+}
+
+func (f fixed) Time(int) int { return f.time }
+
+func (f fixed) Noise(n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = f.noise
+	}
+	return out
+}
+
+func (f fixed) Subset(n, k int) []int {
+	out := make([]int, k)
+	for i := range out {
+		out[i] = n - k + i
+	}
+	return out
+}
+
+func (f fixed) Classes([]float32, int) []int { return nil }
+
+func TestStartOfTheDiffusion(t *testing.T) {
+	box := func(k float32) diffusioninst.Box { return diffusioninst.Box{X1: 10 * k, Y1: 0, X2: 10*k + 20, Y2: 50} }
+	for name, c := range map[string]struct {
+		boxes []diffusioninst.Box
+		noise float32
+		want  []float32
+	}{
+		"padded":              {[]diffusioninst.Box{box(1)}, 0.6, []float32{0.2, 0.5, 0.2, 1, 0.6, 0.6, 0.6, 0.6}},
+		"padding has an area": {[]diffusioninst.Box{box(1)}, -6, []float32{0.2, 0.5, 0.2, 1, -0.5, -0.5, 1e-4, 1e-4}},
+		"as many":             {[]diffusioninst.Box{box(0), box(2)}, 0, []float32{0.1, 0.5, 0.2, 1, 0.3, 0.5, 0.2, 1}},
+		"too many":            {[]diffusioninst.Box{box(0), box(2), box(4)}, 0, []float32{0.3, 0.5, 0.2, 1, 0.5, 0.5, 0.2, 1}},
+		"none":                {nil, 0, []float32{0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := diffusion{sampler.Cosine(1000), 2, 2}
+			got := d.start(picture("x", 100, 50, 1, c.boxes...), fixed{noise: c.noise})
+			require.InDeltaSlice(t, c.want, got, 1e-6)
+		})
+	}
+}
+
+func TestNoisyBoxes(t *testing.T) {
+	d := diffusion{sampler.Schedule{0.75, 0.25}, 2, 1}
+	s := picture("x", 100, 50, 1, diffusioninst.Box{X1: 40, Y1: 10, X2: 60, Y2: 40})
+	boxes, time := d.boxes(s, fixed{1, 0.1})
+	require.Equal(t, 1, time)
+	// x₀ = 2·(2b−1) of (½, ½, 0.2, 0.6), x = ½·x₀ + √¾·0.1, back to boxes by (x/2+1)/2.
+	var b [4]float64
+	for k, v := range []float64{0.5, 0.5, 0.2, 0.6} {
+		b[k] = ((2*(2*v-1)/2+math.Sqrt(0.75)*0.1)/2 + 1) / 2
+	}
+	want := []float64{(b[0] - b[2]/2) * 100, (b[1] - b[3]/2) * 50, (b[0] + b[2]/2) * 100, (b[1] + b[3]/2) * 50}
+	require.InDeltaSlice(t, want, []float64{float64(boxes[0]), float64(boxes[1]), float64(boxes[2]), float64(boxes[3])}, 1e-4)
+
+	clamped, _ := d.boxes(s, fixed{1, 100})
+	require.Equal(t, []float32{50, 25, 150, 75}, clamped, "cx cy w h of 1 at most")
+}
+
+func TestDraws(t *testing.T) {
+	r := NewRandom(3)
+	weights := []float32{0, 1, 0, 4, 2, 0}
+	firsts := make([]int, len(weights))
+	for range 7000 {
+		got := r.Classes(weights, 2)
+		require.Len(t, got, 2)
+		require.NotEqual(t, got[0], got[1])
+		firsts[got[0]]++
+	}
+	for i, w := range weights {
+		require.InDelta(t, 1000*float64(w), float64(firsts[i]), 200, "class %d", i)
+	}
+	require.ElementsMatch(t, []int{1, 3, 4}, r.Classes(weights, 50), "no more than have a weight")
+	subset := r.Subset(10, 4)
+	require.Len(t, subset, 4)
+	require.IsIncreasing(t, subset)
+
+	state, err := r.MarshalBinary()
+	require.NoError(t, err)
+	want := r.Noise(5)
+	again := NewRandom(99)
+	require.NoError(t, again.UnmarshalBinary(state))
+	require.Equal(t, want, again.Noise(5), "a state continues")
+	require.Error(t, again.UnmarshalBinary([]byte("nonsense")))
+}
