@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -36,30 +36,20 @@ const (
 	conditioning        = 3
 )
 
-// goldenWeights computes parameters as weights.json says.
-type goldenWeights struct {
-	list  map[string]golden.Weight
-	shake bool
-}
+// shakenWeights are off by a unit in the last place at every other element.
+type shakenWeights struct{ modeltest.Weights }
 
-func (g goldenWeights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
-	w, ok := g.list[name]
-	if !ok {
-		return nil, nil
+func (w shakenWeights) Parameter(s *torch.Scope, name string, shape []int64, init nn.Init) (*torch.Tensor, error) {
+	x, err := w.Weights.Parameter(s, name, shape, init)
+	if x == nil || err != nil {
+		return x, err
 	}
-	if !slices.Equal(w.Shape, shape) {
-		return nil, &nn.ShapeError{Have: w.Shape}
-	}
-	values := w.Values()
-	for i := range values {
-		if g.shake && i%2 == 0 {
-			values[i] = math.Nextafter32(values[i], 0)
-		}
+	values := torch.Values[float32](x)
+	for i := 0; i < len(values); i += 2 {
+		values[i] = math.Nextafter32(values[i], 0)
 	}
 	return torch.From(s, values, shape...), nil
 }
-
-func (g goldenWeights) Names() []string { return slices.Collect(maps.Keys(g.list)) }
 
 // goldenCase is a training case on its way through a Trainer.
 type goldenCase struct {
@@ -76,15 +66,9 @@ func (g *goldenCase) has(name string) bool { _, ok := g.file.Tensor(name); retur
 // read is a tensor's values, converted to float64, and its shape.
 func (g *goldenCase) read(name string) ([]float64, []int64) {
 	g.t.Helper()
-	t, ok := g.file.Tensor(name)
-	require.True(g.t, ok, "the case has no %s", name)
-	data := make([]byte, t.Elements()*int64(t.DType.Size()))
-	require.NoError(g.t, t.ReadInto(data))
-	types := map[checkpoint.DType]torch.DType{checkpoint.Float32: torch.Float32, checkpoint.Float64: torch.Float64,
-		checkpoint.Int64: torch.Int64, checkpoint.Uint8: torch.Uint8}
-	x := (*torch.Scope)(nil).FromBytes(data, types[t.DType], torch.CPU, t.Shape...)
+	x := modeltest.Tensor(g.t, nil, g.file, name)
 	defer x.Close()
-	return torch.Values[float64](x), t.Shape
+	return torch.Values[float64](x), x.Shape()
 }
 
 // names lists the tensors whose name starts with prefix, without it.
@@ -259,9 +243,9 @@ func (g *goldenCase) replay(device torch.Device, how variant) {
 	options.Optimizer = func(groups []nn.Group) nn.Optimizer {
 		return &spy{nn.NewAdamW(groups, nn.AdamWOptions{}), groups, g}
 	}
-	weights := goldenWeights{list: map[string]golden.Weight{}, shake: how == shaken}
-	for _, w := range golden.Weights(t, g.dir) {
-		weights.list[w.Name] = w
+	var weights nn.Source = modeltest.GoldenWeights(t, g.dir)
+	if how == shaken {
+		weights = shakenWeights{modeltest.GoldenWeights(t, g.dir)}
 	}
 	before := torch.Live()
 	trainer, err := New(context.Background(), config, weights, device, options)

@@ -16,17 +16,6 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// inDo runs f on a worker and checks that it leaves no tensor behind.
-func inDo(t *testing.T, f func(s *torch.Scope)) {
-	t.Helper()
-	before := torch.Live()
-	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
-		f(s)
-		return nil
-	}))
-	require.Equal(t, before, torch.Live(), "tensors left behind")
-}
-
 // small is a network that trains in a moment, for a number of classes.
 func small(classes int) diffusioninst.Config {
 	c := diffusioninst.Config{

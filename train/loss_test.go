@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/torch"
 )
@@ -15,7 +16,7 @@ import (
 // central differences.
 func checkGradient(t *testing.T, x []float64, shape []int64, loss func(x *torch.Tensor) *torch.Tensor) {
 	t.Helper()
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		var got []float64
 		torch.WithGrad(func() {
 			leaf := torch.From(s, x, shape...).SetRequiresGrad(true)
@@ -92,14 +93,14 @@ func TestFocalLossByHand(t *testing.T) {
 			want += 0.75 * p * p * -math.Log(1-p)
 		}
 	}
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, torch.From(s, x, 2, 3, 5), nil)
 		require.InEpsilon(t, want/3, got.Item(), 1e-12)
 	})
 }
 
 func TestFocalLossOfExtremeLogitsIsFinite(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		torch.WithGrad(func() {
 			x := torch.From(s, []float32{200, -200, 0, 1e4, -1e4, 90, -90, 88}, 1, 2, 4).SetRequiresGrad(true)
 			m := &matches{rows: []int64{0, 1}, classes: []int64{1, 0}, total: 2}
@@ -153,7 +154,7 @@ func TestMaskLossGradients(t *testing.T) {
 }
 
 func TestLossesWithoutMatchesAreZeroAndKeepTheGraph(t *testing.T) {
-	inDo(t, func(s *torch.Scope) {
+	modeltest.Do(t, func(s *torch.Scope) {
 		torch.WithGrad(func() {
 			m := &matches{total: 6, samples: make([]sampleMatches, 2)}
 			boxes := s.Full(3, torch.F32(torch.CPU), 2, 3, 4).SetRequiresGrad(true)
