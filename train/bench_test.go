@@ -1,0 +1,57 @@
+package train
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// BenchmarkStep is a step of a model of 3.9 million parameters on four pictures of
+// 192×192 pixels with 30 objects each. The rate of matrix products of the same machine
+// stands beside it, since shared machines differ from minute to minute.
+func BenchmarkStep(b *testing.B) {
+	c := diffusioninst.Config{
+		Backbone: backbone.ResNetFPN{Channels: 64, ResNet: backbone.ResNet{
+			Depth: 50, StemChannels: 32, Width: 16, Res2Channels: 64, Norm: nn.BatchNorm,
+		}},
+		Decoder:   decoder.Config{Hidden: 64, Dynamic: 16, FeedForward: 256, Heads: 4, Stages: 3},
+		Classes:   []string{"nucleus"},
+		Proposals: 120,
+	}
+	trainer, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, Options{Frozen: []string{}})
+	require.NoError(b, err)
+	defer trainer.Close()
+	var boxes []diffusioninst.Box
+	for i := range 30 {
+		x, y := float32(i%6)*30+4, float32(i/6)*36+4
+		boxes = append(boxes, diffusioninst.Box{X1: x, Y1: y, X2: x + 22, Y2: y + 26})
+	}
+	var batch []Sample
+	for range 4 {
+		batch = append(batch, picture("bench", 192, 192, 1, boxes...))
+	}
+	for b.Loop() {
+		_, err := trainer.Step(context.Background(), batch)
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkMatrixProduct is 2·10⁹ operations.
+func BenchmarkMatrixProduct(b *testing.B) {
+	require.NoError(b, torch.Do(context.Background(), func(s *torch.Scope) error {
+		x := s.Randn(torch.NewGenerator(1), torch.Float32, 1000, 1000)
+		for b.Loop() {
+			mark := s.Mark()
+			x.Matmul(x)
+			s.Release(mark)
+		}
+		return nil
+	}))
+}
