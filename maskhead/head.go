@@ -55,9 +55,9 @@ func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 			out = 1
 		}
 		w := filters.Narrow(1, weight, out*c).Reshape([]int64{n, out, c})
-		x = w.Bmm(x).Add(filters.Narrow(1, bias, out).Unsqueeze(2))
+		x = w.Bmm(x).AddInPlace(filters.Narrow(1, bias, out).Unsqueeze(2))
 		if out != 1 {
-			x = x.Relu()
+			x = x.ReluInPlace()
 		}
 		weight, bias = weight+out*c, bias+out
 	}
