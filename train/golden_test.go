@@ -232,6 +232,7 @@ func (g *goldenCase) replay(device torch.Device, how variant) {
 	require.NoError(t, err)
 	options.Schedule = nn.ConstantRate{}
 	options.Float64 = how == double
+	options.Draws = g
 	options.Objective.Quirks = diffusioninst.Reference
 	if options.Objective.Federated != nil {
 		weights, _ := g.read("fed_loss_cls_weights")
@@ -250,7 +251,6 @@ func (g *goldenCase) replay(device torch.Device, how variant) {
 	before := torch.Live()
 	trainer, err := New(context.Background(), config, weights, device, options)
 	require.NoError(t, err)
-	trainer.draws = g
 	samples := g.samples()
 	live := torch.Live()
 	for ; g.has(fmt.Sprintf("step%d.total", g.step)); g.step++ {

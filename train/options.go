@@ -28,6 +28,7 @@ type Options struct {
 	// name; nil is FreezeStages(2), an empty one lets everything learn.
 	Frozen []string
 	Seed   uint64 // of times, noise and stochastic depth
+	Draws  Draws  // times and noise from elsewhere; nil is NewRandom(Seed)
 	// Float64 keeps parameters and arithmetic in float64, for checking gradients.
 	Float64 bool
 }
@@ -68,6 +69,9 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	}
 	if o.Optimizer == nil {
 		o.Optimizer = func(groups []nn.Group) nn.Optimizer { return nn.NewAdamW(groups, nn.AdamWOptions{}) }
+	}
+	if o.Draws == nil {
+		o.Draws = NewRandom(o.Seed)
 	}
 	if o.Frozen == nil {
 		o.Frozen = FreezeStages(2)

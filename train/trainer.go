@@ -23,7 +23,6 @@ type Trainer struct {
 	network   *diffusioninst.Network
 	optimizer nn.Optimizer
 	average   *nn.EMA // nil without Options.EMA
-	draws     Draws
 	steps     int
 }
 
@@ -74,7 +73,7 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if err := device.Check(); err != nil {
 		return nil, err
 	}
-	t := &Trainer{config: c, options: o, device: device, draws: NewRandom(o.Seed)}
+	t := &Trainer{config: c, options: o, device: device}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		t.store = nn.NewStore(source, nn.StoreOptions{Device: device, DType: t.options.dtype()})
 		var err error
@@ -219,7 +218,7 @@ func (t *Trainer) forward(s *torch.Scope, samples []Sample) ([]term, error) {
 	var boxes []float32
 	var times []float64
 	for _, sample := range samples {
-		noisy, time := d.boxes(sample, t.draws)
+		noisy, time := d.boxes(sample, t.options.Draws)
 		boxes, times = append(boxes, noisy...), append(times, float64(time))
 	}
 	start := torch.From(s, boxes, int64(len(samples)), int64(d.proposals), 4).To(t.device)
@@ -232,7 +231,7 @@ func (t *Trainer) forward(s *torch.Scope, samples []Sample) ([]term, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.options.Objective.terms(b, t.config.MaskHead, features, stages, t.draws), nil
+	return t.options.Objective.terms(b, t.config.MaskHead, features, stages, t.options.Draws), nil
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

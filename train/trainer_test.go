@@ -96,8 +96,7 @@ func TestPartsAverageTheirGradients(t *testing.T) {
 	// The same pictures twice, with the same draws, are worth as much as once.
 	c := small(2)
 	step := func(parts ...[]Sample) *Report {
-		trainer := newTrainer(t, c, Options{})
-		trainer.draws = fixed{time: 300, noise: 0.3}
+		trainer := newTrainer(t, c, Options{Draws: fixed{time: 300, noise: 0.3}})
 		r, err := trainer.Step(context.Background(), parts...)
 		require.NoError(t, err)
 		return r
