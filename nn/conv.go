@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/diffusioninst/go/torch"
+import (
+	"math"
+
+	"github.com/diffusioninst/go/torch"
+)
 
 // Conv2d is a two-dimensional convolution, followed by a norm and a ReLU where
 // its options say so. For inference the norm is folded into weight and bias.
@@ -77,7 +81,14 @@ func (c *Conv2d) fold(st *Store) {
 func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
-	y := x.Conv2d(c.Weight, c.Bias, c.stride, c.padding, []int64{1, 1}, 1)
+	stride := c.stride
+	if c.Weight.Size(2) == 1 && stride[0] > 1 && c.Weight.RequiresGrad() {
+		// The same pixels without a stride: oneDNN (2.6 to 3.6 at least) writes past its
+		// buffers in the backward pass of strided 1×1 convolutions of few channels.
+		x = x.Slice(2, 0, math.MaxInt64, stride[0]).Slice(3, 0, math.MaxInt64, stride[1])
+		stride = []int64{1, 1}
+	}
+	y := x.Conv2d(c.Weight, c.Bias, stride, c.padding, []int64{1, 1}, 1)
 	if c.Norm != nil {
 		y = c.Norm.Forward(y)
 	}

@@ -89,7 +89,7 @@ func TestStorePanicsOnAParameterMadeTwice(t *testing.T) {
 
 func TestFoldedConvolutionEqualsTheUnfolded(t *testing.T) {
 	for _, o := range []nn.ConvOptions{
-		{Kernel: 3, Norm: nn.FrozenNorm, ReLU: true}, {Kernel: 3, Stride: 2, Norm: nn.BatchNorm}, {Bias: true, Norm: nn.BatchNorm, ReLU: true}, {Kernel: 7, Bias: true},
+		{Stride: 2, Norm: nn.FrozenNorm}, {Kernel: 3, Norm: nn.FrozenNorm, ReLU: true}, {Kernel: 3, Stride: 2, Norm: nn.BatchNorm}, {Bias: true, Norm: nn.BatchNorm, ReLU: true}, {Kernel: 7, Bias: true},
 	} {
 		modeltest.Do(t, func(s *torch.Scope) {
 			x := s.Randn(torch.NewGenerator(3), torch.Float32, 2, 5, 17, 23)
