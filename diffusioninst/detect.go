@@ -1,6 +1,7 @@
 package diffusioninst
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/diffusioninst/go/decoder"
@@ -57,12 +58,7 @@ func (r *run) survivors(c candidates) []int64 {
 		for i := range order {
 			order[i] = int64(i)
 		}
-		slices.SortStableFunc(order, func(a, b int64) int {
-			if c.scores[a] > c.scores[b] {
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
 		return order
 	case r.model.config.Quirks == Reference && len(c.scores) > 0 && len(c.boxes) <= 4000:
 		// torchvision moves the classes apart instead of comparing them, which rounds

@@ -1,6 +1,7 @@
 package diffusioninst
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/diffusioninst/go/mask"
@@ -47,15 +48,7 @@ func (e Ensemble) voters(c candidates, k int64) []int64 {
 			out = append(out, int64(j))
 		}
 	}
-	slices.SortStableFunc(out[1:], func(a, b int64) int {
-		switch {
-		case c.scores[a] > c.scores[b]:
-			return -1
-		case c.scores[a] < c.scores[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(out[1:], func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
 	most := e.Voters
 	if most == 0 {
 		most = 8
