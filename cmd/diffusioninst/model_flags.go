@@ -98,6 +98,11 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 	return diffusioninst.New(ctx, *config, 0, device)
 }
 
+// warner prints warnings where the program's errors go.
+func warner(cmd *cobra.Command) func(format string, args ...any) {
+	return func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+}
+
 // categories gives the model's classes their ids: COCO's and LVIS's own where the
 // names are theirs, otherwise 1, 2, ….
 func categories(classes []string) []coco.Category {

@@ -79,7 +79,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+	warn := warner(cmd)
 	model, err := o.model.load(cmd.Context(), warn)
 	if err != nil {
 		return err

@@ -82,7 +82,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err != nil {
 		return err
 	}
-	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+	warn := warner(cmd)
 	model, err := o.model.load(cmd.Context(), warn)
 	if err != nil {
 		return err

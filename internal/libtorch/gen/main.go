@@ -69,35 +69,35 @@ func parse(text string) ([]op, error) {
 var cTypes = map[string]string{
 	"T": "di_tensor %s", "T?": "di_tensor %s", "T[]": "const di_tensor* %[1]s, size_t %[1]s_len",
 	"i": "int64_t %s", "i[]": "const int64_t* %[1]s, size_t %[1]s_len", "f": "double %s", "s": "double %s",
-	"n": "int64_t %s", "b": "bool %s", "dtype": "int %s", "const": "",
+	"b": "bool %s", "dtype": "int %s", "const": "",
 }
 
 var cxxArgs = map[string]string{
 	"T": "di::ref(%s)", "T?": "di::optional_ref(%s)", "T[]": "di::list(%[1]s, %[1]s_len)",
 	"i": "%s", "i[]": "at::IntArrayRef(%[1]s, %[1]s_len)", "f": "%s", "s": "di::scalar(%s)",
-	"n": "at::Scalar(%s)", "b": "%s", "dtype": "static_cast<at::ScalarType>(%s)", "const": "%s",
+	"b": "%s", "dtype": "static_cast<at::ScalarType>(%s)", "const": "%s",
 }
 
 var goTypes = map[string]string{
 	"T": "Handle", "T?": "Handle", "T[]": "[]Handle", "i": "int64", "i[]": "[]int64", "f": "float64",
-	"s": "float64", "n": "int64", "b": "bool", "dtype": "int",
+	"s": "float64", "b": "bool", "dtype": "int",
 }
 
 var cgoArgs = map[string]string{
 	"T": "C.di_tensor(%s)", "T?": "C.di_tensor(%s)",
 	"T[]": "(*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(%[1]s))), C.size_t(len(%[1]s))",
 	"i":   "C.int64_t(%s)", "i[]": "(*C.int64_t)(unsafe.SliceData(%[1]s)), C.size_t(len(%[1]s))",
-	"f": "C.double(%s)", "s": "C.double(%s)", "n": "C.int64_t(%s)", "b": "C.bool(%s)", "dtype": "C.int(%s)",
+	"f": "C.double(%s)", "s": "C.double(%s)", "b": "C.bool(%s)", "dtype": "C.int(%s)",
 }
 
 var tensorTypes = map[string]string{
 	"T": "*Tensor", "T?": "*Tensor", "T[]": "[]*Tensor", "i": "int64", "i[]": "[]int64", "f": "float64",
-	"s": "float64", "n": "int64", "b": "bool", "dtype": "DType",
+	"s": "float64", "b": "bool", "dtype": "DType",
 }
 
 var tensorArgs = map[string]string{
 	"T": "%s.handle()", "T?": "%s.optionalHandle()", "T[]": "handles(%s)", "i": "%s", "i[]": "%s", "f": "%s",
-	"s": "%s", "n": "%s", "b": "%s", "dtype": "int(%s)",
+	"s": "%s", "b": "%s", "dtype": "int(%s)",
 }
 
 func (o op) join(words map[string]string, keep func(param) bool, with func(param, string) string) string {
