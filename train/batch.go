@@ -3,17 +3,18 @@ package train
 import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // batch is samples on the device.
 type batch struct {
-	samples []Sample
+	samples []data.Sample
 	input   *torch.Tensor   // (B,3,H,W), normalised, padded with zeros on the right and below
 	masks   []*torch.Tensor // of each sample: uint8 (G, h·w) of 0 and 1 at the mask features' pixels
 }
 
 // newBatch packs samples into a common size that the coarsest stride divides.
-func newBatch(s *torch.Scope, samples []Sample, c diffusioninst.Input, strides []int, device torch.Device) *batch {
+func newBatch(s *torch.Scope, samples []data.Sample, c diffusioninst.Input, strides []int, device torch.Device) *batch {
 	divisor := strides[len(strides)-1]
 	height, width := 0, 0
 	for _, sample := range samples {
@@ -47,7 +48,7 @@ func newBatch(s *torch.Scope, samples []Sample, c diffusioninst.Input, strides [
 
 // maskTargets samples the masks of a sample's objects, one after the other, at every
 // stride-th pixel of w×h, from half a stride on; 0 beyond the picture.
-func maskTargets(s Sample, w, h, stride int) []uint8 {
+func maskTargets(s data.Sample, w, h, stride int) []uint8 {
 	out := make([]uint8, len(s.Objects)*w*h)
 	for i, o := range s.Objects {
 		plane := out[i*w*h : (i+1)*w*h]
@@ -63,7 +64,7 @@ func maskTargets(s Sample, w, h, stride int) []uint8 {
 }
 
 // ids names the samples.
-func ids(samples []Sample) []string {
+func ids(samples []data.Sample) []string {
 	var out []string
 	for _, s := range samples {
 		out = append(out, s.ID)

@@ -11,6 +11,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // BenchmarkStep is a step of a model of 3.9 million parameters on four pictures of
@@ -33,7 +34,7 @@ func BenchmarkStep(b *testing.B) {
 		x, y := float32(i%6)*30+4, float32(i/6)*36+4
 		boxes = append(boxes, diffusioninst.Box{X1: x, Y1: y, X2: x + 22, Y2: y + 26})
 	}
-	var batch []Sample
+	var batch []data.Sample
 	for range 4 {
 		batch = append(batch, picture("bench", 192, 192, 1, boxes...))
 	}

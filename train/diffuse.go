@@ -3,6 +3,7 @@ package train
 import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // diffusion turns ground-truth boxes into noisy proposals.
@@ -18,7 +19,7 @@ const leastSide = 1e-4
 // boxes draws a time t and returns with it N boxes, x1 y1 x2 y2 in pixels: the
 // ground truths and padding boxes x₀, noised to √ᾱ_t·x₀ + √(1−ᾱ_t)·ε and clamped to
 // the signal's range (Chen et al., DiffusionDet, 2022, algorithm 1).
-func (d diffusion) boxes(s Sample, draws Draws) (boxes []float32, t int) {
+func (d diffusion) boxes(s data.Sample, draws Draws) (boxes []float32, t int) {
 	t = draws.Time(len(d.schedule))
 	noise := draws.Noise(4 * d.proposals)
 	start := d.start(s, draws)
@@ -41,7 +42,7 @@ func (d diffusion) boxes(s Sample, draws Draws) (boxes []float32, t int) {
 
 // start is x₀: N boxes cx cy w h in picture sizes, ground truths first. A picture
 // without any starts from the whole picture.
-func (d diffusion) start(s Sample, draws Draws) []float32 {
+func (d diffusion) start(s data.Sample, draws Draws) []float32 {
 	var all []float32
 	for _, o := range s.Objects {
 		b := centred(o.Box, s)
@@ -70,7 +71,7 @@ func (d diffusion) start(s Sample, draws Draws) []float32 {
 }
 
 // centred is a box as cx cy w h in sizes of the picture.
-func centred(b diffusioninst.Box, s Sample) [4]float32 {
+func centred(b diffusioninst.Box, s data.Sample) [4]float32 {
 	w, h := float32(s.Width), float32(s.Height)
 	x1, y1, x2, y2 := b.X1/w, b.Y1/h, b.X2/w, b.Y2/h
 	return [4]float32{(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1}

@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
+	"github.com/diffusioninst/go/train/data"
 )
 
 func ExampleTrainer_Step() {
@@ -35,16 +36,16 @@ func ExampleTrainer_Step() {
 
 	// A white square on black.
 	square := mask.NewBitmap(64, 64)
-	sample := train.Sample{ID: "square.png", Width: 64, Height: 64, RGB: make([]uint8, 3*64*64)}
+	sample := data.Sample{ID: "square.png", Width: 64, Height: 64, RGB: make([]uint8, 3*64*64)}
 	for y := 16; y < 48; y++ {
 		for x := 16; x < 48; x++ {
 			square.Set(x, y, true)
 			copy(sample.RGB[3*(64*y+x):], []uint8{255, 255, 255})
 		}
 	}
-	sample.Objects = []train.Object{{Class: 0, Box: diffusioninst.Box{X1: 16, Y1: 16, X2: 48, Y2: 48}, Mask: square}}
+	sample.Objects = []data.Object{{Class: 0, Box: diffusioninst.Box{X1: 16, Y1: 16, X2: 48, Y2: 48}, Mask: square}}
 
-	report, err := trainer.Step(ctx, []train.Sample{sample})
+	report, err := trainer.Step(ctx, []data.Sample{sample})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // Tolerances of the golden cases, relative. The reference computed in float32, where
@@ -125,15 +126,15 @@ func (g *goldenCase) Classes(weights []float32, n int) []int {
 }
 
 // samples are the case's pictures and ground truths.
-func (g *goldenCase) samples() []Sample {
-	var out []Sample
+func (g *goldenCase) samples() []data.Sample {
+	var out []data.Sample
 	for i := 0; g.has(fmt.Sprintf("image%d.hwc_u8", i)); i++ {
 		at := func(what string) ([]float64, []int64) { return g.read(fmt.Sprintf("image%d.%s", i, what)) }
 		rgb, shape := at("hwc_u8")
 		boxes, _ := at("gt_boxes_xyxy")
 		classes, _ := at("gt_classes")
 		packed, packing := at("gt_masks_packed")
-		s := Sample{ID: fmt.Sprintf("image%d", i), Height: int(shape[0]), Width: int(shape[1])}
+		s := data.Sample{ID: fmt.Sprintf("image%d", i), Height: int(shape[0]), Width: int(shape[1])}
 		for _, v := range rgb {
 			s.RGB = append(s.RGB, uint8(v))
 		}
@@ -146,7 +147,7 @@ func (g *goldenCase) samples() []Sample {
 				}
 			}
 			b := boxes[4*k:]
-			s.Objects = append(s.Objects, Object{int(class), diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[2]), Y2: float32(b[3])}, m})
+			s.Objects = append(s.Objects, data.Object{Class: int(class), Box: diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[2]), Y2: float32(b[3])}, Mask: m})
 		}
 		out = append(out, s)
 	}

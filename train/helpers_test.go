@@ -14,6 +14,7 @@ import (
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // small is a network that trains in a moment, for a number of classes.
@@ -31,9 +32,9 @@ func small(classes int) diffusioninst.Config {
 }
 
 // picture is a noisy picture with bright rectangles as its objects.
-func picture(id string, w, h int, classes int, boxes ...diffusioninst.Box) Sample {
+func picture(id string, w, h int, classes int, boxes ...diffusioninst.Box) data.Sample {
 	r := rand.New(rand.NewPCG(uint64(w), uint64(h)))
-	s := Sample{ID: id, Width: w, Height: h, RGB: make([]uint8, 3*w*h)}
+	s := data.Sample{ID: id, Width: w, Height: h, RGB: make([]uint8, 3*w*h)}
 	for i := range s.RGB {
 		s.RGB[i] = uint8(r.IntN(60))
 	}
@@ -45,14 +46,14 @@ func picture(id string, w, h int, classes int, boxes ...diffusioninst.Box) Sampl
 				s.RGB[3*(y*w+x)+i%3] = 220
 			}
 		}
-		s.Objects = append(s.Objects, Object{Class: i % classes, Box: b, Mask: m})
+		s.Objects = append(s.Objects, data.Object{Class: i % classes, Box: b, Mask: m})
 	}
 	return s
 }
 
 // pictures is a batch of three, one without objects.
-func pictures(classes int) []Sample {
-	return []Sample{
+func pictures(classes int) []data.Sample {
+	return []data.Sample{
 		picture("two", 64, 48, classes, diffusioninst.Box{X1: 4, Y1: 6, X2: 30, Y2: 40}, diffusioninst.Box{X1: 34, Y1: 10, X2: 60, Y2: 30}),
 		picture("none", 40, 64, classes),
 		picture("one", 50, 50, classes, diffusioninst.Box{X1: 10, Y1: 8, X2: 44, Y2: 40}),

@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // Trainer is a network that learns. One goroutine at a time may use it.
@@ -125,10 +126,10 @@ func (t *Trainer) Close() {
 func (t *Trainer) Config() diffusioninst.Config { return t.config }
 
 // Step learns from a batch. A batch that is too large at once comes in parts, whose
-// gradients are averaged. Samples that cannot be trained on are a *SampleError, values
+// gradients are averaged. Samples that cannot be trained on are a *data.SampleError, values
 // that are not finite a *NotFiniteError; neither moves a parameter.
-func (t *Trainer) Step(ctx context.Context, parts ...[]Sample) (*Report, error) {
-	var all []Sample
+func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, error) {
+	var all []data.Sample
 	for _, part := range parts {
 		if len(part) == 0 {
 			return nil, errors.New("train: a batch without samples")
@@ -187,7 +188,7 @@ func (r *Report) add(losses []Loss) {
 }
 
 // accumulate adds the gradient of share times the objective of samples.
-func (t *Trainer) accumulate(s *torch.Scope, samples []Sample, share float64) (losses []Loss, err error) {
+func (t *Trainer) accumulate(s *torch.Scope, samples []data.Sample, share float64) (losses []Loss, err error) {
 	torch.WithGrad(func() {
 		var terms []term
 		if terms, err = t.forward(s, samples); err != nil {
@@ -211,7 +212,7 @@ func (t *Trainer) accumulate(s *torch.Scope, samples []Sample, share float64) (l
 }
 
 // forward runs the network on noised ground truths and returns the losses.
-func (t *Trainer) forward(s *torch.Scope, samples []Sample) ([]term, error) {
+func (t *Trainer) forward(s *torch.Scope, samples []data.Sample) ([]term, error) {
 	n := t.network
 	b := newBatch(s, samples, t.config.Input, n.Backbone.Strides(), t.device)
 	d := diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}

@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 func TestStepsLearnAndRepeat(t *testing.T) {
@@ -95,7 +96,7 @@ func TestFrozenStagesStay(t *testing.T) {
 func TestPartsAverageTheirGradients(t *testing.T) {
 	// The same pictures twice, with the same draws, are worth as much as once.
 	c := small(2)
-	step := func(parts ...[]Sample) *Report {
+	step := func(parts ...[]data.Sample) *Report {
 		trainer := newTrainer(t, c, Options{Draws: fixed{time: 300, noise: 0.3}})
 		r, err := trainer.Step(context.Background(), parts...)
 		require.NoError(t, err)
@@ -169,13 +170,13 @@ func TestMoreGroundTruthsThanProposals(t *testing.T) {
 		boxes = append(boxes, diffusioninst.Box{X1: x, Y1: y, X2: x + 8, Y2: y + 8})
 	}
 	trainer := newTrainer(t, small(2), Options{})
-	_, err := trainer.Step(context.Background(), []Sample{picture("crowded", 64, 48, 2, boxes...)})
+	_, err := trainer.Step(context.Background(), []data.Sample{picture("crowded", 64, 48, 2, boxes...)})
 	require.NoError(t, err)
 }
 
 func TestBatchWithoutObjects(t *testing.T) {
 	trainer := newTrainer(t, small(2), Options{})
-	r, err := trainer.Step(context.Background(), []Sample{picture("empty", 40, 40, 2)})
+	r, err := trainer.Step(context.Background(), []data.Sample{picture("empty", 40, 40, 2)})
 	require.NoError(t, err)
 	for _, l := range r.Losses {
 		require.Equal(t, strings.HasPrefix(l.Name, "loss_ce"), l.Value != 0, l.Name)
@@ -183,20 +184,20 @@ func TestBatchWithoutObjects(t *testing.T) {
 }
 
 func TestSamplesAreChecked(t *testing.T) {
-	good := func() Sample { return picture("p", 32, 32, 1, diffusioninst.Box{X1: 4, Y1: 4, X2: 20, Y2: 20}) }
-	for want, spoil := range map[string]func(s *Sample){
-		"3071 bytes for 32×32 pixels":             func(s *Sample) { s.RGB = s.RGB[1:] },
-		"object 0 is of class 1 of 1":             func(s *Sample) { s.Objects[0].Class = 1 },
-		"object 0 is of class -1 of 1":            func(s *Sample) { s.Objects[0].Class = -1 },
-		"has no area":                             func(s *Sample) { s.Objects[0].Box.X2 = 4 },
-		"object 0 has the box NaN":                func(s *Sample) { s.Objects[0].Box.X1 = float32(math.NaN()) },
-		"object 0 has no mask":                    func(s *Sample) { s.Objects[0].Mask = nil },
-		"a mask of 3×3 pixels, the picture 32×32": func(s *Sample) { s.Objects[0].Mask = mask.NewBitmap(3, 3) },
+	good := func() data.Sample { return picture("p", 32, 32, 1, diffusioninst.Box{X1: 4, Y1: 4, X2: 20, Y2: 20}) }
+	for want, spoil := range map[string]func(s *data.Sample){
+		"3071 bytes for 32×32 pixels":             func(s *data.Sample) { s.RGB = s.RGB[1:] },
+		"object 0 is of class 1 of 1":             func(s *data.Sample) { s.Objects[0].Class = 1 },
+		"object 0 is of class -1 of 1":            func(s *data.Sample) { s.Objects[0].Class = -1 },
+		"has no area":                             func(s *data.Sample) { s.Objects[0].Box.X2 = 4 },
+		"object 0 has the box NaN":                func(s *data.Sample) { s.Objects[0].Box.X1 = float32(math.NaN()) },
+		"object 0 has no mask":                    func(s *data.Sample) { s.Objects[0].Mask = nil },
+		"a mask of 3×3 pixels, the picture 32×32": func(s *data.Sample) { s.Objects[0].Mask = mask.NewBitmap(3, 3) },
 	} {
 		s := good()
 		require.NoError(t, s.Check(1))
 		spoil(&s)
-		var e *SampleError
+		var e *data.SampleError
 		require.ErrorAs(t, s.Check(1), &e)
 		require.ErrorContains(t, e, want)
 		require.Equal(t, "p", e.ID)

@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
 		"internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
 	},
+	"train/data": {"coco", "diffusioninst", "mask", "internal/picture", "golang.org/x"},
 
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},
@@ -48,9 +49,9 @@ var rooms = map[string][]string{
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 
 	// What people look at to learn the module uses nothing that they could not.
-	"examples": {"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train"},
+	"examples": {"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data"},
 	"cmd/diffusioninst": {
-		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train",
+		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data",
 		"internal/checkpoint", "internal/detectron2", "internal/libtorchenv", "internal/picture", "internal/simulate",
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},

@@ -1,4 +1,4 @@
-package train
+package data
 
 import (
 	"fmt"
@@ -29,7 +29,7 @@ type SampleError struct {
 	Reason string
 }
 
-func (e *SampleError) Error() string { return fmt.Sprintf("train: sample %s: %s", e.ID, e.Reason) }
+func (e *SampleError) Error() string { return fmt.Sprintf("data: sample %s: %s", e.ID, e.Reason) }
 
 // Check refuses, with a *SampleError, a sample that a network of a number of classes
 // cannot be trained on: sizes that do not agree, classes that do not exist, boxes
