@@ -22,6 +22,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/picture"
 )
 
@@ -85,7 +86,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		return err
 	}
 	defer model.Close()
-	classes := categories(model.Config().Classes)
+	classes := evaluation.Categories(model.Config().Classes)
 	writers, err := o.writers(classes)
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			err = writeTrace(cmd.Context(), model, img, o.model.options, folder, classes)
 		}
 		if err == nil {
-			err = writeAll(writers, toPicture(result, int64(i+1), in.name, classes), img)
+			err = writeAll(writers, evaluation.Picture(result, int64(i+1), in.name, classes), img)
 		}
 		if cmd.Context().Err() != nil {
 			return cmd.Context().Err()
@@ -167,7 +168,7 @@ func findInputs(args []string) ([]segmentInput, error) {
 	return out, nil
 }
 
-func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find segmenter, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
+func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find evaluation.Segment, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
 	var img *image.RGBA
 	var err error
 	if in.path == "-" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/sampler"
 )
 
@@ -117,7 +118,7 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 	if err != nil {
 		return err
 	}
-	set, err := openTestSet(o.truth, o.pictures, o.limitImages)
+	set, err := evaluation.Open(o.truth, o.pictures, o.limitImages)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 		return err
 	}
 	defer model.Close()
-	if err := set.match(model.Config().Classes, warn); err != nil {
+	if err := set.Match(model.Config().Classes, warn); err != nil {
 		return err
 	}
 	o.model.options.Limit = testLimit(&o.model, o.style)
@@ -157,7 +158,7 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 }
 
 // fill runs the combinations that the log has not yet.
-func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []combination, set *testSet, model *diffusioninst.Model) error {
+func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []combination, set *evaluation.Set, model *diffusioninst.Model) error {
 	left := slices.DeleteFunc(slices.Clone(combinations), func(c combination) bool { return log.find(c) != nil })
 	if done := len(combinations) - len(left); done > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d combinations are in %s already\n", done, len(combinations), log.path)
@@ -166,29 +167,29 @@ func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []co
 		return nil
 	}
 	// The first pass of a model is slow and must not count.
-	first, err := set.images[0].open()
+	first, err := set.Images[0].Open()
 	if err != nil {
 		return err
 	}
 	if _, err := model.Segment(cmd.Context(), first, o.model.options); err != nil {
 		return err
 	}
-	bar := progress(cmd.ErrOrStderr(), len(left)*len(set.images))
+	bar := progress(cmd.ErrOrStderr(), len(left)*len(set.Images))
 	for _, c := range left {
 		options := o.model.options
 		sampling := model.Config().Sampling
 		sampling.Sampler = c.sampler
 		options.Sampling, options.Steps, options.Proposals = &sampling, c.steps, c.proposals
-		results, took, err := set.run(cmd.Context(), model.Segment, options, func() { _ = bar.Add(1) })
+		results, took, err := set.Run(cmd.Context(), model.Segment, options, func() { _ = bar.Add(1) })
 		if err != nil {
 			_ = bar.Clear()
 			return err
 		}
-		report, err := coco.Evaluate(cmd.Context(), set.data, results, coco.Options{IoU: coco.IoU(o.iou), Style: coco.Style(o.style), Images: set.ids()})
+		report, err := coco.Evaluate(cmd.Context(), set.Data, results, coco.Options{IoU: coco.IoU(o.iou), Style: coco.Style(o.style), Images: set.IDs()})
 		if err != nil {
 			return evalError(err, evalOptions{truth: o.truth})
 		}
-		run := newSweepRun(c, report, len(results), took/time.Duration(len(set.images)))
+		run := newSweepRun(c, report, len(results), took/time.Duration(len(set.Images)))
 		if err := log.add(run); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
 )
 
 // sweepLog is sweep.json: what all combinations have in common, and those that ended.
@@ -47,7 +48,7 @@ func newSweepRun(c combination, r *coco.Report, detections int, perPicture time.
 
 // settings are what the numbers of a sweep depend on beside the combination. Files
 // stand for their content, so that they may be moved.
-func (o *sweepOptions) settings(model *diffusioninst.Model, set *testSet) (map[string]string, error) {
+func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set) (map[string]string, error) {
 	pictures, err := filepath.Abs(o.pictures)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *testSet) (map[s
 	with := o.model.options
 	return map[string]string{
 		"weights": weights, "config": sum([]byte(fmt.Sprintf("%+v", model.Config()))), "gt": truth,
-		"images": pictures, "pictures": fmt.Sprint(len(set.images)), "iou": o.iou, "style": o.style,
+		"images": pictures, "pictures": fmt.Sprint(len(set.Images)), "iou": o.iou, "style": o.style,
 		"score": fmt.Sprint(with.Score), "limit": fmt.Sprint(with.Limit), "seed": fmt.Sprint(with.Seed),
 		"device": model.Device().String(), "threads": fmt.Sprint(o.model.threads),
 	}, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/evaluation"
 )
 
 func init() { modelCommands = append(modelCommands, newTestCommand) }
@@ -78,7 +79,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err != nil {
 		return err
 	}
-	set, err := openTestSet(o.eval.truth, o.pictures, o.limitImages)
+	set, err := evaluation.Open(o.eval.truth, o.pictures, o.limitImages)
 	if err != nil {
 		return err
 	}
@@ -88,13 +89,13 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 		return err
 	}
 	defer model.Close()
-	if err := set.match(model.Config().Classes, warn); err != nil {
+	if err := set.Match(model.Config().Classes, warn); err != nil {
 		return err
 	}
 	options := o.model.options
 	options.Limit = testLimit(&o.model, o.eval.style)
-	bar := progress(cmd.ErrOrStderr(), len(set.images))
-	results, took, err := set.run(cmd.Context(), segmentWith(model, views), options, func() { _ = bar.Add(1) })
+	bar := progress(cmd.ErrOrStderr(), len(set.Images))
+	results, took, err := set.Run(cmd.Context(), segmentWith(model, views), options, func() { _ = bar.Add(1) })
 	_ = bar.Finish()
 	if err != nil {
 		return err
@@ -104,11 +105,11 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 			return err
 		}
 	}
-	o.eval.images = set.ids()
-	if err := o.eval.evaluate(cmd, set.data, results); err != nil {
+	o.eval.images = set.IDs()
+	if err := o.eval.evaluate(cmd, set.Data, results); err != nil {
 		return err
 	}
-	n := len(set.images)
+	n := len(set.Images)
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d pictures, %d detections, %v a picture\n", n, len(results), (took / time.Duration(n)).Round(time.Millisecond/10))
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/internal/picture"
 	"github.com/diffusioninst/go/internal/simulate"
@@ -92,15 +93,15 @@ func TestTestPrintsWhatEvalDoes(t *testing.T) {
 
 // perfect finds what a data set says, as the model's classes 2, 0 and 1, and
 // something of class 3, which the data set has not.
-func perfect(t *testing.T, set *testSet) segmenter {
+func perfect(t *testing.T, set *evaluation.Set) evaluation.Segment {
 	next := 0
 	return func(_ context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error) {
-		m := set.images[next]
+		m := set.Images[next]
 		require.Equal(t, 100+uint64(m.ID), o.Seed)
 		next++
 		r := &diffusioninst.Result{Width: m.Width, Height: m.Height}
 		r.Instances = append(r.Instances, diffusioninst.Instance{Class: 3, Score: 0.9, Mask: mask.NewBitmap(m.Width, m.Height)})
-		for _, a := range set.data.Annotations {
+		for _, a := range set.Data.Annotations {
 			if a.ImageID != m.ID {
 				continue
 			}
@@ -118,46 +119,22 @@ func perfect(t *testing.T, set *testSet) segmenter {
 
 func TestPerfectDetectionsHaveFullPrecision(t *testing.T) {
 	file, folder := shapesSet(t, 4)
-	set, err := openTestSet(file, folder, 2)
+	set, err := evaluation.Open(file, folder, 2)
 	require.NoError(t, err)
-	set.data.Categories = set.data.Categories[:3]
-	require.Equal(t, []int64{10, 9}, set.ids())
-	require.NoError(t, set.match([]string{"bicycle", "car", "person", "crater"}, nil))
+	set.Data.Categories = set.Data.Categories[:3]
+	require.Equal(t, []int64{10, 9}, set.IDs())
+	require.NoError(t, set.Match([]string{"bicycle", "car", "person", "crater"}, nil))
 	calls := 0
-	results, took, err := set.run(t.Context(), perfect(t, set), diffusioninst.Options{Seed: 100}, func() { calls++ })
+	results, took, err := set.Run(t.Context(), perfect(t, set), diffusioninst.Options{Seed: 100}, func() { calls++ })
 	require.NoError(t, err)
 	require.Equal(t, 2, calls)
 	require.Positive(t, took)
 	for _, iou := range []coco.IoU{coco.Segm, coco.BBox, coco.Boundary} {
-		report, err := coco.Evaluate(t.Context(), set.data, results, coco.Options{IoU: iou, Images: set.ids()})
+		report, err := coco.Evaluate(t.Context(), set.Data, results, coco.Options{IoU: iou, Images: set.IDs()})
 		require.NoError(t, err)
 		ap, _ := report.Metric("AP")
 		require.InDelta(t, 1, ap, 1e-9, iou)
 	}
-}
-
-func TestClassesOfATestSet(t *testing.T) {
-	set := &testSet{data: &coco.Dataset{Categories: []coco.Category{{ID: 7, Name: "b"}, {ID: 3, Name: "a"}}}}
-	ids := func() (out []int64) {
-		for _, c := range set.categories {
-			if c != nil {
-				out = append(out, c.ID)
-			} else {
-				out = append(out, -1)
-			}
-		}
-		return out
-	}
-	warnings := 0
-	warn := func(string, ...any) { warnings++ }
-	require.NoError(t, set.match([]string{"a", "other", "b"}, warn))
-	require.Equal(t, []int64{3, -1, 7}, ids())
-	require.Zero(t, warnings)
-	require.NoError(t, set.match([]string{"class 0", "class 1"}, warn))
-	require.Equal(t, []int64{3, 7}, ids())
-	require.Equal(t, 1, warnings)
-	require.ErrorContains(t, set.match([]string{"a", "c"}, warn), `category "b" (id 7) is none of them`)
-	require.ErrorContains(t, set.match([]string{"x", "y", "z"}, warn), "3 classes")
 }
 
 func TestTestErrors(t *testing.T) {
@@ -184,35 +161,18 @@ func TestTestErrors(t *testing.T) {
 		"not LVIS":         {[]string{"--gt", file, "--images", folder, "--style", "lvis"}, "neg_category_ids"},
 		"iou":              {[]string{"--gt", file, "--images", folder, "--iou", "mask"}, "not segm"},
 		"views":            {[]string{"--gt", file, "--images", folder, "--tta", "flop"}, "flop"},
-		"limit":            {[]string{"--gt", file, "--images", folder, "--limit-images", "-1"}, "--limit-images -1"},
+		"limit":            {[]string{"--gt", file, "--images", folder, "--limit-images", "-1"}, "a limit of -1 pictures"},
 		"no data set":      {[]string{"--gt", "none.json", "--images", folder}, "none.json"},
 	} {
 		_, err := program(t, append(append([]string{"test"}, c.args...), miniModel()...)...)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	set, err := openTestSet(changed("train/1.png", "broken.png"), folder, 0)
+	set, err := evaluation.Open(changed("train/1.png", "broken.png"), folder, 0)
 	require.NoError(t, err)
-	_, err = set.images[1].open()
+	_, err = set.Images[1].Open()
 	var e *picture.Error
 	require.True(t, errors.As(err, &e))
 	require.ErrorIs(t, err, picture.ErrTruncated)
-}
-
-func TestLVISPicturesByAddress(t *testing.T) {
-	folder := t.TempDir()
-	for _, name := range []string{"val2017/1.jpg", "2.jpg"} {
-		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o777))
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o666))
-	}
-	for address, want := range map[string]string{"http://images.org/val2017/1.jpg": "val2017/1.jpg", "http://images.org/val2017/2.jpg": "2.jpg"} {
-		got, err := findPicture(folder, &coco.Image{COCOURL: address})
-		require.NoError(t, err)
-		require.Equal(t, filepath.Join(folder, want), got)
-	}
-	_, err := findPicture(folder, &coco.Image{COCOURL: "http://images.org/val2017/3.jpg"})
-	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = findPicture(folder, &coco.Image{})
-	require.ErrorContains(t, err, "no file_name")
 }
 
 func TestParseViews(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
 )
 
 func addViewsFlag(cmd *cobra.Command, views *[]string) {
@@ -38,7 +39,7 @@ func parseViews(values []string) (*diffusioninst.Augment, error) {
 }
 
 // segmentWith segments pictures as they are or, with views not nil, in several views.
-func segmentWith(m *diffusioninst.Model, views *diffusioninst.Augment) segmenter {
+func segmentWith(m *diffusioninst.Model, views *diffusioninst.Augment) evaluation.Segment {
 	if views == nil {
 		return m.Segment
 	}

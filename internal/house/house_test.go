@@ -32,7 +32,9 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
 		"internal/checkpoint", "internal/detectron2", "internal/picture", "golang.org/x",
 	},
+	"evaluation": {"coco", "diffusioninst", "internal/picture"},
 	"train": {
+		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
 		"internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
 	},
@@ -49,9 +51,9 @@ var rooms = map[string][]string{
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 
 	// What people look at to learn the module uses nothing that they could not.
-	"examples": {"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data"},
+	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
-		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data",
+		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data", "train/journal",
 		"internal/checkpoint", "internal/detectron2", "internal/libtorchenv", "internal/picture", "internal/simulate",
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},

@@ -1,6 +1,4 @@
-//go:build cgo
-
-package main
+package evaluation
 
 import (
 	"cmp"
@@ -21,24 +19,25 @@ import (
 	"github.com/diffusioninst/go/internal/picture"
 )
 
-// testSet is a data set that a model is tried on.
-type testSet struct {
-	data       *coco.Dataset
-	images     []testImage
+// Set is a data set that models are tried on.
+type Set struct {
+	Data   *coco.Dataset
+	Images []Image // those to try it on
+
 	categories []*coco.Category // the data set's, by the model's class; nil where it has none
 }
 
-// testImage is a picture of a data set and where its file is.
-type testImage struct {
+// Image is a picture of a data set and where its file is.
+type Image struct {
 	*coco.Image
-	path string
+	Path string
 }
 
-// openTestSet reads the data set of a file and looks for its pictures, the first limit
-// or, with 0, all of them, below a folder.
-func openTestSet(file, folder string, limit int) (*testSet, error) {
+// Open reads the data set of a COCO or LVIS file and looks for its pictures, the first
+// limit or, with 0, all of them, below a folder.
+func Open(file, folder string, limit int) (*Set, error) {
 	if limit < 0 {
-		return nil, fmt.Errorf("--limit-images %d: want a number of pictures, or 0 for all", limit)
+		return nil, fmt.Errorf("a limit of %d pictures: want a number, or 0 for all", limit)
 	}
 	data, err := coco.Load(file)
 	if err != nil {
@@ -51,14 +50,14 @@ func openTestSet(file, folder string, limit int) (*testSet, error) {
 	if limit > 0 {
 		n = min(n, limit)
 	}
-	set := &testSet{data: data}
+	set := &Set{Data: data}
 	var missing []error
 	for i := range data.Images[:n] {
 		at, err := findPicture(folder, &data.Images[i])
 		if err != nil {
 			missing = append(missing, fmt.Errorf("%s: image %d: %w", file, data.Images[i].ID, err))
 		}
-		set.images = append(set.images, testImage{&data.Images[i], at})
+		set.Images = append(set.Images, Image{&data.Images[i], at})
 	}
 	if len(missing) > 1 {
 		return nil, fmt.Errorf("%w (and %d more pictures are missing)", missing[0], len(missing)-1)
@@ -95,9 +94,10 @@ func findPicture(folder string, m *coco.Image) (string, error) {
 	return "", err
 }
 
-// match finds the categories of the model's classes by their names or, where no name
-// fits and their number is the same, in the order of their ids.
-func (s *testSet) match(classes []string, warn func(format string, args ...any)) error {
+// Match finds the categories of a model's classes by their names or, where no name fits
+// and their number is the same, in the order of their ids, which warn is told. It is
+// required before Run.
+func (s *Set) Match(classes []string, warn func(format string, args ...any)) error {
 	s.categories = make([]*coco.Category, len(classes))
 	known := map[string]int{}
 	for i, name := range classes {
@@ -105,8 +105,8 @@ func (s *testSet) match(classes []string, warn func(format string, args ...any))
 	}
 	missing := ""
 	found := 0
-	for i := range s.data.Categories {
-		c := &s.data.Categories[i]
+	for i := range s.Data.Categories {
+		c := &s.Data.Categories[i]
 		if class, ok := known[c.Name]; ok {
 			s.categories[class] = c
 			found++
@@ -117,28 +117,28 @@ func (s *testSet) match(classes []string, warn func(format string, args ...any))
 	switch {
 	case missing == "" && found > 0:
 		return nil
-	case found > 0 || len(classes) != len(s.data.Categories):
+	case found > 0 || len(classes) != len(s.Data.Categories):
 		return fmt.Errorf("the model knows %d classes, the data set's category %s is none of them", len(classes), missing)
 	}
 	warn("no category of the data set has the name of a class: they are taken in the order of their ids")
-	for i := range s.data.Categories {
-		s.categories[i] = &s.data.Categories[i]
+	for i := range s.Data.Categories {
+		s.categories[i] = &s.Data.Categories[i]
 	}
 	slices.SortStableFunc(s.categories, func(a, b *coco.Category) int { return cmp.Compare(a.ID, b.ID) })
 	return nil
 }
 
-// segmenter finds the instances in a picture.
-type segmenter func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error)
+// Segment finds the instances in a picture, as diffusioninst.Model.Segment does.
+type Segment func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error)
 
-// run segments every picture and returns what was found and the time it took,
+// Run segments every picture and returns what was found and the time it took,
 // reading left out. A picture gets the noise of the seed plus its id, whichever others
 // there are. done is called after each.
-func (s *testSet) run(ctx context.Context, segment segmenter, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
+func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
 	all := []coco.Result{}
 	var took time.Duration
-	for _, m := range s.images {
-		img, err := m.open()
+	for _, m := range s.Images {
+		img, err := m.Open()
 		if err != nil {
 			return nil, 0, err
 		}
@@ -151,7 +151,7 @@ func (s *testSet) run(ctx context.Context, segment segmenter, o diffusioninst.Op
 			return nil, 0, ctx.Err()
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("image %d: %s: %w", m.ID, m.path, err)
+			return nil, 0, fmt.Errorf("image %d: %s: %w", m.ID, m.Path, err)
 		}
 		all = append(all, s.results(m, found)...)
 		done()
@@ -159,20 +159,20 @@ func (s *testSet) run(ctx context.Context, segment segmenter, o diffusioninst.Op
 	return all, took, nil
 }
 
-// open reads a picture, which must have the size that the data set says.
-func (m testImage) open() (image.Image, error) {
-	img, err := picture.Open(m.path, picture.Limits{})
+// Open reads the picture, which must have the size that the data set says.
+func (m Image) Open() (image.Image, error) {
+	img, err := picture.Open(m.Path, picture.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("image %d: %w", m.ID, err)
 	}
 	if w, h := img.Rect.Dx(), img.Rect.Dy(); m.Width > 0 && m.Height > 0 && (w != m.Width || h != m.Height) {
-		return nil, fmt.Errorf("image %d: %s: it has %d×%d pixels, in the data set %d×%d", m.ID, m.path, w, h, m.Width, m.Height)
+		return nil, fmt.Errorf("image %d: %s: it has %d×%d pixels, in the data set %d×%d", m.ID, m.Path, w, h, m.Width, m.Height)
 	}
 	return img, nil
 }
 
 // results are the detections of classes that the data set has.
-func (s *testSet) results(m testImage, found *diffusioninst.Result) []coco.Result {
+func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
 	kept := *found
 	kept.Instances = nil
 	categories := make([]coco.Category, len(s.categories))
@@ -182,13 +182,13 @@ func (s *testSet) results(m testImage, found *diffusioninst.Result) []coco.Resul
 			kept.Instances = append(kept.Instances, in)
 		}
 	}
-	return toPicture(&kept, m.ID, m.FileName, categories).Results()
+	return Picture(&kept, m.ID, m.FileName, categories).Results()
 }
 
-// ids of the pictures, as coco.Options has them.
-func (s *testSet) ids() []int64 {
-	out := make([]int64, len(s.images))
-	for i, m := range s.images {
+// IDs are those of the pictures, as coco.Options has them.
+func (s *Set) IDs() []int64 {
+	out := make([]int64, len(s.Images))
+	for i, m := range s.Images {
 		out[i] = m.ID
 	}
 	return out

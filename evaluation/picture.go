@@ -1,0 +1,38 @@
+package evaluation
+
+import (
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+// Categories gives a model's classes their ids: COCO's and LVIS's own where the
+// names are theirs, otherwise 1, 2, ….
+func Categories(classes []string) []coco.Category {
+	for _, known := range [][]coco.Category{coco.COCOClasses(), coco.LVISClasses()} {
+		same := len(known) == len(classes)
+		for i := 0; same && i < len(known); i++ {
+			same = known[i].Name == classes[i]
+		}
+		if same {
+			return known
+		}
+	}
+	out := make([]coco.Category, len(classes))
+	for i, name := range classes {
+		out[i] = coco.Category{ID: int64(i + 1), Name: name}
+	}
+	return out
+}
+
+// Picture is a result as the output formats know it.
+func Picture(r *diffusioninst.Result, id int64, file string, categories []coco.Category) *coco.Picture {
+	p := &coco.Picture{ImageID: id, FileName: file, Width: r.Width, Height: r.Height}
+	for _, in := range r.Instances {
+		c := categories[in.Class]
+		p.Instances = append(p.Instances, coco.Instance{
+			CategoryID: c.ID, Category: c.Name, Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE(), HasBox: true,
+			Box: [4]float64{float64(in.Box.X1), float64(in.Box.Y1), float64(in.Box.Width()), float64(in.Box.Height())},
+		})
+	}
+	return p
+}

@@ -1,0 +1,52 @@
+package evaluation
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/coco"
+)
+
+func TestClassesOfASet(t *testing.T) {
+	set := &Set{Data: &coco.Dataset{Categories: []coco.Category{{ID: 7, Name: "b"}, {ID: 3, Name: "a"}}}}
+	ids := func() (out []int64) {
+		for _, c := range set.categories {
+			if c != nil {
+				out = append(out, c.ID)
+			} else {
+				out = append(out, -1)
+			}
+		}
+		return out
+	}
+	warnings := 0
+	warn := func(string, ...any) { warnings++ }
+	require.NoError(t, set.Match([]string{"a", "other", "b"}, warn))
+	require.Equal(t, []int64{3, -1, 7}, ids())
+	require.Zero(t, warnings)
+	require.NoError(t, set.Match([]string{"class 0", "class 1"}, warn))
+	require.Equal(t, []int64{3, 7}, ids())
+	require.Equal(t, 1, warnings)
+	require.ErrorContains(t, set.Match([]string{"a", "c"}, warn), `category "b" (id 7) is none of them`)
+	require.ErrorContains(t, set.Match([]string{"x", "y", "z"}, warn), "3 classes")
+}
+
+func TestLVISPicturesByAddress(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"val2017/1.jpg", "2.jpg"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o666))
+	}
+	for address, want := range map[string]string{"http://images.org/val2017/1.jpg": "val2017/1.jpg", "http://images.org/val2017/2.jpg": "2.jpg"} {
+		got, err := findPicture(folder, &coco.Image{COCOURL: address})
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(folder, want), got)
+	}
+	_, err := findPicture(folder, &coco.Image{COCOURL: "http://images.org/val2017/3.jpg"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = findPicture(folder, &coco.Image{})
+	require.ErrorContains(t, err, "no file_name")
+}
