@@ -142,9 +142,16 @@ func inputRules(c *Config) []rule {
 		{"INPUT.MIN_SIZE_TRAIN", in.MinSizeSampling != "range" || len(in.MinSizeTrain) == 2, "two sizes for MIN_SIZE_TRAIN_SAMPLING range"},
 		oneOf("INPUT.MIN_SIZE_TRAIN_SAMPLING", in.MinSizeSampling, "choice", "range"),
 		atLeast("INPUT.MAX_SIZE_TRAIN", in.MaxSizeTrain, 1),
-		oneOf("INPUT.RANDOM_FLIP", in.RandomFlip, "horizontal", "vertical", "none"),
+		oneOf("INPUT.RANDOM_FLIP", in.RandomFlip, "horizontal", "vertical", "none", "both"),
 		oneOf("INPUT.CROP.TYPE", in.Crop.Type, "relative", "relative_range", "absolute", "absolute_range"),
 		crop,
+		{"INPUT.SCALE_RANGE", len(in.ScaleRange) == 0 || len(in.ScaleRange) == 2 && factors(in.ScaleRange[0], in.ScaleRange[1]), "nothing, or two factors above 0, the smaller first"},
+		atLeast("INPUT.LARGE_SCALE_JITTER.SIZE", in.LargeScaleJitter.Size, 32),
+		{"INPUT.LARGE_SCALE_JITTER.RANGE", factors(in.LargeScaleJitter.Range[0], in.LargeScaleJitter.Range[1]), "two factors above 0, the smaller first"},
+		part("INPUT.COLOR_JITTER.BRIGHTNESS", in.ColorJitter.Brightness, 1),
+		part("INPUT.COLOR_JITTER.CONTRAST", in.ColorJitter.Contrast, 1),
+		part("INPUT.COLOR_JITTER.SATURATION", in.ColorJitter.Saturation, 1),
+		part("INPUT.COLOR_JITTER.HUE", in.ColorJitter.Hue, 0.5),
 		atLeast("TEST.EVAL_PERIOD", c.Test.EvalPeriod, 0),
 		atLeast("TEST.DETECTIONS_PER_IMAGE", c.Test.DetectionsPerImage, 1),
 		atLeast("TEST.AUG.MAX_SIZE", aug.MaxSize, 1),
@@ -200,5 +207,12 @@ func atLeast(key string, got, least int) rule {
 func notNegative(key string, got float64) rule {
 	return rule{key, finite(got) && got >= 0, "a number of at least 0"}
 }
+
+func part(key string, got, most float64) rule {
+	return rule{key, got >= 0 && got <= most, fmt.Sprintf("0 to %g", most)}
+}
+
+// factors tells whether two numbers are a range of factors.
+func factors(low, high float64) bool { return finite(high) && low > 0 && low <= high }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

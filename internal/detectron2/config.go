@@ -131,8 +131,31 @@ type Input struct {
 	MinSizeTrain    []int  `key:"MIN_SIZE_TRAIN"`          // shortest side in training
 	MinSizeSampling string `key:"MIN_SIZE_TRAIN_SAMPLING"` // "choice" of MinSizeTrain, or "range" between its two values
 	MaxSizeTrain    int    `key:"MAX_SIZE_TRAIN"`
-	RandomFlip      string `key:"RANDOM_FLIP"` // "horizontal", "vertical" or "none"
+	RandomFlip      string `key:"RANDOM_FLIP"` // "horizontal", "vertical", "none", or "both" (not of Detectron2)
 	Crop            Crop   `key:"CROP"`
+
+	// What follows is not of Detectron2.
+	ScaleRange       []float64   `key:"SCALE_RANGE"` // of a random factor of the size, in place of MinSizeTrain; empty for none
+	LargeScaleJitter ScaleJitter `key:"LARGE_SCALE_JITTER"`
+	Rotate           bool        `key:"ROTATE"` // by a random multiple of 90°
+	ColorJitter      ColorJitter `key:"COLOR_JITTER"`
+}
+
+// ScaleJitter describes large-scale jitter (Ghiasi et al. 2021), in place of MinSizeTrain
+// and Crop: the picture is brought to a random part of a square, then cut or padded to it.
+type ScaleJitter struct {
+	Enabled bool       `key:"ENABLED"`
+	Size    int        `key:"SIZE"`  // of the square, in pixels
+	Range   [2]float64 `key:"RANGE"` // of the random part
+}
+
+// ColorJitter describes random changes of the colours: factors within 1 ± the value, and
+// turns of the hue within ± the value, of 1 for all colours.
+type ColorJitter struct {
+	Brightness float64 `key:"BRIGHTNESS"`
+	Contrast   float64 `key:"CONTRAST"`
+	Saturation float64 `key:"SATURATION"`
+	Hue        float64 `key:"HUE"`
 }
 
 // Crop describes random crops in training.
