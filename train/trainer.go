@@ -25,6 +25,7 @@ type Trainer struct {
 	optimizer nn.Optimizer
 	average   *nn.EMA // nil without Options.EMA
 	steps     int
+	release   func() // of cached memory
 }
 
 // Report is what a step did.
@@ -74,7 +75,7 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if err := device.Check(); err != nil {
 		return nil, err
 	}
-	t := &Trainer{config: c, options: o, device: device}
+	t := &Trainer{config: c, options: o, device: device, release: torch.CacheMemory()}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		t.store = nn.NewStore(source, nn.StoreOptions{Device: device, DType: t.options.dtype()})
 		var err error
@@ -89,6 +90,7 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 		return nil
 	})
 	if err != nil {
+		t.release()
 		return nil, err
 	}
 	return t, nil
@@ -120,6 +122,7 @@ func (t *Trainer) Close() {
 		t.average.Close()
 	}
 	t.store.Close()
+	t.release()
 }
 
 // Config is the model's configuration, with all defaults filled in.

@@ -1,18 +1,155 @@
-// Large tensors on the CPU lie in huge pages. Every operator makes its result anew,
-// and touching it 4 KiB at a time costs a third of a picture's time in page faults.
+// Memory of large tensors on the CPU. Every operator makes its result anew, and touching
+// fresh memory 4 KiB at a time costs a third of a picture's time in page faults: so
+// large tensors lie in huge pages, and a training loop, which asks for the same sizes at
+// every step, keeps what it has freed.
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
+
+#include <map>
+#include <mutex>
+#include <set>
 
 #include "kernels.h"
 #include "shim.h"
 
-#ifdef MADV_HUGEPAGE
 namespace {
 
 constexpr size_t kPage = 2 << 20;
-constexpr size_t kLeast = 2 * kPage;  // smaller tensors would waste too much of their last page
+constexpr size_t kHuge = 2 * kPage;     // smaller tensors would waste too much of their last page
+constexpr size_t kLeast = 16 << 10;     // smaller ones are malloc's business
+constexpr size_t kSegment = 32 << 20;   // asked of the system at once
+constexpr size_t kGrain = 256;          // sizes and addresses are multiples of it
 
-struct HugePages final : c10::Allocator {
+size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+void* huge(size_t size) {
+  void* p = nullptr;
+  if (posix_memalign(&p, kPage, size) != 0) return nullptr;
+#ifdef MADV_HUGEPAGE
+  madvise(p, size, MADV_HUGEPAGE);  // a hint; without it all works as before
+#endif
+  return p;
+}
+
+// Cache cuts segments into blocks, gives the smallest that fits, and joins free neighbours.
+class Cache {
+ public:
+  void use(bool on) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    users_ += on ? 1 : -1;
+    if (users_ == 0) trim();
+    if (users_ == 0) peak_ = live_;
+  }
+
+  size_t held() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return held_;
+  }
+
+  // take is null where the cache is not in use or memory has run out.
+  void* take(size_t n) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (users_ == 0 || n > SIZE_MAX / 2) return nullptr;
+    n = up(n, kGrain);
+    auto fit = free_.lower_bound({n, nullptr});
+    if (fit == free_.end()) {
+      if (!grow(n)) return nullptr;
+      fit = free_.lower_bound({n, nullptr});
+    }
+    char* at = fit->second;
+    free_.erase(fit);
+    Block& b = blocks_[at];
+    if (b.size - n >= kLeast) {
+      blocks_[at + n] = {b.size - n, true, false};
+      free_.insert({b.size - n, at + n});
+      b.size = n;
+    }
+    b.free = false;
+    live_ += b.size;
+    peak_ = std::max(peak_, live_);
+    return at;
+  }
+
+  // give is false for memory that is not the cache's.
+  bool give(void* p) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto b = blocks_.find(static_cast<char*>(p));
+    if (b == blocks_.end()) return false;
+    live_ -= b->second.size;
+    b->second.free = true;
+    if (auto next = std::next(b); next != blocks_.end() && next->second.free && !next->second.first) {
+      free_.erase({next->second.size, next->first});
+      b->second.size += next->second.size;
+      blocks_.erase(next);
+    }
+    if (!b->second.first) {
+      if (auto before = std::prev(b); before->second.free) {
+        free_.erase({before->second.size, before->first});
+        before->second.size += b->second.size;
+        blocks_.erase(b);
+        b = before;
+      }
+    }
+    free_.insert({b->second.size, b->first});
+    if (users_ == 0) trim();
+    return true;
+  }
+
+ private:
+  struct Block {
+    size_t size;
+    bool free, first;  // first of its segment
+  };
+
+  // grow asks the system for a segment. Free segments that were too small go back to it
+  // where otherwise more than a quarter over the greatest need would be held.
+  bool grow(size_t n) {
+    size_t size = up(std::max(n, kSegment), kPage);
+    if (held_ + size > peak_ + peak_ / 4) trim();
+    auto* p = static_cast<char*>(huge(size));
+    if (p == nullptr) return false;
+    segments_[p] = size;
+    blocks_[p] = {size, true, true};
+    free_.insert({size, p});
+    held_ += size;
+    return true;
+  }
+
+  // trim gives back the segments that are free as a whole.
+  void trim() {
+    for (auto s = segments_.begin(); s != segments_.end();) {
+      auto b = blocks_.find(s->first);
+      if (!b->second.free || b->second.size != s->second) {
+        ++s;
+        continue;
+      }
+      free_.erase({b->second.size, b->first});
+      blocks_.erase(b);
+      held_ -= s->second;
+      std::free(s->first);
+      s = segments_.erase(s);
+    }
+  }
+
+  std::mutex mutex_;
+  int users_ = 0;
+  size_t held_ = 0, live_ = 0, peak_ = 0;
+  std::map<char*, size_t> segments_;
+  std::map<char*, Block> blocks_;            // by address: neighbours are neighbours
+  std::set<std::pair<size_t, char*>> free_;  // by size
+};
+
+// cache lives as long as the process: tensors may be freed at its very end.
+Cache& cache() {
+  static auto* c = new Cache;
+  return *c;
+}
+
+void give(void* p) {
+  if (p != nullptr && !cache().give(p)) std::free(p);
+}
+
+struct LargeTensors final : c10::Allocator {
   c10::Allocator* base = c10::GetCPUAllocator();
 
   // Which of the two overrides Allocator::allocate, and whether copy_data does
@@ -21,23 +158,24 @@ struct HugePages final : c10::Allocator {
   c10::DataPtr allocate(size_t n) const { return get(n); }
   void copy_data(void* to, const void* from, size_t n) const { std::memcpy(to, from, n); }
 
-  c10::DeleterFnPtr raw_deleter() const override { return base->raw_deleter(); }
+  c10::DeleterFnPtr raw_deleter() const override { return &give; }
 
   c10::DataPtr get(size_t n) const {
     void* p = nullptr;
-    size_t size = (n + kPage - 1) / kPage * kPage;
-    if (n < kLeast || size < n || posix_memalign(&p, kPage, size) != 0) return base->allocate(n);
-    madvise(p, size, MADV_HUGEPAGE);  // a hint; without it all works as before
-    return {p, p, &std::free, c10::Device(c10::DeviceType::CPU)};
+    if (n >= kLeast) p = cache().take(n);
+    if (p == nullptr && n >= kHuge && n < SIZE_MAX / 2) p = huge(up(n, kPage));
+    if (p == nullptr) return base->allocate(n);  // which give can free, too
+    return {p, p, &give, c10::Device(c10::DeviceType::CPU)};
   }
 };
 
 }  // namespace
 
 void di_use_huge_pages() noexcept {
-  static HugePages pages;
-  c10::SetCPUAllocator(&pages, 1);
+  static LargeTensors large;
+  c10::SetCPUAllocator(&large, 1);
 }
-#else
-void di_use_huge_pages() noexcept {}
-#endif
+
+void di_cache_memory(bool on) noexcept { cache().use(on); }
+
+size_t di_cached_memory() noexcept { return cache().held(); }

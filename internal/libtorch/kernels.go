@@ -13,6 +13,13 @@ import (
 // system has them.
 func UseHugePages() { C.di_use_huge_pages() }
 
+// CacheMemory keeps freed memory of tensors on the CPU for the next ones, as long as
+// more calls said true than false.
+func CacheMemory(on bool) { C.di_cache_memory(C.bool(on)) }
+
+// CachedMemory is the bytes that CacheMemory holds, in use or not.
+func CachedMemory() int64 { return int64(C.di_cached_memory()) }
+
 // RoIAlign pools boxes (R,4) of the given images and levels (int64 (R) each) to
 // (R, bins·bins, C), on the CPU.
 func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bins, samples int64) (Handle, *Error) {

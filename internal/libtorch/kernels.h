@@ -9,6 +9,11 @@ extern "C" {
 // Puts large tensors on the CPU into huge pages from now on; see allocator.cc.
 void di_use_huge_pages(void) DI_NOEXCEPT;
 
+// Keeps freed memory of tensors on the CPU for the next ones, as long as more calls said
+// true than false; the bytes it holds for that, in use or not.
+void di_cache_memory(bool on) DI_NOEXCEPT;
+size_t di_cached_memory(void) DI_NOEXCEPT;
+
 // RoIAlign over a feature pyramid; see roi_align.cc.
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
