@@ -36,10 +36,11 @@ var rooms = map[string][]string{
 	"train": {
 		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
-		"internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
 	},
 	"train/data": {"coco", "diffusioninst", "mask", "internal/picture", "golang.org/x"},
 
+	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},
 	"internal/detectron2":  {"go.yaml.in/yaml/v3"},
@@ -54,14 +55,14 @@ var rooms = map[string][]string{
 	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
 		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data", "train/journal",
-		"internal/checkpoint", "internal/detectron2", "internal/libtorchenv", "internal/picture", "internal/simulate",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/libtorchenv", "internal/picture", "internal/simulate",
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
 }
 
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
-	"mask", "coco", "cmd/diffusioninst", "internal/checkpoint", "internal/detectron2", "internal/golden",
+	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
 	"internal/libtorchenv", "internal/picture", "internal/simulate",
 }
 
