@@ -1,0 +1,45 @@
+package nn
+
+import (
+	"slices"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+type fromParameters map[string]*Parameter
+
+// FromParameters is a Source of the values that parameters have when it is asked for
+// them, such as those of a Store or the averages of an EMA. It copies them.
+func FromParameters(list []*Parameter) Source {
+	out := fromParameters{}
+	for _, p := range list {
+		out[p.Name] = p
+	}
+	return out
+}
+
+func (f fromParameters) Parameter(s *torch.Scope, name string, shape []int64, _ Init) (*torch.Tensor, error) {
+	p, ok := f[name]
+	if !ok {
+		return nil, nil
+	}
+	if have := p.Tensor.Shape(); !slices.Equal(have, shape) {
+		return nil, &ShapeError{Have: have}
+	}
+	mark := s.Mark()
+	values := s.Adopt(p.Tensor).Detach().Clone().To(torch.CPU)
+	s.Release(mark, values)
+	if values.IsFinite().All().Item() == 0 {
+		return nil, ErrNotFinite
+	}
+	return values, nil
+}
+
+func (f fromParameters) Names() []string {
+	out := make([]string, 0, len(f))
+	for name := range f {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
