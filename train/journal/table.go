@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	stepColumn, timeColumn = "step", "time"
+	timeLayout             = "2006-01-02T15:04:05.000Z07:00" // RFC 3339
+)
+
+// table writes a CSV file of the columns step, time and names.
+type table struct {
+	path  string
+	names []string
+	next  int   // the least step that may come
+	file  *file // nil before the first row
+}
+
+// openTable opens what there is of a table, less its rows from step on.
+func openTable(path string, step int) (*table, error) {
+	t := &table{path: path, next: step}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return nil, wrap(err)
+	}
+	p := newParser(path, text)
+	keep := int64(0)
+	if t.names, err = p.header(); err != nil {
+		return nil, err
+	}
+	if t.names != nil {
+		keep = p.offset()
+	}
+	for {
+		at, _, err := p.row()
+		if err != nil {
+			return nil, err
+		}
+		if at < 0 || at >= step {
+			break
+		}
+		keep = p.offset()
+	}
+	if t.file, err = openFile(path, 0); err != nil {
+		return nil, err
+	}
+	if keep < t.file.size {
+		// Steps ascend, so that one cut removes the rows and the torn end of a line.
+		if err := errors.Join(t.file.truncate(keep), t.file.sync()); err != nil {
+			return nil, errors.Join(err, t.file.close())
+		}
+	}
+	return t, nil
+}
+
+// extend makes a column for each name that has none.
+func (t *table) extend(values []Scalar) error {
+	names := slices.Clone(t.names)
+	for _, v := range values {
+		if !slices.Contains(names, v.Name) {
+			names = append(names, v.Name)
+		}
+	}
+	if len(names) == len(t.names) && t.file != nil && t.file.size > 0 {
+		return nil
+	}
+	content := line(append([]string{stepColumn, timeColumn}, names...))
+	if t.file != nil && t.file.size > 0 {
+		text := make([]byte, t.file.size)
+		if _, err := t.file.f.ReadAt(text, 0); err != nil {
+			return wrap(err)
+		}
+		empty := bytes.Repeat([]byte(","), len(names)-len(t.names))
+		for row := range bytes.Lines(text[bytes.IndexByte(text, '\n')+1:]) {
+			content = append(append(append(content, bytes.TrimRight(row, "\r\n")...), empty...), '\n')
+		}
+	}
+	if err := replaceFile(t.path, content); err != nil {
+		return err
+	}
+	f, err := openFile(t.path, 0)
+	if err != nil {
+		return err
+	}
+	old := t.file
+	t.file, t.names = f, names
+	if old != nil {
+		return old.close()
+	}
+	return nil
+}
+
+// append writes a row.
+func (t *table) append(step int, at time.Time, values []Scalar) error {
+	cells := make([]string, 2+len(t.names))
+	cells[0], cells[1] = strconv.Itoa(step), at.UTC().Format(timeLayout)
+	for _, v := range values {
+		cells[2+slices.Index(t.names, v.Name)] = cell(v.Value)
+	}
+	if err := t.file.append(line(cells)); err != nil {
+		return err
+	}
+	t.next = step + 1
+	return nil
+}
+
+// cell writes a number so that no bit of it is lost, and what is not finite as
+// pandas, R, Go and spreadsheets' imports know it.
+func cell(v float64) string {
+	switch {
+	case math.IsInf(v, 1):
+		return "inf"
+	case math.IsInf(v, -1):
+		return "-inf"
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+func line(cells []string) []byte {
+	var out strings.Builder
+	w := csv.NewWriter(&out)
+	// A strings.Builder takes everything.
+	_ = w.Write(cells)
+	w.Flush()
+	return []byte(out.String())
+}
+
+// parser reads the text of a table.
+type parser struct {
+	path string
+	csv  *csv.Reader
+	last int // step
+}
+
+func newParser(path string, text []byte) *parser {
+	// A last line without an end was being written when the program was killed.
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	p := &parser{path, csv.NewReader(bytes.NewReader(text)), -1}
+	p.csv.ReuseRecord = true
+	return p
+}
+
+func (p *parser) offset() int64 { return p.csv.InputOffset() }
+
+func (p *parser) fail(format string, args ...any) error {
+	line, _ := p.csv.FieldPos(0)
+	return fmt.Errorf("journal: %s, line %d: %w", p.path, line, fmt.Errorf(format, args...))
+}
