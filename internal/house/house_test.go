@@ -38,7 +38,8 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
 	},
-	"train/data": {"coco", "diffusioninst", "mask", "internal/picture", "golang.org/x"},
+	"train/journal": {},
+	"train/data":    {"coco", "diffusioninst", "mask", "internal/picture", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
@@ -63,7 +64,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/picture", "internal/simulate",
+	"internal/libtorchenv", "internal/picture", "internal/simulate", "train/journal",
 }
 
 type problem struct{ Err string }
