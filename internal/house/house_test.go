@@ -38,7 +38,7 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
 	},
-	"train/journal": {},
+	"train/journal": {"internal/atomicfile"},
 	"train/data":    {"coco", "diffusioninst", "mask", "internal/picture", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},

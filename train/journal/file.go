@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // file grows by whole pieces: of one that does not fit, no part stays.
@@ -44,34 +43,6 @@ func (f *file) truncate(size int64) error {
 
 func (f *file) sync() error  { return wrap(f.f.Sync()) }
 func (f *file) close() error { return wrap(f.f.Close()) }
-
-// replaceFile gives a file a new content: at any moment a reader finds the old one or the new one.
-func replaceFile(path string, content []byte) error {
-	part := path + ".part"
-	f, err := os.Create(part)
-	if err != nil {
-		return wrap(err)
-	}
-	if _, err = f.Write(content); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(part, path)
-	}
-	if err != nil {
-		return wrap(errors.Join(err, os.Remove(part)))
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes the names of a folder's files last.
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return wrap(err)
-	}
-	return wrap(errors.Join(f.Sync(), f.Close()))
-}
 
 // wrap names the package; the errors of package os name the file.
 func wrap(err error) error {

@@ -56,9 +56,6 @@ func Open(folder string, step int, tables ...string) (*Journal, error) {
 	if j.events, err = openEvents(folder, step, time.Now()); err != nil {
 		return nil, errors.Join(err, j.close())
 	}
-	if err := syncFolder(folder); err != nil {
-		return nil, errors.Join(err, j.close())
-	}
 	return j, nil
 }
 

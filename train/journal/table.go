@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/diffusioninst/go/internal/atomicfile"
 )
 
 const (
@@ -25,6 +28,7 @@ type table struct {
 	names []string
 	next  int   // the least step that may come
 	file  *file // nil before the first row
+	lost  error // the file was replaced and the new one could not be opened
 }
 
 // openTable opens what there is of a table, less its rows from step on.
@@ -69,6 +73,9 @@ func openTable(path string, step int) (*table, error) {
 
 // extend makes a column for each name that has none.
 func (t *table) extend(values []Scalar) error {
+	if t.lost != nil {
+		return t.lost
+	}
 	names := slices.Clone(t.names)
 	for _, v := range values {
 		if !slices.Contains(names, v.Name) {
@@ -89,11 +96,16 @@ func (t *table) extend(values []Scalar) error {
 			content = append(append(append(content, bytes.TrimRight(row, "\r\n")...), empty...), '\n')
 		}
 	}
-	if err := replaceFile(t.path, content); err != nil {
+	err := atomicfile.Write(t.path, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
+	})
+	if err != nil {
+		return wrap(err)
 	}
 	f, err := openFile(t.path, 0)
 	if err != nil {
+		t.lost = err
 		return err
 	}
 	old := t.file
