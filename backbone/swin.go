@@ -39,6 +39,12 @@ func (c SwinFPN) Build(p nn.Path) (Backbone, error) {
 type Stochastic interface {
 	// Reseed starts the backbone's random numbers anew. Without it they start from 0.
 	Reseed(seed uint64)
+	// RandomState is the state of the random numbers, for a checkpoint. It must be called
+	// inside torch.Do, as SetRandomState.
+	RandomState() []byte
+	// SetRandomState continues from what RandomState gave. Other bytes are an error and
+	// change nothing; so may be those of another version of LibTorch.
+	SetRandomState(state []byte) error
 }
 
 // stochasticFPN is a pyramid whose bottom drops blocks in training.
@@ -48,6 +54,10 @@ type stochasticFPN struct {
 }
 
 func (f stochasticFPN) Reseed(seed uint64) { f.bottom.random.reseed(seed) }
+
+func (f stochasticFPN) RandomState() []byte { return f.bottom.random.state() }
+
+func (f stochasticFPN) SetRandomState(state []byte) error { return f.bottom.random.setState(state) }
 
 // Swin describes a Swin Transformer (Liu et al. 2021) as detectors use it: four
 // stages of strides 4, 8, 16 and 32, each with a layer norm behind it. Fields that

@@ -1,6 +1,7 @@
 package backbone
 
 import (
+	"fmt"
 	"math"
 	"sync"
 
@@ -203,6 +204,31 @@ func (r *depthRandom) reseed(seed uint64) {
 	r.Lock()
 	defer r.Unlock()
 	r.generator = torch.NewGenerator(seed)
+}
+
+func (r *depthRandom) state() []byte {
+	r.Lock()
+	defer r.Unlock()
+	return r.generator.State()
+}
+
+// setState tries the state on a generator of its own, so that a bad one changes nothing.
+func (r *depthRandom) setState(state []byte) (err error) {
+	defer func() {
+		if lost := recover(); lost != nil {
+			bad, ok := lost.(*torch.Error)
+			if !ok {
+				panic(lost)
+			}
+			err = fmt.Errorf("backbone: %d bytes are no state of random numbers: %w", len(state), bad)
+		}
+	}()
+	g := torch.NewGenerator(0)
+	g.SetState(state)
+	r.Lock()
+	defer r.Unlock()
+	r.generator = g
+	return nil
 }
 
 func (r *depthRandom) uniform(s *torch.Scope, shape []int64) *torch.Tensor {

@@ -185,6 +185,13 @@ func TestStochasticDepth(t *testing.T) {
 			require.Zero(t, distance(repeated.Detach(), first.Detach()), "the same seed gives the same")
 			require.Greater(t, distance(second.Detach(), first.Detach()), 1e-3)
 			require.Greater(t, distance(first.Detach(), plain), 1e-3)
+
+			state := net.RandomState()
+			first = built.Forward(x)[3]
+			require.NoError(t, net.SetRandomState(state))
+			require.Error(t, net.SetRandomState(state[1:]))
+			require.Error(t, net.SetRandomState(nil))
+			require.Zero(t, distance(built.Forward(x)[3].Detach(), first.Detach()), "a state continues")
 		})
 	})
 }
