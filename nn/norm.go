@@ -38,6 +38,9 @@ type Norm struct {
 	Kind                         NormKind
 	Training                     bool   // statistics of the batch at hand; only for BatchNorm
 	Name                         string // the path of its parameters
+	// Batches counts those whose statistics the running ones have followed: PyTorch's
+	// num_batches_tracked.
+	Batches int64
 }
 
 // NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
@@ -60,5 +63,8 @@ func NewNorm(p Path, kind NormKind, channels int64) *Norm {
 // Forward keeps the shape (B,C,H,W).
 func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor {
 	training := n.Training && n.Kind == BatchNorm
+	if training {
+		n.Batches++
+	}
 	return x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, training, n.Momentum, n.Eps, true)
 }
