@@ -34,6 +34,13 @@ func New(ctx context.Context, c Config, seed uint64, device torch.Device) (*Mode
 	return build(ctx, c, nn.FromSeed(seed), device)
 }
 
+// NewFrom makes a model of the parameters of a source, such as those that a training
+// run has at the moment (nn.FromParameters). Parameters that do not fit are a
+// *nn.LoadError that lists all of them.
+func NewFrom(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
+	return build(ctx, c, source, device)
+}
+
 // build makes the model with the parameters of a source.
 func build(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
 	c, err := c.WithDefaults()
