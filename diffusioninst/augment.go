@@ -14,8 +14,8 @@ import (
 // and the result is Segment's.
 type Augment struct {
 	// Scales are the views' shorter sides in pixels, in place of the model's
-	// Input.Short; Input.Longest grows and shrinks with them. A scale may be given
-	// twice: each has noise of its own.
+	// Input.Short; Input.Longest grows and shrinks with them, unless the model has
+	// Input.Scale. A scale may be given twice: each has noise of its own.
 	Scales []int
 	Flip   bool    // every scale also mirrored left to right
 	IoU    float64 // overlap of boxes from which views have found the same object: 0.5
@@ -23,13 +23,13 @@ type Augment struct {
 
 // resolve fills in the model's settings.
 func (a Augment) resolve(in Input) (Augment, error) {
-	if len(a.Scales) == 0 {
-		a.Scales = []int{in.Short}
-	}
 	for _, scale := range a.Scales {
 		if scale < 1 {
 			return a, &OptionError{"Augment.Scales", fmt.Sprintf("%d: a side has at least one pixel", scale)}
 		}
+	}
+	if len(a.Scales) == 0 {
+		a.Scales = []int{in.Short} // 0 where the model has Input.Scale, which stays
 	}
 	if a.IoU == 0 {
 		a.IoU = 0.5
@@ -93,7 +93,7 @@ func (m *Model) SegmentAugmented(ctx context.Context, img image.Image, a Augment
 
 // ViewError says in which view of a picture segmenting failed.
 type ViewError struct {
-	Scale    int // of Augment.Scales, or the model's own
+	Scale    int // of Augment.Scales, or the model's own; 0 where it has Input.Scale
 	Mirrored bool
 	Err      error
 }
@@ -124,9 +124,17 @@ func (m *Model) look(ctx context.Context, in input, o Options, sampling sampler.
 }
 
 // scaled is in with another shorter side and the longer side's limit in proportion.
+// A short of 0 leaves it as it is.
 func (in Input) scaled(short int) Input {
-	in.Longest = max(int(float64(in.Longest)*float64(short)/float64(in.Short)+0.5), short)
-	in.Short = short
+	switch {
+	case short == 0:
+		return in
+	case in.Scale == 0:
+		in.Longest = max(int(float64(in.Longest)*float64(short)/float64(in.Short)+0.5), short)
+	case in.Longest > 0:
+		in.Longest = max(in.Longest, short)
+	}
+	in.Short, in.Scale = short, 0
 	return in
 }
 

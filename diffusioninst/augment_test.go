@@ -88,6 +88,14 @@ func TestScaledInput(t *testing.T) {
 	for scale, longest := range map[int]int{800: 1333, 400: 667, 1200: 2000, 1: 2} {
 		require.Equal(t, Input{Short: scale, Longest: longest}, in.scaled(scale))
 	}
+	for in, want := range map[Input]Input{
+		{Scale: 1}:                {Short: 96},
+		{Scale: 2, Longest: 300}:  {Short: 96, Longest: 300},
+		{Scale: 0.5, Longest: 50}: {Short: 96, Longest: 96},
+	} {
+		require.Equal(t, want, in.scaled(96))
+		require.Equal(t, in, in.scaled(0))
+	}
 }
 
 // found is an instance with a box and a mask that fills r.

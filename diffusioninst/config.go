@@ -35,8 +35,12 @@ type Config struct {
 // Input says how a picture becomes the network's input. The zero value of a field
 // means the paper's.
 type Input struct {
-	Short   int        // pixels of the shorter side: 800
-	Longest int        // at most, pixels of the longer side: 1333
+	Short int // pixels of the shorter side: 800
+	// Scale above 0 multiplies a picture's sides in place of Short, for a model whose
+	// objects have a size in pixels, not in parts of the picture: 1 keeps the size.
+	// It excludes Short.
+	Scale   float64
+	Longest int        // at most, pixels of the longer side: 1333; no limit with Scale
 	Mean    [3]float64 // of red, green and blue, 0 to 255: ImageNet's
 	Std     [3]float64 // of red, green and blue: ImageNet's
 	BGR     bool       // the network wants blue first; Mean and Std are then in that order
@@ -114,11 +118,13 @@ func (c Config) WithDefaults() (Config, error) {
 }
 
 func (in Input) withDefaults() Input {
-	if in.Short == 0 {
-		in.Short = 800
-	}
-	if in.Longest == 0 {
-		in.Longest = max(1333, in.Short)
+	if in.Scale == 0 {
+		if in.Short == 0 {
+			in.Short = 800
+		}
+		if in.Longest == 0 {
+			in.Longest = max(1333, in.Short)
+		}
 	}
 	if in.Mean == [3]float64{} {
 		in.Mean = imageNetMean
@@ -130,7 +136,14 @@ func (in Input) withDefaults() Input {
 }
 
 func (in Input) check() error {
-	if in.Short < 1 || in.Longest < in.Short {
+	switch {
+	case in.Scale != 0 && in.Short != 0:
+		return configError("input scale %v and short side %d: one of them at most", in.Scale, in.Short)
+	case in.Scale != 0 && !(in.Scale > 0 && in.Scale <= maxScale):
+		return configError("input scale %v: want above 0 to %d", in.Scale, maxScale)
+	case in.Scale != 0 && in.Longest < 0:
+		return configError("input side %d (longest): it must not be negative", in.Longest)
+	case in.Scale == 0 && (in.Short < 1 || in.Longest < in.Short):
 		return configError("input sides %d (short) and %d (longest)", in.Short, in.Longest)
 	}
 	for _, s := range in.Std {
@@ -140,6 +153,9 @@ func (in Input) check() error {
 	}
 	return nil
 }
+
+// maxScale bounds what a picture grows to.
+const maxScale = 16
 
 // ConfigError says that a configuration is impossible.
 type ConfigError struct{ Reason string }

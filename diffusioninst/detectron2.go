@@ -16,7 +16,8 @@ import (
 // that it builds on (_BASE_). Keys that matter and are unknown, or have values that
 // cannot be honoured, are errors, all reported at once; settings of parts that
 // DiffusionInst does not have are warnings. A data set named lvis_… or coco_… with as
-// many classes gives the class names. A Swin of an unknown size is a warning and
+// many classes gives the class names. An INPUT.MIN_SIZE_TEST of 0 keeps a picture's
+// size (Input.Scale 1), whatever MAX_SIZE_TEST says, as in Detectron2. A Swin of an unknown size is a warning and
 // leaves Config.Backbone nil: Load reads it off the checkpoint.
 func LoadConfig(path string) (Config, []string, error) {
 	d, notes, err := detectron2.Load(path)
@@ -49,8 +50,12 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		Proposals:   head.NumProposals,
 		SignalScale: head.SNRScale,
 		Input: Input{
-			Short: d.Input.MinSizeTest, Longest: d.Input.MaxSizeTest, Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR",
+			Short: d.Input.MinSizeTest, Longest: d.Input.MaxSizeTest,
+			Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR",
 		},
+	}
+	if c.Input.Short == 0 {
+		c.Input.Scale, c.Input.Longest = 1, 0
 	}
 	c.Sampling.Steps = head.SampleStep
 	if !head.UseNMS {

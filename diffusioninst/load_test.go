@@ -152,6 +152,10 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"negative steps":   func(c *Config) { c.Sampling.Steps = -1 },
 		"no deviation":     func(c *Config) { c.Input.Std = [3]float64{1, 0, 1} },
 		"sides swapped":    func(c *Config) { c.Input.Short, c.Input.Longest = 900, 800 },
+		"scale and side":   func(c *Config) { c.Input = Input{Short: 800, Scale: 1} },
+		"a negative zoom":  func(c *Config) { c.Input = Input{Scale: -1} },
+		"an absurd zoom":   func(c *Config) { c.Input = Input{Scale: 100} },
+		"no longest side":  func(c *Config) { c.Input = Input{Scale: 1, Longest: -1} },
 		"a negative scale": func(c *Config) { c.SignalScale = -2 },
 		"an absurd NMS":    func(c *Config) { c.NMS = 2 },
 	} {

@@ -83,8 +83,7 @@ type input struct {
 	outputW, outputH int
 }
 
-// prepare resizes a picture so that its shorter side is in.Short, unless its longer
-// side would then exceed in.Longest.
+// prepare resizes a picture for the network, as Input says.
 func (in Input) prepare(img image.Image) (input, error) {
 	if img == nil {
 		return input{}, &ImageError{Reason: "there is no picture"}
@@ -96,8 +95,16 @@ func (in Input) prepare(img image.Image) (input, error) {
 	case w < 2 || h < 2:
 		return input{}, &ImageError{w, h, "at least 2×2 pixels are needed to find anything"}
 	}
-	width, height := picture.ShortestEdge(w, h, in.Short, in.Longest)
+	width, height := in.size(w, h)
 	return input{
 		rgb: picture.Resize(picture.RGB(img), w, h, width, height), width: width, height: height, outputW: w, outputH: h,
 	}, nil
+}
+
+// size is what a picture of w × h pixels is resized to.
+func (in Input) size(w, h int) (width, height int) {
+	if in.Scale > 0 {
+		return picture.Scale(w, h, in.Scale, in.Longest)
+	}
+	return picture.ShortestEdge(w, h, in.Short, in.Longest)
 }

@@ -1,6 +1,9 @@
 package picture
 
-import "math"
+import (
+	"image"
+	"math"
+)
 
 // ShortestEdge is the size of a w × h picture whose shortest side is brought to
 // short, unless its longest would then exceed longest: that one is brought to
@@ -24,6 +27,17 @@ func ShortestEdge(w, h, short, longest int) (int, int) {
 	return max(1, int(fw+0.5)), max(1, int(fh+0.5))
 }
 
+// Scale is the size of a w × h picture whose sides are multiplied with scale, unless
+// its longest would then exceed longest, where that is above 0: that one is brought to
+// longest. It is rounded to the nearest pixel and never below 1.
+func Scale(w, h int, scale float64, longest int) (int, int) {
+	fw, fh := scale*float64(w), scale*float64(h)
+	if most := max(fw, fh); longest > 0 && most > float64(longest) {
+		fw, fh = fw*float64(longest)/most, fh*float64(longest)/most
+	}
+	return max(1, int(fw+0.5)), max(1, int(fh+0.5))
+}
+
 // Resize brings h × w × 3 bytes to nh × nw × 3 with PIL's BILINEAR filter: a
 // triangle that is stretched over the source pixels when it shrinks (antialiasing),
 // first along the rows, then along the columns, each rounded to 8 bits. Arithmetic
@@ -35,12 +49,44 @@ func Resize(rgb []uint8, w, h, nw, nh int) []uint8 {
 		return nil
 	}
 	if nw != w {
-		rgb = resizeRows(rgb, w, h, nw)
+		rgb = resizeRows(rgb, w, h, triangle(w, nw))
 	}
 	if nh != h {
-		rgb = resizeColumns(rgb, nw, h, nh)
+		rgb = resizeColumns(rgb, nw, 0, triangle(h, nh))
 	}
 	return rgb
+}
+
+// ResizePart is the part of [Resize]'s result that lies in a rectangle, at the cost of
+// that part. It shares no memory with rgb. A rectangle that does not lie in the resized
+// picture is cut to it; sizes below 1 and an empty part give nil.
+func ResizePart(rgb []uint8, w, h, nw, nh int, part image.Rectangle) []uint8 {
+	part = part.Intersect(image.Rect(0, 0, nw, nh))
+	if w < 1 || h < 1 || part.Empty() {
+		return nil
+	}
+	rows := triangle(h, nh)[part.Min.Y:part.Max.Y]
+	last := rows[len(rows)-1]
+	top, bottom := rows[0].first, last.first+len(last.weights)
+	rgb = rgb[3*w*top : 3*w*bottom]
+	if nw != w {
+		rgb = resizeRows(rgb, w, bottom-top, triangle(w, nw)[part.Min.X:part.Max.X])
+	} else {
+		rgb = columns(rgb, w, part.Min.X, part.Max.X)
+	}
+	if nh != h {
+		rgb = resizeColumns(rgb, part.Dx(), top, rows)
+	}
+	return rgb
+}
+
+// columns copies the columns from x0 up to x1.
+func columns(rgb []uint8, w, x0, x1 int) []uint8 {
+	out := make([]uint8, 0, len(rgb)/w*(x1-x0))
+	for ; len(rgb) > 0; rgb = rgb[3*w:] {
+		out = append(out, rgb[3*x0:3*x1]...)
+	}
+	return out
 }
 
 // precision is the number of fraction bits: 8 for the sample and 2 to spare in 32.
@@ -82,9 +128,10 @@ func triangle(from, to int) []taps {
 	return out
 }
 
-func resizeRows(src []uint8, w, h, nw int) []uint8 {
+// resizeRows brings h rows of w pixels to the target pixels of a line.
+func resizeRows(src []uint8, w, h int, line []taps) []uint8 {
+	nw := len(line)
 	dst := make([]uint8, 3*nw*h)
-	line := triangle(w, nw)
 	for y := range h {
 		in, out := src[3*w*y:][:3*w], dst[3*nw*y:][:3*nw]
 		for x := range line {
@@ -104,16 +151,18 @@ func resizeRows(src []uint8, w, h, nw int) []uint8 {
 	return dst
 }
 
-func resizeColumns(src []uint8, w, h, nh int) []uint8 {
+// resizeColumns brings rows of w pixels, of which src starts with row top, to the target
+// rows.
+func resizeColumns(src []uint8, w, top int, rows []taps) []uint8 {
 	stride := 3 * w
-	dst := make([]uint8, stride*nh)
+	dst := make([]uint8, stride*len(rows))
 	sums := make([]int32, stride)
-	for y, t := range triangle(h, nh) {
+	for y, t := range rows {
 		for i := range sums {
 			sums[i] = 1 << (precision - 1)
 		}
 		for k, weight := range t.weights {
-			in := src[(t.first+k)*stride:][:stride]
+			in := src[(t.first+k-top)*stride:][:stride]
 			for i, v := range in {
 				sums[i] += weight * int32(v)
 			}

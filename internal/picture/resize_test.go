@@ -44,6 +44,25 @@ func TestGolden(t *testing.T) {
 	})
 }
 
+func TestScale(t *testing.T) {
+	for _, test := range []struct {
+		w, h    int
+		scale   float64
+		longest int
+		nw, nh  int
+	}{
+		{256, 320, 1, 0, 256, 320},
+		{1388, 1040, 1, 1333, 1333, 999},
+		{1388, 1040, 1, 1388, 1388, 1040},
+		{101, 51, 0.5, 0, 51, 26},
+		{100, 50, 1.5, 120, 120, 60},
+		{20000, 1, 0.25, 100, 100, 1},
+	} {
+		nw, nh := Scale(test.w, test.h, test.scale, test.longest)
+		require.Equal(t, [2]int{test.nw, test.nh}, [2]int{nw, nh}, "%+v", test)
+	}
+}
+
 func TestShortestEdge(t *testing.T) {
 	for _, test := range []struct{ w, h, short, longest, nw, nh int }{
 		{640, 480, 800, 1333, 1067, 800},
