@@ -18,7 +18,7 @@ import (
 // Options.Draws (if they are an encoding.BinaryMarshaler, as Random is; others are the
 // caller's to continue), and a note of the caller's, such as the position in the data.
 //
-// The file is replaced as a whole: whenever the program or the machine stops, it is the
+// The file is replaced as a whole, if ctx does not end before: whenever the program or the machine stops, it is the
 // one before or the new one. On an error, such as a full disk, it is the one before, or
 // none; the error names the file.
 func (t *Trainer) Save(ctx context.Context, path string, note []byte) error {
