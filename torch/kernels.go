@@ -30,6 +30,19 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 	return scopeOf(append([]*Tensor{boxes}, levels...)...).own(h)
 }
 
+// MaskDice is the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of
+// M dynamic masks, (M). p is the sigmoid of layers 1×1 convolutions with ReLU between
+// over the mask features (B,C,h,w) of picture image[i], whose numbers are row i of
+// filters (M,params); image must ascend. g is the row truth[i] of truths, uint8
+// (G,h·w) of 0 and 1. Gradients flow to features and filters. It is for the CPU, for up
+// to 8 layers of up to 32 channels.
+func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []int64, layers int) *Tensor {
+	picks := From(filters.scope, truth)
+	h, e := libtorch.MaskDice(features.handle(), filters.handle(), image, truths.handle(), picks.handle(), layers)
+	check("mask_dice", e, features, filters, truths, picks)
+	return scopeOf(features, filters).own(h)
+}
+
 // NMS is greedy non-maximum suppression: the indices of the boxes (x1 y1 x2 y2 each)
 // that overlap no better one of their class by more than threshold (IoU), best
 // first, of equal scores the earlier. Without classes (nil) all boxes compete.

@@ -9,8 +9,8 @@ import (
 // batch is samples on the device.
 type batch struct {
 	samples []data.Sample
-	input   *torch.Tensor   // (B,3,H,W), normalised, padded with zeros on the right and below
-	masks   []*torch.Tensor // of each sample: uint8 (G, h·w) of 0 and 1 at the mask features' pixels
+	input   *torch.Tensor // (B,3,H,W), normalised, padded with zeros on the right and below
+	masks   *torch.Tensor // of all samples' objects: uint8 (G, h·w) of 0 and 1 at the mask features' pixels
 }
 
 // newBatch packs samples into a common size that the coarsest stride divides.
@@ -25,6 +25,8 @@ func newBatch(s *torch.Scope, samples []data.Sample, c diffusioninst.Input, stri
 	std := torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
 	b := &batch{samples: samples}
 	var pictures []*torch.Tensor
+	var bits []uint8
+	objects := 0
 	for _, sample := range samples {
 		mark := s.Mark()
 		x := torch.From(s, sample.RGB, int64(sample.Height), int64(sample.Width), 3).To(device)
@@ -35,13 +37,10 @@ func newBatch(s *torch.Scope, samples []data.Sample, c diffusioninst.Input, stri
 		x = x.ConstantPad([]int64{0, int64(width - sample.Width), 0, int64(height - sample.Height)}, 0)
 		s.Release(mark, x)
 		pictures = append(pictures, x)
-
-		mark = s.Mark()
-		bits := maskTargets(sample, width/strides[0], height/strides[0], strides[0])
-		targets := torch.From(s, bits, int64(len(sample.Objects)), int64(len(bits)/max(len(sample.Objects), 1))).To(device)
-		s.Release(mark, targets)
-		b.masks = append(b.masks, targets)
+		bits = append(bits, maskTargets(sample, width/strides[0], height/strides[0], strides[0])...)
+		objects += len(sample.Objects)
 	}
+	b.masks = torch.From(s, bits, int64(objects), int64(len(bits)/max(objects, 1))).To(device)
 	b.input = torch.Stack(pictures, 0)
 	return b
 }

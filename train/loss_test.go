@@ -53,12 +53,9 @@ func values(n int, f func(i int) float64) []float64 {
 func someMatches() *matches {
 	return &matches{
 		rows: []int64{0, 2, 4}, classes: []int64{1, 0, 3}, total: 6,
-		boxes: []float32{10, 10, 50, 60, 30, 5, 60, 40, 1, 2, 90, 70},
-		sizes: []float32{100, 80, 100, 80, 100, 80, 100, 80, 100, 80, 100, 80},
-		samples: []sampleMatches{
-			{proposals: []int64{0, 2}, truths: []int64{1, 0}},
-			{proposals: []int64{1}, truths: []int64{0}},
-		},
+		boxes:  []float32{10, 10, 50, 60, 30, 5, 60, 40, 1, 2, 90, 70},
+		sizes:  []float32{100, 80, 100, 80, 100, 80, 100, 80, 100, 80, 100, 80},
+		images: []int64{0, 0, 1}, truths: []int64{1, 0, 2},
 	}
 }
 
@@ -135,10 +132,11 @@ func TestMaskLossGradients(t *testing.T) {
 	features := values(2*2*4*5, func(i int) float64 { return math.Sin(float64(3*i)) + 0.1 })
 	loss := func(filters, features *torch.Tensor) *torch.Tensor {
 		s := features.Scope()
-		b := &batch{masks: []*torch.Tensor{
-			torch.From(s, []uint8{0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 2, 20),
-			torch.From(s, []uint8{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0}, 1, 20),
-		}}
+		b := &batch{masks: torch.From(s, []uint8{
+			0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+			1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0,
+		}, 3, 20)}
 		return someMatches().maskLoss(b, head, features, decoder.Output{Boxes: filters, Filters: filters})
 	}
 	t.Run("filters", func(t *testing.T) {
@@ -156,7 +154,7 @@ func TestMaskLossGradients(t *testing.T) {
 func TestLossesWithoutMatchesAreZeroAndKeepTheGraph(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
 		torch.WithGrad(func() {
-			m := &matches{total: 6, samples: make([]sampleMatches, 2)}
+			m := &matches{total: 6}
 			boxes := s.Full(3, torch.F32(torch.CPU), 2, 3, 4).SetRequiresGrad(true)
 			l1, giou := m.boxLosses(boxes)
 			masks := m.maskLoss(&batch{}, maskhead.Head{}, s.Zeros(torch.F32(torch.CPU), 2, 8, 4, 4), decoder.Output{Boxes: boxes})

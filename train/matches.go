@@ -12,12 +12,10 @@ type matches struct {
 	classes []int64   // of the ground truths
 	boxes   []float32 // of the ground truths: x1 y1 x2 y2 in pixels
 	sizes   []float32 // of their pictures: w h w h
-	samples []sampleMatches
-	total   int // proposals in the batch, B·N
+	images  []int64   // of the pictures in the batch
+	truths  []int64   // of the ground truths, among all of the batch
+	total   int       // proposals in the batch, B·N
 }
-
-// sampleMatches are the pairs within one sample.
-type sampleMatches struct{ proposals, truths []int64 }
 
 // count is what losses are divided by.
 func (m *matches) count() float64 { return float64(max(len(m.rows), 1)) }
@@ -30,7 +28,8 @@ func (o Objective) match(b *batch, out decoder.Output) *matches {
 	n := int(out.Boxes.Size(1))
 	rule := o.matching()
 	boxes := torch.Values[float32](out.Boxes.Detach())
-	m := &matches{total: n * len(b.samples), samples: make([]sampleMatches, len(b.samples))}
+	m := &matches{total: n * len(b.samples)}
+	before := 0 // objects of earlier samples
 	for i, sample := range b.samples {
 		g := len(sample.Objects)
 		if g == 0 {
@@ -53,9 +52,9 @@ func (o Objective) match(b *batch, out decoder.Output) *matches {
 			m.classes = append(m.classes, classes[j])
 			m.boxes = append(m.boxes, truths[4*j:4*j+4]...)
 			m.sizes = append(m.sizes, w, h, w, h)
-			in := &m.samples[i]
-			in.proposals, in.truths = append(in.proposals, int64(p)), append(in.truths, int64(j))
+			m.images, m.truths = append(m.images, int64(i)), append(m.truths, int64(before+j))
 		}
+		before += g
 	}
 	return m
 }

@@ -27,6 +27,13 @@ func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bin
 		C.size_t(len(levels)), C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(level), C.int64_t(bins), C.int64_t(samples)))
 }
 
+// MaskDice is the dice loss of dynamic masks, (M), on the CPU: features (B,C,h,w),
+// filters (M,params) of ascending images, truths uint8 (G,h·w), of which truth, int64 (M), picks.
+func MaskDice(features, filters Handle, image []int64, truths, truth Handle, layers int) (Handle, *Error) {
+	return one(C.di_mask_dice(C.di_tensor(features), C.di_tensor(filters), (*C.int64_t)(unsafe.SliceData(image)),
+		C.di_tensor(truths), C.di_tensor(truth), C.size_t(len(image)), C.int64_t(layers)))
+}
+
 // NMS returns the indices of the boxes (x1 y1 x2 y2 each) that survive, best
 // first. Only boxes of one class compete; nil classes make all compete.
 func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, *Error) {

@@ -18,6 +18,11 @@ size_t di_cached_memory(void) DI_NOEXCEPT;
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
 
+// The dice loss of dynamic masks, (M); see mask_dice.cc. features (B,C,h,w), filters
+// (M,params) sorted by image (n = M), truths uint8 (G,h·w) of which truth int64 (M) picks.
+di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
+                        di_tensor truth, size_t n, int64_t layers) DI_NOEXCEPT;
+
 // Greedy non-maximum suppression; see nms.cc. classes may be NULL. Returns the
 // number of kept boxes, whose indices stand in keep, best first.
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,

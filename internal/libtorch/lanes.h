@@ -1,0 +1,81 @@
+// Vectors of 64 bytes for fused kernels. DI_CLONES compiles a function for the vector units
+// of several generations of x86, the machine's own is chosen when the program starts; what it
+// calls must be DI_INLINE to be compiled with it.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#define DI_INLINE inline __attribute__((always_inline))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define DI_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define DI_CLONES
+#endif
+#pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a call that is not inlined
+
+namespace di {
+
+template <typename T>
+struct Lanes {
+  static constexpr int64_t count = 64 / sizeof(T);
+  typedef T V __attribute__((vector_size(64)));
+};
+
+template <typename T>
+DI_INLINE typename Lanes<T>::V load(const T* from) {
+  typename Lanes<T>::V v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <typename T>
+DI_INLINE void store(T* to, const typename Lanes<T>::V& v) {
+  std::memcpy(to, &v, sizeof v);
+}
+
+template <typename T>
+DI_INLINE T total(const typename Lanes<T>::V& v) {
+  T half[Lanes<T>::count];
+  std::memcpy(half, &v, sizeof v);
+  for (int64_t n = Lanes<T>::count / 2; n > 0; n /= 2) {
+    for (int64_t i = 0; i < n; i++) half[i] += half[i + n];
+  }
+  return half[0];
+}
+
+// exp to a few units in the last place, of arguments in ±87: 2ⁿ·P(r) with r = x − n·ln 2.
+DI_INLINE Lanes<float>::V exp(const Lanes<float>::V& x) {
+  typedef int32_t I __attribute__((vector_size(64)));
+  constexpr float magic = 12582912;  // 1.5·2²³: adding it rounds to whole numbers
+  Lanes<float>::V n = (x * 1.44269504f + magic) - magic;
+  Lanes<float>::V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  auto p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  I power = (__builtin_convertvector(n, I) + 127) << 23;
+  Lanes<float>::V scale;
+  std::memcpy(&scale, &power, sizeof scale);
+  return p * scale;
+}
+
+DI_INLINE Lanes<double>::V exp(const Lanes<double>::V& x) {
+  Lanes<double>::V y;
+  for (int64_t i = 0; i < Lanes<double>::count; i++) y[i] = std::exp(x[i]);
+  return y;
+}
+
+// sigmoid keeps NaN.
+template <typename T>
+DI_INLINE typename Lanes<T>::V sigmoid(const typename Lanes<T>::V& z) {
+  using V = typename Lanes<T>::V;
+  const V limit = V{} + T(80);
+  V x = z > limit ? limit : z;
+  x = x < -limit ? -limit : x;
+  return T(1) / (T(1) + exp(-x));
+}
+
+}  // namespace di

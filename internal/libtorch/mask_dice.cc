@@ -1,0 +1,341 @@
+// The dice loss of dynamic masks in training: 1×1 convolutions whose weights an
+// instance brings along, over the mask features of its image, sigmoid, and
+// 1 − 2Σpg/(Σp²+Σg²+ε), forward and backward. Nothing of an instance's size is kept:
+// the backward pass computes the layers again, pixel block by pixel block.
+//
+// Blocks of an image do not depend on the number of threads, and their sums are added
+// in order, so that results do not either.
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include "kernels.h"
+#include "lanes.h"
+#include "shim.h"
+
+namespace {
+
+using di::Lanes;
+using torch::autograd::variable_list;
+
+constexpr int64_t kMaxLayers = 8, kMaxChannels = 32;
+constexpr int64_t kBlock = 512;  // pixels
+constexpr int kGroup = 4;        // vectors of pixels that share a load of the weights
+constexpr double kEpsilon = 1e-5;
+
+template <typename T>
+struct Job {
+  const T *features, *filters;  // (B,C,P), (M,params)
+  const uint8_t* truths;        // (G,P)
+  const int64_t* truth;         // (M)
+  const int64_t* from;          // (B+1): the instances of each image
+  int64_t instances, channels, pixels, layers, params;
+  T* sums;         // (blocks, M, 3): Σpg, Σp², Σg²
+  const T* slope;  // (M, 2): dL/dp = slope₀·g + slope₁·p
+  T *dfeatures, *dfilters;  // (B,C,P), (blocks, M, params)
+
+  int64_t blocks() const { return (pixels + kBlock - 1) / kBlock; }
+};
+
+// A block of an image, C channels or, where that is 0, as many as the job says.
+template <typename T, int C>
+struct Block {
+  using V = typename Lanes<T>::V;
+  static constexpr int64_t kLanes = Lanes<T>::count, kVectors = kBlock / kLanes;
+  static constexpr int64_t kWidth = C ? C : kMaxChannels;
+  using Layer = V[kWidth][kGroup];
+
+  const Job<T>& job;
+  const int64_t block, image, channels, first, count;
+  alignas(64) T x[kWidth][kBlock];
+  alignas(64) T g[kBlock], valid[kBlock];
+  Layer h[kMaxLayers];  // inputs of each layer
+  V p[kGroup];
+
+  DI_INLINE Block(const Job<T>& j, int64_t task)
+      : job(j), block(task % j.blocks()), image(task / j.blocks()), channels(C ? C : j.channels),
+        first(block * kBlock), count(std::min(kBlock, j.pixels - first)) {
+    for (int64_t c = 0; c < channels; c++) {
+      const T* from = job.features + (image * channels + c) * job.pixels + first;
+      for (int64_t i = 0; i < kBlock; i++) x[c][i] = i < count ? from[i] : T(0);
+    }
+    for (int64_t i = 0; i < kBlock; i++) valid[i] = i < count ? T(1) : T(0);
+  }
+
+  DI_INLINE int64_t groups() const { return (count + kLanes * kGroup - 1) / (kLanes * kGroup); }
+
+  DI_INLINE void truth(int64_t m) {
+    const uint8_t* from = job.truths + job.truth[m] * job.pixels + first;
+    for (int64_t i = 0; i < count; i++) g[i] = static_cast<T>(from[i]);
+    for (int64_t i = count; i < kBlock; i++) g[i] = T(0);
+  }
+
+  DI_INLINE const T* weights(int64_t m, int64_t l) const {
+    return job.filters + m * job.params + l * channels * channels;
+  }
+
+  DI_INLINE int64_t bias(int64_t l) const {
+    return (job.layers - 1) * channels * channels + channels + l * channels;
+  }
+
+  // probabilities of a group of vectors of pixels.
+  DI_INLINE void forward(int64_t m, int64_t group) {
+    for (int64_t c = 0; c < channels; c++) {
+      for (int t = 0; t < kGroup; t++) h[0][c][t] = di::load<T>(&x[c][(group * kGroup + t) * kLanes]);
+    }
+    for (int64_t l = 0; l + 1 < job.layers; l++) {
+      const T *w = weights(m, l), *b = job.filters + m * job.params + bias(l);
+      for (int64_t o = 0; o < channels; o++) {
+        V sum[kGroup];
+        for (int t = 0; t < kGroup; t++) sum[t] = V{} + b[o];
+        for (int64_t c = 0; c < channels; c++) {
+          for (int t = 0; t < kGroup; t++) sum[t] += w[o * channels + c] * h[l][c][t];
+        }
+        for (int t = 0; t < kGroup; t++) h[l + 1][o][t] = sum[t] < V{} ? V{} : sum[t];  // keeps NaN
+      }
+    }
+    int64_t l = job.layers - 1;
+    const T *w = weights(m, l), *b = job.filters + m * job.params + bias(l);
+    for (int t = 0; t < kGroup; t++) {
+      V z = V{} + b[0];
+      for (int64_t c = 0; c < channels; c++) z += w[c] * h[l][c][t];
+      p[t] = di::sigmoid<T>(z) * di::load<T>(&valid[(group * kGroup + t) * kLanes]);
+    }
+  }
+
+  DI_INLINE void sums() {
+    for (int64_t m = job.from[image]; m < job.from[image + 1]; m++) {
+      truth(m);
+      V pg{}, pp{}, gg{};
+      for (int64_t group = 0; group < groups(); group++) {
+        forward(m, group);
+        for (int t = 0; t < kGroup; t++) {
+          V y = di::load<T>(&g[(group * kGroup + t) * kLanes]);
+          pg += p[t] * y;
+          pp += p[t] * p[t];
+          gg += y * y;
+        }
+      }
+      T* to = job.sums + (block * job.instances + m) * 3;
+      to[0] = di::total<T>(pg);
+      to[1] = di::total<T>(pp);
+      to[2] = di::total<T>(gg);
+    }
+  }
+
+  DI_INLINE void gradients() {
+    alignas(64) T dx[kWidth][kBlock];
+    V dw[(kMaxLayers - 1) * (kWidth * kWidth + kWidth) + kWidth + 1];
+    for (int64_t c = 0; c < channels; c++) std::fill(dx[c], dx[c] + kBlock, T(0));
+    for (int64_t m = job.from[image]; m < job.from[image + 1]; m++) {
+      truth(m);
+      std::memset(dw, 0, job.params * sizeof(V));
+      for (int64_t group = 0; group < groups(); group++) {
+        forward(m, group);
+        backward(m, group, dw, dx);
+      }
+      T* to = job.dfilters + (block * job.instances + m) * job.params;
+      for (int64_t i = 0; i < job.params; i++) to[i] = di::total<T>(dw[i]);
+    }
+    for (int64_t c = 0; c < channels; c++) {
+      std::copy(dx[c], dx[c] + count, job.dfeatures + (image * channels + c) * job.pixels + first);
+    }
+  }
+
+  // backward adds the gradients of a group to those of the filter and of the features.
+  DI_INLINE void backward(int64_t m, int64_t group, V* dw, T (*dx)[kBlock]) {
+    Layer up, down;  // gradients of a layer's outputs and inputs
+    T s0 = job.slope[2 * m], s1 = job.slope[2 * m + 1];
+    for (int t = 0; t < kGroup; t++) {
+      V y = di::load<T>(&g[(group * kGroup + t) * kLanes]);
+      up[0][t] = (s0 * y + s1 * p[t]) * p[t] * (T(1) - p[t]);
+    }
+    for (int64_t l = job.layers - 1, outputs = 1; l >= 0; l--, outputs = channels) {
+      V* at = dw + l * channels * channels;
+      for (int64_t o = 0; o < outputs; o++) {
+        V b = dw[bias(l) + o];
+        for (int t = 0; t < kGroup; t++) b += up[o][t];
+        dw[bias(l) + o] = b;
+        for (int64_t c = 0; c < channels; c++) {
+          V sum = at[o * channels + c];
+          for (int t = 0; t < kGroup; t++) sum += up[o][t] * h[l][c][t];
+          at[o * channels + c] = sum;
+        }
+      }
+      const T* w = weights(m, l);
+      for (int64_t c = 0; c < channels; c++) {
+        V sum[kGroup];
+        for (int t = 0; t < kGroup; t++) sum[t] = V{};
+        for (int64_t o = 0; o < outputs; o++) {
+          for (int t = 0; t < kGroup; t++) sum[t] += w[o * channels + c] * up[o][t];
+        }
+        for (int t = 0; t < kGroup; t++) {
+          if (l == 0) {
+            T* to = &dx[c][(group * kGroup + t) * kLanes];
+            di::store<T>(to, di::load<T>(to) + sum[t]);
+          } else {
+            down[c][t] = h[l][c][t] > V{} ? sum[t] : V{};
+          }
+        }
+      }
+      if (l > 0) std::memcpy(up, down, channels * sizeof(up[0]));
+    }
+  }
+};
+
+template <typename T>
+DI_INLINE void sums(const Job<T>& job, int64_t task) {
+  if (job.channels == 8) {
+    Block<T, 8>(job, task).sums();
+  } else {
+    Block<T, 0>(job, task).sums();
+  }
+}
+
+template <typename T>
+DI_INLINE void gradients(const Job<T>& job, int64_t task) {
+  if (job.channels == 8) {
+    Block<T, 8>(job, task).gradients();
+  } else {
+    Block<T, 0>(job, task).gradients();
+  }
+}
+
+DI_CLONES void sums_of(const Job<float>& job, int64_t task) { sums(job, task); }
+DI_CLONES void sums_of(const Job<double>& job, int64_t task) { sums(job, task); }
+DI_CLONES void gradients_of(const Job<float>& job, int64_t task) { gradients(job, task); }
+DI_CLONES void gradients_of(const Job<double>& job, int64_t task) { gradients(job, task); }
+
+// What forward and backward share; tensors are contiguous.
+struct Dice {
+  at::Tensor features, filters, truths, truth;
+  std::vector<int64_t> from;
+  int64_t layers;
+
+  template <typename T>
+  Job<T> job() const {
+    Job<T> j{};
+    j.features = static_cast<const T*>(features.data_ptr());
+    j.filters = static_cast<const T*>(filters.data_ptr());
+    j.truths = static_cast<const uint8_t*>(truths.data_ptr());
+    j.truth = static_cast<const int64_t*>(truth.data_ptr());
+    j.from = from.data();
+    j.instances = filters.size(0);
+    j.channels = features.size(1);
+    j.pixels = features.size(2) * features.size(3);
+    j.layers = layers;
+    j.params = filters.size(1);
+    return j;
+  }
+
+  int64_t images() const { return features.size(0); }
+
+  // losses (M) come with the sums (M, 2) that they are made of: Σpg and Σp²+Σg²+ε.
+  std::pair<at::Tensor, at::Tensor> losses() const {
+    auto sums = at::empty({filters.size(0), 2}, filters.options());
+    auto losses = at::empty({filters.size(0)}, filters.options());
+    AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice", [&] {
+      auto j = job<scalar_t>();
+      std::vector<scalar_t> parts(j.blocks() * j.instances * 3);
+      j.sums = parts.data();
+      at::parallel_for(0, images() * j.blocks(), 1, [&](int64_t a, int64_t b) {
+        for (int64_t task = a; task < b; task++) sums_of(j, task);
+      });
+      auto* to = static_cast<scalar_t*>(sums.data_ptr());
+      for (int64_t m = 0; m < j.instances; m++) {
+        double common = 0, squares = kEpsilon;
+        for (int64_t b = 0; b < j.blocks(); b++) {
+          const scalar_t* part = j.sums + (b * j.instances + m) * 3;
+          common += part[0];
+          squares += static_cast<double>(part[1]) + part[2];
+        }
+        to[2 * m] = static_cast<scalar_t>(common);
+        to[2 * m + 1] = static_cast<scalar_t>(squares);
+        static_cast<scalar_t*>(losses.data_ptr())[m] = static_cast<scalar_t>(1 - 2 * common / squares);
+      }
+    });
+    return {losses, sums};
+  }
+
+  // gradients are those of features and filters, given that of the losses (M).
+  std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
+    auto dfeatures = at::empty(features.sizes(), features.options());
+    auto dfilters = at::empty(filters.sizes(), filters.options());
+    AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice_backward", [&] {
+      auto j = job<scalar_t>();
+      const auto* s = static_cast<const scalar_t*>(sums.data_ptr());
+      const auto* g = static_cast<const scalar_t*>(grad.data_ptr());
+      std::vector<scalar_t> slope(2 * j.instances);
+      for (int64_t m = 0; m < j.instances; m++) {
+        slope[2 * m] = -2 * g[m] / s[2 * m + 1];
+        slope[2 * m + 1] = 4 * g[m] * s[2 * m] / (s[2 * m + 1] * s[2 * m + 1]);
+      }
+      auto parts = at::empty({j.blocks(), j.instances, j.params}, filters.options());
+      j.slope = slope.data();
+      j.dfeatures = static_cast<scalar_t*>(dfeatures.data_ptr());
+      j.dfilters = static_cast<scalar_t*>(parts.data_ptr());
+      at::parallel_for(0, images() * j.blocks(), 1, [&](int64_t a, int64_t b) {
+        for (int64_t task = a; task < b; task++) gradients_of(j, task);
+      });
+      auto* to = static_cast<scalar_t*>(dfilters.data_ptr());
+      for (int64_t i = 0; i < j.instances * j.params; i++) {
+        double sum = 0;
+        for (int64_t b = 0; b < j.blocks(); b++) sum += j.dfilters[b * j.instances * j.params + i];
+        to[i] = static_cast<scalar_t>(sum);
+      }
+    });
+    return {dfeatures, dfilters};
+  }
+};
+
+struct DiceBackward : torch::autograd::Node {
+  Dice dice;
+  at::Tensor sums;
+
+  variable_list apply(variable_list&& grads) override {
+    auto [features, filters] = dice.gradients(sums, grads[0].contiguous());
+    return {features, filters};
+  }
+
+  void release_variables() override { dice = {}, sums.reset(); }
+};
+
+}  // namespace
+
+di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
+                        di_tensor truth, size_t n, int64_t layers) noexcept {
+  return di::call1([&] {
+    variable_list inputs{di::ref(features), di::ref(filters)};
+    Dice d{inputs[0].detach().contiguous(), inputs[1].detach().contiguous(), di::ref(truths).contiguous(),
+           di::ref(truth).contiguous(), {}, layers};
+    TORCH_CHECK(d.features.dim() == 4 && d.filters.dim() == 2 && d.truths.dim() == 2 && d.truth.dim() == 1,
+                "features must be (B,C,h,w), filters (M,params), truths (G,h·w), truth (M)");
+    int64_t c = d.features.size(1), m = d.filters.size(0);
+    TORCH_CHECK(c >= 1 && c <= kMaxChannels && layers >= 1 && layers <= kMaxLayers, layers, " layers of ", c, " channels");
+    TORCH_CHECK(d.filters.size(1) == (layers - 1) * (c * c + c) + c + 1, "filters of the wrong length");
+    TORCH_CHECK(d.truths.size(1) == d.features.size(2) * d.features.size(3), "truths of the wrong size");
+    TORCH_CHECK(d.truths.scalar_type() == at::kByte && d.truth.scalar_type() == at::kLong &&
+                    d.features.scalar_type() == d.filters.scalar_type(),
+                "truths must be uint8, truth int64, features and filters of one type");
+    TORCH_CHECK(d.truth.numel() == m && static_cast<int64_t>(n) == m, "one image and truth a filter");
+    d.from.assign(d.features.size(0) + 1, 0);
+    for (int64_t i = 0; i < m; i++) {
+      int64_t t = static_cast<int64_t*>(d.truth.data_ptr())[i];
+      TORCH_CHECK(t >= 0 && t < d.truths.size(0), "instance ", i, " is of truth ", t);
+      TORCH_CHECK(image[i] >= (i ? image[i - 1] : 0) && image[i] < d.features.size(0), "images must ascend");
+      d.from[image[i] + 1]++;
+    }
+    for (size_t i = 1; i < d.from.size(); i++) d.from[i] += d.from[i - 1];
+    auto [out, sums] = d.losses();
+    if (torch::autograd::compute_requires_grad(inputs)) {
+      auto node = di::make_node<DiceBackward>();
+      node->dice = d;
+      node->sums = sums;
+      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+      torch::autograd::set_history(out, node);
+    }
+    return out;
+  });
+}

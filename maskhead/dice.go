@@ -1,0 +1,39 @@
+package maskhead
+
+import "github.com/diffusioninst/go/torch"
+
+// Dice is the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of M
+// masks, (M): p are the probabilities that filters (M, Params) make of the mask
+// features (B,C,h,w) of picture image[i], which must ascend; g is the row truth[i] of
+// truths, uint8 (G, h·w) of 0 and 1. On the CPU it is one fused kernel, elsewhere and
+// for unusual heads it is composed of LibTorch's operators.
+func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
+	h = h.withDefaults()
+	if features.Device().IsCUDA() || h.Channels > 32 || h.Layers > 8 {
+		return h.composedDice(features, filters, image, truths, truth)
+	}
+	return torch.MaskDice(features, filters, image, truths, truth, h.Layers)
+}
+
+// composedDice is Dice of LibTorch's operators, picture by picture.
+func (h Head) composedDice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
+	s := features.Scope()
+	picks := torch.From(s, truth).To(truths.Device())
+	row := func(t *torch.Tensor) *torch.Tensor { return t.SumDim([]int64{1}, false) }
+	var losses []*torch.Tensor
+	for from := 0; from < len(image); {
+		mark := s.Mark()
+		to := from
+		for to < len(image) && image[to] == image[from] {
+			to++
+		}
+		start, n := int64(from), int64(to-from)
+		p := h.Logits(features.Select(0, image[from]), filters.Narrow(0, start, n)).Flatten(1, 2).Sigmoid()
+		g := truths.IndexSelect(0, picks.Narrow(0, start, n)).ToDType(p.DType())
+		loss := row(p.Mul(g)).MulScalar(2).Div(row(p.Mul(p)).Add(row(g.Mul(g))).AddScalar(1e-5)).RSubScalar(1)
+		losses = append(losses, loss)
+		s.Release(mark, loss)
+		from = to
+	}
+	return torch.Cat(losses, 0)
+}
