@@ -8,7 +8,7 @@ import (
 
 // fluorescence lights the nuclei and takes their picture with a camera: light that
 // is scattered and out of focus, uneven illumination, dark current, shot noise.
-func (f *field) fluorescence(r *random) *image.RGBA {
+func (f *field) fluorescence(r *random, brightness float64) *image.RGBA {
 	sharp, soft := newPlane(f.width, f.height), newPlane(f.width, f.height)
 	for k := range f.nuclei {
 		n := &f.nuclei[k]
@@ -44,7 +44,7 @@ func (f *field) fluorescence(r *random) *image.RGBA {
 			light += mul(0.05, dirt.at(p.x/70, p.y/70))
 			light = mul(max(lit, 0.2), light) + 0.018
 			light += mul(mul(0.042, math.Sqrt(light)), r.normal()) + mul(0.006, r.normal())
-			v := byte8(mul(0.86, light))
+			v := byte8(mul(mul(0.86, brightness), light))
 			img.SetRGBA(x, y, color.RGBA{v, v, v, 255})
 		}
 	}

@@ -21,7 +21,8 @@ type Options struct {
 	Count         int     // objects that are tried; those without room or hidden are left out: 40
 	Radius        float64 // mean radius in pixels: such that all objects cover about a third of the picture
 	Seed          uint64
-	Style         Style // of Nuclei
+	Style         Style   // of Nuclei
+	Brightness    float64 // of Fluorescence: 1
 }
 
 func (o Options) withDefaults() Options {
@@ -37,6 +38,9 @@ func (o Options) withDefaults() Options {
 	if o.Radius <= 0 {
 		area := mul(float64(o.Width), float64(o.Height))
 		o.Radius = math.Sqrt(area / mul(9, float64(o.Count)))
+	}
+	if o.Brightness <= 0 {
+		o.Brightness = 1
 	}
 	return o
 }
@@ -64,7 +68,7 @@ func Nuclei(o Options) (*image.RGBA, []Object) {
 	if o.Style == Histology {
 		img = f.histology(&r)
 	} else {
-		img = f.fluorescence(&r)
+		img = f.fluorescence(&r, o.Brightness)
 	}
 	return img, objects
 }

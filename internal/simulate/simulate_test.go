@@ -172,7 +172,7 @@ func TestDemoDataset(t *testing.T) {
 		}
 	}
 	require.NoError(t, json.Unmarshal(dataset, &read))
-	require.Len(t, read.Annotations, 62)
+	require.Len(t, read.Annotations, 46)
 	for _, a := range read.Annotations {
 		rle, err := mask.ParseRLE(a.Segmentation.Size[1], a.Segmentation.Size[0], a.Segmentation.Counts)
 		require.NoError(t, err)
