@@ -6,11 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"io/fs"
-	"net/url"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -53,7 +48,7 @@ func Open(file, folder string, limit int) (*Set, error) {
 	set := &Set{Data: data}
 	var missing []error
 	for i := range data.Images[:n] {
-		at, err := findPicture(folder, &data.Images[i])
+		at, err := data.Images[i].Find(folder)
 		if err != nil {
 			missing = append(missing, fmt.Errorf("%s: image %d: %w", file, data.Images[i].ID, err))
 		}
@@ -63,35 +58,6 @@ func Open(file, folder string, limit int) (*Set, error) {
 		return nil, fmt.Errorf("%w (and %d more pictures are missing)", missing[0], len(missing)-1)
 	}
 	return set, errors.Join(missing...)
-}
-
-// findPicture is the path of an image's file. LVIS names files by their addresses only,
-// of which the last folder, such as val2017, may lie below the folder or be it.
-func findPicture(folder string, m *coco.Image) (string, error) {
-	names := []string{m.FileName}
-	if m.FileName == "" {
-		address, err := url.Parse(m.COCOURL)
-		if err != nil || path.Base(address.Path) == "." {
-			return "", fmt.Errorf("it has no file_name and no coco_url")
-		}
-		name := path.Base(address.Path)
-		names = []string{path.Join(path.Base(path.Dir(address.Path)), name), name}
-	}
-	var err error
-	for _, name := range names {
-		local := filepath.FromSlash(name)
-		if !filepath.IsLocal(local) {
-			return "", fmt.Errorf("its file %q leaves the folder of the pictures", name)
-		}
-		at := filepath.Join(folder, local)
-		if _, err = os.Stat(at); err == nil {
-			return at, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	return "", err
 }
 
 // Match finds the categories of a model's classes by their names or, where no name fits

@@ -41,12 +41,12 @@ func TestLVISPicturesByAddress(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o666))
 	}
 	for address, want := range map[string]string{"http://images.org/val2017/1.jpg": "val2017/1.jpg", "http://images.org/val2017/2.jpg": "2.jpg"} {
-		got, err := findPicture(folder, &coco.Image{COCOURL: address})
+		got, err := (&coco.Image{COCOURL: address}).Find(folder)
 		require.NoError(t, err)
 		require.Equal(t, filepath.Join(folder, want), got)
 	}
-	_, err := findPicture(folder, &coco.Image{COCOURL: "http://images.org/val2017/3.jpg"})
+	_, err := (&coco.Image{COCOURL: "http://images.org/val2017/3.jpg"}).Find(folder)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = findPicture(folder, &coco.Image{})
+	_, err = (&coco.Image{}).Find(folder)
 	require.ErrorContains(t, err, "no file_name")
 }

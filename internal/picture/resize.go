@@ -65,9 +65,12 @@ func ResizePart(rgb []uint8, w, h, nw, nh int, part image.Rectangle) []uint8 {
 	if w < 1 || h < 1 || part.Empty() {
 		return nil
 	}
-	rows := triangle(h, nh)[part.Min.Y:part.Max.Y]
-	last := rows[len(rows)-1]
-	top, bottom := rows[0].first, last.first+len(last.weights)
+	rows, top, bottom := []taps(nil), part.Min.Y, part.Max.Y
+	if nh != h {
+		rows = triangle(h, nh)[part.Min.Y:part.Max.Y]
+		last := rows[len(rows)-1]
+		top, bottom = rows[0].first, last.first+len(last.weights)
+	}
 	rgb = rgb[3*w*top : 3*w*bottom]
 	if nw != w {
 		rgb = resizeRows(rgb, w, bottom-top, triangle(w, nw)[part.Min.X:part.Max.X])

@@ -146,3 +146,25 @@ func BenchmarkResize(b *testing.B) {
 		}
 	})
 }
+
+func TestResizePartIsAPartOfTheWhole(t *testing.T) {
+	const w, h = 41, 29
+	rgb := make([]uint8, 3*w*h)
+	for i := range rgb {
+		rgb[i] = uint8(i * i * 31 >> 3)
+	}
+	for _, size := range []image.Point{{w, h}, {w, 60}, {90, h}, {17, 13}, {100, 7}, {1, 1}} {
+		whole := Resize(rgb, w, h, size.X, size.Y)
+		for _, part := range []image.Rectangle{
+			{Max: size}, image.Rect(3, 2, 12, 7), image.Rect(-5, 4, 8, 500), image.Rect(0, 0, 1, 1), image.Rect(200, 0, 300, 4),
+		} {
+			var want []uint8
+			in := part.Intersect(image.Rectangle{Max: size})
+			for y := in.Min.Y; y < in.Max.Y; y++ {
+				want = append(want, whole[3*(y*size.X+in.Min.X):3*(y*size.X+in.Max.X)]...)
+			}
+			require.Equal(t, want, ResizePart(rgb, w, h, size.X, size.Y, part), "%v of %v", part, size)
+		}
+	}
+	require.Nil(t, ResizePart(nil, 0, 0, 5, 5, image.Rect(0, 0, 5, 5)))
+}
