@@ -181,6 +181,10 @@ func savePlot(p *plot.Plot, width, height vg.Length, path string) error {
 	p.Title.Padding = vg.Points(8)
 	c := vgimg.New(width, height)
 	p.Draw(draw.Crop(draw.New(c), margin, -margin, margin, -margin))
+	return writePNG(c, path)
+}
+
+func writePNG(c *vgimg.Canvas, path string) error {
 	return toFile(func(name string) (io.WriteCloser, error) { return os.Create(name) }, path, func(w io.Writer) error {
 		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
 		return err
