@@ -8,7 +8,7 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// Sample is one picture with its objects, after all augmentation.
+// Sample is one picture with its objects.
 type Sample struct {
 	ID            string // names the picture in errors
 	Width, Height int
@@ -25,17 +25,33 @@ type Object struct {
 
 // SampleError says which sample cannot be trained on, and why.
 type SampleError struct {
-	ID     string
-	Reason string
+	ID     string // the sample's
+	Reason string // what of it is wrong; may be empty if Err is set
+	Err    error  // cause; may be nil
 }
 
-func (e *SampleError) Error() string { return fmt.Sprintf("data: sample %s: %s", e.ID, e.Reason) }
+// Error is "data: sample ID: reason: cause".
+func (e *SampleError) Error() string {
+	out := "data: sample " + e.ID
+	if e.Reason != "" {
+		out += ": " + e.Reason
+	}
+	if e.Err != nil {
+		out += ": " + e.Err.Error()
+	}
+	return out
+}
+
+// Unwrap is the cause.
+func (e *SampleError) Unwrap() error { return e.Err }
 
 // Check refuses, with a *SampleError, a sample that a network of a number of classes
 // cannot be trained on: sizes that do not agree, classes that do not exist, boxes
 // without area.
 func (s Sample) Check(classes int) error {
-	bad := func(format string, args ...any) error { return &SampleError{s.ID, fmt.Sprintf(format, args...)} }
+	bad := func(format string, args ...any) error {
+		return &SampleError{ID: s.ID, Reason: fmt.Sprintf(format, args...)}
+	}
 	if s.Width < 1 || s.Height < 1 || len(s.RGB) != 3*s.Width*s.Height {
 		return bad("%d bytes for %d×%d pixels", len(s.RGB), s.Width, s.Height)
 	}

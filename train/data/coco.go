@@ -1,0 +1,137 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+// COCO is a data set of a COCO or LVIS file and a folder of pictures.
+type COCO struct {
+	file, folder string
+	data         *coco.Dataset
+	classes      []string
+	class        map[int64]int // of a category's id
+	objects      [][]int32     // of each image: its annotations that are no crowds
+	pictures     pictures
+}
+
+// OpenCOCO reads a data set file in the form of COCO or LVIS, whose pictures lie in a
+// folder. The categories, sorted by their ids, are the classes. Annotations of crowds
+// are left out, and those whose mask is valid and has no pixels.
+//
+// Pictures and masks are read when they are asked for, so that errors in them are errors
+// of [COCO.Sample]. The last 512 MiB' worth of pictures stay in memory: see
+// [COCO.KeepPictures].
+func OpenCOCO(file, images string) (*COCO, error) {
+	set, err := coco.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	index, err := set.Index()
+	if err != nil {
+		return nil, fmt.Errorf("data: %s: %w", file, err)
+	}
+	switch {
+	case len(set.Images) == 0:
+		return nil, fmt.Errorf("data: %s: it has no images", file)
+	case len(set.Categories) == 0:
+		return nil, fmt.Errorf("data: %s: it has no categories", file)
+	}
+	c := &COCO{file: file, folder: images, data: set, class: map[int64]int{}, objects: make([][]int32, len(set.Images))}
+	c.KeepPictures(512 << 20)
+	categories := slices.Clone(set.Categories)
+	slices.SortFunc(categories, func(a, b coco.Category) int { return cmp.Compare(a.ID, b.ID) })
+	for i, category := range categories {
+		c.classes = append(c.classes, category.Name)
+		c.class[category.ID] = i
+	}
+	for i := range set.Images {
+		for _, place := range index.OfImage(set.Images[i].ID) {
+			if !set.Annotations[place].Crowd {
+				c.objects[i] = append(c.objects[i], place)
+			}
+		}
+	}
+	return c, nil
+}
+
+// KeepPictures keeps up to so many bytes of decoded pictures in memory, three a pixel, 0
+// for none. The pictures that are read first stay: where epochs go round in random order,
+// no other choice is hit more often. It is called before the first Sample.
+func (c *COCO) KeepPictures(bytes int64) { c.pictures.limit = bytes }
+
+// Classes are the names of the categories in the order of their ids.
+func (c *COCO) Classes() []string { return c.classes }
+
+// Len is the number of images.
+func (c *COCO) Len() int { return len(c.data.Images) }
+
+// Summary describes image i by the file's records.
+func (c *COCO) Summary(i int) Summary {
+	out := Summary{Width: c.data.Images[i].Width, Height: c.data.Images[i].Height}
+	for _, place := range c.objects[i] {
+		out.Classes = append(out.Classes, c.class[c.data.Annotations[place].CategoryID])
+	}
+	return out
+}
+
+// Sample reads image i. An error is a *[SampleError] that names the data set's file and
+// the image's or the annotation's id.
+func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
+	if err := ctx.Err(); err != nil {
+		return Sample{}, err
+	}
+	m := &c.data.Images[i]
+	s := Sample{ID: c.name(i)}
+	bad := func(err error, format string, args ...any) error {
+		where := fmt.Sprintf("image %d of %s", m.ID, c.file)
+		if format != "" {
+			where += ": " + fmt.Sprintf(format, args...)
+		}
+		return &SampleError{ID: s.ID, Reason: where, Err: err}
+	}
+	at, err := m.Find(c.folder)
+	if err != nil {
+		return Sample{}, bad(err, "")
+	}
+	if s.RGB, s.Width, s.Height, err = c.pictures.read(at); err != nil {
+		return Sample{}, bad(err, "")
+	}
+	if (m.Width > 0 && m.Width != s.Width) || (m.Height > 0 && m.Height != s.Height) {
+		return Sample{}, bad(nil, "the picture has %d×%d pixels, by the data set %d×%d", s.Width, s.Height, m.Width, m.Height)
+	}
+	for _, place := range c.objects[i] {
+		a := &c.data.Annotations[place]
+		r, err := a.Segmentation.RLE(s.Width, s.Height)
+		if err != nil {
+			return Sample{}, bad(err, "annotation %d", a.ID)
+		}
+		o := Object{Class: c.class[a.CategoryID], Mask: r.Bitmap()}
+		if o.Mask.Empty() {
+			continue
+		}
+		if o.Box = tight(o.Mask); a.HasBBox {
+			b := a.BBox
+			given := clip(diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[0] + b[2]), Y2: float32(b[1] + b[3])}, s.Width, s.Height)
+			if hasArea(given) {
+				o.Box = given
+			}
+		}
+		s.Objects = append(s.Objects, o)
+	}
+	return s, nil
+}
+
+// name is what an image is called in errors.
+func (c *COCO) name(i int) string {
+	m := &c.data.Images[i]
+	return cmp.Or(m.FileName, path.Base(m.COCOURL))
+}
+
+var _ Summarizer = (*COCO)(nil)

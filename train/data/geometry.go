@@ -1,0 +1,140 @@
+package data
+
+import (
+	"image"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/mask"
+)
+
+// change is what happens to a picture and all that lies on it.
+type change struct {
+	width, height int // of the result
+	rgb           []uint8
+	box           func(diffusioninst.Box) diffusioninst.Box
+	mask          func(*mask.Bitmap) *mask.Bitmap
+}
+
+// apply makes the changed sample: see the package comment for which objects are left, and
+// with which boxes.
+func (c change) apply(s Sample) Sample {
+	out := Sample{ID: s.ID, Width: c.width, Height: c.height, RGB: c.rgb}
+	for _, o := range s.Objects {
+		moved := c.box(o.Box)
+		box := clip(moved, c.width, c.height)
+		if !hasArea(box) {
+			continue
+		}
+		m := c.mask(o.Mask)
+		if m.Empty() {
+			continue
+		}
+		if box != moved {
+			box = tight(m)
+		}
+		out.Objects = append(out.Objects, Object{Class: o.Class, Box: box, Mask: m})
+	}
+	return out
+}
+
+// clip is the part of a box on a picture.
+func clip(b diffusioninst.Box, width, height int) diffusioninst.Box {
+	w, h := float32(width), float32(height)
+	return diffusioninst.Box{X1: min(max(b.X1, 0), w), Y1: min(max(b.Y1, 0), h), X2: min(max(b.X2, 0), w), Y2: min(max(b.Y2, 0), h)}
+}
+
+func hasArea(b diffusioninst.Box) bool { return b.X2 > b.X1 && b.Y2 > b.Y1 }
+
+// tight is the smallest box around a mask that has pixels.
+func tight(m *mask.Bitmap) diffusioninst.Box {
+	r := m.Box()
+	return diffusioninst.Box{X1: float32(r.Min.X), Y1: float32(r.Min.Y), X2: float32(r.Max.X), Y2: float32(r.Max.Y)}
+}
+
+// paddingColor is the mean colour of ImageNet, which is near the zero of every network
+// that normalises its input.
+var paddingColor = [3]uint8{124, 116, 104}
+
+// view resizes a sample to width × height pixels and returns the part in a rectangle.
+// What lies beyond the resized picture is filled with paddingColor. Nothing outside the
+// part is computed.
+func view(s Sample, width, height int, part image.Rectangle) Sample {
+	in := part.Intersect(image.Rect(0, 0, width, height))
+	rgb := picture.ResizePart(s.RGB, s.Width, s.Height, width, height, in)
+	if in != part {
+		rgb = pad(rgb, in.Sub(part.Min), part.Dx(), part.Dy())
+	}
+	sx, sy := float64(width)/float64(s.Width), float64(height)/float64(s.Height)
+	if s.Width == width && s.Height == height {
+		return change{part.Dx(), part.Dy(), rgb,
+			func(b diffusioninst.Box) diffusioninst.Box { return shift(b, part.Min, 1, 1) },
+			func(m *mask.Bitmap) *mask.Bitmap { return m.Crop(part) },
+		}.apply(s)
+	}
+	nearest := newNearest(s.Width, s.Height, width, height, part)
+	return change{part.Dx(), part.Dy(), rgb,
+		func(b diffusioninst.Box) diffusioninst.Box { return shift(b, part.Min, sx, sy) },
+		nearest.mask,
+	}.apply(s)
+}
+
+// shift scales a box and moves origin to (0, 0).
+func shift(b diffusioninst.Box, origin image.Point, sx, sy float64) diffusioninst.Box {
+	x, y := float64(origin.X), float64(origin.Y)
+	return diffusioninst.Box{
+		X1: float32(float64(b.X1)*sx - x), Y1: float32(float64(b.Y1)*sy - y),
+		X2: float32(float64(b.X2)*sx - x), Y2: float32(float64(b.Y2)*sy - y),
+	}
+}
+
+// pad puts a picture at its place in one of width × height pixels.
+func pad(rgb []uint8, at image.Rectangle, width, height int) []uint8 {
+	out := make([]uint8, 3*width*height)
+	for i := 0; i < len(out); i += 3 {
+		copy(out[i:], paddingColor[:])
+	}
+	for y := at.Min.Y; y < at.Max.Y; y++ {
+		copy(out[3*(y*width+at.Min.X):], rgb[:3*at.Dx()])
+		rgb = rgb[3*at.Dx():]
+	}
+	return out
+}
+
+// nearest resizes masks as [mask.Bitmap.Resize] does and cuts a part out.
+type nearest struct {
+	part image.Rectangle
+	in   image.Rectangle // of the part, what the resized mask covers
+	rows []int           // source row of each row of in
+	// first[x] is the first column of the part that lies on source column x or beyond.
+	first []int
+}
+
+func newNearest(w, h, width, height int, part image.Rectangle) nearest {
+	n := nearest{part: part, in: part.Intersect(image.Rect(0, 0, width, height)), first: make([]int, w+1)}
+	for y := n.in.Min.Y; y < n.in.Max.Y; y++ {
+		n.rows = append(n.rows, (2*y+1)*h/(2*height))
+	}
+	// Target column X lies on source column ⌊(2X+1)·w / 2·width⌋.
+	for x := range n.first {
+		at := max(0, (2*width*x-w+2*w-1)/(2*w))
+		n.first[x] = min(max(at, n.in.Min.X), n.in.Max.X) - part.Min.X
+	}
+	return n
+}
+
+func (n nearest) mask(m *mask.Bitmap) *mask.Bitmap {
+	out := mask.NewBitmap(n.part.Dx(), n.part.Dy())
+	top := n.in.Min.Y - n.part.Min.Y
+	for i, from := range n.rows {
+		y := top + i
+		if i > 0 && n.rows[i-1] == from {
+			copy(out.Words[y*out.Stride:][:out.Stride], out.Words[(y-1)*out.Stride:])
+			continue
+		}
+		for x0, x1 := range m.Row(from) {
+			out.Fill(image.Rect(n.first[x0], y, n.first[x1], y+1))
+		}
+	}
+	return out
+}

@@ -1,0 +1,262 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+)
+
+// LoaderOptions say how a [Loader] draws batches.
+type LoaderOptions struct {
+	// Batch is the number of samples of a batch. It is required.
+	Batch int
+	// Augment changes every sample; nil leaves them as they are.
+	Augment Augmentation
+	// Seed is where the order and all augmentation come from.
+	Seed uint64
+	// InOrder goes through the pictures by number, not in another random order in each
+	// epoch.
+	InOrder bool
+	// Repeat is how often each picture is drawn in an epoch, on average: nil for once,
+	// [RepeatFactors] for more of the rare classes.
+	Repeat []float64
+	// GroupAspects makes batches of pictures that are wider than high, and of others, so
+	// that less of a batch is padding. The Dataset must be a [Summarizer]. Augmentation is
+	// not taken into account.
+	GroupAspects bool
+	// OnError decides about a sample that cannot be read or augmented, which the error, a
+	// *[SampleError] unless the Dataset has its own, names. With nil OnError, or if it
+	// returns an error, Next fails with it. Otherwise a random other picture takes the
+	// sample's place. It is called by Next, in the order of the samples, each time that
+	// the sample's turn comes.
+	OnError func(err error) error
+	// Workers is how many goroutines read and augment, by default as many as the program
+	// has processors. Samples do not depend on it.
+	Workers int
+	// Prefetch is how many batches are made before they are asked for: by default 2, or as
+	// many as keep all workers busy.
+	Prefetch int
+}
+
+// replacements is how many pictures are tried in place of one that cannot be read.
+const replacements = 20
+
+// Loader draws batches of a Dataset without end: epoch follows epoch, and a batch may
+// have samples of two. One goroutine at a time may use it.
+type Loader struct {
+	data    Dataset
+	options LoaderOptions
+	plan    batches
+	done    int64    // batches handed out
+	ahead   []*batch // planned, the next one first
+
+	jobs    chan job
+	workers sync.WaitGroup
+	stop    context.CancelFunc // of what is in the works
+	running context.Context
+}
+
+// job is one sample of a batch to be made.
+type job struct {
+	ctx   context.Context
+	batch *batch
+	at    int
+}
+
+// batch is samples in the making.
+type batch struct {
+	picks   []pick
+	samples []Sample
+	errs    [][]error // of each sample: why it, and then its replacements, failed
+	missing sync.WaitGroup
+	ready   chan struct{} // closed when all samples are there
+}
+
+// NewLoader makes a Loader, which the caller closes.
+func NewLoader(d Dataset, o LoaderOptions) (*Loader, error) {
+	if err := o.check(d); err != nil {
+		return nil, err
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Prefetch == 0 {
+		o.Prefetch = max(2, (o.Workers+o.Batch-1)/o.Batch)
+	}
+	l := &Loader{data: d, options: o, plan: batches{order: newOrder(d.Len(), o), size: o.Batch}}
+	if o.GroupAspects {
+		known := d.(Summarizer)
+		l.plan.wide = make([]bool, d.Len())
+		for i := range l.plan.wide {
+			s := known.Summary(i)
+			l.plan.wide[i] = s.Width > s.Height
+		}
+	}
+	l.running, l.stop = context.WithCancel(context.Background())
+	l.jobs = make(chan job, o.Batch*(o.Prefetch+1))
+	for range o.Workers {
+		l.workers.Go(func() {
+			for j := range l.jobs {
+				l.work(j)
+			}
+		})
+	}
+	return l, nil
+}
+
+func (o LoaderOptions) check(d Dataset) error {
+	switch {
+	case d.Len() < 1:
+		return errors.New("data: a data set without pictures")
+	case o.Batch < 1:
+		return fmt.Errorf("data: batches of %d samples", o.Batch)
+	case o.Workers < 0 || o.Prefetch < 0:
+		return fmt.Errorf("data: %d workers, %d batches ahead", o.Workers, o.Prefetch)
+	case o.Repeat != nil && len(o.Repeat) != d.Len():
+		return fmt.Errorf("data: %d repeat factors for %d pictures", len(o.Repeat), d.Len())
+	}
+	most := 0.0
+	for i, f := range o.Repeat {
+		if !(f >= 0 && f <= math.MaxInt16) {
+			return fmt.Errorf("data: repeat factor %g of picture %d", f, i)
+		}
+		most = max(most, f)
+	}
+	if o.Repeat != nil && most < 1 {
+		return errors.New("data: no picture has a repeat factor of 1 or more")
+	}
+	if _, ok := d.(Summarizer); o.GroupAspects && !ok {
+		return fmt.Errorf("data: aspect ratios of a %T are not known before it is read", d)
+	}
+	return nil
+}
+
+var errClosed = errors.New("data: the loader is closed")
+
+// Next is the next batch. After an error, ctx's included, the next Next returns the same
+// batch, or fails again.
+func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
+	if l.stop == nil {
+		return nil, errClosed
+	}
+	l.fill()
+	b := l.ahead[0]
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-b.ready:
+	}
+	for i, errs := range b.errs {
+		for _, err := range errs {
+			if l.options.OnError == nil {
+				return nil, err
+			}
+			if err := l.options.OnError(err); err != nil {
+				return nil, err
+			}
+		}
+		if len(errs) > replacements {
+			return nil, fmt.Errorf("data: none of %d pictures drawn for sample %d can be read; the last: %w", len(errs), b.picks[i].n, errs[len(errs)-1])
+		}
+	}
+	l.ahead = l.ahead[1:]
+	l.done++
+	l.fill()
+	return b.samples, nil
+}
+
+// fill plans batches up to the number wanted ahead.
+func (l *Loader) fill() {
+	for len(l.ahead) < l.options.Prefetch {
+		picks := l.plan.next()
+		b := &batch{picks: picks, samples: make([]Sample, len(picks)), errs: make([][]error, len(picks)), ready: make(chan struct{})}
+		b.missing.Add(len(picks))
+		l.ahead = append(l.ahead, b)
+		for i := range picks {
+			l.jobs <- job{l.running, b, i}
+		}
+		go func() {
+			b.missing.Wait()
+			close(b.ready)
+		}()
+	}
+}
+
+// work makes a sample, or one in its place.
+func (l *Loader) work(j job) {
+	defer j.batch.missing.Done()
+	p := j.batch.picks[j.at]
+	for attempt := int64(0); attempt <= replacements && j.ctx.Err() == nil; attempt++ {
+		index := p.index
+		if attempt > 0 {
+			index = random(l.options.Seed, forReplacement, p.n, attempt).IntN(l.data.Len())
+		}
+		s, err := l.sample(j.ctx, p.n, index)
+		if err == nil {
+			j.batch.samples[j.at] = s
+			return
+		}
+		j.batch.errs[j.at] = append(j.batch.errs[j.at], err)
+		if l.options.OnError == nil {
+			return
+		}
+	}
+}
+
+// sample reads a picture as sample n of the run.
+func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error) {
+	s, err := l.data.Sample(ctx, index)
+	if err != nil {
+		return Sample{}, err
+	}
+	classes := len(l.data.Classes())
+	if err := s.Check(classes); err != nil {
+		return Sample{}, err
+	}
+	if l.options.Augment == nil {
+		return s, nil
+	}
+	changed, err := l.options.Augment.Apply(s, random(l.options.Seed, forSample, n, 0))
+	if err != nil {
+		return Sample{}, &SampleError{ID: s.ID, Reason: "augmentation", Err: err}
+	}
+	return changed, changed.Check(classes)
+}
+
+// Position is the number of batches handed out: what [Loader.SeekTo] needs to continue.
+func (l *Loader) Position() int64 { return l.done }
+
+// SeekTo makes batch number n the next one: Next then returns exactly what it would have
+// returned after n calls of Next of a new Loader with the same Dataset and options.
+func (l *Loader) SeekTo(n int64) error {
+	switch {
+	case l.stop == nil:
+		return errClosed
+	case n < 0 || n > math.MaxInt64/int64(l.options.Batch):
+		return fmt.Errorf("data: seek to batch %d", n)
+	}
+	l.stop()
+	for _, b := range l.ahead {
+		<-b.ready
+	}
+	l.running, l.stop = context.WithCancel(context.Background())
+	l.ahead = nil
+	l.plan.seek(n)
+	l.done = n
+	return nil
+}
+
+// Close ends the work in the background and waits for it. A closed Loader can be closed
+// again.
+func (l *Loader) Close() {
+	if l.stop == nil {
+		return
+	}
+	l.stop()
+	l.stop = nil
+	close(l.jobs)
+	l.workers.Wait()
+}

@@ -1,0 +1,46 @@
+package data
+
+import (
+	"sync"
+
+	"github.com/diffusioninst/go/internal/picture"
+)
+
+// pictures reads files and keeps the first of them, up to a number of bytes.
+type pictures struct {
+	limit int64
+
+	mutex sync.Mutex
+	used  int64
+	kept  map[string]decoded
+}
+
+type decoded struct {
+	rgb           []uint8
+	width, height int
+}
+
+// read is the picture of a file. Nobody changes it.
+func (p *pictures) read(path string) (rgb []uint8, width, height int, err error) {
+	p.mutex.Lock()
+	known, ok := p.kept[path]
+	p.mutex.Unlock()
+	if ok {
+		return known.rgb, known.width, known.height, nil
+	}
+	img, err := picture.Open(path, picture.Limits{})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	d := decoded{picture.RGB(img), img.Rect.Dx(), img.Rect.Dy()}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if _, ok := p.kept[path]; !ok && p.used+int64(len(d.rgb)) <= p.limit {
+		if p.kept == nil {
+			p.kept = map[string]decoded{}
+		}
+		p.kept[path] = d
+		p.used += int64(len(d.rgb))
+	}
+	return d.rgb, d.width, d.height, nil
+}
