@@ -15,8 +15,9 @@ import (
 
 // Infer reads a configuration off the parameters of a checkpoint: kind and size of
 // the backbone, sizes of the decoder and the number of classes. What parameters
-// cannot tell is the paper's: proposals, attention heads, input size, sampling.
-// Classes are COCO's or LVIS's names where their number is 80 or 1203.
+// cannot tell stands in the metadata of what this module has trained, and is the
+// paper's otherwise: proposals, attention heads, input size, sampling. Classes are then
+// COCO's or LVIS's names where their number is 80 or 1203.
 func Infer(path string) (Config, error) {
 	file, err := checkpoint.Open(path)
 	if err != nil {
@@ -87,9 +88,17 @@ func infer(file *checkpoint.File) (Config, error) {
 			c.MaskHead = h
 		}
 	}
+	if d := c.Decoder.Hidden; d > 0 {
+		c.Decoder.Bins = int(math.Sqrt(float64(s.at(stage+"inst_interact.out_layer.weight", 1) / d)))
+	}
 	var err error
-	c.Backbone, err = inferBackbone(s)
-	return c, err
+	if c.Backbone, err = inferBackbone(s); err != nil {
+		return c, err
+	}
+	if text, ok := file.Metadata[checkpoint.ConfigKey]; ok {
+		return c.withMetadata(text)
+	}
+	return c, nil
 }
 
 func inferBackbone(s shapes) (backbone.Builder, error) {

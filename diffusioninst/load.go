@@ -3,6 +3,7 @@ package diffusioninst
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -14,8 +15,8 @@ import (
 // LoadOptions say how a checkpoint is loaded.
 type LoadOptions struct {
 	// Config describes the checkpoint's model. Nil reads the sizes off the checkpoint's
-	// parameters and takes the rest from the paper; see Infer. A nil Backbone is read
-	// off alone.
+	// parameters and takes the rest from its metadata or the paper; see Infer. A nil
+	// Backbone is read off alone.
 	Config *Config
 	Device torch.Device // the CPU where it is left out
 }
@@ -30,6 +31,21 @@ func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
 		return nil, &LoadError{path, err}
 	}
 	defer file.Close()
+	return load(ctx, file, path, o)
+}
+
+// LoadFrom is Load for size bytes behind a reader, such as a file that a program carries
+// in itself: LoadFrom(ctx, bytes.NewReader(data), int64(len(data)), o). The reader is not
+// needed any more when it returns.
+func LoadFrom(ctx context.Context, r io.ReaderAt, size int64, o LoadOptions) (*Model, error) {
+	file, err := checkpoint.Read(r, size)
+	if err != nil {
+		return nil, &LoadError{"", err}
+	}
+	return load(ctx, file, "", o)
+}
+
+func load(ctx context.Context, file *checkpoint.File, path string, o LoadOptions) (*Model, error) {
 	config, err := o.complete(file)
 	if err != nil {
 		return nil, &LoadError{path, err}
@@ -56,11 +72,16 @@ func (o LoadOptions) complete(file *checkpoint.File) (Config, error) {
 
 // LoadError says which checkpoint could not be loaded, and why.
 type LoadError struct {
-	Path string
+	Path string // "" for what LoadFrom was given
 	Err  error
 }
 
-func (e *LoadError) Error() string { return fmt.Sprintf("diffusioninst: %s: %v", e.Path, e.Err) }
+func (e *LoadError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("diffusioninst: loading a model: %v", e.Err)
+	}
+	return fmt.Sprintf("diffusioninst: %s: %v", e.Path, e.Err)
+}
 
 func (e *LoadError) Unwrap() error { return e.Err }
 

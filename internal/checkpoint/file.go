@@ -20,6 +20,9 @@ type File struct {
 	closer io.Closer
 }
 
+// ConfigKey is the key of Metadata under which this module keeps a model's configuration.
+const ConfigKey = "diffusioninst"
+
 // Open opens a checkpoint of any of the formats, recognised by content. The
 // caller closes it. Errors about the content are of type [*FormatError]; a file
 // that cannot be opened gives the error of the operating system.
