@@ -32,8 +32,8 @@ func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
 	matrices := c.layer.Forward(proposals)
 	first := matrices.Narrow(1, 0, d*c.inner).View([]int64{-1, d, c.inner})
 	second := matrices.Narrow(1, d*c.inner, d*c.inner).View([]int64{-1, c.inner, d})
-	x := c.norm1.Forward(rois.Bmm(first)).ReluInPlace()
-	x = c.norm2.Forward(x.Bmm(second)).ReluInPlace()
+	x := c.norm1.Forward(rois.SmallBmm(first)).ReluInPlace()
+	x = c.norm2.Forward(x.SmallBmm(second)).ReluInPlace()
 	x = c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()
 	s.Release(mark, x)
 	return x

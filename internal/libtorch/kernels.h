@@ -23,6 +23,9 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) DI_NOEXCEPT;
 
+// The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
+di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
+
 // Greedy non-maximum suppression; see nms.cc. classes may be NULL. Returns the
 // number of kept boxes, whose indices stand in keep, best first.
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,
