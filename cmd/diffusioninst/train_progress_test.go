@@ -1,0 +1,72 @@
+//go:build cgo
+
+package main
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTrainProgressLines(t *testing.T) {
+	var out bytes.Buffer
+	p := newTrainProgress(&out, 100, 106, 2)
+	require.Nil(t, p.bar, "a buffer is no terminal")
+	elapsed := time.Duration(0)
+	p.now = func() time.Time { return p.begun.Add(elapsed) }
+	for done := 101; done <= 106; done++ {
+		elapsed += 40 * time.Second // half of them evaluating
+		p.step(done, 8, 3, 2.5e-5, 20*time.Second)
+		if done == 103 {
+			p.clear()
+			p.evaluated(0.4321)
+		}
+	}
+	require.Equal(t, []string{
+		"step 101/106  loss 3  rate 2.5e-05  0.4 images/s  3m20s left",
+		"step 102/106  loss 3  rate 2.5e-05  0.4 images/s  2m40s left",
+		"step 104/106  loss 3  rate 2.5e-05  0.4 images/s  1m20s left  AP 43.2",
+		"step 106/106  loss 3  rate 2.5e-05  0.4 images/s  AP 43.2",
+	}, strings.Split(strings.TrimSpace(out.String()), "\n"))
+}
+
+func TestTrainProgressForgets(t *testing.T) {
+	var out bytes.Buffer
+	p := newTrainProgress(&out, 0, 1000, 1000)
+	p.step(1, 4, 90, 1, time.Second)
+	p.step(2, 4, 10, 1, time.Second)
+	require.InDelta(t, 49.6, p.loss/p.weight, 0.01, "a mean, a little nearer to the later one")
+	for done := 3; done <= 1000; done++ {
+		p.step(done, 4, 2, 1, time.Second/4)
+	}
+	require.Contains(t, out.String(), "step 1000/1000  loss 2  rate 1  16 images/s\n")
+}
+
+func TestTrainProgressBar(t *testing.T) {
+	var out bytes.Buffer
+	p := newTrainProgress(&out, 50, 100, 10)
+	p.bar = trainBar(&out, 100)
+	p.begun = time.Now().Add(-time.Hour)
+	p.step(75, 4, 1.5, 1e-4, time.Second)
+	shown := out.String()
+	require.Contains(t, shown, "75% |")
+	require.Contains(t, shown, "(75/100)")
+	require.Contains(t, shown, "loss 1.5  rate 0.0001  4 images/s  1h00m left")
+	require.NotContains(t, shown, "\n")
+	p.clear()
+	require.Greater(t, out.Len(), len(shown), "the line is wiped")
+	p.step(100, 4, math.Inf(1), 1e-4, time.Second)
+}
+
+func TestRoughly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 59 * time.Second: "59s", 61500 * time.Millisecond: "1m02s", 3599 * time.Second: "59m59s",
+		time.Hour: "1h00m", 100*time.Hour + 29*time.Second: "100h00m", 90*time.Minute + 31*time.Second: "1h31m",
+	} {
+		require.Equal(t, want, roughly(d))
+	}
+}
