@@ -16,8 +16,8 @@ import (
 )
 
 func newDataCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "data", Short: "Look into data sets of COCO and LVIS"}
-	cmd.AddCommand(newDataInfoCommand(), newDataShowCommand())
+	cmd := &cobra.Command{Use: "data", Short: "Look into data sets of COCO and LVIS, or draw one"}
+	cmd.AddCommand(newDataInfoCommand(), newDataShowCommand(), newDataSimulateCommand())
 	return cmd
 }
 
