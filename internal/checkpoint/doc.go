@@ -1,6 +1,6 @@
 // Package checkpoint reads the weight files that people have: PyTorch's .pth in
 // both its zip and its older stream form, Detectron2's .pkl of pickled NumPy
-// arrays, and safetensors. It writes safetensors.
+// arrays, and safetensors. It writes safetensors and the zip form of .pth.
 //
 // [Open] recognises the format by content and returns the names, types and
 // shapes of the tensors; their values are read on demand through io.ReaderAt, so

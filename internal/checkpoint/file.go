@@ -11,7 +11,7 @@ type File struct {
 	Format  Format
 	Tensors []*Tensor // in file order, names unique
 	// Metadata holds what safetensors keeps as such; for PyTorch and Detectron2
-	// files the numbers, short strings and truth values beside the model ("iteration", "__author__").
+	// files the numbers, strings and truth values beside the model ("iteration", "__author__").
 	Metadata map[string]string
 
 	path   string

@@ -11,28 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-// Source is a tensor to be written.
-type Source struct {
-	Name  string
-	DType DType
-	Shape []int64
-	// WriteTo writes the values in row-major order, little-endian: exactly the
-	// product of Shape times DType.Size() bytes.
-	WriteTo func(w io.Writer) error
-}
-
-// Source returns t for [WriteSafetensors].
-func (t *Tensor) Source() Source {
-	return Source{Name: t.Name, DType: t.DType, Shape: t.Shape, WriteTo: func(w io.Writer) error {
-		raw := make([]byte, t.bytes())
-		if err := t.ReadInto(raw); err != nil {
-			return err
-		}
-		_, err := w.Write(raw)
-		return err
-	}}
-}
-
 // WriteSafetensors writes tensors as a safetensors file: wide element types first,
 // so that all values are aligned, otherwise in the given order. Each tensor is
 // asked for its values when its turn comes; nothing is kept.
@@ -50,13 +28,8 @@ func WriteSafetensors(w io.Writer, tensors []Source, metadata map[string]string)
 		return fmt.Errorf("checkpoint: writing the header: %w", err)
 	}
 	for _, s := range sorted {
-		n, _ := elements(s.Shape)
-		c := &countingWriter{w: b, left: n * int64(s.DType.Size())}
-		if err := s.WriteTo(c); err != nil {
-			return fmt.Errorf("checkpoint: writing tensor %q: %w", s.Name, err)
-		}
-		if c.left != 0 {
-			return fmt.Errorf("checkpoint: writing tensor %q: %d bytes are missing for %s %v", s.Name, c.left, s.DType, s.Shape)
+		if err := s.write(b); err != nil {
+			return err
 		}
 	}
 	if err := b.Flush(); err != nil {
@@ -83,21 +56,13 @@ func encodeHeader(tensors []Source, metadata map[string]string) ([]byte, error) 
 	seen := map[string]bool{"__metadata__": true}
 	at := int64(0)
 	for _, s := range tensors {
-		n, err := elements(s.Shape)
-		size := int64(s.DType.Size())
-		switch {
-		case err != nil:
-			return nil, annotate(err, "", Safetensors, s.Name)
-		case size == 0 || s.WriteTo == nil:
-			return nil, fmt.Errorf("checkpoint: tensor %q has no element type or no values", s.Name)
-		case seen[s.Name]:
-			return nil, fmt.Errorf("checkpoint: the name %q is taken", s.Name)
-		case !utf8.ValidString(s.Name):
-			return nil, fmt.Errorf("checkpoint: the name %q is not UTF-8", s.Name)
-		case n*size > (1<<62)-at:
+		size, err := s.check(seen)
+		if err != nil {
+			return nil, err
+		}
+		if size > (1<<62)-at {
 			return nil, fmt.Errorf("checkpoint: tensor %q does not fit a file", s.Name)
 		}
-		seen[s.Name] = true
 		if b.Len() > 1 {
 			b.WriteByte(',')
 		}
@@ -109,11 +74,11 @@ func encodeHeader(tensors []Source, metadata map[string]string) ([]byte, error) 
 			DType   string   `json:"dtype"`
 			Shape   []int64  `json:"shape"`
 			Offsets [2]int64 `json:"data_offsets"`
-		}{dtypes[s.DType].tag, append([]int64{}, s.Shape...), [2]int64{at, at + n*size}}
+		}{dtypes[s.DType].tag, append([]int64{}, s.Shape...), [2]int64{at, at + size}}
 		if err := encodeJSON(&b, entry); err != nil {
 			return nil, err
 		}
-		at += n * size
+		at += size
 	}
 	b.WriteByte('}')
 	for b.Len()%8 != 0 {
@@ -132,19 +97,4 @@ func encodeJSON(b *bytes.Buffer, v any) error {
 	}
 	b.Write(raw)
 	return nil
-}
-
-// countingWriter passes on at most left bytes.
-type countingWriter struct {
-	w    io.Writer
-	left int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	if int64(len(p)) > c.left {
-		return 0, fmt.Errorf("%d bytes more than its shape has", int64(len(p))-c.left)
-	}
-	n, err := c.w.Write(p)
-	c.left -= int64(n)
-	return n, err
 }

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	maxDepth = 32   // of containers in a state dictionary
-	maxName  = 4096 // bytes of a tensor's name
+	maxDepth = 32      // of containers in a state dictionary
+	maxName  = 4096    // bytes of a tensor's name
+	maxText  = 1 << 20 // bytes of a text beside the model
 )
 
 // modelKeys are the names under which training programs keep the model.
@@ -40,6 +41,12 @@ func collect(f *File, m *machine, root any) error {
 	for _, p := range top.items {
 		key, ok := asText(p.key)
 		value, plain := plainText(p.value)
+		if long, is := p.value.(span); ok && is {
+			var err error
+			if value, plain, err = m.longText(long); err != nil {
+				return err
+			}
+		}
 		if ok && plain {
 			if err := m.charge(64); err != nil {
 				return err
@@ -168,6 +175,21 @@ func keyText(key any) (string, bool) {
 		return strconv.FormatInt(n, 10), true
 	}
 	return asText(key)
+}
+
+// longText reads a str that was left in the file, unless it is too long to be metadata.
+func (m *machine) longText(s span) (string, bool, error) {
+	if !s.utf8 || s.n > maxText {
+		return "", false, nil
+	}
+	if err := m.charge(int(s.n)); err != nil {
+		return "", false, err
+	}
+	b := make([]byte, s.n)
+	if n, err := m.in.r.ReadAt(b, s.off); n < len(b) {
+		return "", false, readError("a text", err)
+	}
+	return string(b), utf8.Valid(b), nil
 }
 
 // plainText returns numbers, truth values and short strings as text.

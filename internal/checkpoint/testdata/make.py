@@ -122,7 +122,7 @@ torch.save(
     },
     "rich.pth",
 )
-note("rich.pth", rich, {"f64": "0.25", "f16": "0.5", "i64": "-3", "u8": "200", "i16": "-2", "b": "true", "huge": "1e+300"})
+note("rich.pth", rich, {"text": "x" * 2000, "f64": "0.25", "f16": "0.5", "i64": "-3", "u8": "200", "i16": "-2", "b": "true", "huge": "1e+300"})
 torch.save({"model": {"w": torch.ones(1, dtype=torch.complex64)}}, "complex.pth")
 
 # As written on a big-endian machine.
