@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -32,12 +34,18 @@ type checkpointInfo struct {
 
 func newInfoCommand() *cobra.Command {
 	var asJSON, list bool
+	var weights string
 	c := &cobra.Command{
 		Use:   "info CHECKPOINT",
-		Short: "Show what is in a checkpoint: .pth, .pkl or safetensors",
-		Args:  cobra.ExactArgs(1),
+		Short: "Show what is in a checkpoint: .pth, .pkl or safetensors, or built in",
+		Args: func(_ *cobra.Command, args []string) error {
+			if n := len(args); n > 1 || (n == 1) == (weights != "") {
+				return errors.New("one checkpoint is wanted")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			info, groups, err := inspect(args[0], list)
+			info, groups, err := inspect(append(args, weights)[0], list)
 			if err != nil {
 				return err
 			}
@@ -46,30 +54,44 @@ func newInfoCommand() *cobra.Command {
 				e.SetIndent("", "  ")
 				return e.Encode(info)
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "file\t%s\nformat\t%s\ntensors\t%d\nparameters\t%.2f M\nsize\t%.1f MB\n",
-				info.Path, info.Format, info.Tensors, float64(info.Parameters)/1e6, float64(info.Bytes)/1e6)
-			for _, key := range sortedKeys(info.Metadata) {
-				fmt.Fprintf(w, "%s\t%s\n", key, info.Metadata[key])
-			}
-			for _, key := range sortedKeys(groups) {
-				fmt.Fprintf(w, "%s.*\t%.2f M\n", key, float64(groups[key])/1e6)
-			}
-			for _, t := range info.List {
-				fmt.Fprintf(w, "%s\t%s%v\n", t.Name, t.DType, t.Shape)
-			}
-			return w.Flush()
+			return info.write(cmd.OutOrStdout(), groups)
 		},
+	}
+	if known := builtinNames(); len(known) > 0 {
+		c.Long = c.Short + ".\n\nBuilt in: " + strings.Join(known, ", ") + "."
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&list, "list", false, "list every tensor")
+	c.Flags().StringVar(&weights, "weights", "", "the checkpoint, as other commands take it")
 	return c
+}
+
+// write prints a table: what the file is, what it says of itself, how many parameters
+// the groups have.
+func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "file\t%s\nformat\t%s\ntensors\t%d\nparameters\t%.2f M\nsize\t%.1f MB\n",
+		info.Path, info.Format, info.Tensors, float64(info.Parameters)/1e6, float64(info.Bytes)/1e6)
+	for _, key := range sortedKeys(info.Metadata) {
+		if key == checkpoint.ConfigKey {
+			fmt.Fprintf(w, "configuration\tin the file; --json shows it\n")
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\n", key, info.Metadata[key])
+	}
+	for _, key := range sortedKeys(groups) {
+		fmt.Fprintf(w, "%s.*\t%.2f M\n", key, float64(groups[key])/1e6)
+	}
+	for _, t := range info.List {
+		fmt.Fprintf(w, "%s\t%s%v\n", t.Name, t.DType, t.Shape)
+	}
+	return w.Flush()
 }
 
 // inspect reads a checkpoint's directory; groups counts parameters by the first
 // two parts of their names.
 func inspect(path string, list bool) (*checkpointInfo, map[string]int64, error) {
-	file, err := checkpoint.Open(path)
+	file, err := openCheckpoint(path)
 	if err != nil {
 		return nil, nil, err
 	}

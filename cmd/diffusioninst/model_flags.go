@@ -33,7 +33,7 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 // addLoading adds all but --steps and --proposals.
 func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&m.weights, "weights", "", `checkpoint (.pth, .pkl, .safetensors), or "untrained" for seeded random weights`)
+	f.StringVar(&m.weights, "weights", "", weightsUsage()+`, or "untrained" for seeded random weights`)
 	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: sizes read off the checkpoint)")
 	f.StringVar(&m.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&m.threads, "threads", 0, "threads of one operator (default: physical cores)")
@@ -81,7 +81,7 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 		config = &c
 	}
 	if m.weights != untrained {
-		return diffusioninst.Load(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device})
+		return loadModel(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device})
 	}
 	warn("the weights are untrained: the whole pipeline runs, but it finds only noise")
 	if !m.set("score") {
@@ -95,6 +95,22 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 		config = &c
 	}
 	return diffusioninst.New(ctx, *config, 0, device)
+}
+
+// loadModel is diffusioninst.Load for a checkpoint's file or one of builtins.
+func loadModel(ctx context.Context, weights string, o diffusioninst.LoadOptions) (*diffusioninst.Model, error) {
+	r, found, err := openBuiltin(weights)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return diffusioninst.Load(ctx, weights, o)
+	}
+	m, err := diffusioninst.LoadFrom(ctx, r, r.Size(), o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", weights, err)
+	}
+	return m, nil
 }
 
 // warner prints warnings where the program's errors go.

@@ -59,7 +59,7 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 	}
 	weights := o.model.weights
 	if weights != untrained {
-		if weights, err = fingerprint(weights); err != nil {
+		if weights, err = weightsSum(weights); err != nil {
 			return nil, err
 		}
 	}
@@ -79,8 +79,24 @@ func fingerprint(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	return sumOf(f)
+}
+
+// weightsSum is fingerprint for a checkpoint's file or one of builtins.
+func weightsSum(weights string) (string, error) {
+	r, found, err := openBuiltin(weights)
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return fingerprint(weights)
+	}
+	return sumOf(r)
+}
+
+func sumOf(r io.Reader) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, r); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
