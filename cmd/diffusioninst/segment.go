@@ -33,6 +33,7 @@ type segmentOptions struct {
 	output   string
 	formats  []string
 	polygons bool
+	truth    string
 	trace    string
 	views    []string
 }
@@ -50,7 +51,10 @@ Below the output folder are written, as --format says:
   overlay/      the pictures with contours, masks, classes and scores
   results.json  detections in the form of COCO results, as Detectron2 writes them
   coco.json     a whole COCO data set, with the scores
-  labelme/, labelmap/, masks/  a file a picture in the forms of convert`,
+  labelme/, labelmap/, masks/  a file a picture in the forms of convert
+
+With --gt the true masks are compared with what is found, and comparison/ gets
+pictures of both: green is found and there, red is found only, yellow is there only.`,
 		Example: `  diffusioninst segment --weights model.pth --output out/ picture.jpg
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
 		Args: cobra.MinimumNArgs(1),
@@ -61,6 +65,7 @@ Below the output folder are written, as --format says:
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "what to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
+	f.StringVar(&o.truth, "gt", "", "true masks of the pictures, in a form that convert reads, to compare with")
 	addViewsFlag(cmd, &o.views)
 	f.StringVar(&o.trace, "trace", "", "folder for pictures of every denoising step, a contact sheet and an animated GIF")
 	return cmd
@@ -91,6 +96,12 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	var truth *comparison
+	if o.truth != "" {
+		if truth, err = newComparison(o.truth, filepath.Join(o.output, "comparison"), model.Config().Classes); err != nil {
+			return err
+		}
+	}
 	bar := progress(cmd.ErrOrStderr(), len(inputs))
 	report := newReport(cmd.OutOrStdout(), len(inputs) == 1)
 	failed := 0
@@ -105,7 +116,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			err = writeTrace(cmd.Context(), model, img, o.model.options, folder, classes)
 		}
 		if err == nil {
-			err = writeAll(writers, evaluation.Picture(result, int64(i+1), in.name, classes), img)
+			err = writeAll(writers, truth, evaluation.Picture(result, int64(i+1), in.name, classes), img)
 		}
 		if cmd.Context().Err() != nil {
 			return cmd.Context().Err()
@@ -127,6 +138,11 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	if err := report.flush(); err != nil {
 		return err
+	}
+	if truth != nil {
+		if err := truth.write(cmd.OutOrStdout()); err != nil {
+			return err
+		}
 	}
 	if failed < len(inputs) {
 		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n", o.output)
@@ -206,18 +222,26 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 	return out, nil
 }
 
-func writeAll(writers []*instanceWriter, p *coco.Picture, img image.Image) error {
+// writeAll writes what was found in a picture and, where truth is not nil, compares it.
+func writeAll(writers []*instanceWriter, truth *comparison, p *coco.Picture, img image.Image) error {
+	pixels := func() (draw.Image, error) {
+		out := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
+		draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+		return out, nil
+	}
 	for _, w := range writers {
-		err := w.Write(p, func() (draw.Image, error) {
-			out := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
-			draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
-			return out, nil
-		})
-		if err != nil {
+		if err := w.Write(p, pixels); err != nil {
 			return err
 		}
 	}
-	return nil
+	if truth == nil {
+		return nil
+	}
+	dst, err := pixels()
+	if err != nil {
+		return err
+	}
+	return truth.add(p, dst)
 }
 
 // progress is a bar on a terminal and nothing elsewhere or for a single picture.

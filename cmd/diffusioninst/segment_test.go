@@ -100,6 +100,32 @@ func TestSegmentOfAFolderGoesOnAfterABrokenPicture(t *testing.T) {
 	require.NotEmpty(t, results)
 }
 
+// What was found agrees with itself, and not as well with what another seed finds.
+func TestSegmentComparesWithTrueMasks(t *testing.T) {
+	withBuiltin(t, "mini", miniCheckpoint(t))
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "a.png"), filepath.Join(dir, "out")
+	savePNG(t, in, 1)
+	find := func(args ...string) (string, error) {
+		return program(t, append([]string{"segment", "--weights", "builtin:mini", "--device", "cpu", "--score", "0.01", "--limit", "5", in}, args...)...)
+	}
+	_, err := find("--output", out, "--format", "coco,labelme")
+	require.NoError(t, err)
+	for _, truth := range []string{"coco.json", "labelme"} {
+		stdout, err := find("--output", filepath.Join(dir, "again"), "--gt", filepath.Join(out, truth))
+		require.NoError(t, err)
+		require.Contains(t, stdout, "a.png: 5 found, 5 true, 5 matched at IoU 0.5 with a mean IoU of 1.000 (precision 1.000, recall 1.000)\n")
+		require.FileExists(t, filepath.Join(dir, "again", "comparison", "a.png"))
+	}
+	stdout, err := find("--output", filepath.Join(dir, "again"), "--gt", filepath.Join(out, "coco.json"), "--seed", "9")
+	require.NoError(t, err)
+	require.Regexp(t, `a\.png: 5 found, 5 true, [0-4] matched`, stdout)
+	_, err = find("--output", out, "--gt", "../../examples/segment_image/nuclei.json")
+	require.ErrorContains(t, err, `the model has no class "nucleus"`)
+	_, err = find("--output", out, "--gt", filepath.Join(dir, "none.json"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
 func TestSegmentRefusesBadFlags(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "a.png")
