@@ -36,18 +36,15 @@ func (e *EMA) Update() {
 		decay = min(decay, float64(1+e.Updates)/float64(10+e.Updates))
 	}
 	e.Updates++
-	s := torch.NewScope()
-	defer s.Close()
+	var averages, values []*torch.Tensor
 	for i, p := range e.of {
-		mark := s.Mark()
-		value := s.Adopt(p.Tensor).Detach()
 		if floating(p.Tensor.DType()) {
-			e.average[i].Tensor.LerpInPlace(value, 1-decay)
+			averages, values = append(averages, e.average[i].Tensor), append(values, p.Tensor)
 		} else {
-			e.average[i].Tensor.CopyInPlace(value)
+			e.average[i].Tensor.CopyInPlace(p.Tensor)
 		}
-		s.Release(mark)
 	}
+	torch.LerpAll(averages, values, 1-decay)
 }
 
 func floating(d torch.DType) bool {

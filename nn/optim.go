@@ -2,7 +2,6 @@ package nn
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/diffusioninst/go/torch"
 )
@@ -41,29 +40,11 @@ func ClearGrads(parameters []*Parameter) {
 // returns the norm before. A limit of 0 only measures; a norm that is not finite
 // leaves the gradients as they are.
 func ClipNorm(parameters []*Parameter, limit float64) float64 {
-	s := torch.NewScope()
-	defer s.Close()
-	var grads, norms []*torch.Tensor
-	for _, p := range parameters {
-		if g := p.Tensor.Grad(s); g != nil {
-			grads = append(grads, g)
-			norms = append(norms, g.Norm())
-		}
+	leaves := make([]*torch.Tensor, len(parameters))
+	for i, p := range parameters {
+		leaves[i] = p.Tensor
 	}
-	if len(grads) == 0 {
-		return 0
-	}
-	norm := torch.Stack(norms, 0).Norm().Item()
-	if limit <= 0 || math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm
-	}
-	// As PyTorch does: never enlarge, and stay clear of division by zero.
-	if factor := limit / (norm + 1e-6); factor < 1 {
-		for _, g := range grads {
-			g.MulScalarInPlace(factor)
-		}
-	}
-	return norm
+	return torch.ClipGradNorm(leaves, limit)
 }
 
 // memory is what an optimiser remembers: some tensors of a parameter's shape for

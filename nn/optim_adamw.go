@@ -1,10 +1,6 @@
 package nn
 
-import (
-	"math"
-
-	"github.com/diffusioninst/go/torch"
-)
+import "github.com/diffusioninst/go/torch"
 
 // AdamWOptions differ from AdamW's usual constants. The zero value of a field means
 // the usual one.
@@ -39,15 +35,16 @@ func NewAdamW(groups []Group, o AdamWOptions) Optimizer {
 }
 
 func (a *adamW) Step(rate float64) {
-	a.each(func(g Group, p, grad *torch.Tensor, slot []*torch.Tensor, step int64) {
-		eta, mean, square := rate*g.Rate, slot[0], slot[1]
-		if g.Decay != 0 {
-			p.MulScalarInPlace(1 - eta*g.Decay)
+	from := 0
+	for _, g := range a.groups {
+		var leaves, means, squares []*torch.Tensor
+		for i, p := range g.Parameters {
+			slot := a.slots[from+i]
+			leaves, means, squares = append(leaves, p.Tensor), append(means, slot[0]), append(squares, slot[1])
 		}
-		mean.MulScalarInPlace(a.Beta1).AddScaledInPlace(grad, 1-a.Beta1)
-		square.MulScalarInPlace(a.Beta2).AddcmulInPlace(grad, grad, 1-a.Beta2)
-		bias1, bias2 := 1-math.Pow(a.Beta1, float64(step)), 1-math.Pow(a.Beta2, float64(step))
-		root := grad.Scope().Adopt(square).Sqrt().MulScalarInPlace(1 / math.Sqrt(bias2)).AddScalarInPlace(a.Eps)
-		p.AddcdivInPlace(mean, root, -eta/bias1)
-	})
+		to := from + len(leaves)
+		torch.AdamW{Rate: rate * g.Rate, Decay: g.Decay, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps}.
+			Step(leaves, means, squares, a.steps[from:to])
+		from = to
+	}
 }

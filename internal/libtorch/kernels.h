@@ -26,6 +26,15 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 
+// What an optimiser does to all parameters at once; see optimize.cc. di_clip_norm scales the
+// gradients so that their norm is at most limit (0 only measures) and says what it was.
+di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, double* norm) DI_NOEXCEPT;
+// AdamW for the parameters that have a gradient, whose steps it counts.
+di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di_tensor* squares, int64_t* steps,
+                   size_t n, double rate, double decay, double beta1, double beta2, double eps) DI_NOEXCEPT;
+// to += weight·(end − to) for each pair.
+di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double weight) DI_NOEXCEPT;
+
 // Greedy non-maximum suppression; see nms.cc. classes may be NULL. Returns the
 // number of kept boxes, whose indices stand in keep, best first.
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,

@@ -1,0 +1,224 @@
+// What an optimiser does to hundreds of parameters, in one call each: gradient norms,
+// AdamW, moving averages. On the CPU the elements of all tensors are shared out among
+// the threads in pieces that do not depend on their number, so that results do not
+// either; elsewhere LibTorch's operators do the same tensor by tensor.
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/norm.h>
+#include <ATen/ops/stack.h>
+#include <c10/core/GradMode.h>
+
+#include "kernels.h"
+#include "lanes.h"
+#include "shim.h"
+
+namespace {
+
+constexpr int64_t kPiece = 1 << 14;
+
+struct Piece {
+  size_t tensor;
+  int64_t from, to;
+};
+
+std::vector<Piece> pieces(const std::vector<at::Tensor>& tensors) {
+  std::vector<Piece> out;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    for (int64_t from = 0; from < tensors[i].numel(); from += kPiece) {
+      out.push_back({i, from, std::min(from + kPiece, tensors[i].numel())});
+    }
+  }
+  return out;
+}
+
+// plain tells whether all tensors lie on the CPU, row by row, in a type with a kernel.
+bool plain(const std::vector<at::Tensor>& tensors) {
+  for (const auto& t : tensors) {
+    auto type = t.scalar_type();
+    if (!t.device().is_cpu() || !t.is_contiguous() || (type != at::kFloat && type != at::kDouble)) return false;
+  }
+  return true;
+}
+
+// each visits all pieces, in parallel.
+template <typename F>
+void each(const std::vector<at::Tensor>& tensors, F&& visit) {
+  auto all = pieces(tensors);
+  at::parallel_for(0, static_cast<int64_t>(all.size()), 4, [&](int64_t a, int64_t b) {
+    for (int64_t i = a; i < b; i++) visit(i, all[i]);
+  });
+}
+
+// gradients are those of the parameters that have one, in the parameters' own layout.
+std::vector<at::Tensor> gradients(const di_tensor* parameters, size_t n, std::vector<size_t>& of) {
+  std::vector<at::Tensor> out;
+  for (size_t i = 0; i < n; i++) {
+    const auto& p = di::ref(parameters[i]);
+    auto& g = di::ref(parameters[i]).mutable_grad();
+    if (!g.defined()) continue;
+    if (p.is_contiguous() && !g.is_contiguous()) g = g.contiguous();
+    out.push_back(g);
+    of.push_back(i);
+  }
+  return out;
+}
+
+template <typename T>
+DI_INLINE double squares(const T* x, int64_t n) {
+  double sum[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (int64_t k = 0; k < 16; k++) sum[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+  }
+  for (; i < n; i++) sum[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  double all = 0;
+  for (double s : sum) all += s;
+  return all;
+}
+
+DI_CLONES double squares_of(const float* x, int64_t n) { return squares(x, n); }
+DI_CLONES double squares_of(const double* x, int64_t n) { return squares(x, n); }
+
+// What AdamW needs to know at a step of a parameter.
+struct Rates {
+  double keep;           // of the parameter: 1 − η·λ
+  double beta1, beta2;   // of the means
+  double root;           // √(1−β₂ᵗ)
+  double eps, move;      // ε, η/(1−β₁ᵗ)
+};
+
+template <typename T>
+DI_INLINE void adamw(T* __restrict p, const T* __restrict g, T* __restrict mean, T* __restrict square, int64_t n,
+                     const Rates& r) {
+  const T keep = static_cast<T>(r.keep), beta1 = static_cast<T>(r.beta1), beta2 = static_cast<T>(r.beta2);
+  const T rest1 = static_cast<T>(1 - r.beta1), rest2 = static_cast<T>(1 - r.beta2);
+  const T scale = static_cast<T>(1 / r.root), eps = static_cast<T>(r.eps), move = static_cast<T>(r.move);
+  for (int64_t i = 0; i < n; i++) {
+    T m = mean[i] * beta1 + g[i] * rest1;
+    T v = square[i] * beta2 + g[i] * g[i] * rest2;
+    mean[i] = m;
+    square[i] = v;
+    p[i] = p[i] * keep - move * (m / (std::sqrt(v) * scale + eps));
+  }
+}
+
+DI_CLONES void adamw_of(float* p, const float* g, float* mean, float* square, int64_t n, const Rates& r) {
+  adamw(p, g, mean, square, n, r);
+}
+
+DI_CLONES void adamw_of(double* p, const double* g, double* mean, double* square, int64_t n, const Rates& r) {
+  adamw(p, g, mean, square, n, r);
+}
+
+template <typename T>
+DI_INLINE void lerp(T* __restrict a, const T* __restrict b, int64_t n, double weight) {
+  const T w = static_cast<T>(weight);
+  for (int64_t i = 0; i < n; i++) a[i] += w * (b[i] - a[i]);
+}
+
+DI_CLONES void lerp_of(float* a, const float* b, int64_t n, double weight) { lerp(a, b, n, weight); }
+DI_CLONES void lerp_of(double* a, const double* b, int64_t n, double weight) { lerp(a, b, n, weight); }
+
+double norm(const std::vector<at::Tensor>& grads) {
+  if (!plain(grads)) {
+    std::vector<at::Tensor> norms;
+    for (const auto& g : grads) norms.push_back(at::norm(g.to(at::kFloat)));
+    return at::norm(at::stack(norms)).item<double>();
+  }
+  std::vector<double> sums(pieces(grads).size());
+  each(grads, [&](int64_t i, const Piece& p) {
+    AT_DISPATCH_FLOATING_TYPES(grads[p.tensor].scalar_type(), "norm", [&] {
+      sums[i] = squares_of(static_cast<const scalar_t*>(grads[p.tensor].data_ptr()) + p.from, p.to - p.from);
+    });
+  });
+  double all = 0;
+  for (double s : sums) all += s;
+  return std::sqrt(all);
+}
+
+}  // namespace
+
+di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, double* found) noexcept {
+  return di::guard([&] {
+    c10::AutoGradMode off(false);
+    std::vector<size_t> of;
+    auto grads = gradients(parameters, n, of);
+    *found = grads.empty() ? 0 : norm(grads);
+    if (limit <= 0 || !std::isfinite(*found)) return;
+    // As PyTorch does: never enlarge, and stay clear of division by zero.
+    double factor = limit / (*found + 1e-6);
+    if (factor >= 1) return;
+    if (!plain(grads)) {
+      for (auto& g : grads) g.mul_(factor);
+      return;
+    }
+    each(grads, [&](int64_t, const Piece& p) {
+      AT_DISPATCH_FLOATING_TYPES(grads[p.tensor].scalar_type(), "scale", [&] {
+        auto* g = static_cast<scalar_t*>(grads[p.tensor].data_ptr());
+        for (int64_t i = p.from; i < p.to; i++) g[i] *= static_cast<scalar_t>(factor);
+      });
+    });
+  });
+}
+
+di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di_tensor* squares, int64_t* steps,
+                   size_t n, double rate, double decay, double beta1, double beta2, double eps) noexcept {
+  return di::guard([&] {
+    c10::AutoGradMode off(false);
+    std::vector<size_t> of;
+    auto grads = gradients(parameters, n, of);
+    std::vector<at::Tensor> p, mean, square;
+    std::vector<Rates> rates;
+    for (size_t i : of) {
+      p.push_back(di::ref(parameters[i]).detach());
+      mean.push_back(di::ref(means[i]));
+      square.push_back(di::ref(squares[i]));
+      for (const auto* t : {&mean.back(), &square.back(), &grads[p.size() - 1]}) {
+        TORCH_CHECK(t->sizes() == p.back().sizes() && t->scalar_type() == p.back().scalar_type(), "parameter ", i,
+                    " and its means or gradient differ in shape or type");
+      }
+      auto t = static_cast<double>(++steps[i]);
+      rates.push_back({1 - rate * decay, beta1, beta2, std::sqrt(1 - std::pow(beta2, t)), eps,
+                       rate / (1 - std::pow(beta1, t))});
+    }
+    if (!plain(p) || !plain(grads) || !plain(mean) || !plain(square)) {
+      for (size_t i = 0; i < p.size(); i++) {
+        const auto& r = rates[i];
+        p[i].mul_(r.keep);
+        mean[i].mul_(beta1).add_(grads[i], 1 - beta1);
+        square[i].mul_(beta2).addcmul_(grads[i], grads[i], 1 - beta2);
+        p[i].addcdiv_(mean[i], square[i].sqrt().mul_(1 / r.root).add_(eps), -r.move);
+      }
+      return;
+    }
+    each(p, [&](int64_t, const Piece& at) {
+      AT_DISPATCH_FLOATING_TYPES(p[at.tensor].scalar_type(), "adamw", [&] {
+        auto data = [&](std::vector<at::Tensor>& list) {
+          return static_cast<scalar_t*>(list[at.tensor].data_ptr()) + at.from;
+        };
+        adamw_of(data(p), data(grads), data(mean), data(square), at.to - at.from, rates[at.tensor]);
+      });
+    });
+  });
+}
+
+di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double weight) noexcept {
+  return di::guard([&] {
+    c10::AutoGradMode off(false);
+    auto a = di::list(to, n), b = di::list(ends, n);
+    for (size_t i = 0; i < n; i++) {
+      TORCH_CHECK(a[i].sizes() == b[i].sizes() && a[i].scalar_type() == b[i].scalar_type(), "tensors ", i,
+                  " differ in shape or type");
+    }
+    if (!plain(a) || !plain(b)) {
+      for (size_t i = 0; i < n; i++) a[i].lerp_(b[i].detach(), weight);
+      return;
+    }
+    each(a, [&](int64_t, const Piece& p) {
+      AT_DISPATCH_FLOATING_TYPES(a[p.tensor].scalar_type(), "lerp", [&] {
+        lerp_of(static_cast<scalar_t*>(a[p.tensor].data_ptr()) + p.from,
+                static_cast<const scalar_t*>(b[p.tensor].data_ptr()) + p.from, p.to - p.from, weight);
+      });
+    });
+  });
+}

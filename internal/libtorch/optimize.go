@@ -1,0 +1,38 @@
+package libtorch
+
+// #include "kernels.h"
+// #cgo noescape di_clip_norm
+// #cgo noescape di_adamw
+// #cgo noescape di_lerp
+import "C"
+
+import "unsafe"
+
+func list(handles []Handle) (*C.di_tensor, C.size_t) {
+	return (*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(handles))), C.size_t(len(handles))
+}
+
+// ClipNorm scales the gradients of leaves so that their norm is at most limit, 0 for
+// none, and returns what it was.
+func ClipNorm(leaves []Handle, limit float64) (float64, *Error) {
+	p, n := list(leaves)
+	var norm C.double
+	e := takeError(C.di_clip_norm(p, n, C.double(limit), &norm))
+	return float64(norm), e
+}
+
+// AdamW moves the leaves that have a gradient, and counts their steps.
+func AdamW(leaves, means, squares []Handle, steps []int64, rate, decay, beta1, beta2, eps float64) *Error {
+	p, n := list(leaves)
+	m, _ := list(means)
+	v, _ := list(squares)
+	return takeError(C.di_adamw(p, m, v, (*C.int64_t)(unsafe.SliceData(steps)), n,
+		C.double(rate), C.double(decay), C.double(beta1), C.double(beta2), C.double(eps)))
+}
+
+// Lerp is to += weight·(end − to) for each pair.
+func Lerp(to, ends []Handle, weight float64) *Error {
+	a, n := list(to)
+	b, _ := list(ends)
+	return takeError(C.di_lerp(a, b, n, C.double(weight)))
+}

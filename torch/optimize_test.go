@@ -1,0 +1,75 @@
+package torch
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// leaves are parameters of many sizes with gradients; those of an odd number have none.
+func leaves(s *Scope, d DType) []*Tensor {
+	g := NewGenerator(5)
+	var out []*Tensor
+	WithGrad(func() {
+		for i, n := range []int64{1, 40000, 7, 16384, 333} {
+			p := s.Randn(g, Float32, n).ToDType(d).SetRequiresGrad(true)
+			if i != 2 {
+				p.Mul(p).MulScalar(0.5).Sum().Backward() // the gradient is p
+			}
+			out = append(out, p)
+		}
+	})
+	return out
+}
+
+// bfloat16 has no kernel and takes LibTorch's operators: both ways must agree.
+func TestClipGradNorm(t *testing.T) {
+	before := Live()
+	for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-12, BFloat16: 1e-2} {
+		require.NoError(t, Do(context.Background(), func(s *Scope) error {
+			list := leaves(s, d)
+			want := 0.0
+			for i, p := range list {
+				if i != 2 {
+					for _, v := range Values[float64](p.Detach()) {
+						want += v * v
+					}
+				}
+			}
+			want = math.Sqrt(want)
+			require.InEpsilon(t, want, ClipGradNorm(list, 0), tolerance)
+			require.InEpsilon(t, want, ClipGradNorm(list, 2*want), tolerance)
+			require.InEpsilon(t, want, ClipGradNorm(list, want/10), tolerance)
+			require.InEpsilon(t, want/10, ClipGradNorm(list, 0), max(2*tolerance, 1e-7))
+			require.InEpsilon(t, list[1].Detach().Norm().Item()/10, list[1].Grad(s).Norm().Item(), max(2*tolerance, 1e-7))
+			require.Nil(t, list[2].Grad(s))
+			list[3].Grad(s).Narrow(0, 99, 1).FillInPlace(math.NaN())
+			require.True(t, math.IsNaN(ClipGradNorm(list, 1)))
+			return nil
+		}))
+	}
+	require.Equal(t, before, Live())
+}
+
+func TestLerpAll(t *testing.T) {
+	for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-15, BFloat16: 1e-2} {
+		require.NoError(t, Do(context.Background(), func(s *Scope) error {
+			to := []*Tensor{s.Full(2, Options{d, CPU}, 50000), s.Full(-1, Options{d, CPU}, 3, 5)}
+			LerpAll(to, []*Tensor{s.Full(6, Options{d, CPU}, 50000), s.Full(1, Options{d, CPU}, 3, 5)}, 0.25)
+			for i, want := range []float64{3, -0.5} {
+				require.InDelta(t, want, to[i].Flatten(0, -1).Amin([]int64{0}, false).Item(), tolerance)
+				if i == 0 {
+					require.InDelta(t, want, to[i].Amax([]int64{0}, false).Item(), tolerance)
+				}
+			}
+			return nil
+		}))
+	}
+	var e *Error
+	require.ErrorAs(t, Do(context.Background(), func(s *Scope) error {
+		LerpAll([]*Tensor{s.Zeros(F32(CPU), 2)}, []*Tensor{s.Zeros(F32(CPU), 3)}, 0.5)
+		return nil
+	}), &e)
+}
