@@ -26,7 +26,7 @@ type COCO struct {
 // are left out, and those whose mask is valid and has no pixels.
 //
 // Pictures and masks are read when they are asked for, so that errors in them are errors
-// of [COCO.Sample]. The last 512 MiB' worth of pictures stay in memory: see
+// of [COCO.Sample]. The first 512 MiB of decoded pictures stay in memory: see
 // [COCO.KeepPictures].
 func OpenCOCO(file, images string) (*COCO, error) {
 	set, err := coco.Load(file)
@@ -44,7 +44,7 @@ func OpenCOCO(file, images string) (*COCO, error) {
 		return nil, fmt.Errorf("data: %s: it has no categories", file)
 	}
 	c := &COCO{file: file, folder: images, data: set, class: map[int64]int{}, objects: make([][]int32, len(set.Images))}
-	c.KeepPictures(512 << 20)
+	c.KeepPictures(defaultKept)
 	categories := slices.Clone(set.Categories)
 	slices.SortFunc(categories, func(a, b coco.Category) int { return cmp.Compare(a.ID, b.ID) })
 	for i, category := range categories {
@@ -112,18 +112,12 @@ func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
 		if err != nil {
 			return Sample{}, bad(err, "annotation %d", a.ID)
 		}
-		o := Object{Class: c.class[a.CategoryID], Mask: r.Bitmap()}
-		if o.Mask.Empty() {
-			continue
-		}
-		if o.Box = tight(o.Mask); a.HasBBox {
+		given := diffusioninst.Box{}
+		if a.HasBBox {
 			b := a.BBox
-			given := clip(diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[0] + b[2]), Y2: float32(b[1] + b[3])}, s.Width, s.Height)
-			if hasArea(given) {
-				o.Box = given
-			}
+			given = diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[0] + b[2]), Y2: float32(b[1] + b[3])}
 		}
-		s.Objects = append(s.Objects, o)
+		s.add(c.class[a.CategoryID], r, given)
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // LoaderOptions say how a [Loader] draws batches.
@@ -71,8 +72,8 @@ type batch struct {
 	picks   []pick
 	samples []Sample
 	errs    [][]error // of each sample: why it, and then its replacements, failed
-	missing sync.WaitGroup
-	ready   chan struct{} // closed when all samples are there
+	missing atomic.Int64
+	ready   chan struct{} // closed when none is missing
 }
 
 // NewLoader makes a Loader, which the caller closes.
@@ -173,21 +174,21 @@ func (l *Loader) fill() {
 	for len(l.ahead) < l.options.Prefetch {
 		picks := l.plan.next()
 		b := &batch{picks: picks, samples: make([]Sample, len(picks)), errs: make([][]error, len(picks)), ready: make(chan struct{})}
-		b.missing.Add(len(picks))
+		b.missing.Store(int64(len(picks)))
 		l.ahead = append(l.ahead, b)
 		for i := range picks {
 			l.jobs <- job{l.running, b, i}
 		}
-		go func() {
-			b.missing.Wait()
-			close(b.ready)
-		}()
 	}
 }
 
 // work makes a sample, or one in its place.
 func (l *Loader) work(j job) {
-	defer j.batch.missing.Done()
+	defer func() {
+		if j.batch.missing.Add(-1) == 0 {
+			close(j.batch.ready)
+		}
+	}()
 	p := j.batch.picks[j.at]
 	for attempt := int64(0); attempt <= replacements && j.ctx.Err() == nil; attempt++ {
 		index := p.index

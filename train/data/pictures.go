@@ -6,6 +6,9 @@ import (
 	"github.com/diffusioninst/go/internal/picture"
 )
 
+// defaultKept is the limit of pictures in bytes, unless KeepPictures sets another.
+const defaultKept = 512 << 20
+
 // pictures reads files and keeps the first of them, up to a number of bytes.
 type pictures struct {
 	limit int64

@@ -74,3 +74,17 @@ func (s Sample) Check(classes int) error {
 	}
 	return nil
 }
+
+// add adds the object of a mask, unless that has no pixels. Its box is the given one, as
+// far as it lies on the picture, or the mask's if that leaves none.
+func (s *Sample) add(class int, m mask.RLE, given diffusioninst.Box) {
+	if m.Area() == 0 {
+		return
+	}
+	o := Object{Class: class, Box: clip(given, s.Width, s.Height), Mask: m.Bitmap()}
+	if !hasArea(o.Box) {
+		x, y, w, h := m.BBox()
+		o.Box = diffusioninst.Box{X1: float32(x), Y1: float32(y), X2: float32(x + w), Y2: float32(y + h)}
+	}
+	s.Objects = append(s.Objects, o)
+}

@@ -1,0 +1,180 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+// LabelMe is a data set of LabelMe files, each beside its picture.
+type LabelMe struct {
+	classes  []string
+	class    map[string]int
+	files    []labelMeFile
+	pictures pictures
+}
+
+// labelMeFile is what one file says, or why it says nothing.
+type labelMeFile struct {
+	path    string
+	content *coco.Picture
+	err     error
+}
+
+// OpenLabelMe reads the LabelMe files (.json) in a folder and the folders below, hidden
+// ones left out, in the order of their names. The picture of a file is the one it names
+// or, where that does not exist, the one that has the file's name but for the extension.
+// Pictures without a file are no part of the data set; files without shapes are pictures
+// without objects. The classes are the given ones or, if nil, the labels in the order
+// of the alphabet.
+//
+// Pictures, and files that cannot be read, are errors of [LabelMe.Sample] only; but there
+// must be a file that can. The first 512 MiB of decoded pictures stay in memory: see
+// [LabelMe.KeepPictures].
+func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
+	l := &LabelMe{classes: classes, class: map[string]int{}}
+	l.KeepPictures(defaultKept)
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		hidden := path != folder && strings.HasPrefix(entry.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && hidden:
+			return filepath.SkipDir
+		case !entry.IsDir() && !hidden && strings.EqualFold(filepath.Ext(path), ".json"):
+			content, err := readLabelMe(path)
+			l.files = append(l.files, labelMeFile{path, content, err})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if len(l.files) == 0 {
+		return nil, fmt.Errorf("data: %s: no LabelMe files", folder)
+	}
+	if !slices.ContainsFunc(l.files, func(f labelMeFile) bool { return f.err == nil }) {
+		return nil, fmt.Errorf("data: %s: %w", l.files[0].path, l.files[0].err)
+	}
+	if classes == nil {
+		l.classes = l.labels()
+	}
+	for i, name := range l.classes {
+		l.class[name] = i
+	}
+	return l, nil
+}
+
+func readLabelMe(path string) (*coco.Picture, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return coco.ReadLabelMe(f)
+}
+
+// labels are those that occur, sorted.
+func (l *LabelMe) labels() []string {
+	var out []string
+	for _, f := range l.files {
+		if f.err == nil {
+			for i := range f.content.Instances {
+				out = append(out, f.content.Instances[i].Category)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// KeepPictures keeps up to so many bytes of decoded pictures in memory: see
+// [COCO.KeepPictures].
+func (l *LabelMe) KeepPictures(bytes int64) { l.pictures.limit = bytes }
+
+// Classes are the given classes or the labels.
+func (l *LabelMe) Classes() []string { return l.classes }
+
+// Len is the number of files.
+func (l *LabelMe) Len() int { return len(l.files) }
+
+// Summary describes picture i by its file. One that cannot be read has nothing, and
+// labels that are no classes are left out.
+func (l *LabelMe) Summary(i int) Summary {
+	p := l.files[i].content
+	if l.files[i].err != nil {
+		return Summary{}
+	}
+	out := Summary{Width: p.Width, Height: p.Height}
+	for k := range p.Instances {
+		if class, ok := l.class[p.Instances[k].Category]; ok {
+			out.Classes = append(out.Classes, class)
+		}
+	}
+	return out
+}
+
+// Sample reads picture i. An error is a *[SampleError] that names the file.
+func (l *LabelMe) Sample(ctx context.Context, i int) (Sample, error) {
+	if err := ctx.Err(); err != nil {
+		return Sample{}, err
+	}
+	f := l.files[i]
+	s := Sample{ID: f.path}
+	if f.err != nil {
+		return Sample{}, &SampleError{ID: s.ID, Err: f.err}
+	}
+	at, err := f.picture()
+	if err == nil {
+		s.RGB, s.Width, s.Height, err = l.pictures.read(at)
+	}
+	if err != nil {
+		return Sample{}, &SampleError{ID: s.ID, Err: err}
+	}
+	if p := f.content; p.Width != s.Width || p.Height != s.Height {
+		return Sample{}, &SampleError{ID: s.ID, Reason: fmt.Sprintf("%s has %d×%d pixels, by the file %d×%d", at, s.Width, s.Height, p.Width, p.Height)}
+	}
+	for k := range f.content.Instances {
+		v := &f.content.Instances[k]
+		class, ok := l.class[v.Category]
+		if !ok {
+			return Sample{}, &SampleError{ID: s.ID, Reason: fmt.Sprintf("shape %d: its label %q is none of the classes", k, v.Category)}
+		}
+		s.add(class, v.Mask, diffusioninst.Box{})
+	}
+	return s, nil
+}
+
+// picture is the path of the picture that belongs to the file.
+func (f labelMeFile) picture() (string, error) {
+	folder := filepath.Dir(f.path)
+	name := filepath.FromSlash(strings.ReplaceAll(f.content.FileName, `\`, "/"))
+	if filepath.IsLocal(name) {
+		at := filepath.Join(folder, name)
+		if _, err := os.Stat(at); err == nil {
+			return at, nil
+		}
+	}
+	stem := strings.TrimSuffix(filepath.Base(f.path), filepath.Ext(f.path))
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		other := entry.Name()
+		ext := filepath.Ext(other)
+		if !entry.IsDir() && !strings.EqualFold(ext, ".json") && strings.TrimSuffix(other, ext) == stem {
+			return filepath.Join(folder, other), nil
+		}
+	}
+	return "", fmt.Errorf("no picture %q beside it, and none of its own name: %w", f.content.FileName, fs.ErrNotExist)
+}
+
+var _ Summarizer = (*LabelMe)(nil)
