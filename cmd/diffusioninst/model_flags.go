@@ -69,16 +69,9 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 	if err != nil {
 		return nil, err
 	}
-	var config *diffusioninst.Config
-	if m.config != "" {
-		c, warnings, err := diffusioninst.LoadConfig(m.config)
-		if err != nil {
-			return nil, err
-		}
-		for _, w := range warnings {
-			warn("%s", w)
-		}
-		config = &c
+	config, err := readConfig(m.config, warn)
+	if err != nil {
+		return nil, err
 	}
 	if m.weights != untrained {
 		return loadModel(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device})
@@ -95,6 +88,21 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 		config = &c
 	}
 	return diffusioninst.New(ctx, *config, 0, device)
+}
+
+// readConfig reads the file of --config; nil for none.
+func readConfig(path string, warn func(format string, args ...any)) (*diffusioninst.Config, error) {
+	if path == "" {
+		return nil, nil
+	}
+	c, warnings, err := diffusioninst.LoadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		warn("%s", w)
+	}
+	return &c, nil
 }
 
 // loadModel is diffusioninst.Load for a checkpoint's file or one of builtins.

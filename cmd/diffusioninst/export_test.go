@@ -1,0 +1,115 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/torch"
+)
+
+func TestExport(t *testing.T) {
+	before := torch.Live()
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.safetensors")
+	require.NoError(t, os.WriteFile(in, miniCheckpoint(t), 0o666))
+	original, err := checkpoint.Open(in)
+	require.NoError(t, err)
+	defer original.Close()
+	size, err := os.Stat(in)
+	require.NoError(t, err)
+
+	for _, name := range []string{"half.safetensors", "half.pth", "again.safetensors"} {
+		from := in
+		if name == "again.safetensors" {
+			from = filepath.Join(dir, "half.pth")
+		}
+		out := filepath.Join(dir, name)
+		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9",
+			"--note", "data=drawn, by = hand", "--note", "licence=CC0 1.0")
+		require.NoError(t, err)
+		require.Contains(t, stdout, out)
+		smaller, err := os.Stat(out)
+		require.NoError(t, err)
+		require.Less(t, smaller.Size(), size.Size()*3/4)
+
+		file, err := checkpoint.Open(out)
+		require.NoError(t, err)
+		require.Equal(t, "drawn, by = hand", file.Metadata["data"])
+		require.Equal(t, "CC0 1.0", file.Metadata["licence"])
+		require.Len(t, file.Tensors, len(original.Tensors))
+		for _, want := range original.Tensors {
+			got, ok := file.Tensor(want.Name)
+			require.True(t, ok)
+			require.Equal(t, len(want.Shape) > 1, got.DType == checkpoint.Float16, want.Name)
+			a, err := want.Float32s()
+			require.NoError(t, err)
+			b, err := got.Float32s()
+			require.NoError(t, err)
+			require.InDeltaSlice(t, a, b, 2e-3, want.Name)
+		}
+		require.NoError(t, file.Close())
+
+		m, err := diffusioninst.Load(context.Background(), out, diffusioninst.LoadOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 3, m.Config().Sampling.Steps)
+		require.Equal(t, 9, m.Config().Proposals)
+		require.Equal(t, diffusioninst.Input{Scale: 1}.Scale, m.Config().Input.Scale)
+		require.NoError(t, m.Close())
+	}
+	require.Equal(t, before, torch.Live())
+}
+
+// A plain copy finds what the original finds.
+func TestExportChangesNothingUnasked(t *testing.T) {
+	dir := t.TempDir()
+	in, copied, picture := filepath.Join(dir, "in.safetensors"), filepath.Join(dir, "copy.pth"), filepath.Join(dir, "a.png")
+	require.NoError(t, os.WriteFile(in, miniCheckpoint(t), 0o666))
+	savePNG(t, picture, 3)
+	_, err := program(t, "export", "--weights", in, "--out", copied, "--classes", "a,b,c,d,e")
+	require.Error(t, err)
+	_, err = program(t, "export", "--weights", in, "--out", copied)
+	require.NoError(t, err)
+	var found [][]coco.Result
+	for _, weights := range []string{in, copied} {
+		out := filepath.Join(dir, "out")
+		_, err := program(t, "segment", "--weights", weights, "--device", "cpu", "--score", "0.01", "--format", "results", "--output", out, picture)
+		require.NoError(t, err)
+		results, err := coco.LoadResults(filepath.Join(out, "results.json"))
+		require.NoError(t, err)
+		found = append(found, results)
+	}
+	require.NotEmpty(t, found[0])
+	require.Equal(t, found[0], found[1])
+}
+
+func TestExportRefuses(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.safetensors"), filepath.Join(dir, "out.safetensors")
+	require.NoError(t, os.WriteFile(in, miniCheckpoint(t), 0o666))
+	for want, args := range map[string][]string{
+		"must end in":       {"--weights", in, "--out", filepath.Join(dir, "out.pkl")},
+		"--steps 0":         {"--weights", in, "--out", out, "--steps", "0"},
+		"--proposals -1":    {"--weights", in, "--out", out, "--proposals", "-1"},
+		"--classes: 1":      {"--weights", in, "--out", out, "--classes", "cat"},
+		"KEY=VALUE":         {"--weights", in, "--out", out, "--note", "no value"},
+		"other than":        {"--weights", in, "--out", out, "--note", checkpoint.ConfigKey + "={}"},
+		"builtin:none":      {"--weights", "builtin:none", "--out", out},
+		"none.pth":          {"--weights", filepath.Join(dir, "none.pth"), "--out", out},
+		"none.yaml":         {"--weights", in, "--out", out, "--config", filepath.Join(dir, "none.yaml")},
+		"not a checkpoint":  {"--weights", "export_test.go", "--out", out},
+		"no such file or d": {"--weights", in, "--out", filepath.Join(dir, "none", "out.pth")},
+	} {
+		_, err := program(t, append([]string{"export"}, args...)...)
+		require.ErrorContains(t, err, want)
+		require.NoFileExists(t, out)
+	}
+}
