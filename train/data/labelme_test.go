@@ -1,0 +1,112 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/coco"
+)
+
+// labelled writes a picture's LabelMe file to path and returns what is in it.
+func labelled(t testing.TB, path string, labels ...string) Sample {
+	t.Helper()
+	s := drawn(64, 48)
+	s.ID = path
+	p := &coco.Picture{FileName: filepath.Base(path[:len(path)-5]) + ".png", Width: 64, Height: 48}
+	for i, o := range s.Objects[:len(labels)] {
+		p.Instances = append(p.Instances, coco.Instance{Category: labels[i], Mask: o.Mask.RLE()})
+	}
+	s.Objects = s.Objects[:len(labels)]
+	var buf bytes.Buffer
+	require.NoError(t, coco.WriteLabelMe(&buf, p, coco.LabelMeOptions{}))
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+	require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o666))
+	img := image.NewRGBA(image.Rect(0, 0, 64, 48))
+	for i := range 64 * 48 {
+		copy(img.Pix[4*i:], append(s.RGB[3*i:][:3:3], 255))
+	}
+	writePNG(t, path[:len(path)-5]+".png", img)
+	return s
+}
+
+func TestLabelMeFolder(t *testing.T) {
+	folder := t.TempDir()
+	first := labelled(t, filepath.Join(folder, "a.json"), "wheel", "door", "door")
+	second := labelled(t, filepath.Join(folder, "sub", "b.json"), "antenna")
+	labelled(t, filepath.Join(folder, ".hidden", "c.json"), "ghost")
+	third := labelled(t, filepath.Join(folder, "sub", "renamed.json"))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "without.png"), nil, 0o666))
+
+	l, err := OpenLabelMe(folder, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"antenna", "door", "wheel"}, l.Classes())
+	first.Objects[0].Class, first.Objects[1].Class, first.Objects[2].Class = 2, 1, 1
+	second.Objects[0].Class = 0
+	third.Objects = nil
+	require.Equal(t, 3, l.Len())
+	for i, want := range []Sample{first, second, third} {
+		got, err := l.Sample(context.Background(), i)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, want.summary(), l.Summary(i))
+	}
+
+	given, err := OpenLabelMe(folder, []string{"door", "wheel"})
+	require.NoError(t, err)
+	s, err := given.Sample(context.Background(), 0)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 0, 0}, s.summary().Classes)
+	_, err = given.Sample(context.Background(), 1)
+	require.EqualError(t, err, "data: sample "+second.ID+`: shape 0: its label "antenna" is none of the classes`)
+}
+
+func TestLabelMeFindsThePictureByName(t *testing.T) {
+	folder := t.TempDir()
+	want := labelled(t, filepath.Join(folder, "a.json"), "x")
+	text, err := os.ReadFile(want.ID)
+	require.NoError(t, err)
+	for _, name := range []string{`..\\pictures\\old.jpg`, "/etc/passwd", "", "gone.png"} {
+		require.NoError(t, os.WriteFile(want.ID, bytes.Replace(text, []byte("a.png"), []byte(name), 1), 0o666))
+		l, err := OpenLabelMe(folder, nil)
+		require.NoError(t, err)
+		got, err := l.Sample(context.Background(), 0)
+		require.NoError(t, err, name)
+		require.Equal(t, want, got)
+	}
+}
+
+func TestLabelMeErrors(t *testing.T) {
+	folder := t.TempDir()
+	_, err := OpenLabelMe(folder, nil)
+	require.ErrorContains(t, err, "no LabelMe files")
+	_, err = OpenLabelMe(filepath.Join(folder, "none"), nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	broken := filepath.Join(folder, "a.json")
+	require.NoError(t, os.WriteFile(broken, []byte(`{"shapes": 3}`), 0o666))
+	_, err = OpenLabelMe(folder, nil)
+	require.ErrorContains(t, err, broken)
+
+	labelled(t, filepath.Join(folder, "b.json"), "x")
+	l, err := OpenLabelMe(folder, nil)
+	require.NoError(t, err)
+	_, err = l.Sample(context.Background(), 0)
+	var e *SampleError
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, broken, e.ID)
+	require.Equal(t, Summary{}, l.Summary(0))
+
+	writePNG(t, filepath.Join(folder, "b.png"), image.NewGray(image.Rect(0, 0, 5, 5)))
+	_, err = l.Sample(context.Background(), 1)
+	require.ErrorContains(t, err, "b.png has 5×5 pixels, by the file 64×48")
+	require.NoError(t, os.Remove(filepath.Join(folder, "b.png")))
+	_, err = l.Sample(context.Background(), 1)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "b.json")
+}
