@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 		"internal/checkpoint", "internal/detectron2", "internal/picture", "golang.org/x",
 	},
 	"evaluation": {"coco", "diffusioninst", "internal/picture"},
+	"nuclei":     {"diffusioninst"},
 	"train": {
 		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
@@ -53,9 +54,9 @@ var rooms = map[string][]string{
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 
 	// What people look at to learn the module uses nothing that they could not.
-	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data", "train/journal"},
+	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
-		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "sampler", "torch", "train", "train/data", "train/journal",
+		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/libtorchenv", "internal/picture", "internal/simulate",
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
@@ -178,7 +179,7 @@ func TestRulesForbid(t *testing.T) {
 		{"mask", module + "torch"}, {"sampler", module + "decoder"}, {"decoder", module + "sampler"},
 		{"torch", module + "nn"}, {"diffusioninst", module + "train"}, {"internal/checkpoint", "golang.org/x/sys/unix"},
 		{"examples/segment_image", module + "internal/picture"}, {"backbone", "github.com/stretchr/testify/require"},
-		{"mask", "golang.org/x/imagery"},
+		{"mask", "golang.org/x/imagery"}, {"diffusioninst", module + "nuclei"}, {"train", module + "nuclei"}, {"evaluation", module + "nuclei"},
 	} {
 		at, ok := room(arrow.from)
 		require.True(t, ok)
