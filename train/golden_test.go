@@ -229,8 +229,9 @@ func (g *goldenCase) replay(device torch.Device, how variant) {
 		swin.Swin.DropRate = -1 // its draws are not recorded
 		config.Backbone = swin
 	}
-	options, _, err := LoadOptions(path, nil)
+	recipe, err := LoadRecipe(path, nil)
 	require.NoError(t, err)
+	options := recipe.Options
 	options.Schedule = nn.ConstantRate{}
 	options.Float64 = how == double
 	options.Draws = g

@@ -6,24 +6,51 @@ import (
 
 	"github.com/diffusioninst/go/internal/detectron2"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/train/data"
 )
 
-// LoadOptions reads the recipe in a Detectron2 YAML file of the official project;
-// diffusioninst.LoadConfig reads the model in it. Like the official trainer it decays
-// norms and biases as everything else, whatever the file says. Weights of a
-// federated loss are not in the file: they are the square roots of images, the number
-// of training pictures that show each class, which only such a file needs. The whole
-// number is the batch size that the learning rate is for.
-func LoadOptions(path string, images []int) (Options, int, error) {
-	d, _, err := detectron2.Load(path)
-	if err != nil {
-		return Options{}, 0, err
-	}
-	o, err := fromDetectron2(d, images)
-	return o, d.Solver.ImsPerBatch, err
+// Recipe is how a Detectron2 YAML file of the official project wants a model trained;
+// diffusioninst.LoadConfig reads the model in it.
+type Recipe struct {
+	Options Options
+	Batch   int               // pictures of a step
+	Augment data.Augmentation // what happens to them
+	Weights string            // file to start from, as written; may be empty
+	Steps   int               // of the whole run
+	// Steps between checkpoints, and between evaluations; 0 for one at the end.
+	SaveEvery, EvaluateEvery int
+	Detections               int     // of a picture that count in an evaluation
+	RepeatThreshold          float64 // above 0 shows pictures of rare classes more often; see data.RepeatFactors
+	FilterEmpty              bool    // pictures without objects are left out
+	GroupAspects             bool    // batches are of wide pictures or of tall ones
+	Workers                  int     // that read pictures
 }
 
-func fromDetectron2(d *detectron2.Config, images []int) (Options, error) {
+// LoadRecipe reads a file. Like the official trainer it decays norms and biases as
+// everything else, whatever the file says. Weights of a federated loss are not in the
+// file: they are the square roots of images, the number of training pictures that
+// show each class, which only such a file needs.
+func LoadRecipe(path string, images []int) (*Recipe, error) {
+	d, _, err := detectron2.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	o, err := options(d, images)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recipe{
+		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), Weights: d.Model.Weights,
+		Steps: d.Solver.MaxIter, SaveEvery: d.Solver.CheckpointPeriod, EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
+		FilterEmpty: d.DataLoader.FilterEmptyAnnotations, GroupAspects: d.DataLoader.AspectRatioGrouping, Workers: d.DataLoader.NumWorkers,
+	}
+	if d.DataLoader.SamplerTrain == "RepeatFactorTrainingSampler" {
+		r.RepeatThreshold = d.DataLoader.RepeatThreshold
+	}
+	return r, nil
+}
+
+func options(d *detectron2.Config, images []int) (Options, error) {
 	head, solver := d.Model.DiffusionInst, d.Solver
 	o := Options{
 		Objective: Objective{
@@ -31,7 +58,7 @@ func fromDetectron2(d *detectron2.Config, images []int) (Options, error) {
 			Alpha: head.Alpha, Gamma: head.Gamma, NoFocal: !head.UseFocal, BestIoUs: head.OTAK, LastStage: !head.DeepSupervision,
 		},
 		Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
-		Clip: -1, Frozen: []string{},
+		Clip: -1, Frozen: []string{}, Seed: uint64(max(d.Seed, 0)),
 	}
 	if head.UseFedLoss {
 		o.Objective.Federated = &Federated{Weights: roots(images), Classes: d.Model.ROIBoxHead.FedLossNumClasses}
@@ -56,7 +83,6 @@ func fromDetectron2(d *detectron2.Config, images []int) (Options, error) {
 	o.Schedule, err = schedule(solver)
 	return o, err
 }
-
 func schedule(solver detectron2.Solver) (nn.Schedule, error) {
 	w := nn.Warmup{Steps: solver.WarmupIters, From: solver.WarmupFactor}
 	switch solver.LRScheduler {

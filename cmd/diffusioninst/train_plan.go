@@ -1,0 +1,113 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/train"
+	"github.com/diffusioninst/go/train/data"
+)
+
+// check refuses what the library would take for "use the default".
+func (o *trainOptions) check() error {
+	for name, value := range map[string]int{
+		"steps": o.steps, "batch": o.batch, "accumulate": o.accumulate, "replicas": o.replicas, "workers": o.workers,
+		"threads": o.threads, "save-every": o.saveEvery, "eval-every": o.evalEvery,
+	} {
+		if o.set(name) && value < 1 {
+			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
+		}
+	}
+	for _, n := range o.evalSteps {
+		if n < 1 {
+			return fmt.Errorf("--eval-steps %d: at least 1 is required", n)
+		}
+	}
+	if o.onError != "fail" && o.onError != "skip" {
+		return fmt.Errorf("--on-error %s: not fail or skip", o.onError)
+	}
+	return nil
+}
+
+// trainPlan is what the flags and the files they name come to.
+type trainPlan struct {
+	data   data.Dataset
+	config diffusioninst.Config
+	recipe *train.Recipe
+	loader data.LoaderOptions
+}
+
+// String describes the data and the order in which it comes.
+func (p *trainPlan) String() string {
+	return fmt.Sprintf("%d pictures of %d classes in batches of %d, seed %d", p.data.Len(), len(p.config.Classes), p.loader.Batch, p.loader.Seed)
+}
+
+func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*trainPlan, error) {
+	set, err := data.OpenCOCO(o.train, o.images)
+	if err != nil {
+		return nil, err
+	}
+	p := &trainPlan{data: set}
+	var warnings []string
+	if p.config, warnings, err = diffusioninst.LoadConfig(o.config); err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		warn("%s", w)
+	}
+	if have, want := len(p.config.Classes), len(set.Classes()); have != want {
+		warn("%s has %d classes, %s has %d: the model gets those", o.config, have, o.train, want)
+	}
+	p.config.Classes = set.Classes()
+	counts, err := data.ClassCounts(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	if p.recipe, err = train.LoadRecipe(o.config, counts); err != nil {
+		return nil, err
+	}
+	o.override(p.recipe)
+	if p.recipe.Batch%o.accumulate != 0 {
+		return nil, fmt.Errorf("--accumulate %d: batches of %d pictures cannot be split so", o.accumulate, p.recipe.Batch)
+	}
+	p.loader = data.LoaderOptions{
+		Batch: p.recipe.Batch / o.accumulate, Augment: p.recipe.Augment, Seed: p.recipe.Options.Seed,
+		GroupAspects: p.recipe.GroupAspects, Workers: p.recipe.Workers,
+	}
+	if p.recipe.FilterEmpty {
+		if p.data, err = data.NonEmpty(ctx, set); err != nil {
+			return nil, err
+		}
+	}
+	if p.recipe.RepeatThreshold > 0 {
+		if p.loader.Repeat, err = data.RepeatFactors(ctx, p.data, p.recipe.RepeatThreshold); err != nil {
+			return nil, err
+		}
+	}
+	if o.onError == "skip" {
+		p.loader.OnError = func(err error) error {
+			warn("left out: %v", err)
+			return nil
+		}
+	}
+	return p, nil
+}
+
+// override lets flags win over the file.
+func (o *trainOptions) override(r *train.Recipe) {
+	for name, set := range map[string]func(){
+		"steps":      func() { r.Steps = o.steps },
+		"batch":      func() { r.Batch = o.batch },
+		"save-every": func() { r.SaveEvery = o.saveEvery },
+		"eval-every": func() { r.EvaluateEvery = o.evalEvery },
+		"workers":    func() { r.Workers = o.workers },
+		"seed":       func() { r.Options.Seed = o.seed },
+	} {
+		if o.set(name) {
+			set()
+		}
+	}
+}

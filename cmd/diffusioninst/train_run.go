@@ -1,0 +1,127 @@
+//go:build cgo
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train"
+	"github.com/diffusioninst/go/train/data"
+	"github.com/diffusioninst/go/train/journal"
+)
+
+func runTrain(cmd *cobra.Command, o *trainOptions) error {
+	ctx, warn := cmd.Context(), warner(cmd)
+	if err := o.check(); err != nil {
+		return err
+	}
+	if o.threads > 0 {
+		torch.SetThreads(o.threads)
+	}
+	device, err := torch.ParseDevice(o.device)
+	if err != nil {
+		return err
+	}
+	plan, err := o.plan(ctx, warn)
+	if err != nil {
+		return err
+	}
+	loader, err := data.NewLoader(plan.data, plan.loader)
+	if err != nil {
+		return err
+	}
+	defer loader.Close()
+	trainer, err := train.New(ctx, plan.config, nn.FromSeed(plan.recipe.Options.Seed), device, plan.recipe.Options)
+	if err != nil {
+		return err
+	}
+	defer trainer.Close()
+	var line *trainProgress
+	run := &train.Run{
+		Trainer: trainer, Batches: loader, Folder: o.out, Steps: plan.recipe.Steps, Parts: o.accumulate, Resume: o.resume, Data: plan.String(),
+		SaveEvery: cmp.Or(plan.recipe.SaveEvery, -1), EvaluateEvery: plan.recipe.EvaluateEvery,
+		OnStep: func(p train.Progress) {
+			if line == nil {
+				line = newTrainProgress(cmd.ErrOrStderr(), p.Step, p.Steps, 20)
+			}
+			line.step(p.Step+1, p.Pictures, p.Total, p.Rate, p.Took)
+		},
+	}
+	if o.val != "" {
+		if run.Evaluate, err = o.evaluation(plan, warn); err != nil {
+			return err
+		}
+		run.Best = metricName("AP", o.evalSteps, 0)
+	}
+	run.OnEvaluation = func(step int, metrics []journal.Scalar) error {
+		var text strings.Builder
+		for _, m := range metrics {
+			fmt.Fprintf(&text, "  %s %.2f", m.Name, 100*m.Value)
+		}
+		if line != nil {
+			line.evaluated(metrics[0].Value)
+			line.clear()
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "step %d%s\n", step, text.String())
+		return plotRun(o.out)
+	}
+	err = run.Do(ctx)
+	if line != nil {
+		line.clear()
+	}
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("stopped and saved; --resume goes on: %w", err)
+	}
+	return cmp.Or(err, plotRun(o.out))
+}
+
+// evaluation measures a model on the data set of --val: average precisions of masks, with
+// each number of denoising steps.
+func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
+	set, err := evaluation.Open(o.val, cmp.Or(o.valImages, o.images), o.limitImages)
+	if err != nil {
+		return nil, err
+	}
+	if err := set.Match(plan.config.Classes, warn); err != nil {
+		return nil, err
+	}
+	most := plan.recipe.Detections
+	return func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error) {
+		var out []journal.Scalar
+		for i, steps := range o.evalSteps {
+			options := diffusioninst.Options{Steps: steps, Score: 0.05, Limit: most}
+			results, _, err := set.Run(ctx, m.Segment, options, func() {})
+			if err != nil {
+				return nil, err
+			}
+			report, err := coco.Evaluate(ctx, set.Data, results, coco.Options{Images: set.IDs(), MaxDets: []int{1, min(10, most), most}})
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range []string{"AP", "AP50", "AP75"} {
+				v, _ := report.Metric(name)
+				out = append(out, journal.Scalar{Name: metricName(name, o.evalSteps, i), Value: v})
+			}
+		}
+		return out, nil
+	}, nil
+}
+
+// metricName is the metric, or for other than the first number of denoising steps, with it.
+func metricName(metric string, steps []int, i int) string {
+	if i == 0 {
+		return metric
+	}
+	return fmt.Sprintf("%s_%d_steps", metric, steps[i])
+}

@@ -1,0 +1,103 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/train/data"
+)
+
+// configOf writes a config file on top of the golden case's.
+func configOf(t *testing.T, text string) string {
+	t.Helper()
+	base, err := filepath.Abs(filepath.Join(golden.Dir("mini_train_r50s"), "config.yaml"))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("_BASE_: "+base+"\n"+text), 0o600))
+	return path
+}
+
+func TestLoadRecipe(t *testing.T) {
+	r, err := LoadRecipe(configOf(t, ""), nil)
+	require.NoError(t, err)
+	o := r.Options
+	require.Equal(t, []int{2, 450000, 5000, 5000, 100}, []int{r.Batch, r.Steps, r.SaveEvery, r.EvaluateEvery, r.Detections})
+	require.Equal(t, Objective{ClassWeight: 2, L1Weight: 5, GIoUWeight: 2, Alpha: 0.25, Gamma: 2, BestIoUs: 5}, o.Objective)
+	require.Equal(t, []float64{1e-3, 1e-4, 1, 1}, []float64{o.Rate, o.Decay, o.Clip, o.BackboneRate})
+	require.Equal(t, []string{"backbone.bottom_up.stem.", "backbone.bottom_up.res2."}, o.Frozen)
+	for step, want := range map[int]float64{0: 0.01, 500: 0.505, 1000: 1, 349999: 1, 350000: 0.1, 420000: 0.01} {
+		require.InDelta(t, want, o.Schedule.Factor(step), 1e-9, "step %d", step)
+	}
+
+	r, err = LoadRecipe(configOf(t, `
+MODEL:
+  BACKBONE: {FREEZE_AT: 0}
+  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false}
+SOLVER:
+  OPTIMIZER: SGD
+  LR_SCHEDULER_NAME: WarmupCosineLR
+  WARMUP_METHOD: constant
+  WEIGHT_DECAY: 0.0
+  CLIP_GRADIENTS: {ENABLED: false}
+MODEL_EMA: {ENABLED: true, DECAY: 0.99}
+`), []int{4, 9, 0})
+	require.NoError(t, err)
+	o = r.Options
+	require.Equal(t, &Federated{Weights: []float32{2, 3, 0}, Classes: 50}, o.Objective.Federated)
+	require.True(t, o.Objective.NoFocal)
+	require.True(t, o.Objective.LastStage)
+	require.Empty(t, o.Frozen)
+	require.NotNil(t, o.Frozen)
+	require.Equal(t, 0.99, o.EMA)
+	o, err = o.withDefaults(3)
+	require.NoError(t, err)
+	require.Equal(t, []float64{0, 0}, []float64{o.Decay, o.Clip})
+	require.InDelta(t, 0.01, o.Schedule.Factor(500), 1e-4)
+	sgd := o.Optimizer(nil)
+	defer sgd.Close()
+	require.Equal(t, "sgd.steps", sgd.State()[0].Name)
+
+	_, err = LoadRecipe(configOf(t, "SOLVER: {CLIP_GRADIENTS: {CLIP_TYPE: value}}\n"), nil)
+	require.ErrorContains(t, err, "CLIP_GRADIENTS")
+	_, err = LoadRecipe(filepath.Join(t.TempDir(), "none.yaml"), nil)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestAugmentationOfRecipe(t *testing.T) {
+	sides := []int{480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800}
+	for text, want := range map[string]data.Chain{
+		"": {
+			data.Flip{Horizontal: 0.5},
+			data.Sometimes{Probability: 0.5, Then: data.Chain{
+				data.ResizeShortest{Short: []int{400, 500, 600}},
+				data.RandomCrop{Width: data.Range{Min: 384, Max: 600}, Height: data.Range{Min: 384, Max: 600}},
+			}},
+			data.ResizeShortest{Short: sides, Longest: 1333},
+		},
+		"INPUT: {RANDOM_FLIP: none, CROP: {ENABLED: false}, MIN_SIZE_TRAIN: [300, 400], MIN_SIZE_TRAIN_SAMPLING: range}": {
+			data.ResizeShortest{Short: []int{300, 400}, Between: true, Longest: 1333},
+		},
+		"INPUT: {RANDOM_FLIP: both, ROTATE: True, SCALE_RANGE: [0.5, 2], CROP: {TYPE: absolute, SIZE: [96, 128]}}": {
+			data.Flip{Horizontal: 0.5, Vertical: 0.5}, data.Rotate90{},
+			data.Scale{Factor: data.Range{Min: 0.5, Max: 2}, Width: 128, Height: 96},
+		},
+		"INPUT: {RANDOM_FLIP: vertical, SCALE_RANGE: [1, 1], CROP: {TYPE: relative_range, SIZE: [0.5, 0.25]}, COLOR_JITTER: {HUE: 0.1}}": {
+			data.Flip{Vertical: 0.5},
+			data.Scale{Factor: data.Range{Min: 1, Max: 1}},
+			data.RandomCrop{Width: data.Range{Min: 0.25, Max: 1}, Height: data.Range{Min: 0.5, Max: 1}, Relative: true},
+			data.ColorJitter{Hue: 0.1},
+		},
+		"INPUT: {LARGE_SCALE_JITTER: {ENABLED: True, SIZE: 640}}": {
+			data.Flip{Horizontal: 0.5},
+			data.LargeScaleJitter{Factor: data.Range{Min: 0.1, Max: 2}, Width: 640, Height: 640},
+		},
+	} {
+		r, err := LoadRecipe(configOf(t, text+"\n"), nil)
+		require.NoError(t, err, text)
+		require.Equal(t, want, r.Augment, text)
+	}
+}

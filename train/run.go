@@ -1,0 +1,231 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/train/data"
+	"github.com/diffusioninst/go/train/journal"
+)
+
+// Files in the folder of a run, beside the journal's.
+const (
+	// LastCheckpoint is the state that Run.Resume continues from.
+	LastCheckpoint = "last.safetensors"
+	// BestCheckpoint is the state of the best evaluation so far.
+	BestCheckpoint = "best.safetensors"
+	// FailedCheckpoint is the state before a step whose losses were not finite.
+	FailedCheckpoint = "failed.safetensors"
+	// ModelFile, and the same with the ending .pth, is the model when the run is over.
+	ModelFile = "model.safetensors"
+)
+
+// Run is a training run in a folder. It can be stopped at any moment, by kill -9 too,
+// and continued: what was lost since the last checkpoint is computed again, on the CPU
+// to the same bits.
+type Run struct {
+	Trainer *Trainer
+	Batches Batches
+	Folder  string // made where it does not exist
+	Steps   int    // of the whole run
+	Parts   int    // batches that make a step together: 1
+	// Resume is the file in Folder to continue from, such as LastCheckpoint. Empty starts
+	// anew, which a folder that has a last checkpoint refuses with ErrRunExists.
+	Resume string
+	// Data describes what Batches are made of. A run that had another description is not resumed.
+	Data string
+
+	SaveEvery     int // steps between checkpoints: 500; negative saves at the end alone
+	EvaluateEvery int // steps between evaluations; 0 evaluates at the end alone
+	// Evaluate measures a model on pictures that are not trained on; it may be nil.
+	Evaluate func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error)
+	Best     string // the metric of Evaluate that the best checkpoint has the most of
+
+	OnStep       func(Progress)                                 // after every step; may be nil
+	OnEvaluation func(step int, metrics []journal.Scalar) error // after every evaluation; may be nil
+}
+
+// Batches are what a run learns from, one after the other; see data.Loader.
+type Batches interface {
+	Next(ctx context.Context) ([]data.Sample, error)
+	// Position is the number of batches handed out.
+	Position() int64
+	// SeekTo makes Next return what follows the first n batches.
+	SeekTo(n int64) error
+}
+
+// Progress is where a run is.
+type Progress struct {
+	*Report
+	Steps    int           // of the whole run
+	Pictures int           // of this step
+	Took     time.Duration // this step, with the wait for its pictures
+	Waited   time.Duration // for the pictures
+}
+
+// ErrRunExists says that a folder holds a run already.
+var ErrRunExists = errors.New("there is a run in this folder already: resume it, or choose another folder")
+
+// Do trains until all steps are done or ctx is cancelled; it then saves, and returns the
+// error of ctx. A *NotFiniteError leaves a FailedCheckpoint, from which a run fails in
+// the same way again.
+func (r *Run) Do(ctx context.Context) error {
+	if r.Steps < 1 || r.Parts < 0 || r.EvaluateEvery < 0 {
+		return fmt.Errorf("train: a run of %d steps of %d parts, evaluated every %d", r.Steps, r.Parts, r.EvaluateEvery)
+	}
+	if err := os.MkdirAll(r.Folder, 0o777); err != nil {
+		return err
+	}
+	state, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	// Steps are counted from 1 in the journal. An evaluation that is due writes with the last step.
+	next := r.Trainer.steps + 1
+	if r.due(state) {
+		next--
+	}
+	log, err := journal.Open(r.Folder, next, "train", "evaluation")
+	if err != nil {
+		return err
+	}
+	if r.due(state) {
+		err = log.Add("train", next, state.At, state.Row)
+	}
+	if err == nil {
+		err = r.loop(ctx, log, state)
+	}
+	return errors.Join(err, log.Close())
+}
+
+// begin puts the trainer and the batches where the run begins.
+func (r *Run) begin(ctx context.Context) (*runState, error) {
+	if r.Resume != "" {
+		return r.resume(ctx)
+	}
+	if _, err := os.Stat(r.path(LastCheckpoint)); err == nil {
+		return nil, fmt.Errorf("train: %s: %w", r.Folder, ErrRunExists)
+	}
+	return &runState{Data: r.Data}, nil
+}
+
+func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) error {
+	saved := r.Trainer.steps
+	for {
+		done := r.Trainer.steps
+		if r.due(state) {
+			best, err := r.evaluate(ctx, log, state)
+			if err == nil && best {
+				err = r.save(log, state, BestCheckpoint)
+			}
+			if err != nil {
+				return r.stop(ctx, log, state, err)
+			}
+		}
+		if done > saved && (done == r.Steps || r.SaveEvery >= 0 && done%cmp.Or(r.SaveEvery, 500) == 0) {
+			if err := r.save(log, state, LastCheckpoint); err != nil {
+				return err
+			}
+			saved = done
+		}
+		if done >= r.Steps {
+			return r.export(ctx)
+		}
+		if err := r.step(ctx, log, state); err != nil {
+			return r.stop(ctx, log, state, err)
+		}
+	}
+}
+
+// due tells whether the model as it is shall be evaluated.
+func (r *Run) due(state *runState) bool {
+	done := r.Trainer.steps
+	if r.Evaluate == nil || done == 0 || done == state.Evaluated {
+		return false
+	}
+	return done >= r.Steps || r.EvaluateEvery > 0 && done%r.EvaluateEvery == 0
+}
+
+// step makes one step. It is not interrupted, since that would leave a state between steps.
+func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) error {
+	begin := time.Now()
+	var parts [][]data.Sample
+	pictures := 0
+	for range max(r.Parts, 1) {
+		part, err := r.Batches.Next(ctx)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+		pictures += len(part)
+	}
+	waited := time.Since(begin)
+	before, err := r.Trainer.drawsState()
+	if err != nil {
+		return err
+	}
+	report, err := r.Trainer.Step(context.WithoutCancel(ctx), parts...)
+	if lost := (*NotFiniteError)(nil); errors.As(err, &lost) {
+		return errors.Join(err, r.saveFailed(log, state, before))
+	}
+	if err != nil {
+		return err
+	}
+	state.Position = r.Batches.Position()
+	state.At, state.Row = time.Now(), report.scalars()
+	if err := log.Add("train", r.Trainer.steps, state.At, state.Row); err != nil {
+		return err
+	}
+	if r.OnStep != nil {
+		r.OnStep(Progress{Report: report, Steps: r.Steps, Pictures: pictures, Took: time.Since(begin), Waited: waited})
+	}
+	return nil
+}
+
+// evaluate measures the model and tells whether it is the best so far.
+func (r *Run) evaluate(ctx context.Context, log *journal.Journal, state *runState) (best bool, err error) {
+	model, err := r.Trainer.Snapshot(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer model.Close()
+	metrics, err := r.Evaluate(ctx, model)
+	if err != nil {
+		return false, err
+	}
+	if err := log.Add("evaluation", r.Trainer.steps, time.Now(), metrics); err != nil {
+		return false, err
+	}
+	state.Evaluated = r.Trainer.steps
+	for _, m := range metrics {
+		if m.Name == r.Best && finite(m.Value) && (state.Metric != r.Best || m.Value > state.Best) {
+			best, state.Metric, state.Best = true, r.Best, m.Value
+		}
+	}
+	if r.OnEvaluation != nil {
+		return best, r.OnEvaluation(r.Trainer.steps, metrics)
+	}
+	return best, nil
+}
+
+// stop saves where the run was cancelled; other errors leave the last checkpoint as it is.
+func (r *Run) stop(ctx context.Context, log *journal.Journal, state *runState, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return errors.Join(ctx.Err(), r.save(log, state, LastCheckpoint))
+}
+
+// scalars are the report's numbers for the journal.
+func (r *Report) scalars() []journal.Scalar {
+	out := []journal.Scalar{{Name: "loss", Value: r.Total}}
+	for _, l := range r.Losses {
+		out = append(out, journal.Scalar{Name: l.Name, Value: l.Value})
+	}
+	return append(out, journal.Scalar{Name: "gradient_norm", Value: r.Norm}, journal.Scalar{Name: "rate", Value: r.Rate})
+}

@@ -1,0 +1,91 @@
+package train
+
+import (
+	"context"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/diffusioninst/go/train/journal"
+)
+
+// runState is what a checkpoint says about the run, besides the trainer's state.
+type runState struct {
+	Data      string           `json:"data,omitempty"`
+	Position  int64            `json:"position"`  // of Batches
+	Evaluated int              `json:"evaluated"` // steps that were done at the last evaluation
+	Metric    string           `json:"metric,omitempty"`
+	Best      float64          `json:"best"` // of Metric
+	At        time.Time        `json:"at"`
+	Row       []journal.Scalar `json:"row"` // the journal's, of the last step
+}
+
+func (r *Run) path(name string) string { return filepath.Join(r.Folder, name) }
+
+// save writes a checkpoint. What the journal says of steps until then is on the disk before it.
+func (r *Run) save(log *journal.Journal, state *runState, name string) error {
+	if err := log.Sync(); err != nil {
+		return err
+	}
+	note, err := json.Marshal(state)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	// A cancelled run saves, too.
+	return r.Trainer.Save(context.Background(), r.path(name), note)
+}
+
+// saveFailed saves what a failed step began with. The running means of batch norms have
+// moved on; a training step does not look at them.
+func (r *Run) saveFailed(log *journal.Journal, state *runState, draws []byte) error {
+	if err := r.Trainer.restoreDraws(draws); err != nil {
+		return err
+	}
+	return r.save(log, state, FailedCheckpoint)
+}
+
+// resume continues from a checkpoint of the run.
+func (r *Run) resume(ctx context.Context) (*runState, error) {
+	path := r.path(r.Resume)
+	note, err := r.Trainer.Resume(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	state := &runState{}
+	if err := json.Unmarshal(note, state); err != nil {
+		return nil, fmt.Errorf("train: %s is not a checkpoint of a run: %w", path, err)
+	}
+	if state.Data != r.Data {
+		return nil, fmt.Errorf("train: %s is of a run on other data: %s, not %s", path, state.Data, r.Data)
+	}
+	return state, r.Batches.SeekTo(state.Position)
+}
+
+// export writes the model that was trained.
+func (r *Run) export(ctx context.Context) error {
+	for _, ending := range []string{".safetensors", ".pth"} {
+		name := strings.TrimSuffix(ModelFile, ".safetensors") + ending
+		if err := r.Trainer.Export(ctx, r.path(name), ExportOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drawsState is the state of the trainer's draws; nil where they have none that can be kept.
+func (t *Trainer) drawsState() ([]byte, error) {
+	if d, ok := t.options.Draws.(encoding.BinaryMarshaler); ok {
+		return d.MarshalBinary()
+	}
+	return nil, nil
+}
+
+func (t *Trainer) restoreDraws(state []byte) error {
+	if d, ok := t.options.Draws.(encoding.BinaryUnmarshaler); ok && state != nil {
+		return d.UnmarshalBinary(state)
+	}
+	return nil
+}
