@@ -8,6 +8,8 @@ import (
 	"image/color"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -22,15 +24,16 @@ import (
 // The tables of a run's journal and those of their columns that the plots show.
 const (
 	trainTable      = "train"
-	totalColumn     = "total"
+	lossColumn      = "loss"
 	rateColumn      = "rate"
-	normColumn      = "norm"
+	normColumn      = "gradient_norm"
 	evaluationTable = "evaluation"
 )
 
 var (
 	lossColumns = []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"} // of the last stage
-	apColumns   = []string{"AP", "AP50", "AP75"}
+	// With as many denoising steps as usual; those with others have a suffix, as metricName makes it.
+	apColumns = []string{"AP", "AP50", "AP75"}
 )
 
 // plotRun draws the journal in a folder into its train.png and evaluation.png, as far as
@@ -68,7 +71,7 @@ func trainPanels(series []journal.Series) ([][]*plot.Plot, error) {
 		title   string
 		columns []string
 	}{
-		{"Loss, all stages", []string{totalColumn}}, {"Losses of the last stage", lossColumns},
+		{"Loss, all stages", []string{lossColumn}}, {"Losses of the last stage", lossColumns},
 		{"Learning rate", []string{rateColumn}}, {"Norm of the gradient", []string{normColumn}},
 	} {
 		var curves []curve
@@ -150,46 +153,66 @@ func curvesPanel(title string, curves []curve, exact bool) (*plot.Plot, error) {
 // evaluationPanels are the APs over steps, in points.
 func evaluationPanels(series []journal.Series) ([][]*plot.Plot, error) {
 	p := stepsPlot("Evaluation")
-	p.Legend.Top = false // below the curves, which rise
+	p.Legend.Left = true
 	p.Y.Label.Text = "points"
-	r := newValueRange()
-	for i, s := range pick(series, apColumns) {
-		var points plotter.XYs
-		var best plotter.XY
-		for _, xy := range finite(s.Points) {
-			if xy.Y < 0 {
-				continue // of a set without objects
-			}
-			xy.Y *= 100
-			points = append(points, xy)
-			if len(points) == 1 || xy.Y > best.Y {
-				best = xy
-			}
-		}
-		if len(points) == 0 {
+	r, drawn := newValueRange(), 0
+	for _, s := range series {
+		metric, suffix, _ := strings.Cut(s.Name, "_")
+		i := slices.Index(apColumns, metric)
+		if i < 0 {
 			continue
 		}
+		style := draw.LineStyle{Color: mask.Color([]int{6, 0, 5}[i]), Width: vg.Points(2)}
+		if suffix != "" {
+			style.Dashes = []vg.Length{vg.Points(4), vg.Points(2)}
+		}
+		points, err := addMetric(p, s, style)
+		if err != nil {
+			return nil, err
+		}
 		r.add(points)
-		line, marks, err := plotter.NewLinePoints(points)
-		if err != nil {
-			return nil, err
-		}
-		c := mask.Color([]int{6, 0, 5}[i])
-		line.Color, line.Width = c, vg.Points(2)
-		marks.Color, marks.Shape, marks.Radius = c, draw.CircleGlyph{}, vg.Points(2.5)
-		top, err := plotter.NewScatter(plotter.XYs{best})
-		if err != nil {
-			return nil, err
-		}
-		top.Color, top.Shape, top.Radius = c, draw.RingGlyph{}, vg.Points(5)
-		p.Add(line, marks, top)
-		p.Legend.Add(fmt.Sprintf("%s %.1f, best %.1f at %s", s.Name, points[len(points)-1].Y, best.Y, steps(best.X)), line, marks)
+		drawn += min(1, len(points))
 	}
 	if r.empty() {
 		return nil, nil
 	}
 	r.apply(p, true)
+	p.Y.Max *= 1 + 0.08*float64(drawn) // room for the legend
 	return [][]*plot.Plot{{p}}, nil
+}
+
+// addMetric draws a metric with a ring around its best value, and returns what it drew.
+func addMetric(p *plot.Plot, s journal.Series, style draw.LineStyle) (plotter.XYs, error) {
+	var points plotter.XYs
+	var best plotter.XY
+	for _, xy := range finite(s.Points) {
+		if xy.Y < 0 {
+			continue // of a set without objects
+		}
+		xy.Y *= 100
+		points = append(points, xy)
+		if len(points) == 1 || xy.Y > best.Y {
+			best = xy
+		}
+	}
+	if len(points) == 0 {
+		return nil, nil
+	}
+	line, marks, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return nil, err
+	}
+	line.LineStyle = style
+	marks.Color, marks.Shape, marks.Radius = style.Color, draw.CircleGlyph{}, vg.Points(2.5)
+	ring, err := plotter.NewScatter(plotter.XYs{best})
+	if err != nil {
+		return nil, err
+	}
+	ring.Color, ring.Shape, ring.Radius = style.Color, draw.RingGlyph{}, vg.Points(5)
+	p.Add(line, marks, ring)
+	last := points[len(points)-1].Y
+	p.Legend.Add(fmt.Sprintf("%s %.1f, best %.1f at %s", s.Name, last, best.Y, steps(best.X)), line, marks)
+	return points, nil
 }
 
 func stepsPlot(title string) *plot.Plot {

@@ -35,7 +35,7 @@ func drawRun(t *testing.T, folder string, count, every int) {
 			loss = math.NaN()
 		}
 		require.NoError(t, j.Add(trainTable, step, at, []journal.Scalar{
-			{Name: totalColumn, Value: loss}, {Name: "loss_ce", Value: loss / 9}, {Name: "loss_bbox", Value: loss / 13}, {Name: "loss_giou", Value: loss / 12},
+			{Name: lossColumn, Value: loss}, {Name: "loss_ce", Value: loss / 9}, {Name: "loss_bbox", Value: loss / 13}, {Name: "loss_giou", Value: loss / 12},
 			{Name: "loss_masks", Value: loss / 7}, {Name: "loss_ce_0", Value: loss / 8},
 			{Name: normColumn, Value: 3 * noise * noise}, {Name: rateColumn, Value: 3e-4 * min(1, 20*done) * (1 + math.Cos(math.Pi*done))},
 		}))
@@ -43,6 +43,7 @@ func drawRun(t *testing.T, folder string, count, every int) {
 			ap := 0.5*(1-math.Exp(-4*done)) + 0.01*r.NormFloat64()
 			require.NoError(t, j.Add(evaluationTable, step, at, []journal.Scalar{
 				{Name: "AP", Value: ap}, {Name: "AP50", Value: min(1, 1.6*ap)}, {Name: "AP75", Value: 1.05 * ap}, {Name: "APs", Value: -1},
+				{Name: "AP_4_steps", Value: 1.2 * ap}, {Name: "AP50_4_steps", Value: min(1, 1.7*ap)},
 			}))
 		}
 	}
@@ -88,7 +89,7 @@ func TestPlotRunWithoutValues(t *testing.T) {
 	require.NoError(t, plotRun(folder), "no journal yet")
 	j, err := journal.Open(folder, 0, trainTable, evaluationTable)
 	require.NoError(t, err)
-	require.NoError(t, j.Add(trainTable, 0, time.Now(), []journal.Scalar{{Name: totalColumn, Value: math.NaN()}, {Name: normColumn, Value: math.Inf(1)}}))
+	require.NoError(t, j.Add(trainTable, 0, time.Now(), []journal.Scalar{{Name: lossColumn, Value: math.NaN()}, {Name: normColumn, Value: math.Inf(1)}}))
 	require.NoError(t, j.Add(evaluationTable, 0, time.Now(), []journal.Scalar{{Name: "AP", Value: -1}}))
 	require.NoError(t, j.Close())
 	require.NoError(t, plotRun(folder))

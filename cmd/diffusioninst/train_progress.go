@@ -20,7 +20,7 @@ type trainProgress struct {
 	start, total int
 	every        int
 	bar          *progressbar.ProgressBar // nil for lines
-	begun        time.Time
+	begun        time.Time                // the first step
 	now          func() time.Time
 
 	loss, weight float64 // sums that forget, see progressMemory
@@ -35,7 +35,7 @@ const progressMemory = 1 - 1./50
 
 // newTrainProgress is for a run from step start, the number of those done before, to total.
 func newTrainProgress(w io.Writer, start, total, every int) *trainProgress {
-	p := &trainProgress{w: w, start: start, total: total, every: max(1, every), begun: time.Now(), now: time.Now, ap: math.NaN()}
+	p := &trainProgress{w: w, start: start, total: total, every: max(1, every), now: time.Now, ap: math.NaN()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.bar = trainBar(w, total)
 	}
@@ -52,6 +52,9 @@ func trainBar(w io.Writer, total int) *progressbar.ProgressBar {
 // step is called after each step: with the number of those done, what it learned from
 // and how long it took with its data.
 func (p *trainProgress) step(done, pictures int, loss, rate float64, took time.Duration) {
+	if p.begun.IsZero() {
+		p.begun = p.now().Add(-took)
+	}
 	p.loss, p.weight = progressMemory*p.loss+loss, progressMemory*p.weight+1
 	p.seconds, p.pictures = progressMemory*p.seconds+took.Seconds(), progressMemory*p.pictures+float64(pictures)
 	text := p.text(done, rate)

@@ -16,20 +16,20 @@ func TestTrainProgressLines(t *testing.T) {
 	var out bytes.Buffer
 	p := newTrainProgress(&out, 100, 106, 2)
 	require.Nil(t, p.bar, "a buffer is no terminal")
-	elapsed := time.Duration(0)
-	p.now = func() time.Time { return p.begun.Add(elapsed) }
+	now := time.Now()
+	p.now = func() time.Time { return now }
 	for done := 101; done <= 106; done++ {
-		elapsed += 40 * time.Second // half of them evaluating
 		p.step(done, 8, 3, 2.5e-5, 20*time.Second)
+		now = now.Add(40 * time.Second) // in half of them the next step is made, in half evaluation
 		if done == 103 {
 			p.clear()
 			p.evaluated(0.4321)
 		}
 	}
 	require.Equal(t, []string{
-		"step 101/106  loss 3  rate 2.5e-05  0.4 images/s  3m20s left",
-		"step 102/106  loss 3  rate 2.5e-05  0.4 images/s  2m40s left",
-		"step 104/106  loss 3  rate 2.5e-05  0.4 images/s  1m20s left  AP 43.2",
+		"step 101/106  loss 3  rate 2.5e-05  0.4 images/s  1m40s left",
+		"step 102/106  loss 3  rate 2.5e-05  0.4 images/s  2m00s left",
+		"step 104/106  loss 3  rate 2.5e-05  0.4 images/s  1m10s left  AP 43.2",
 		"step 106/106  loss 3  rate 2.5e-05  0.4 images/s  AP 43.2",
 	}, strings.Split(strings.TrimSpace(out.String()), "\n"))
 }
@@ -50,12 +50,12 @@ func TestTrainProgressBar(t *testing.T) {
 	var out bytes.Buffer
 	p := newTrainProgress(&out, 50, 100, 10)
 	p.bar = trainBar(&out, 100)
-	p.begun = time.Now().Add(-time.Hour)
-	p.step(75, 4, 1.5, 1e-4, time.Second)
+	p.step(51, 4, 1.5, 1e-4, time.Minute)
+	p.step(75, 60, 1.5, 1e-4, time.Minute)
 	shown := out.String()
 	require.Contains(t, shown, "75% |")
 	require.Contains(t, shown, "(75/100)")
-	require.Contains(t, shown, "loss 1.5  rate 0.0001  4 images/s  1h00m left")
+	require.Contains(t, shown, "loss 1.5  rate 0.0001  0.538 images/s  1m00s left")
 	require.NotContains(t, shown, "\n")
 	p.clear()
 	require.Greater(t, out.Len(), len(shown), "the line is wiped")
