@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -57,7 +58,7 @@ func TestInferBackboneOfTheGoldenCases(t *testing.T) {
 
 func TestBookkeepingOfSwinIsNoParameter(t *testing.T) {
 	const at = "backbone.bottom_up.layers.0.blocks.1.attn"
-	require.True(t, bookkeeping(at+".relative_position_index"))
-	require.True(t, bookkeeping("backbone.bottom_up.layers.0.blocks.1.attn_mask"))
-	require.False(t, bookkeeping(at+".relative_position_bias_table"))
+	require.True(t, checkpoint.Bookkeeping(at+".relative_position_index"))
+	require.True(t, checkpoint.Bookkeeping("backbone.bottom_up.layers.0.blocks.1.attn_mask"))
+	require.False(t, checkpoint.Bookkeeping(at+".relative_position_bias_table"))
 }

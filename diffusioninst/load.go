@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/nn"
@@ -50,7 +48,7 @@ func load(ctx context.Context, file *checkpoint.File, path string, o LoadOptions
 	if err != nil {
 		return nil, &LoadError{path, err}
 	}
-	m, err := build(ctx, config, nn.FromCheckpoint(file, bookkeeping), o.Device)
+	m, err := build(ctx, config, nn.FromCheckpoint(file, checkpoint.Bookkeeping), o.Device)
 	if err != nil {
 		return nil, &LoadError{path, err}
 	}
@@ -84,14 +82,3 @@ func (e *LoadError) Error() string {
 }
 
 func (e *LoadError) Unwrap() error { return e.Err }
-
-// scheduleBuffers are what the reference saves of its noise schedule.
-var scheduleBuffers = regexp.MustCompile(`^(betas|alphas_cumprod|alphas_cumprod_prev|sqrt_alphas_cumprod|sqrt_one_minus_alphas_cumprod|` +
-	`log_one_minus_alphas_cumprod|sqrt_recip_alphas_cumprod|sqrt_recipm1_alphas_cumprod|posterior_variance|posterior_log_variance_clipped|` +
-	`posterior_mean_coef1|posterior_mean_coef2|pixel_mean|pixel_std)$`)
-
-// bookkeeping tells what a checkpoint has beside the parameters.
-func bookkeeping(name string) bool {
-	return scheduleBuffers.MatchString(name) || strings.HasSuffix(name, ".num_batches_tracked") ||
-		strings.HasSuffix(name, ".relative_position_index") || strings.HasSuffix(name, ".attn_mask") // Swin's constants
-}

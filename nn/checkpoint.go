@@ -36,11 +36,16 @@ func (c fromCheckpoint) Parameter(s *torch.Scope, name string, shape []int64, _ 
 	if !slices.Equal(t.Shape, shape) {
 		return nil, &ShapeError{Have: t.Shape}
 	}
+	return read(s, t)
+}
+
+// read is a checkpoint's tensor, which must be finite.
+func read(s *torch.Scope, t *checkpoint.Tensor) (*torch.Tensor, error) {
 	data := make([]byte, t.Elements()*int64(t.DType.Size()))
 	if err := t.ReadInto(data); err != nil {
 		return nil, err
 	}
-	values := s.FromBytes(data, checkpointTypes[t.DType], torch.CPU, shape...)
+	values := s.FromBytes(data, checkpointTypes[t.DType], torch.CPU, t.Shape...)
 	if values.IsFinite().All().Item() == 0 {
 		return nil, ErrNotFinite
 	}
@@ -56,3 +61,27 @@ func (c fromCheckpoint) Names() []string {
 	}
 	return out
 }
+
+type fromMatching struct {
+	tensors map[string]*checkpoint.Tensor
+	drawn   Source
+}
+
+// FromMatching is a Source of what a checkpoint has for a model and, for parameters that
+// it lacks or has in another shape, of values drawn from a seed as by FromSeed.
+func FromMatching(m *checkpoint.Matching, seed uint64) Source {
+	return fromMatching{m.Tensors, FromSeed(seed)}
+}
+
+func (f fromMatching) Parameter(s *torch.Scope, name string, shape []int64, init Init) (*torch.Tensor, error) {
+	t, ok := f.tensors[name]
+	if !ok {
+		return f.drawn.Parameter(s, name, shape, init)
+	}
+	if !slices.Equal(t.Shape, shape) {
+		return nil, &ShapeError{Have: t.Shape}
+	}
+	return read(s, t)
+}
+
+func (fromMatching) Names() []string { return nil }
