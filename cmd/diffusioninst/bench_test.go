@@ -1,0 +1,61 @@
+//go:build cgo
+
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/torch"
+)
+
+func bench(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	config := filepath.Join(golden.Dir("mini_r50s_1step"), "config.yaml")
+	return program(t, append([]string{"bench", "--weights", "untrained", "--config", config, "--device", "cpu", "--time", "1ms"}, args...)...)
+}
+
+func TestBench(t *testing.T) {
+	before := torch.Live()
+	text, err := bench(t, "--size", "90x70", "--steps", "1,3", "--train", "2", "--json")
+	require.NoError(t, err)
+	var r benchReport
+	require.NoError(t, json.Unmarshal([]byte(text), &r))
+	require.Equal(t, [3]int{90, 70, 1}, [3]int{r.Width, r.Height, r.Pictures})
+	require.Len(t, r.Rows, 3)
+	for i, want := range []benchRow{{What: "segment", Steps: 1, Batch: 1}, {What: "segment", Steps: 3, Batch: 1}, {What: "train", Batch: 2}} {
+		got := r.Rows[i]
+		require.Equal(t, want, benchRow{What: got.What, Steps: got.Steps, Batch: got.Batch})
+		require.GreaterOrEqual(t, got.Runs, 3)
+		require.Positive(t, got.Seconds)
+		require.InEpsilon(t, 1/got.Seconds, got.Rate, 1e-9)
+		require.InEpsilon(t, got.Seconds*got.Product/productFLOP, got.Products, 1e-9)
+	}
+	require.Equal(t, before, torch.Live())
+
+	file := filepath.Join(t.TempDir(), "a.png")
+	savePNG(t, file, 1)
+	text, err = bench(t, "--steps", "2", file)
+	require.NoError(t, err)
+	require.Contains(t, text, "120×90 pixels")
+	require.Regexp(t, `(?m)^steps: 2 +[\d.e+]+ `, text)
+}
+
+func TestBenchRefuses(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--size 90":     {"--size", "90"},
+		"--size 90x70x": {"--size", "90x70x"},
+		"--size 90x0":   {"--size", "90x0"},
+		"--steps 0":     {"--steps", "1,0"},
+		"--train -1":    {"--train", "-1"},
+		"--time 0s":     {"--time", "0s"},
+		"none.png":      {"none.png"},
+	} {
+		_, err := bench(t, args...)
+		require.ErrorContains(t, err, want)
+	}
+}
