@@ -122,7 +122,7 @@ func open(o options) (learn, held data.Dataset, err error) {
 	return learn, held, err
 }
 
-// small is a model of 1.9 million parameters, which learns on a CPU, for pictures whose
+// small is a model of 5.2 million parameters, which learns on a CPU, for pictures whose
 // objects have the same size in pixels wherever they are.
 func small(classes []string) diffusioninst.Config {
 	return diffusioninst.Config{
