@@ -24,7 +24,7 @@ func Infer(path string) (Config, error) {
 		return Config{}, &LoadError{path, err}
 	}
 	defer file.Close()
-	c, err := infer(file)
+	c, err := infer(file.Model())
 	if err != nil {
 		return Config{}, &LoadError{path, err}
 	}

@@ -20,7 +20,7 @@ type LoadOptions struct {
 }
 
 // Load reads a model from a checkpoint: the official project's .pth, Detectron2's
-// .pkl, or safetensors. A file that is no checkpoint, or a broken one, is a
+// .pkl, or safetensors, also the state of a training run. A file that is no checkpoint, or a broken one, is a
 // *LoadError; parameters that do not fit the configuration are a *nn.LoadError
 // that lists all of them.
 func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
@@ -44,6 +44,7 @@ func LoadFrom(ctx context.Context, r io.ReaderAt, size int64, o LoadOptions) (*M
 }
 
 func load(ctx context.Context, file *checkpoint.File, path string, o LoadOptions) (*Model, error) {
+	file = file.Model()
 	config, err := o.complete(file)
 	if err != nil {
 		return nil, &LoadError{path, err}

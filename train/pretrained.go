@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,10 +56,7 @@ func OpenPretrained(ctx context.Context, path string, c diffusioninst.Config, se
 func (p *Pretrained) Close() error { return p.file.Close() }
 
 func match(file *checkpoint.File, wanted []checkpoint.Param, seed uint64) (*Pretrained, error) {
-	if _, ok := file.Metadata[stateKey]; ok {
-		return nil, errors.New("it is the state of a run: resume that run, or start from one of its exports")
-	}
-	m, err := checkpoint.Match(file, wanted)
+	m, err := checkpoint.Match(file.Model(), wanted)
 	if err != nil {
 		return nil, err
 	}

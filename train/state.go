@@ -18,9 +18,9 @@ import (
 // A state file is a safetensors file. Its tensors are the model's parameters and buffers
 // ("model." before their names), the optimiser's ("optimizer."), the averages
 // ("average.") and, as the last one, "checksum": the CRC-32C of everything before. Its
-// metadata has one key, stateKey, with a memory in JSON.
+// metadata has, under checkpoint.StateKey, a memory in JSON and, under
+// checkpoint.ConfigKey, the model's configuration.
 const (
-	stateKey     = "diffusioninst_training_state"
 	stateVersion = 1
 	checksumName = "checksum"
 )
@@ -75,9 +75,9 @@ func (t *Trainer) memory() (memory, error) {
 
 // Prefixes of names in a state file.
 const (
-	modelPrefix     = "model."
+	modelPrefix     = checkpoint.ModelPart
 	optimizerPrefix = "optimizer."
-	averagePrefix   = "average."
+	averagePrefix   = checkpoint.AveragePart
 )
 
 // tensors lists all tensors of the trainer under their names in a file. It must be
@@ -125,7 +125,7 @@ func (c checksum) sum() []byte { return binary.LittleEndian.AppendUint32(nil, c.
 // readMemory reads what is not a tensor, with its text for the checksum.
 func readMemory(file *checkpoint.File) (memory, string, error) {
 	var m memory
-	text, ok := file.Metadata[stateKey]
+	text, ok := file.Metadata[checkpoint.StateKey]
 	if !ok {
 		return m, "", errors.New("it has weights at most, no state of a training run: start a new run from it")
 	}

@@ -17,14 +17,19 @@ import (
 // the averages, the number of steps, the states of the backbone's random numbers and of
 // Options.Draws (if they are an encoding.BinaryMarshaler, as Random is; others are the
 // caller's to continue), and a note of the caller's, such as the position in the data.
+// diffusioninst.Load reads the model in it, of the averages where there are any.
 //
 // The file is replaced as a whole, if ctx does not end before: whenever the program or the machine stops, it is the
 // one before or the new one. On an error, such as a full disk, it is the one before, or
 // none; the error names the file.
 func (t *Trainer) Save(ctx context.Context, path string, note []byte) error {
+	config, err := json.Marshal(t.config)
+	if err != nil {
+		return fmt.Errorf("train: writing %s: %w", path, err)
+	}
 	var text []byte
 	var list []*nn.Parameter
-	err := torch.Do(ctx, func(*torch.Scope) error {
+	err = torch.Do(ctx, func(*torch.Scope) error {
 		m, err := t.memory()
 		if err != nil {
 			return err
@@ -47,7 +52,7 @@ func (t *Trainer) Save(ctx context.Context, path string, note []byte) error {
 		return err
 	}})
 	err = atomicfile.Write(path, func(w io.Writer) error {
-		return checkpoint.WriteSafetensors(w, sources, map[string]string{stateKey: string(text)})
+		return checkpoint.WriteSafetensors(w, sources, map[string]string{checkpoint.StateKey: string(text), checkpoint.ConfigKey: string(config)})
 	})
 	if err != nil {
 		return fmt.Errorf("train: %w", err)

@@ -92,12 +92,13 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 		return err
 	}
 	defer file.Close()
-	metadata, err := o.metadata(file, config)
+	weights := file.Model()
+	metadata, err := o.metadata(weights, config)
 	if err != nil {
 		return err
 	}
 	var sources []checkpoint.Source
-	for _, t := range file.Tensors {
+	for _, t := range weights.Tensors {
 		if o.half && len(t.Shape) > 1 && slices.Contains(wide, t.DType) {
 			sources = append(sources, halved(cmd.Context(), t))
 		} else {

@@ -73,11 +73,14 @@ func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error 
 	fmt.Fprintf(w, "file\t%s\nformat\t%s\ntensors\t%d\nparameters\t%.2f M\nsize\t%.1f MB\n",
 		info.Path, info.Format, info.Tensors, float64(info.Parameters)/1e6, float64(info.Bytes)/1e6)
 	for _, key := range sortedKeys(info.Metadata) {
-		if key == checkpoint.ConfigKey {
+		switch key {
+		case checkpoint.ConfigKey:
 			fmt.Fprintf(w, "configuration\tin the file; --json shows it\n")
-			continue
+		case checkpoint.StateKey:
+			fmt.Fprintf(w, "state\tof a training run, which train --resume continues\n")
+		default:
+			fmt.Fprintf(w, "%s\t%s\n", key, info.Metadata[key])
 		}
-		fmt.Fprintf(w, "%s\t%s\n", key, info.Metadata[key])
 	}
 	for _, key := range sortedKeys(groups) {
 		fmt.Fprintf(w, "%s.*\t%.2f M\n", key, float64(groups[key])/1e6)

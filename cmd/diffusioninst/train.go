@@ -19,7 +19,7 @@ type trainOptions struct {
 	steps, batch, accumulate int
 	saveEvery, evalEvery     int
 	limitImages, threads     int
-	workers, replicas        int
+	workers                  int
 	evalSteps                []int
 	seed                     uint64
 	set                      func(name string) bool
@@ -58,10 +58,9 @@ comes to the same model, bit for bit, as one that was not.`,
 	f.StringVar(&o.out, "out", "", "folder of the run")
 	f.StringVar(&o.resume, "resume", "", "go on with the run in --out; --resume=FILE from another checkpoint in it, such as best.safetensors")
 	f.Lookup("resume").NoOptDefVal = train.LastCheckpoint
-	f.StringVar(&o.weights, "weights", "", "checkpoint to start from, of this model or of its backbone (default: random weights)")
+	f.StringVar(&o.weights, "weights", "", "checkpoint to start from, of a DiffusionInst or of an ImageNet backbone; none for random weights (default: MODEL.WEIGHTS of the configuration)")
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&o.threads, "threads", 0, "threads of one operator (default: physical cores)")
-	f.IntVar(&o.replicas, "replicas", 0, "parts of a batch that are computed side by side (default: 1)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: the configuration's)")
 	f.IntVar(&o.steps, "steps", 0, "of the whole run (default: the configuration's)")
 	f.IntVar(&o.batch, "batch", 0, "pictures a step (default: the configuration's)")

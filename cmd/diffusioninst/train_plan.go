@@ -3,10 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
 )
@@ -14,7 +17,7 @@ import (
 // check refuses what the library would take for "use the default".
 func (o *trainOptions) check() error {
 	for name, value := range map[string]int{
-		"steps": o.steps, "batch": o.batch, "accumulate": o.accumulate, "replicas": o.replicas, "workers": o.workers,
+		"steps": o.steps, "batch": o.batch, "accumulate": o.accumulate, "workers": o.workers,
 		"threads": o.threads, "save-every": o.saveEvery, "eval-every": o.evalEvery,
 	} {
 		if o.set(name) && value < 1 {
@@ -110,4 +113,23 @@ func (o *trainOptions) override(r *train.Recipe) {
 			set()
 		}
 	}
+}
+
+// start is where the parameters come from at the beginning: a checkpoint, told what of it
+// is used, or the seed. done is called when they are taken over.
+func (o *trainOptions) start(ctx context.Context, p *trainPlan, out io.Writer) (source nn.Source, done func() error, err error) {
+	path := cmp.Or(o.weights, p.recipe.Weights)
+	seed := p.recipe.Options.Seed
+	if path == "" || path == "none" || o.resume != "" {
+		return nn.FromSeed(seed), func() error { return nil }, nil
+	}
+	found, err := train.OpenPretrained(ctx, path, p.config, seed)
+	if err != nil {
+		if o.weights == "" {
+			err = fmt.Errorf("MODEL.WEIGHTS of %s: %w (--weights FILE names another, --weights none starts from random weights)", o.config, err)
+		}
+		return nil, nil, err
+	}
+	fmt.Fprintf(out, "%s: %d parameters taken, %d start anew\n", path, len(found.Taken), len(found.Drawn))
+	return found, found.Close, nil
 }

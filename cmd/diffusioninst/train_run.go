@@ -14,7 +14,6 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
-	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
@@ -42,7 +41,12 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		return err
 	}
 	defer loader.Close()
-	trainer, err := train.New(ctx, plan.config, nn.FromSeed(plan.recipe.Options.Seed), device, plan.recipe.Options)
+	source, done, err := o.start(ctx, plan, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer done()
+	trainer, err := train.New(ctx, plan.config, source, device, plan.recipe.Options)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package checkpoint
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"strings"
 )
 
 // File is an open checkpoint.
@@ -22,6 +24,41 @@ type File struct {
 
 // ConfigKey is the key of Metadata under which this module keeps a model's configuration.
 const ConfigKey = "diffusioninst"
+
+// StateKey is the key of Metadata that makes a file the state of a training run, whose
+// tensors' names begin with the name of a part: ModelPart, AveragePart or another.
+const StateKey = "diffusioninst_training_state"
+
+// Parts of the state of a training run.
+const (
+	ModelPart   = "model."
+	AveragePart = "average."
+)
+
+// Model is what of f a model is made of: f itself or, of the state of a training run,
+// the averaged parameters if there are any, otherwise the parameters. It can be read
+// until f is closed.
+func (f *File) Model() *File {
+	if _, ok := f.Metadata[StateKey]; !ok {
+		return f
+	}
+	for _, prefix := range []string{AveragePart, ModelPart} {
+		part := &File{Format: f.Format, Metadata: maps.Clone(f.Metadata), path: f.path}
+		delete(part.Metadata, StateKey)
+		for _, t := range f.Tensors {
+			if name, ok := strings.CutPrefix(t.Name, prefix); ok {
+				c := *t
+				c.Name = name
+				part.Tensors = append(part.Tensors, &c)
+			}
+		}
+		if len(part.Tensors) > 0 {
+			part.index()
+			return part
+		}
+	}
+	return f
+}
 
 // Open opens a checkpoint of any of the formats, recognised by content. The
 // caller closes it. Errors about the content are of type [*FormatError]; a file
