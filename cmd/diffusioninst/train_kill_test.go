@@ -1,0 +1,88 @@
+//go:build cgo && linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/train/journal"
+)
+
+// asProgram turns the test program into the program itself.
+const asProgram = "DIFFUSIONINST_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestTrainSurvivesKills kills a run that saves after every step again and again, at
+// random moments, its start and its end included. Every time it must go on, and in the
+// end come to what a run comes to that nobody killed.
+func TestTrainSurvivesKills(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes")
+	}
+	kills := 25
+	if n, err := strconv.Atoi(os.Getenv("DIFFUSIONINST_TEST_KILLS")); err == nil {
+		kills = n
+	}
+	args := append(tinyRun(t, ""), "--val", "", "--save-every", "1")
+	folder := t.TempDir()
+	checkpoint := filepath.Join(folder, "last.safetensors")
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	resume := func(ctx context.Context, steps int) ([]byte, error) {
+		all := append(args, "--out", folder, "--steps", strconv.Itoa(steps))
+		if _, err := os.Stat(checkpoint); err == nil {
+			all = append(all, "--resume")
+		}
+		cmd := exec.CommandContext(ctx, os.Args[0], all...)
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		return cmd.CombinedOutput()
+	}
+	done := func() int {
+		series, err := journal.Read(filepath.Join(folder, "train.csv"))
+		if err != nil || len(series) == 0 {
+			return 0
+		}
+		return series[0].Points[len(series[0].Points)-1].Step
+	}
+	// How long a start takes here, for kills to come before and after it.
+	begin := time.Now()
+	out, err := resume(t.Context(), 2)
+	require.NoError(t, err, "%s", out)
+	start := time.Since(begin)
+	for i := range kills {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.Int64N(int64(2*start))))
+		out, err := resume(ctx, 1<<20)
+		require.Error(t, ctx.Err(), "kill %d: the run ended by itself: %v\n%s", i, err, out)
+		cancel()
+	}
+	steps := done() + 2
+	out, err = resume(t.Context(), steps)
+	require.NoError(t, err, "%s", out)
+	t.Logf("%d kills, %d steps, a start takes %v", kills, steps, start.Round(time.Millisecond))
+
+	killed, whole := folder, t.TempDir()
+	_, err = program(t, append(args, "--out", whole, "--steps", strconv.Itoa(steps))...)
+	require.NoError(t, err)
+	read := func(folder string) []byte {
+		data, err := os.ReadFile(filepath.Join(folder, "model.safetensors"))
+		require.NoError(t, err)
+		return data
+	}
+	require.True(t, bytes.Equal(read(whole), read(killed)), "the models differ")
+}
