@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -49,6 +50,24 @@ func OpenPretrained(ctx context.Context, path string, c diffusioninst.Config, se
 		return nil, &diffusioninst.LoadError{Path: path, Err: err}
 	}
 	p.Path = path
+	return p, nil
+}
+
+// ReadPretrained is OpenPretrained for size bytes behind a reader, such as a checkpoint
+// that the program carries in itself.
+func ReadPretrained(ctx context.Context, r io.ReaderAt, size int64, c diffusioninst.Config, seed uint64) (*Pretrained, error) {
+	wanted, err := parametersOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	file, err := checkpoint.Read(r, size)
+	if err != nil {
+		return nil, &diffusioninst.LoadError{Err: err}
+	}
+	p, err := match(file, wanted, seed)
+	if err != nil {
+		return nil, &diffusioninst.LoadError{Err: err}
+	}
 	return p, nil
 }
 

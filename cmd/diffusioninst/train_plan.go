@@ -123,13 +123,22 @@ func (o *trainOptions) start(ctx context.Context, p *trainPlan, out io.Writer) (
 	if path == "" || path == "none" || o.resume != "" {
 		return nn.FromSeed(seed), func() error { return nil }, nil
 	}
-	found, err := train.OpenPretrained(ctx, path, p.config, seed)
+	var found *train.Pretrained
+	switch r, builtin, openErr := openBuiltin(path); {
+	case openErr != nil:
+		return nil, nil, openErr
+	case builtin:
+		found, err = train.ReadPretrained(ctx, r, r.Size(), p.config, seed)
+	default:
+		found, err = train.OpenPretrained(ctx, path, p.config, seed)
+	}
 	if err != nil {
 		if o.weights == "" {
 			err = fmt.Errorf("MODEL.WEIGHTS of %s: %w (--weights FILE names another, --weights none starts from random weights)", o.config, err)
 		}
 		return nil, nil, err
 	}
-	fmt.Fprintf(out, "%s: %d parameters taken, %d start anew\n", path, len(found.Taken), len(found.Drawn))
+	found.Path = path
+	fmt.Fprintln(out, found)
 	return found, found.Close, nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,11 +111,32 @@ func TestTrainRefuses(t *testing.T) {
 		"--config none.yaml":     "none.yaml",
 		"--resume":               "last.safetensors",
 		"--weights none.pth":     "none.pth",
+		"--weights builtin:none": "builtin:none",
 		"--images nowhere":       "nowhere",
 		"--limit-images -1":      "-1",
 		"--resume=none.sometime": "none.sometime",
 	} {
 		_, err := program(t, append(args, strings.Fields(flags)...)...)
 		require.ErrorContains(t, err, want, flags)
+	}
+}
+
+func TestTrainStartsFromACheckpoint(t *testing.T) {
+	args, first, second := tinyRun(t, ""), t.TempDir(), t.TempDir()
+	args = append(args, "--val", "", "--steps", "1")
+	_, err := program(t, append(args, "--out", first)...)
+	require.NoError(t, err)
+	weights := filepath.Join(first, "model.safetensors")
+	file, err := os.ReadFile(weights)
+	require.NoError(t, err)
+	builtins["tiny"] = func() *io.SectionReader { return io.NewSectionReader(bytes.NewReader(file), 0, int64(len(file))) }
+	t.Cleanup(func() { delete(builtins, "tiny") })
+	for _, from := range []string{weights, "builtin:tiny"} {
+		var out bytes.Buffer
+		root := newRoot()
+		root.SetErr(&out)
+		root.SetArgs(append(args, "--out", filepath.Join(second, filepath.Base(from)), "--weights", from))
+		require.NoError(t, root.ExecuteContext(t.Context()))
+		require.Regexp(t, from+`: (\d+) of \d+ parameters taken`, out.String())
 	}
 }
