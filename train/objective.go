@@ -22,8 +22,9 @@ type Objective struct {
 	Gamma       float64 // exponent of the focal loss: 2
 	NoFocal     bool    // plain binary cross entropy; only with Federated
 	Federated   *Federated
-	BestIoUs    int  // whose sum is the number of proposals a ground truth takes: 5
-	LastStage   bool // losses of the last stage alone, no deep supervision
+	BestIoUs    int         // whose sum is the number of proposals a ground truth takes: 5
+	LastStage   bool        // losses of the last stage alone, no deep supervision
+	Extra       []StageLoss // terms of your own
 	// Quirks makes matching drop a ground truth that loses its last proposal to
 	// another, as the reference does.
 	Quirks diffusioninst.Quirks
@@ -40,6 +41,9 @@ func (o Objective) withDefaults(classes int) (Objective, error) {
 		if !(*f.field > 0) || math.IsInf(*f.field, 0) {
 			return o, fmt.Errorf("train: objective: a weight of %v", *f.field)
 		}
+	}
+	if err := o.checkExtra(); err != nil {
+		return o, err
 	}
 	if o.BestIoUs == 0 {
 		o.BestIoUs = 5
@@ -100,8 +104,15 @@ func (o Objective) terms(b *batch, head maskhead.Head, features *torch.Tensor, s
 		l1, giou := m.boxLosses(stages[i].Boxes)
 		values = append(values, l1.MulScalar(o.L1Weight), giou.MulScalar(o.GIoUWeight),
 			m.maskLoss(b, head, features, stages[i]).MulScalar(o.MaskWeight))
-		for k, loss := range []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"} {
-			out = append(out, term{loss, i, i == last, values[k]})
+		names := []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"}
+		for _, e := range o.Extra {
+			names = append(names, e.Name())
+			values = append(values, e.Loss(Prediction{
+				i, b.samples, stages[i].Logits, stages[i].Boxes, stages[i].Filters, features, m.pairs(b.samples),
+			}))
+		}
+		for k, name := range names {
+			out = append(out, term{name, i, i == last, values[k]})
 		}
 		s.Release(mark, values...)
 	}

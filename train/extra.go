@@ -1,0 +1,63 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
+)
+
+// StageLoss is a term of your own in an Objective.
+type StageLoss interface {
+	// Name is the term's in reports, such as loss_center.
+	Name() string
+	// Loss is a scalar tensor, weighted as it shall enter the sum, made of the predictions
+	// of a decoder stage by operators that have gradients. It is called for every
+	// supervised stage.
+	Loss(p Prediction) *torch.Tensor
+}
+
+// Prediction is what a decoder stage says about a batch.
+type Prediction struct {
+	Stage    int // from 0
+	Samples  []data.Sample
+	Logits   *torch.Tensor // (B,N,K): class scores before the sigmoid
+	Boxes    *torch.Tensor // (B,N,4): x1 y1 x2 y2 in pixels
+	Filters  *torch.Tensor // (B,N,F): of the dynamic mask head
+	Features *torch.Tensor // (B,C,H/4,W/4): mask features
+	Matches  []Match       // by sample and proposal
+}
+
+// Match says that a proposal answers for an object.
+type Match struct {
+	Sample   int // in the batch
+	Proposal int
+	Object   int // of Sample.Objects
+}
+
+// pairs are the matches for those who write a StageLoss.
+func (m *matches) pairs(samples []data.Sample) []Match {
+	per := m.total / max(len(samples), 1)
+	first := make([]int64, len(samples)) // of each sample's objects, among all of the batch
+	for i := 1; i < len(samples); i++ {
+		first[i] = first[i-1] + int64(len(samples[i-1].Objects))
+	}
+	out := make([]Match, len(m.rows))
+	for k, row := range m.rows {
+		i := m.images[k]
+		out[k] = Match{int(i), int(row) % per, int(m.truths[k] - first[i])}
+	}
+	return out
+}
+
+// checkExtra refuses terms without a name of their own.
+func (o Objective) checkExtra() error {
+	seen := map[string]bool{"loss_ce": true, "loss_bbox": true, "loss_giou": true, "loss_masks": true}
+	for i, e := range o.Extra {
+		if e == nil || e.Name() == "" || seen[e.Name()] {
+			return fmt.Errorf("train: objective: extra loss %d has no name of its own", i)
+		}
+		seen[e.Name()] = true
+	}
+	return nil
+}
