@@ -10,7 +10,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// smallFilters is a loss of one's own: the mean square of the filters.
+// smallFilters is a loss of one's own: the filters' mean square, so heavy that they shrink.
 type smallFilters struct {
 	name  string
 	check func(p Prediction)
@@ -22,7 +22,7 @@ func (l smallFilters) Loss(p Prediction) *torch.Tensor {
 	if l.check != nil {
 		l.check(p)
 	}
-	return p.Filters.Mul(p.Filters).Mean()
+	return p.Filters.Mul(p.Filters).Mean().MulScalar(1000)
 }
 
 func TestExtraLoss(t *testing.T) {
