@@ -40,7 +40,14 @@ type Input struct {
 	// objects have a size in pixels, not in parts of the picture: 1 keeps the size.
 	// It excludes Short.
 	Scale   float64
-	Longest int        // at most, pixels of the longer side: 1333; no limit with Scale
+	Longest int // at most, pixels of the longer side: 1333; no limit with Scale
+	// Tile above 0 finds the instances of a larger picture in overlapping squares of so many
+	// pixels (after resizing) a side, one after the other: for a model that has learned
+	// from parts of pictures, or where memory is short. It needs Scale. Objects larger
+	// than Overlap, a quarter of Tile unless set, may be cut. Segment and SegmentBatch
+	// do this; traces and augmented views show a picture in one piece.
+	Tile    int
+	Overlap int
 	Mean    [3]float64 // of red, green and blue, 0 to 255: ImageNet's
 	Std     [3]float64 // of red, green and blue: ImageNet's
 	BGR     bool       // the network wants blue first; Mean and Std are then in that order
@@ -143,6 +150,10 @@ func (in Input) check() error {
 		return configError("input scale %v: want above 0 to %d", in.Scale, maxScale)
 	case in.Scale != 0 && in.Longest < 0:
 		return configError("input side %d (longest): it must not be negative", in.Longest)
+	case in.Tile < 0 || in.Overlap < 0 || in.Tile > 0 && (in.Tile < 32 || in.Overlap >= in.Tile):
+		return configError("input tiles of %d pixels that overlap by %d: want at least 32, and an overlap below that", in.Tile, in.Overlap)
+	case in.Tile > 0 && in.Scale == 0:
+		return configError("input tiles need a Scale: parts of a picture cannot each have the same short side")
 	case in.Scale == 0 && (in.Short < 1 || in.Longest < in.Short):
 		return configError("input sides %d (short) and %d (longest)", in.Short, in.Longest)
 	}

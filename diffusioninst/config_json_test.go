@@ -77,7 +77,7 @@ func TestConfigurationsAreTheSameAfterJSON(t *testing.T) {
 // The text is what files have: it may grow, but what it has must keep its name and meaning.
 func TestConfigurationText(t *testing.T) {
 	c := filled()
-	c.Sampling.Schedule, c.Input.Short, c.Input.Scale = sampler.Cosine(1000), 0, 0.5
+	c.Sampling.Schedule, c.Input.Short, c.Input.Scale, c.Input.Tile, c.Input.Overlap = sampler.Cosine(1000), 0, 0.5, 256, 48
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
 	require.JSONEq(t, `{
@@ -95,7 +95,7 @@ func TestConfigurationText(t *testing.T) {
 		"Ensemble": {"LastOnly": true, "Vote": 0.75, "Voters": 3},
 		"Classes": ["nucleus", "\"Zelle\" <ü>"],
 		"Proposals": 120, "SignalScale": 1.5, "FilterRange": 2.5, "NMS": -1,
-		"Input": {"Short": 0, "Scale": 0.5, "Longest": 512, "Mean": [1, 2, 0.1], "Std": [4, 5, 6], "BGR": true},
+		"Input": {"Short": 0, "Scale": 0.5, "Tile": 256, "Overlap": 48, "Longest": 512, "Mean": [1, 2, 0.1], "Std": [4, 5, 6], "BGR": true},
 		"Quirks": 1}`, string(text))
 }
 

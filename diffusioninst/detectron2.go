@@ -51,7 +51,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		SignalScale: head.SNRScale,
 		Input: Input{
 			Short: d.Input.MinSizeTest, Longest: d.Input.MaxSizeTest,
-			Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR",
+			Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR", Tile: d.Input.TileTest,
 		},
 	}
 	if c.Input.Short == 0 {

@@ -13,6 +13,7 @@ type Options struct {
 	Score     float64         // least score of an instance: 0.5; negative for none
 	Limit     int             // at most so many instances: 0 for all
 	Seed      uint64          // of the noise; picture i of a batch uses Seed+i
+	Tile      int             // side of the tiles in which larger pictures are segmented, see Input.Tile; negative for none
 	Sampling  *sampler.Config // in place of the model's; Steps above 0 goes before its Steps
 	Ensemble  *Ensemble       // in place of the model's
 }
@@ -46,6 +47,9 @@ func (o Options) resolve(c Config) (Options, sampler.Config, error) {
 			option = "Sampling"
 		}
 		return o, sampling, &OptionError{option, err.Error()}
+	}
+	if o.Tile > 0 && (c.Input.Scale == 0 || o.Tile < 32) {
+		return o, sampling, &OptionError{"Tile", fmt.Sprintf("%d: at least 32 pixels and a model with Input.Scale are required", o.Tile)}
 	}
 	if o.Ensemble == nil {
 		o.Ensemble = &c.Ensemble

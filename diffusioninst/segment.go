@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"slices"
 
 	"github.com/diffusioninst/go/internal/picture"
 	"github.com/diffusioninst/go/sampler"
@@ -23,9 +24,36 @@ func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Resul
 
 // SegmentBatch finds the instances in several pictures in one pass through the
 // network, padded to a common size. That needs as many times the memory; it pays
-// on a GPU. Picture i gets the noise that Segment would give it with Seed+i.
+// on a GPU. Where one of them is cut into tiles (Input.Tile), they go one after the other.
+// Picture i gets the noise that Segment would give it with Seed+i.
 func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Options) ([]*Result, error) {
-	return m.segment(ctx, images, o, nil)
+	if !slices.ContainsFunc(images, func(img image.Image) bool {
+		_, _, ok := m.config.Input.tiles(img, o.Tile)
+		return ok
+	}) {
+		return m.segment(ctx, images, o, nil)
+	}
+	if _, _, err := o.resolve(m.config); err != nil {
+		return nil, err
+	}
+	results := make([]*Result, len(images))
+	for i, img := range images {
+		with := o
+		with.Seed += uint64(i)
+		var err error
+		if tile, overlap, ok := m.config.Input.tiles(img, o.Tile); ok {
+			results[i], err = m.segmentTiles(ctx, img, tile, overlap, with)
+		} else {
+			results[i], err = m.Segment(ctx, img, with)
+		}
+		if err != nil {
+			if len(images) > 1 {
+				err = fmt.Errorf("picture %d: %w", i, err)
+			}
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 func (m *Model) segment(ctx context.Context, images []image.Image, o Options, trace func(*Trace)) ([]*Result, error) {

@@ -39,6 +39,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f.IntVar(&m.threads, "threads", 0, "threads of one operator (default: physical cores)")
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance; negative for none")
 	f.IntVar(&m.options.Limit, "limit", 0, "at most so many instances a picture (default: all)")
+	f.IntVar(&m.options.Tile, "tile", 0, "find the instances of larger pictures in overlapping tiles of so many pixels a side (default: the model's setting, usually none; negative for none)")
 	f.Uint64Var(&m.options.Seed, "seed", 0, "of the noise")
 	_ = cmd.MarkFlagRequired("weights")
 	m.set = f.Changed

@@ -145,6 +145,7 @@ func inputRules(c *Config) []rule {
 		oneOf("INPUT.RANDOM_FLIP", in.RandomFlip, "horizontal", "vertical", "none", "both"),
 		oneOf("INPUT.CROP.TYPE", in.Crop.Type, "relative", "relative_range", "absolute", "absolute_range"),
 		crop,
+		{"INPUT.TILE_TEST", in.TileTest == 0 || in.TileTest >= 32 && in.MinSizeTest == 0, "0, or at least 32 with MIN_SIZE_TEST 0"},
 		{"INPUT.SCALE_RANGE", len(in.ScaleRange) == 0 || len(in.ScaleRange) == 2 && factors(in.ScaleRange[0], in.ScaleRange[1]), "nothing, or two factors above 0, the smaller first"},
 		atLeast("INPUT.LARGE_SCALE_JITTER.SIZE", in.LargeScaleJitter.Size, 32),
 		{"INPUT.LARGE_SCALE_JITTER.RANGE", factors(in.LargeScaleJitter.Range[0], in.LargeScaleJitter.Range[1]), "two factors above 0, the smaller first"},

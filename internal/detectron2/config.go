@@ -135,6 +135,7 @@ type Input struct {
 	Crop            Crop   `key:"CROP"`
 
 	// What follows is not of Detectron2.
+	TileTest         int         `key:"TILE_TEST"`   // side of the tiles that a larger picture is cut into; 0 for none
 	ScaleRange       []float64   `key:"SCALE_RANGE"` // of a random factor of the size, in place of MinSizeTrain; empty for none
 	LargeScaleJitter ScaleJitter `key:"LARGE_SCALE_JITTER"`
 	Rotate           bool        `key:"ROTATE"` // by a random multiple of 90°
