@@ -1,6 +1,8 @@
 # make help lists what there is. demo and test install what is missing first.
 
 IMAGE ?= examples/segment_image/nuclei.png
+TRUTH ?= $(patsubst %.png,%.json,$(filter examples/segment_image/nuclei.png,$(IMAGE)))
+WEIGHTS ?= builtin:nuclei
 OUTPUT ?= out
 FUZZTIME ?= 10s
 SUITE ?= trixie
@@ -20,8 +22,8 @@ help: ## list the targets
 setup: ## install what is missing: a C++ compiler, LibTorch, OpenBLAS
 	@scripts/setup
 
-demo: ## segment a picture: make demo IMAGE=path
-	@$(with) go run ./cmd/diffusioninst segment --weights untrained --output "$(OUTPUT)/" "$(IMAGE)"
+demo: ## segment a picture and compare with its true masks: make demo IMAGE=path
+	@$(with) go run ./cmd/diffusioninst segment --weights $(WEIGHTS) $(if $(TRUTH),--gt "$(TRUTH)") --output "$(OUTPUT)/" "$(IMAGE)"
 
 test: ## run every test
 	@$(with) go test -timeout 30m ./...

@@ -173,6 +173,20 @@ func TestPureRoomsNeedNoCgo(t *testing.T) {
 	}
 }
 
+// The weights of the built-in model are in no program that does not ask for them.
+func TestBuiltinModelIsInNoOtherPackage(t *testing.T) {
+	carriers := 0
+	for path, p := range list(t, "1", "./...") {
+		ours := strings.TrimPrefix(path, module)
+		if !slices.Contains(p.Deps, module+"nuclei") {
+			continue
+		}
+		carriers++
+		require.True(t, below(ours, "cmd/diffusioninst") || below(ours, "examples"), ours)
+	}
+	require.Positive(t, carriers, "the program has it")
+}
+
 // The rules themselves are tried on arrows that must not be.
 func TestRulesForbid(t *testing.T) {
 	for _, arrow := range []struct{ from, to string }{

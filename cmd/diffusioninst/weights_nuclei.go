@@ -1,0 +1,7 @@
+//go:build cgo
+
+package main
+
+import "github.com/diffusioninst/go/nuclei"
+
+func init() { builtins["nuclei"] = nuclei.Checkpoint }

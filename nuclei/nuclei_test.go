@@ -1,0 +1,153 @@
+package nuclei
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/torch"
+)
+
+var measure = flag.Bool("measure", false, "measure the accuracy in one and four steps over five seeds: minutes")
+
+// load is the model, which must leave no tensor behind.
+func load(t *testing.T) *diffusioninst.Model {
+	t.Helper()
+	before := torch.Live()
+	m, err := Load(context.Background(), diffusioninst.LoadOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, m.Close())
+		require.Equal(t, before, torch.Live())
+	})
+	return m
+}
+
+func metadata(t *testing.T) map[string]string {
+	t.Helper()
+	r := Checkpoint()
+	f, err := checkpoint.Read(r, r.Size())
+	require.NoError(t, err)
+	for _, tensor := range f.Tensors {
+		require.Equal(t, len(tensor.Shape) > 1, tensor.DType == checkpoint.Float16, tensor.Name)
+	}
+	return f.Metadata
+}
+
+func TestWhatIsInThePackage(t *testing.T) {
+	require.LessOrEqual(t, len(weights), 20_000_000)
+	m := load(t)
+	c := m.Config()
+	require.Equal(t, []string{"nucleus"}, c.Classes)
+	require.Positive(t, c.Input.Scale, "pictures keep their size")
+	known := metadata(t)
+	for _, key := range []string{"data", "license", "training", "accuracy", checkpoint.ConfigKey} {
+		require.NotEmpty(t, known[key], "metadata %q", key)
+	}
+	require.Contains(t, known["license"], "CC0 1.0")
+	require.Contains(t, known["training"], "diffusioninst train ")
+}
+
+// found is what the model finds in the pictures of a data set, as the program's test
+// command does with --score 0.05 --limit 500 --max-dets 1,10,500.
+func found(t *testing.T, m *diffusioninst.Model, file, folder string, steps int, seed uint64) *coco.Report {
+	t.Helper()
+	set, err := evaluation.Open(file, folder, 0)
+	require.NoError(t, err)
+	require.NoError(t, set.Match(m.Config().Classes, func(format string, args ...any) { t.Errorf(format, args...) }))
+	o := diffusioninst.Options{Steps: steps, Seed: seed, Score: 0.05, Limit: 500}
+	results, took, err := set.Run(context.Background(), m.Segment, o, func() {})
+	require.NoError(t, err)
+	report, err := coco.Evaluate(context.Background(), set.Data, results, coco.Options{MaxDets: []int{1, 10, 500}})
+	require.NoError(t, err)
+	t.Logf("%s, %d steps, seed %d: AP %.4f, AP50 %.4f, %v", filepath.Base(file), steps, seed, metric(t, report, "AP"), metric(t, report, "AP50"), took)
+	return report
+}
+
+func metric(t *testing.T, r *coco.Report, name string) float64 {
+	t.Helper()
+	v, ok := r.Metric(name)
+	require.True(t, ok)
+	return v
+}
+
+// The demonstration works: most of the drawn picture's nuclei are found.
+func TestDrawnPicture(t *testing.T) {
+	folder := filepath.Join("..", "examples", "segment_image")
+	report := found(t, load(t), filepath.Join(folder, "nuclei.json"), folder, 0, 0)
+	require.Greater(t, metric(t, report, "AP50"), 0.8)
+}
+
+// The accuracy in the metadata is that of the model: the first seed's one step comes
+// close to the recorded mean. With -measure, everything is measured and must be equal.
+func TestAccuracy(t *testing.T) {
+	folder := os.Getenv("DIFFUSIONINST_DSB2018")
+	if folder == "" {
+		folder = filepath.Join("..", "..", "shared", "data", "dsb2018")
+	}
+	truth := filepath.Join(folder, "val.json")
+	if _, err := os.Stat(truth); err != nil {
+		t.Skip("the data set's pictures are not in the module; DIFFUSIONINST_DSB2018 names their folder")
+	}
+	m, recorded := load(t), metadata(t)["accuracy"]
+	if !*measure {
+		if testing.Short() {
+			t.Skip("runs over 59 pictures")
+		}
+		got := found(t, m, truth, filepath.Join(folder, "images"), 1, 0)
+		numbers := regexp.MustCompile(`AP (0\.\d+) ± 0\.\d+ and AP50 (0\.\d+) ± 0\.\d+ in 1 step;`).FindStringSubmatch(recorded)
+		require.Len(t, numbers, 3, "accuracy %q", recorded)
+		for i, name := range []string{"AP", "AP50"} {
+			want, err := strconv.ParseFloat(numbers[i+1], 64)
+			require.NoError(t, err)
+			require.InDelta(t, want, metric(t, got, name), 0.02, name)
+		}
+		return
+	}
+	text := "on the 59 pictures of val.json, masks, at most 500 a picture:"
+	for i, steps := range []int{1, 4} {
+		var ap, ap50 []float64
+		for seed := range uint64(5) {
+			r := found(t, m, truth, filepath.Join(folder, "images"), steps, seed)
+			ap, ap50 = append(ap, metric(t, r, "AP")), append(ap50, metric(t, r, "AP50"))
+		}
+		text += fmt.Sprintf(" AP %s and AP50 %s in %d step%s;", spread(ap), spread(ap50), steps, []string{"", "s"}[i])
+	}
+	text += " mean and deviation of seeds 0 to 4"
+	t.Log("accuracy=" + text)
+	require.Equal(t, text, recorded, "put it into the file: diffusioninst export --note")
+}
+
+// spread is the mean and the standard deviation.
+func spread(values []float64) string {
+	mean, squares := 0.0, 0.0
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	for _, v := range values {
+		squares += (v - mean) * (v - mean) / float64(len(values)-1)
+	}
+	return fmt.Sprintf("%.3f ± %.3f", mean, math.Sqrt(squares))
+}
+
+// The configuration can be changed, such as for pictures of other magnification.
+func TestAnotherScale(t *testing.T) {
+	c := load(t).Config()
+	c.Input.Scale *= 0.5
+	m, err := Load(context.Background(), diffusioninst.LoadOptions{Config: &c})
+	require.NoError(t, err)
+	require.Equal(t, c, m.Config())
+	require.NoError(t, m.Close())
+}
