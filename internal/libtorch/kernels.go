@@ -35,7 +35,9 @@ func MaskDice(features, filters Handle, image []int64, truths, truth Handle, lay
 }
 
 // SmallBmm is the product of each pair of small matrices (B,m,k) and (B,k,n), on the CPU.
-func SmallBmm(a, b Handle) (Handle, *Error) { return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b))) }
+func SmallBmm(a, b Handle) (Handle, *Error) {
+	return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b)))
+}
 
 // NMS returns the indices of the boxes (x1 y1 x2 y2 each) that survive, best
 // first. Only boxes of one class compete; nil classes make all compete.
