@@ -12,6 +12,7 @@ type SelfAttention struct {
 	InWeight, InBias *torch.Tensor // (3d, d) and (3d): queries, keys, values
 	Out              *Linear
 	heads            int64
+	compute          torch.DType
 }
 
 // NewSelfAttention attends over vectors of size d with a number of heads, which must divide d.
@@ -20,7 +21,7 @@ func NewSelfAttention(p Path, d, heads int64) *SelfAttention {
 		InWeight: p.Parameter("in_proj_weight", XavierUniform, 3*d, d),
 		InBias:   p.Parameter("in_proj_bias", Constant(0), 3*d),
 		Out:      NewLinear(p.Sub("out_proj"), d, d, LinearOptions{}),
-		heads:    heads,
+		heads:    heads, compute: p.Compute(),
 	}
 }
 
@@ -31,7 +32,7 @@ func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 	mark := s.Mark()
 	shape := x.Shape()
 	b, n, d := shape[0], shape[1], shape[2]
-	qkv := x.Linear(a.InWeight, a.InBias).Reshape([]int64{b, n, 3, a.heads, d / a.heads}).
+	qkv := linear(x, a.InWeight, a.InBias, a.compute).Reshape([]int64{b, n, 3, a.heads, d / a.heads}).
 		Permute([]int64{2, 0, 3, 1, 4}).Reshape([]int64{3, b * a.heads, n, d / a.heads})
 	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
 	scale := 1 / math.Sqrt(float64(d/a.heads))

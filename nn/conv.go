@@ -13,6 +13,7 @@ type Conv2d struct {
 	Norm            *Norm
 	ReLU            bool
 	stride, padding []int64
+	compute         torch.DType
 }
 
 // ConvOptions differ from a 1×1 convolution with bias and stride 1.
@@ -31,7 +32,7 @@ func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
 	k, stride := max(o.Kernel, 1), max(o.Stride, 1)
 	c := &Conv2d{
 		Weight: p.Parameter("weight", or(o.Init, KaimingNormal), out, in, k, k),
-		ReLU:   o.ReLU, stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
+		ReLU:   o.ReLU, compute: p.Compute(), stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
 	}
 	if o.Bias {
 		c.Bias = p.Parameter("bias", Constant(0), out)
@@ -88,11 +89,19 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 		x = x.Slice(2, 0, math.MaxInt64, stride[0]).Slice(3, 0, math.MaxInt64, stride[1])
 		stride = []int64{1, 1}
 	}
-	y := x.Conv2d(c.Weight, c.Bias, stride, c.padding, []int64{1, 1}, 1)
-	if c.Norm != nil {
-		y = c.Norm.Forward(y)
+	weight, bias := c.Weight, c.Bias
+	fixed := c.Norm != nil && !c.Norm.learns()
+	if fixed {
+		weight, bias = c.Norm.fold(s, weight, bias)
 	}
-	if c.ReLU {
+	if c.compute != c.Weight.DType() {
+		x, weight, bias = as(x, c.compute), as(s.Adopt(weight), c.compute), as(adopt(s, bias), c.compute)
+	}
+	y := x.Conv2d(weight, bias, stride, c.padding, []int64{1, 1}, 1)
+	switch {
+	case c.Norm != nil && !fixed:
+		y = c.Norm.forward(y, c.ReLU)
+	case c.ReLU:
 		y = y.ReluInPlace()
 	}
 	s.Release(mark, y)

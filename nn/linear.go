@@ -3,7 +3,10 @@ package nn
 import "github.com/diffusioninst/go/torch"
 
 // Linear is x·Wᵀ + b over the last dimension.
-type Linear struct{ Weight, Bias *torch.Tensor }
+type Linear struct {
+	Weight, Bias *torch.Tensor
+	compute      torch.DType
+}
 
 // LinearOptions differ from the defaults of Linear.
 type LinearOptions struct {
@@ -14,15 +17,45 @@ type LinearOptions struct {
 
 // NewLinear maps in features to out: weight (out, in), bias (out).
 func NewLinear(p Path, in, out int64, o LinearOptions) *Linear {
-	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in)}
+	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute()}
 	if !o.NoBias {
 		l.Bias = p.Parameter("bias", or(o.InitBias, Constant(0)), out)
 	}
 	return l
 }
 
-// Forward maps (…, in) to (…, out).
-func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor { return x.Linear(l.Weight, l.Bias) }
+// Forward maps (…, in) to (…, out), of the type of x.
+func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
+	return linear(x, l.Weight, l.Bias, l.compute)
+}
+
+// linear is x·Wᵀ + b with products in the type compute.
+func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
+	have := x.DType()
+	if compute == weight.DType() {
+		return x.Linear(weight, bias)
+	}
+	s := x.Scope()
+	mark := s.Mark()
+	y := as(x, compute).Linear(as(s.Adopt(weight), compute), as(adopt(s, bias), compute)).ToDType(have)
+	s.Release(mark, y)
+	return y
+}
+
+// as is x in another type, or nil for nil.
+func as(x *torch.Tensor, d torch.DType) *torch.Tensor {
+	if x == nil || x.DType() == d {
+		return x
+	}
+	return x.ToDType(d)
+}
+
+func adopt(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	if x == nil {
+		return nil
+	}
+	return s.Adopt(x)
+}
 
 func or(init, standard Init) Init {
 	if init != nil {

@@ -38,6 +38,11 @@ type Norm struct {
 	Kind                         NormKind
 	Training                     bool   // statistics of the batch at hand; only for BatchNorm
 	Name                         string // the path of its parameters
+	// Member makes the statistics those of all members' pictures; see
+	// torch.BatchNormTraining. Where Follows is off the running statistics stay as they
+	// are, for all members but one to leave them to it.
+	Member  *torch.Member
+	Follows bool
 	// Batches counts those whose statistics the running ones have followed: PyTorch's
 	// num_batches_tracked.
 	Batches int64
@@ -45,7 +50,7 @@ type Norm struct {
 
 // NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
 func NewNorm(p Path, kind NormKind, channels int64) *Norm {
-	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String()}
+	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String(), Follows: true}
 	if !p.Inference() {
 		p.store.norms = append(p.store.norms, n)
 	}
@@ -60,11 +65,39 @@ func NewNorm(p Path, kind NormKind, channels int64) *Norm {
 	return n
 }
 
+// learns tells whether the statistics are those of the batch at hand.
+func (n *Norm) learns() bool { return n.Training && n.Kind == BatchNorm }
+
 // Forward keeps the shape (B,C,H,W).
-func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor {
-	training := n.Training && n.Kind == BatchNorm
-	if training {
+func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor { return n.forward(x, false) }
+
+// forward is Forward with a ReLU after it, or without.
+func (n *Norm) forward(x *torch.Tensor, relu bool) *torch.Tensor {
+	if n.learns() {
+		mean, variance := n.Mean, n.Variance
+		if !n.Follows {
+			mean, variance = nil, nil
+		}
 		n.Batches++
+		return torch.BatchNormTraining{
+			Weight: n.Weight, Bias: n.Bias, Mean: mean, Variance: variance,
+			Momentum: n.Momentum, Eps: n.Eps, ReLU: relu, Member: n.Member,
+		}.Forward(x)
 	}
-	return x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, training, n.Momentum, n.Eps, true)
+	y := x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, false, n.Momentum, n.Eps, true)
+	if relu {
+		y = y.ReluInPlace()
+	}
+	return y
+}
+
+// fold is weight and bias, which may be nil, of a convolution that has the norm with
+// fixed statistics in it: weight·γ/σ and (bias−μ)·γ/σ + β. Gradients flow to all that learn.
+func (n *Norm) fold(s *torch.Scope, weight, bias *torch.Tensor) (w, b *torch.Tensor) {
+	scale := s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt().Mul(n.Weight)
+	shift := s.Adopt(n.Mean).Neg()
+	if bias != nil {
+		shift = shift.Add(bias)
+	}
+	return scale.Reshape([]int64{-1, 1, 1, 1}).Mul(weight), shift.Mul(scale).Add(n.Bias)
 }

@@ -44,5 +44,8 @@ func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
 // Inference tells whether the store's parameters will never be trained.
 func (p Path) Inference() bool { return p.store.options.Inference }
 
+// Compute is the type in which the store's convolutions and linear maps multiply.
+func (p Path) Compute() torch.DType { return p.store.options.Compute }
+
 // Device is where the store's parameters live.
 func (p Path) Device() torch.Device { return p.store.options.Device }

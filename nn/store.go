@@ -22,6 +22,10 @@ type Source interface {
 type StoreOptions struct {
 	Device torch.Device
 	DType  torch.DType // of parameters; the zero value (uint8) means float32
+	// Compute is the type in which convolutions and linear maps multiply, where it is
+	// not the parameters': BFloat16, for training. Results of convolutions stay in it, sums and
+	// norms are made in the parameters' type.
+	Compute torch.DType
 	// Inference makes parameters that no gradient will ever flow to: batch norms
 	// are folded into the convolutions before them, whose parameters they replace.
 	Inference bool
@@ -50,6 +54,9 @@ type Parameter struct {
 func NewStore(source Source, options StoreOptions) *Store {
 	if options.DType == torch.Uint8 {
 		options.DType = torch.Float32
+	}
+	if options.Compute == torch.Uint8 {
+		options.Compute = options.DType
 	}
 	return &Store{source: source, options: options, byName: map[string]*Parameter{}}
 }

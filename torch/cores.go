@@ -4,7 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 )
+
+// defaultThreads is how many threads there are to share out.
+func defaultThreads() int {
+	if n, err := strconv.Atoi(os.Getenv("OMP_NUM_THREADS")); err == nil && n > 0 {
+		return n
+	}
+	return physicalCores()
+}
 
 // physicalCores counts the cores without their hyper-threads, which share one
 // arithmetic unit; at most the CPUs that this process may use.

@@ -16,6 +16,17 @@ func ClipGradNorm(leaves []*Tensor, limit float64) float64 {
 	return norm
 }
 
+// AddGrads adds the gradient of each leaf in from, which loses it, to that of its
+// counterpart.
+func AddGrads(to, from []*Tensor) {
+	if len(to) != len(from) {
+		fail("add_grads", fmt.Sprintf("%d leaves and %d", len(to), len(from)))
+	}
+	check("add_grads", libtorch.AddGrads(handles(to), handles(from)))
+	keepAlive(to)
+	keepAlive(from)
+}
+
 // AdamW are the constants of a step of nn.NewAdamW.
 type AdamW struct{ Rate, Decay, Beta1, Beta2, Eps float64 }
 

@@ -73,3 +73,28 @@ func TestLerpAll(t *testing.T) {
 		return nil
 	}), &e)
 }
+
+func TestAddGrads(t *testing.T) {
+	before := Live()
+	for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-14, BFloat16: 1e-2} {
+		require.NoError(t, Do(context.Background(), func(s *Scope) error {
+			to, from := leaves(s, d), leaves(s, d)
+			to[3].ClearGrad()
+			AddGrads(to, from)
+			for i, p := range to {
+				require.Nil(t, from[i].Grad(s), "moved")
+				if i == 2 {
+					require.Nil(t, p.Grad(s), "no gradient in either")
+					continue
+				}
+				want := p.Detach().MulScalar(2)
+				if i == 3 {
+					want = p.Detach()
+				}
+				require.LessOrEqual(t, p.Grad(s).Sub(want).Norm().Item(), tolerance*want.Norm().Item())
+			}
+			return nil
+		}))
+	}
+	require.Equal(t, before, Live())
+}

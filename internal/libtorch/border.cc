@@ -12,6 +12,10 @@
 #include <ATen/ops/randperm.h>
 #include <c10/core/GradMode.h>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include "shim.h"
 
 namespace {
@@ -160,4 +164,11 @@ int di_threads() noexcept { return at::get_num_threads(); }
 
 void di_set_threads(int n) noexcept {
   if (n > 0) at::set_num_threads(n);
+}
+
+void di_share_threads(int n) noexcept {
+  at::get_num_threads();  // takes over LibTorch's default, once a thread
+#ifdef _OPENMP
+  omp_set_num_threads(n);
+#endif
 }

@@ -26,9 +26,24 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 
+// Threads that compute one thing together; see group.h. After abort all that wait, and
+// all that come later, get an error.
+typedef struct di_group_s* di_group;
+di_group di_group_new(size_t members) DI_NOEXCEPT;
+void di_group_free(di_group group) DI_NOEXCEPT;
+void di_group_abort(di_group group) DI_NOEXCEPT;
+
+// Batch norm in training, with a ReLU after it or without; see batch_norm.cc. mean and
+// variance, the running ones, may be NULL. With a group, of which the caller is member rank, the
+// statistics are those of all members.
+di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance,
+                         double momentum, double eps, bool relu, di_group group, size_t rank) DI_NOEXCEPT;
+
 // What an optimiser does to all parameters at once; see optimize.cc. di_clip_norm scales the
 // gradients so that their norm is at most limit (0 only measures) and says what it was.
 di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, double* norm) DI_NOEXCEPT;
+// Moves the gradients of other leaves to those of as many, or adds them where there are some.
+di_error* di_add_grads(const di_tensor* to, const di_tensor* from, size_t n) DI_NOEXCEPT;
 // AdamW for the parameters that have a gradient, whose steps it counts.
 di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di_tensor* squares, int64_t* steps,
                    size_t n, double rate, double decay, double beta1, double beta2, double eps) DI_NOEXCEPT;

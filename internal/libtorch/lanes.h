@@ -16,6 +16,28 @@
 
 namespace di {
 
+// BFloat16 is the upper half of a float32, rounded to the nearest, halves to even, in a form
+// that compilers turn into vector instructions.
+struct BFloat16 {
+  uint16_t bits = 0;
+
+  BFloat16() = default;
+
+  DI_INLINE explicit BFloat16(float x) {
+    uint32_t u;
+    std::memcpy(&u, &x, sizeof u);
+    uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = (u >> 16) | 0x40;
+    bits = static_cast<uint16_t>((u & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+  }
+
+  DI_INLINE explicit operator float() const {
+    uint32_t u = static_cast<uint32_t>(bits) << 16;
+    float x;
+    std::memcpy(&x, &u, sizeof x);
+    return x;
+  }
+};
+
 template <typename T>
 struct Lanes {
   static constexpr int64_t count = 64 / sizeof(T);

@@ -78,7 +78,8 @@ void di_clear_grad(di_tensor t) DI_NOEXCEPT;
 const char* di_version(void) DI_NOEXCEPT;
 int di_cuda_devices(void) DI_NOEXCEPT;
 int di_threads(void) DI_NOEXCEPT;
-void di_set_threads(int n) DI_NOEXCEPT;  // of the calling thread's team
+void di_set_threads(int n) DI_NOEXCEPT;  // of the calling thread's team, and of later threads' by default
+void di_share_threads(int n) DI_NOEXCEPT;  // of the calling thread's team alone
 
 #ifdef __cplusplus
 }

@@ -161,6 +161,37 @@ di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, doub
   });
 }
 
+di_error* di_add_grads(const di_tensor* to, const di_tensor* from, size_t n) noexcept {
+  return di::guard([&] {
+    c10::AutoGradMode off(false);
+    std::vector<at::Tensor> sums, terms;
+    for (size_t i = 0; i < n; i++) {
+      auto &a = di::ref(to[i]).mutable_grad(), &b = di::ref(from[i]).mutable_grad();
+      if (!b.defined()) continue;
+      if (!a.defined()) {
+        a = std::move(b);
+      } else {
+        TORCH_CHECK(a.sizes() == b.sizes(), "gradients ", i, " differ in shape");
+        if (!a.is_contiguous()) a = a.contiguous();
+        sums.push_back(a);
+        terms.push_back(b.to(a.scalar_type()).contiguous());
+      }
+      b = at::Tensor();
+    }
+    if (!plain(sums)) {
+      for (size_t i = 0; i < sums.size(); i++) sums[i].add_(terms[i]);
+      return;
+    }
+    each(sums, [&](int64_t, const Piece& p) {
+      AT_DISPATCH_FLOATING_TYPES(sums[p.tensor].scalar_type(), "add", [&] {
+        auto* a = static_cast<scalar_t*>(sums[p.tensor].data_ptr());
+        const auto* b = static_cast<const scalar_t*>(terms[p.tensor].data_ptr());
+        for (int64_t i = p.from; i < p.to; i++) a[i] += b[i];
+      });
+    });
+  });
+}
+
 di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di_tensor* squares, int64_t* steps,
                    size_t n, double rate, double decay, double beta1, double beta2, double eps) noexcept {
   return di::guard([&] {

@@ -2,6 +2,7 @@ package libtorch
 
 // #include "kernels.h"
 // #cgo noescape di_clip_norm
+// #cgo noescape di_add_grads
 // #cgo noescape di_adamw
 // #cgo noescape di_lerp
 import "C"
@@ -19,6 +20,13 @@ func ClipNorm(leaves []Handle, limit float64) (float64, *Error) {
 	var norm C.double
 	e := takeError(C.di_clip_norm(p, n, C.double(limit), &norm))
 	return float64(norm), e
+}
+
+// AddGrads moves the gradients of leaves to those of as many others, or adds them.
+func AddGrads(to, from []Handle) *Error {
+	a, n := list(to)
+	b, _ := list(from)
+	return takeError(C.di_add_grads(a, b, n))
 }
 
 // AdamW moves the leaves that have a gradient, and counts their steps.

@@ -1,0 +1,340 @@
+// Batch norm in training with the ReLU that follows it, forward and backward, over
+// channels-last memory. Where workers hold parts of a batch, the statistics are those of all
+// parts, in both directions (Zhang et al. 2018, synchronised batch norm).
+//
+// Rows (pixels) are cut into blocks that do not depend on the number of threads, and
+// their sums are added in order, so that results do not either.
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include "group.h"
+#include "kernels.h"
+#include "lanes.h"
+#include "shim.h"
+
+namespace {
+
+using torch::autograd::variable_list;
+
+// What is done to a channel: y = (x − mean)·scale + bias, with scale = weight/σ.
+template <typename T>
+struct Affine {
+  const T *mean, *scale, *bias;
+  bool relu;
+};
+
+template <typename S, typename T>
+DI_INLINE void moments(const S* __restrict x, int64_t rows, int64_t width, T* __restrict mean, T* __restrict squares) {
+  for (int64_t c = 0; c < width; c++) mean[c] = squares[c] = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < width; c++) mean[c] += static_cast<T>(x[r * width + c]);
+  }
+  for (int64_t c = 0; c < width; c++) mean[c] /= static_cast<T>(rows);
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < width; c++) {
+      T d = static_cast<T>(x[r * width + c]) - mean[c];
+      squares[c] += d * d;
+    }
+  }
+}
+
+template <typename S, typename T>
+DI_INLINE void apply(const S* __restrict x, S* __restrict y, int64_t rows, int64_t width, const Affine<T>& a) {
+  const T *__restrict mean = a.mean, *__restrict scale = a.scale, *__restrict bias = a.bias;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < width; c++) {
+      T v = (static_cast<T>(x[r * width + c]) - mean[c]) * scale[c] + bias[c];
+      y[r * width + c] = static_cast<S>(a.relu && v < 0 ? T(0) : v);  // keeps NaN
+    }
+  }
+}
+
+// slopes adds up dy and dy·(x − mean), both only where y is above 0 if there is a ReLU.
+template <typename S, typename T>
+DI_INLINE void slopes(const S* __restrict x, const S* __restrict dy, int64_t rows, int64_t width, const Affine<T>& a,
+                      T* __restrict plain, T* __restrict centred) {
+  const T *__restrict mean = a.mean, *__restrict scale = a.scale, *__restrict bias = a.bias;
+  for (int64_t c = 0; c < width; c++) plain[c] = centred[c] = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < width; c++) {
+      T d = static_cast<T>(x[r * width + c]) - mean[c], g = static_cast<T>(dy[r * width + c]);
+      g = a.relu && d * scale[c] + bias[c] <= 0 ? T(0) : g;
+      plain[c] += g;
+      centred[c] += g * d;
+    }
+  }
+}
+
+// gradient writes scale·(dy − plain − (x − mean)·centred).
+template <typename S, typename T>
+DI_INLINE void gradient(const S* __restrict x, const S* __restrict dy, S* __restrict dx, int64_t rows, int64_t width,
+                        const Affine<T>& a, const T* __restrict plain, const T* __restrict centred) {
+  const T *__restrict mean = a.mean, *__restrict scale = a.scale, *__restrict bias = a.bias;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < width; c++) {
+      T d = static_cast<T>(x[r * width + c]) - mean[c], g = static_cast<T>(dy[r * width + c]);
+      g = a.relu && d * scale[c] + bias[c] <= 0 ? T(0) : g;
+      dx[r * width + c] = static_cast<S>(scale[c] * (g - plain[c] - d * centred[c]));
+    }
+  }
+}
+
+// The kernels read and write numbers of one type and calculate in another.
+#define DI_KERNELS(S, T)                                                                                            \
+  DI_CLONES void moments_of(const S* x, int64_t rows, int64_t width, T* mean, T* squares) {                         \
+    moments(x, rows, width, mean, squares);                                                                         \
+  }                                                                                                                 \
+  DI_CLONES void apply_of(const S* x, S* y, int64_t rows, int64_t width, const Affine<T>& a) {                      \
+    apply(x, y, rows, width, a);                                                                                    \
+  }                                                                                                                 \
+  DI_CLONES void slopes_of(const S* x, const S* dy, int64_t rows, int64_t width, const Affine<T>& a, T* plain,      \
+                           T* centred) {                                                                            \
+    slopes(x, dy, rows, width, a, plain, centred);                                                                  \
+  }                                                                                                                 \
+  DI_CLONES void gradient_of(const S* x, const S* dy, S* dx, int64_t rows, int64_t width, const Affine<T>& a,       \
+                             const T* plain, const T* centred) {                                                    \
+    gradient(x, dy, dx, rows, width, a, plain, centred);                                                            \
+  }
+DI_KERNELS(float, float)
+DI_KERNELS(double, double)
+DI_KERNELS(di::BFloat16, float)
+
+at::ScalarType arithmetic(at::ScalarType type) { return type == at::kBFloat16 ? at::kFloat : type; }
+
+// dispatch calls f with a value of the type that x is stored in and one of its arithmetic's.
+template <typename F>
+void dispatch(const at::Tensor& x, F&& f) {
+  switch (x.scalar_type()) {
+    case at::kFloat: return f(float{}, float{});
+    case at::kDouble: return f(double{}, double{});
+    case at::kBFloat16: return f(di::BFloat16{}, float{});
+    default: TORCH_CHECK(false, "batch norm of ", x.scalar_type());
+  }
+}
+
+// Rows are a tensor's pixels. Few channels are several pixels a row, to fill vectors.
+struct Rows {
+  int64_t channels, pixels, together, rows, width, block, blocks;
+
+  explicit Rows(const at::Tensor& x) : channels(x.size(1)), pixels(x.numel() / std::max<int64_t>(channels, 1)) {
+    together = 1;
+    while (2 * together * channels <= 64 && pixels % (2 * together) == 0) together *= 2;
+    rows = pixels / together;
+    width = channels * together;
+    block = std::min(std::max<int64_t>((1 << 14) / width, 8), rows);
+    blocks = (rows + block - 1) / block;
+  }
+
+  int64_t count(int64_t b) const { return std::min(block, rows - b * block); }
+
+  template <typename F>
+  void each(F&& visit) const {
+    at::parallel_for(0, blocks, 2, [&](int64_t from, int64_t to) {
+      for (int64_t b = from; b < to; b++) visit(b, b * block * width, count(b));
+    });
+  }
+
+  // spread repeats a value a channel for the pixels of a row.
+  template <typename T>
+  std::vector<T> spread(const std::vector<double>& values) const {
+    std::vector<T> out(width);
+    for (int64_t i = 0; i < width; i++) out[i] = static_cast<T>(values[i % channels]);
+    return out;
+  }
+};
+
+std::vector<double> values(const at::Tensor& t) {
+  std::vector<double> out(t.numel());
+  AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "values", [&] {
+    const auto* from = static_cast<const scalar_t*>(t.data_ptr());
+    std::copy(from, from + out.size(), out.begin());
+  });
+  return out;
+}
+
+// blend moves a running statistic towards a batch's.
+void blend(at::Tensor& running, const std::vector<double>& batch, double momentum) {
+  AT_DISPATCH_FLOATING_TYPES(running.scalar_type(), "blend", [&] {
+    auto* r = static_cast<scalar_t*>(running.data_ptr());
+    for (size_t c = 0; c < batch.size(); c++) {
+      r[c] = static_cast<scalar_t>((1 - momentum) * r[c] + momentum * batch[c]);
+    }
+  });
+}
+
+struct BatchNorm {
+  at::Tensor x;  // channels-last
+  std::vector<double> weight, bias, mean, inverse;  // inverse: 1/σ
+  double total = 0;                                 // pixels of all members of the group
+  bool relu = false;
+  std::shared_ptr<di::Group> group;
+  size_t rank = 0;
+
+  std::vector<std::vector<double>> gather(std::vector<double> mine) const {
+    if (!group) return {std::move(mine)};
+    return group->gather(rank, std::move(mine));
+  }
+
+  // merge is count, means and sums of squared distances from them of two sets of pixels
+  // (Chan et al. 1979), in a.
+  static void merge(std::vector<double>& a, double n, const double* mean, const double* squares, int64_t channels) {
+    double both = a[0] + n;
+    for (int64_t c = 0; c < channels && n > 0; c++) {
+      double far = mean[c] - a[1 + c];
+      a[1 + c] += far * n / both;
+      a[1 + channels + c] += squares[c] + far * far * a[0] * n / both;
+    }
+    a[0] = both;
+  }
+
+  // statistics are those of all members' pixels; it returns the variances without bias.
+  std::vector<double> statistics(double eps) {
+    Rows r(x);
+    std::vector<double> mine(1 + 2 * r.channels);
+    dispatch(x, [&](auto storage, auto number) {
+      std::vector<decltype(number)> parts(2 * r.blocks * r.width);
+      const auto* from = static_cast<const decltype(storage)*>(x.data_ptr());
+      r.each([&](int64_t b, int64_t at, int64_t count) {
+        auto* to = parts.data() + 2 * b * r.width;
+        moments_of(from + at, count, r.width, to, to + r.width);
+      });
+      std::vector<double> part(parts.begin(), parts.end());
+      for (int64_t b = 0; b < r.blocks; b++) {
+        for (int64_t k = 0; k < r.together; k++) {
+          const double* at = part.data() + 2 * b * r.width + k * r.channels;
+          merge(mine, static_cast<double>(r.count(b)), at, at + r.width, r.channels);
+        }
+      }
+    });
+    auto all = gather(std::move(mine));
+    auto& sum = all[0];
+    for (size_t m = 1; m < all.size(); m++) {
+      merge(sum, all[m][0], all[m].data() + 1, all[m].data() + 1 + r.channels, r.channels);
+    }
+    total = sum[0];
+    TORCH_CHECK(total > 1, "no variance of one pixel");
+    std::vector<double> variance(r.channels);
+    mean.assign(sum.begin() + 1, sum.begin() + 1 + r.channels);
+    inverse.resize(r.channels);
+    for (int64_t c = 0; c < r.channels; c++) {
+      double squares = sum[1 + r.channels + c];
+      inverse[c] = 1 / std::sqrt(squares / total + eps);
+      variance[c] = squares / (total - 1);
+    }
+    return variance;
+  }
+
+  // with calls f with what is done to the channels of a row.
+  template <typename T, typename F>
+  void with(const Rows& r, F&& f) const {
+    std::vector<double> scale(r.channels);
+    for (int64_t c = 0; c < r.channels; c++) scale[c] = weight[c] * inverse[c];
+    auto m = r.spread<T>(mean), s = r.spread<T>(scale), b = r.spread<T>(bias);
+    f(Affine<T>{m.data(), s.data(), b.data(), relu});
+  }
+
+  at::Tensor forward() const {
+    Rows r(x);
+    auto y = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
+    dispatch(x, [&](auto storage, auto number) {
+      with<decltype(number)>(r, [&](const auto& a) {
+        const auto* from = static_cast<const decltype(storage)*>(x.data_ptr());
+        auto* to = static_cast<decltype(storage)*>(y.data_ptr());
+        r.each([&](int64_t, int64_t at, int64_t count) { apply_of(from + at, to + at, count, r.width, a); });
+      });
+    });
+    return y;
+  }
+
+  // backward is the gradients of x, weight and bias. Those of weight and bias are this
+  // member's share.
+  std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy) const {
+    Rows r(x);
+    auto dx = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
+    auto dweight = at::empty({r.channels}, x.options().dtype(arithmetic(x.scalar_type())).memory_format(at::MemoryFormat::Contiguous));
+    auto dbias = at::empty({r.channels}, dweight.options());
+    dispatch(x, [&](auto storage, auto number) {
+      using S = decltype(storage);
+      using T = decltype(number);
+      with<T>(r, [&](const Affine<T>& a) {
+        const auto *from = static_cast<const S*>(x.data_ptr()), *g = static_cast<const S*>(dy.data_ptr());
+        std::vector<T> parts(2 * r.blocks * r.width);
+        r.each([&](int64_t b, int64_t at, int64_t count) {
+          T* to = parts.data() + 2 * b * r.width;
+          slopes_of(from + at, g + at, count, r.width, a, to, to + r.width);
+        });
+        std::vector<double> mine(2 * r.channels);  // Σdy, Σdy·(x−mean)
+        for (int64_t i = 0; i < 2 * r.blocks * r.width; i++) {
+          mine[i / r.width % 2 * r.channels + i % r.channels] += parts[i];
+        }
+        for (int64_t c = 0; c < r.channels; c++) {
+          static_cast<T*>(dbias.data_ptr())[c] = static_cast<T>(mine[c]);
+          static_cast<T*>(dweight.data_ptr())[c] = static_cast<T>(mine[r.channels + c] * inverse[c]);
+        }
+        std::vector<double> plain(r.channels), centred(r.channels);
+        for (const auto& part : gather(std::move(mine))) {
+          for (int64_t c = 0; c < r.channels; c++) {
+            plain[c] += part[c] / total;
+            centred[c] += part[r.channels + c] * inverse[c] * inverse[c] / total;
+          }
+        }
+        auto p = r.spread<T>(plain), q = r.spread<T>(centred);
+        auto* to = static_cast<S*>(dx.data_ptr());
+        r.each([&](int64_t, int64_t at, int64_t count) {
+          gradient_of(from + at, g + at, to + at, count, r.width, a, p.data(), q.data());
+        });
+      });
+    });
+    return {dx, dweight, dbias};
+  }
+};
+
+struct BatchNormBackward : torch::autograd::Node {
+  BatchNorm norm;
+
+  variable_list apply(variable_list&& grads) override {
+    auto [x, weight, bias] = norm.backward(grads[0].to(norm.x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast));
+    return {x, weight, bias};
+  }
+
+  void release_variables() override { norm.x.reset(), norm.group.reset(); }
+};
+
+}  // namespace
+
+di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance,
+                         double momentum, double eps, bool relu, di_group group, size_t rank) noexcept {
+  return di::call1([&] {
+    variable_list inputs{di::ref(x), di::ref(weight), di::ref(bias)};
+    BatchNorm n;
+    n.x = inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast);
+    TORCH_CHECK(n.x.dim() == 4 && n.x.device().is_cpu(), "want (B,C,H,W) on the CPU");
+    for (const auto& t : {di::ref(weight), di::ref(bias)}) {
+      TORCH_CHECK(t.dim() == 1 && t.size(0) == n.x.size(1) && t.scalar_type() == arithmetic(n.x.scalar_type()) &&
+                      t.is_contiguous(),
+                  "want one weight and bias a channel, of the input's type, or float32 for bfloat16");
+    }
+    n.weight = values(inputs[1]);
+    n.bias = values(inputs[2]);
+    n.relu = relu;
+    if (group != nullptr) n.group = *reinterpret_cast<std::shared_ptr<di::Group>*>(group);
+    n.rank = rank;
+    auto unbiased = n.statistics(eps);
+    for (auto [running, batch] : {std::pair(mean, &n.mean), std::pair(variance, &unbiased)}) {
+      if (running == nullptr) continue;
+      TORCH_CHECK(di::ref(running).numel() == n.x.size(1) && di::ref(running).is_contiguous(), "running statistics");
+      blend(di::ref(running), *batch, momentum);
+    }
+    auto out = n.forward();
+    if (torch::autograd::compute_requires_grad(inputs)) {
+      auto node = di::make_node<BatchNormBackward>();
+      node->norm = std::move(n);
+      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+      torch::autograd::set_history(out, node);
+    }
+    return out;
+  });
+}

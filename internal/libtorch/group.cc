@@ -1,0 +1,54 @@
+#include "group.h"
+
+#include <c10/util/Exception.h>
+
+#include "kernels.h"
+
+namespace di {
+
+std::vector<std::vector<double>> Group::gather(size_t rank, std::vector<double> values) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  TORCH_CHECK(rank < slots_.size(), "member ", rank, " of a group of ", slots_.size());
+  auto different = [&] { return arrived_ > 0 && values.size() != size_; };
+  if (different()) {
+    aborted_ = true;
+    changed_.notify_all();
+  }
+  TORCH_CHECK(!aborted_, "another member of the group has stopped");
+  size_ = values.size();
+  slots_[rank] = std::move(values);
+  if (++arrived_ == slots_.size()) {
+    // Nobody can still be reading the last round's: all members have arrived in this one.
+    all_ = slots_;
+    arrived_ = 0;
+    round_++;
+    changed_.notify_all();
+    return all_;
+  }
+  size_t round = round_;
+  changed_.wait(lock, [&] { return round_ != round || aborted_; });
+  TORCH_CHECK(round_ != round, "another member of the group has stopped");
+  return all_;
+}
+
+void Group::abort() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  aborted_ = true;
+  changed_.notify_all();
+}
+
+}  // namespace di
+
+namespace {
+
+std::shared_ptr<di::Group>& ref(di_group g) { return *reinterpret_cast<std::shared_ptr<di::Group>*>(g); }
+
+}  // namespace
+
+di_group di_group_new(size_t members) noexcept {
+  return reinterpret_cast<di_group>(new std::shared_ptr<di::Group>(std::make_shared<di::Group>(members)));
+}
+
+void di_group_free(di_group g) noexcept { delete &ref(g); }
+
+void di_group_abort(di_group g) noexcept { ref(g)->abort(); }

@@ -1,0 +1,110 @@
+package nn
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// gradients runs f over a fresh store and returns its result and the parameters'
+// gradients, by name.
+func gradients(t *testing.T, o StoreOptions, build func(p Path) func(x *torch.Tensor) *torch.Tensor, shape ...int64) map[string][]float64 {
+	t.Helper()
+	out := map[string][]float64{}
+	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
+		st := NewStore(FromSeed(3), o)
+		defer st.Close()
+		f := build(st.Root())
+		torch.WithGrad(func() {
+			x := s.Randn(torch.NewGenerator(1), torch.Float32, shape...).ToDType(st.options.DType).SetRequiresGrad(true)
+			y := f(x)
+			weight := s.Randn(torch.NewGenerator(2), torch.Float32, y.Shape()...)
+			y.Mul(weight.ToDType(y.DType())).ToDType(torch.Float32).Sum().Backward()
+			out["y"], out["x"] = torch.Values[float64](y.Detach()), torch.Values[float64](x.Grad(s))
+			for _, p := range st.Parameters() {
+				if !p.Buffer {
+					require.Equal(t, st.options.DType, p.Tensor.DType(), p.Name)
+					require.Equal(t, st.options.DType, p.Tensor.Grad(s).DType(), p.Name)
+					out[p.Name] = torch.Values[float64](p.Tensor.Grad(s))
+				}
+			}
+		})
+		return nil
+	}))
+	return out
+}
+
+var layers = map[string]struct {
+	build func(p Path) func(x *torch.Tensor) *torch.Tensor
+	shape []int64
+}{
+	"linear": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		return NewLinear(p, 24, 10, LinearOptions{}).Forward
+	}, []int64{3, 7, 24}},
+	"attention": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		return NewSelfAttention(p, 16, 4).Forward
+	}, []int64{2, 9, 16}},
+	"convolution": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		return NewConv2d(p, 5, 8, ConvOptions{Kernel: 3, Stride: 2, Bias: true, ReLU: true}).Forward
+	}, []int64{2, 5, 9, 11}},
+	"batch norm": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		c := NewConv2d(p, 5, 8, ConvOptions{Kernel: 3, Norm: BatchNorm, ReLU: true})
+		c.Norm.Training = true
+		return c.Forward
+	}, []int64{2, 5, 9, 11}},
+	"fixed norm that learns its scale": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		c := NewConv2d(p, 5, 8, ConvOptions{Norm: BatchNorm, Stride: 2})
+		c.Norm.Mean.FillInPlace(0.3)
+		c.Norm.Variance.FillInPlace(2)
+		return c.Forward
+	}, []int64{2, 5, 9, 11}},
+}
+
+func length(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v * v
+	}
+	return sum
+}
+
+// Mixed precision keeps parameters and their gradients in float32, and stays within
+// bfloat16's rounding, 2⁻⁹ a number, of float32.
+func TestMixedPrecisionTracksFloat32(t *testing.T) {
+	for name, l := range layers {
+		t.Run(name, func(t *testing.T) {
+			want := gradients(t, StoreOptions{}, l.build, l.shape...)
+			got := gradients(t, StoreOptions{Compute: torch.BFloat16}, l.build, l.shape...)
+			for k := range want {
+				far := make([]float64, len(want[k]))
+				for i := range far {
+					far[i] = got[k][i] - want[k][i]
+				}
+				require.Less(t, length(far), 0.02*0.02*length(want[k])+1e-12, k)
+				require.NotZero(t, length(far), "%s: not computed in bfloat16", k)
+			}
+		})
+	}
+}
+
+// A fixed norm goes into its convolution; results and gradients are those of the norm
+// on its own.
+func TestFixedNormsFold(t *testing.T) {
+	build := layers["fixed norm that learns its scale"].build
+	apart := func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		build(p)
+		find := func(name string) *torch.Tensor { return p.store.byName[name].Tensor }
+		n := &Norm{Weight: find("norm.weight"), Bias: find("norm.bias"), Mean: find("norm.running_mean"), Variance: find("norm.running_var"), Eps: 1e-5}
+		return func(x *torch.Tensor) *torch.Tensor {
+			return n.Forward(x.Conv2d(find("weight"), nil, []int64{2, 2}, []int64{0, 0}, []int64{1, 1}, 1))
+		}
+	}
+	want := gradients(t, StoreOptions{DType: torch.Float64}, apart, 2, 5, 9, 11)
+	got := gradients(t, StoreOptions{DType: torch.Float64}, build, 2, 5, 9, 11)
+	require.Len(t, got, 5)
+	for k := range want {
+		require.InDeltaSlice(t, want[k], got[k], 1e-12, k)
+	}
+}

@@ -1,0 +1,74 @@
+package torch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/libtorch"
+)
+
+// All workers run at once, with the threads that they were given, beside those of Do.
+func TestTeam(t *testing.T) {
+	before := Live()
+	team := NewTeam(3, 2)
+	defer team.Close()
+	require.NoError(t, Do(context.Background(), func(s *Scope) error {
+		threads := libtorch.Threads()
+		var met sync.WaitGroup
+		met.Add(3)
+		sums := make([]float64, 3)
+		for _, err := range team.Do(context.Background(), 3, func(i int, s *Scope) error {
+			met.Done()
+			met.Wait() // nobody ends before all have begun
+			require.False(t, libtorch.GradEnabled())
+			require.Equal(t, 2, libtorch.Threads())
+			sums[i] = s.Full(float64(i), F32(CPU), 10).Sum().Item()
+			return nil
+		}) {
+			require.NoError(t, err)
+		}
+		require.Equal(t, []float64{0, 10, 20}, sums)
+		require.Equal(t, threads, libtorch.Threads(), "this worker keeps its own")
+		return nil
+	}))
+	require.Equal(t, before, Live())
+}
+
+func TestTeamTellsEachWorkersError(t *testing.T) {
+	team := NewTeam(3, 1)
+	defer team.Close()
+	bad := errors.New("bad")
+	errs := team.Do(context.Background(), 3, func(i int, s *Scope) error {
+		switch i {
+		case 0:
+			return bad
+		case 1:
+			s.Zeros(F32(CPU), 2).Matmul(s.Zeros(F32(CPU), 3))
+		}
+		return nil
+	})
+	require.ErrorIs(t, errs[0], bad)
+	var e *Error
+	require.ErrorAs(t, errs[1], &e)
+	require.Equal(t, "matmul", e.Op)
+	require.NoError(t, errs[2])
+	require.Len(t, team.Do(context.Background(), 2, func(int, *Scope) error { return nil }), 2, "fewer than all")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, err := range team.Do(ctx, 3, func(int, *Scope) error { panic("not to be called") }) {
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.PanicsWithValue(t, "lost", func() {
+		team.Do(context.Background(), 3, func(i int, s *Scope) error {
+			if i == 1 {
+				panic("lost")
+			}
+			return nil
+		})
+	})
+}
