@@ -13,31 +13,25 @@ type batch struct {
 	masks   *torch.Tensor // of all samples' objects: uint8 (G, h·w) of 0 and 1 at the mask features' pixels
 }
 
-// newBatch packs samples into a common size that the coarsest stride divides.
-func newBatch(s *torch.Scope, samples []data.Sample, c diffusioninst.Input, strides []int, device torch.Device) *batch {
-	divisor := strides[len(strides)-1]
-	height, width := 0, 0
-	for _, sample := range samples {
-		height, width = max(height, sample.Height), max(width, sample.Width)
-	}
-	height, width = (height+divisor-1)/divisor*divisor, (width+divisor-1)/divisor*divisor
+// newBatch packs pictures into their common size. The mask features have a stride.
+func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, device torch.Device) *batch {
 	mean := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device)
 	std := torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
-	b := &batch{samples: samples}
+	b := &batch{samples: n.samples}
 	var pictures []*torch.Tensor
 	var bits []uint8
 	objects := 0
-	for _, sample := range samples {
+	for _, sample := range n.samples {
 		mark := s.Mark()
 		x := torch.From(s, sample.RGB, int64(sample.Height), int64(sample.Width), 3).To(device)
 		if c.BGR {
 			x = x.Flip([]int64{2})
 		}
 		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{2, 0, 1})
-		x = x.ConstantPad([]int64{0, int64(width - sample.Width), 0, int64(height - sample.Height)}, 0)
+		x = x.ConstantPad([]int64{0, int64(n.width - sample.Width), 0, int64(n.height - sample.Height)}, 0)
 		s.Release(mark, x)
 		pictures = append(pictures, x)
-		bits = append(bits, maskTargets(sample, width/strides[0], height/strides[0], strides[0])...)
+		bits = append(bits, maskTargets(sample, n.width/stride, n.height/stride, stride)...)
 		objects += len(sample.Objects)
 	}
 	b.masks = torch.From(s, bits, int64(objects), int64(len(bits)/max(objects, 1))).To(device)

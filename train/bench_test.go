@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,30 @@ import (
 // BenchmarkStep is a step of a model of 3.9 million parameters on four pictures of
 // 192×192 pixels with 30 objects each. The rate of matrix products of the same machine
 // stands beside it, since shared machines differ from minute to minute.
-func BenchmarkStep(b *testing.B) {
+func BenchmarkStep(b *testing.B) { benchmarkStep(b, Options{}) }
+
+// BenchmarkStepReplicas is BenchmarkStep with the pictures shared out.
+func BenchmarkStepReplicas(b *testing.B) {
+	for _, replicas := range []int{2, 4} {
+		for _, synchronised := range []bool{false, true} {
+			b.Run(fmt.Sprintf("replicas=%d/sync=%v", replicas, synchronised), func(b *testing.B) {
+				benchmarkStep(b, Options{Replicas: replicas, SyncBatchNorm: synchronised})
+			})
+		}
+	}
+}
+
+// BenchmarkStepBFloat16 is BenchmarkStep in mixed precision.
+func BenchmarkStepBFloat16(b *testing.B) {
+	for _, replicas := range []int{1, 2} {
+		b.Run(fmt.Sprintf("replicas=%d", replicas), func(b *testing.B) {
+			benchmarkStep(b, Options{Precision: torch.BFloat16, Replicas: replicas, SyncBatchNorm: true})
+		})
+	}
+}
+
+func benchmarkStep(b *testing.B, o Options) {
+	o.Frozen = []string{}
 	c := diffusioninst.Config{
 		Backbone: backbone.ResNetFPN{Channels: 64, ResNet: backbone.ResNet{
 			Depth: 50, StemChannels: 32, Width: 16, Res2Channels: 64, Norm: nn.BatchNorm,
@@ -26,7 +50,7 @@ func BenchmarkStep(b *testing.B) {
 		Classes:   []string{"nucleus"},
 		Proposals: 120,
 	}
-	trainer, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, Options{Frozen: []string{}})
+	trainer, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, o)
 	require.NoError(b, err)
 	defer trainer.Close()
 	var boxes []diffusioninst.Box

@@ -13,6 +13,37 @@ type diffusion struct {
 	proposals int
 }
 
+// noised is pictures of a batch, their common size, and the network's noisy start.
+type noised struct {
+	samples       []data.Sample
+	height, width int       // padded, so that the coarsest stride divides them
+	boxes         []float32 // N a picture, x1 y1 x2 y2 in pixels
+	times         []float64 // one a picture
+}
+
+// noise draws the start of a batch.
+func (t *Trainer) noise(samples []data.Sample) noised {
+	n := noised{samples: samples}
+	strides := t.network.Backbone.Strides()
+	divisor := strides[len(strides)-1]
+	d := diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}
+	for _, s := range samples {
+		boxes, time := d.boxes(s, t.options.Draws)
+		n.boxes, n.times = append(n.boxes, boxes...), append(n.times, float64(time))
+		n.height, n.width = max(n.height, s.Height), max(n.width, s.Width)
+	}
+	n.height, n.width = (n.height+divisor-1)/divisor*divisor, (n.width+divisor-1)/divisor*divisor
+	return n
+}
+
+// part is the i-th of parts that differ by one picture at most.
+func (n noised) part(i, parts int) noised {
+	from, to := i*len(n.samples)/parts, (i+1)*len(n.samples)/parts
+	each := len(n.boxes) / len(n.samples)
+	n.samples, n.times, n.boxes = n.samples[from:to], n.times[from:to], n.boxes[from*each:to*each]
+	return n
+}
+
 // leastSide is the least width and height of a padding box, in picture sizes.
 const leastSide = 1e-4
 

@@ -13,7 +13,8 @@ type StageLoss interface {
 	Name() string
 	// Loss is a scalar tensor, weighted as it shall enter the sum, made of the predictions
 	// of a decoder stage by operators that have gradients. It is called for every
-	// supervised stage.
+	// supervised stage, and with Options.Replicas for all parts of a batch at once,
+	// whose terms are added.
 	Loss(p Prediction) *torch.Tensor
 }
 
@@ -26,6 +27,9 @@ type Prediction struct {
 	Filters  *torch.Tensor // (B,N,F): of the dynamic mask head
 	Features *torch.Tensor // (B,C,H/4,W/4): mask features
 	Matches  []Match       // by sample and proposal
+	// Divisor is the number of matches in the whole batch, at least 1, by which the
+	// objective's own terms are divided. With Options.Replicas, Samples are a part of it.
+	Divisor float64
 }
 
 // Match says that a proposal answers for an object.

@@ -58,16 +58,15 @@ func (f Federated) choose(m *matches, draws Draws) []int64 {
 
 // classLoss is the focal loss (Lin et al. 2017) of logits (B,N,K) over all proposals
 // and classes that count, divided by the number of matches.
-func (o Objective) classLoss(m *matches, logits *torch.Tensor, draws Draws) *torch.Tensor {
+func (o Objective) classLoss(m *matches, logits *torch.Tensor) *torch.Tensor {
 	s := logits.Scope()
 	x := exact(logits.Flatten(0, 1))
 	like := torch.Options{DType: x.DType(), Device: x.Device()}
 	column := func(class int64) int64 { return class }
 	if o.Federated != nil {
-		chosen := o.Federated.choose(m, draws)
-		x = x.IndexSelect(1, torch.From(s, chosen).To(x.Device()))
+		x = x.IndexSelect(1, torch.From(s, m.chosen).To(x.Device()))
 		column = func(class int64) int64 {
-			i, _ := slices.BinarySearch(chosen, class)
+			i, _ := slices.BinarySearch(m.chosen, class)
 			return int64(i)
 		}
 	}

@@ -9,8 +9,11 @@ import (
 // maskLoss is the mean dice loss of a stage's masks over the matches: its own filters
 // on the mask features (B,C,h,w) against the sampled ground truths. Without matches it is 0.
 func (m *matches) maskLoss(b *batch, head maskhead.Head, features *torch.Tensor, out decoder.Output) *torch.Tensor {
-	if len(m.rows) == 0 {
+	switch {
+	case len(m.rows)+m.others == 0:
 		return nothing(out.Boxes)
+	case len(m.rows) == 0:
+		return nothing(features) // whose gradient the other parts' norms want to hear of
 	}
 	rows := torch.From(features.Scope(), m.rows).To(features.Device())
 	filters := out.Filters.Flatten(0, 1).IndexSelect(0, rows)

@@ -69,7 +69,11 @@ func TestClassLossGradients(t *testing.T) {
 		"federated without focal": {NoFocal: true, Federated: federated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkGradient(t, x, []int64{2, 3, 5}, func(x *torch.Tensor) *torch.Tensor { return o.classLoss(someMatches(), x, NewRandom(4)) })
+			checkGradient(t, x, []int64{2, 3, 5}, func(x *torch.Tensor) *torch.Tensor {
+				m := someMatches()
+				o.settle([][]*matches{{m}}, NewRandom(4))
+				return o.classLoss(m, x)
+			})
 		})
 	}
 }
@@ -91,7 +95,7 @@ func TestFocalLossByHand(t *testing.T) {
 		}
 	}
 	modeltest.Do(t, func(s *torch.Scope) {
-		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, torch.From(s, x, 2, 3, 5), nil)
+		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, torch.From(s, x, 2, 3, 5))
 		require.InEpsilon(t, want/3, got.Item(), 1e-12)
 	})
 }
@@ -101,7 +105,7 @@ func TestFocalLossOfExtremeLogitsIsFinite(t *testing.T) {
 		torch.WithGrad(func() {
 			x := torch.From(s, []float32{200, -200, 0, 1e4, -1e4, 90, -90, 88}, 1, 2, 4).SetRequiresGrad(true)
 			m := &matches{rows: []int64{0, 1}, classes: []int64{1, 0}, total: 2}
-			loss := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, x, nil)
+			loss := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, x)
 			loss.Backward()
 			require.NotZero(t, loss.Item())
 			require.Equal(t, 1.0, x.Grad(s).IsFinite().All().Item())

@@ -15,10 +15,14 @@ type matches struct {
 	images  []int64   // of the pictures in the batch
 	truths  []int64   // of the ground truths, among all of the batch
 	total   int       // proposals in the batch, B·N
+
+	// What settle says, where the batch is part of a larger one.
+	others int     // matches in the other parts
+	chosen []int64 // classes that count in a federated loss, ascending
 }
 
 // count is what losses are divided by.
-func (m *matches) count() float64 { return float64(max(len(m.rows), 1)) }
+func (m *matches) count() float64 { return float64(max(len(m.rows)+m.others, 1)) }
 
 // match assigns a stage's proposals to the ground truths of each sample.
 func (o Objective) match(b *batch, out decoder.Output) *matches {

@@ -85,21 +85,54 @@ func (t term) name() string {
 	return fmt.Sprintf("%s_%d", t.loss, t.stage)
 }
 
-// terms are the losses of all stages on a batch, those of the last stage first.
-// features are the mask features (B,C,h,w).
-func (o Objective) terms(b *batch, head maskhead.Head, features *torch.Tensor, stages []decoder.Output, draws Draws) []term {
-	last := len(stages) - 1
-	order := []int{last}
-	for i := 0; i < last && !o.LastStage; i++ {
-		order = append(order, i)
+// order is that of the stages in the reference's list of losses: the last one first.
+func (o Objective) order(stages int) []int {
+	out := []int{stages - 1}
+	for i := 0; i < stages-1 && !o.LastStage; i++ {
+		out = append(out, i)
 	}
+	return out
+}
+
+// matches are those of all stages with losses, in order.
+func (o Objective) matches(b *batch, stages []decoder.Output) []*matches {
+	var out []*matches
+	for _, i := range o.order(len(stages)) {
+		out = append(out, o.match(b, stages[i]))
+	}
+	return out
+}
+
+// settle tells the parts of a batch, each with its matches stage by stage, what they
+// have in common: the number of matches, and the classes that count.
+func (o Objective) settle(parts [][]*matches, draws Draws) {
+	for stage := range parts[0] {
+		whole := &matches{}
+		for _, part := range parts {
+			m := part[stage]
+			whole.rows, whole.classes = append(whole.rows, m.rows...), append(whole.classes, m.classes...)
+			whole.total += m.total
+		}
+		var chosen []int64
+		if o.Federated != nil {
+			chosen = o.Federated.choose(whole, draws)
+		}
+		for _, part := range parts {
+			part[stage].others, part[stage].chosen = len(whole.rows)-len(part[stage].rows), chosen
+		}
+	}
+}
+
+// terms are the losses of all stages on a batch, in order, given their settled
+// matches. features are the mask features (B,C,h,w).
+func (o Objective) terms(b *batch, head maskhead.Head, features *torch.Tensor, stages []decoder.Output, found []*matches) []term {
 	s := features.Scope()
 	var out []term
-	for _, i := range order {
+	for k, i := range o.order(len(stages)) {
 		mark := s.Mark()
-		m := o.match(b, stages[i])
+		m := found[k]
 		values := []*torch.Tensor{
-			o.classLoss(m, stages[i].Logits, draws).MulScalar(o.ClassWeight),
+			o.classLoss(m, stages[i].Logits).MulScalar(o.ClassWeight),
 		}
 		l1, giou := m.boxLosses(stages[i].Boxes)
 		values = append(values, l1.MulScalar(o.L1Weight), giou.MulScalar(o.GIoUWeight),
@@ -108,11 +141,11 @@ func (o Objective) terms(b *batch, head maskhead.Head, features *torch.Tensor, s
 		for _, e := range o.Extra {
 			names = append(names, e.Name())
 			values = append(values, e.Loss(Prediction{
-				i, b.samples, stages[i].Logits, stages[i].Boxes, stages[i].Filters, features, m.pairs(b.samples),
+				i, b.samples, stages[i].Logits, stages[i].Boxes, stages[i].Filters, features, m.pairs(b.samples), m.count(),
 			}))
 		}
 		for k, name := range names {
-			out = append(out, term{name, i, i == last, values[k]})
+			out = append(out, term{name, i, i == len(stages)-1, values[k]})
 		}
 		s.Release(mark, values...)
 	}

@@ -29,6 +29,21 @@ type Options struct {
 	Frozen []string
 	Seed   uint64 // of times, noise and stochastic depth
 	Draws  Draws  // times and noise from elsewhere; nil is NewRandom(Seed)
+	// Replicas is how many networks over the same parameters learn side by side, each
+	// from its part of a batch on its share of the CPU's cores: 1. Several use the cores
+	// better, since small operators gain little from many; they take as much memory as
+	// one does. Losses are normalised over the whole batch, whatever the parts.
+	Replicas int
+	// SyncBatchNorm makes batch norms that learn see the pictures of all replicas. A
+	// step is then the same, up to rounding, whatever the number of replicas (but for
+	// stochastic depth, which each draws for itself). Otherwise they see their own
+	// replica's, and the running statistics are the mean of the replicas'.
+	SyncBatchNorm bool
+	// Precision is the type in which convolutions and linear maps multiply:
+	// torch.BFloat16 or, where it is left out, torch.Float32. Parameters, what the
+	// optimiser remembers, norms, softmax, boxes and losses stay in float32 (mixed precision,
+	// Micikevicius et al. 2018). Bfloat16 has float32's range, so that losses need no scaling.
+	Precision torch.DType
 	// Float64 keeps parameters and arithmetic in float64, for checking gradients.
 	Float64 bool
 }
@@ -75,6 +90,16 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	}
 	if o.Frozen == nil {
 		o.Frozen = FreezeStages(2)
+	}
+	if o.Replicas < 0 {
+		return o, fmt.Errorf("train: options: %d replicas", o.Replicas)
+	}
+	o.Replicas = max(o.Replicas, 1)
+	switch {
+	case o.Precision == torch.Uint8:
+		o.Precision = o.dtype()
+	case o.Float64 && o.Precision != torch.Float64, o.Precision != torch.Float32 && o.Precision != torch.BFloat16:
+		return o, fmt.Errorf("train: options: a precision of %v: want float32 or bfloat16, without Float64", o.Precision)
 	}
 	for _, v := range []float64{o.Rate, o.Decay, o.NormDecay, o.BiasDecay, o.BackboneRate, o.Clip} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

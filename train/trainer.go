@@ -26,6 +26,8 @@ type Trainer struct {
 	average   *nn.EMA // nil without Options.EMA
 	steps     int
 	release   func() // of cached memory
+	replicas  []*replica
+	team      *torch.Team // nil with one replica
 }
 
 // Report is what a step did.
@@ -75,9 +77,12 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if err := device.Check(); err != nil {
 		return nil, err
 	}
+	if o.Replicas > 1 && device.IsCUDA() {
+		return nil, fmt.Errorf("train: options: %d replicas on %v: only the CPU is shared", o.Replicas, device)
+	}
 	t := &Trainer{config: c, options: o, device: device, release: torch.CacheMemory()}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
-		t.store = nn.NewStore(source, nn.StoreOptions{Device: device, DType: t.options.dtype()})
+		t.store = nn.NewStore(source, t.storeOptions())
 		var err error
 		if t.network, err = diffusioninst.NewNetwork(t.store.Root(), c); err == nil {
 			err = t.store.Err()
@@ -87,6 +92,10 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 			return err
 		}
 		t.prepare()
+		if err := t.replicate(); err != nil {
+			t.close()
+			return err
+		}
 		return nil
 	})
 	if err != nil {
@@ -96,16 +105,13 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	return t, nil
 }
 
+func (t *Trainer) storeOptions() nn.StoreOptions {
+	return nn.StoreOptions{Device: t.device, DType: t.options.dtype(), Compute: t.options.Precision}
+}
+
 // prepare says what learns.
 func (t *Trainer) prepare() {
-	for _, p := range t.store.Parameters() {
-		if t.options.frozen(p.Name) {
-			p.Tensor.SetRequiresGrad(false)
-		}
-	}
-	for _, n := range t.store.Norms() {
-		n.Training = !t.options.frozen(n.Name)
-	}
+	t.teach(&replica{store: t.store})
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		b.Reseed(t.options.Seed)
 	}
@@ -115,14 +121,31 @@ func (t *Trainer) prepare() {
 	}
 }
 
+// teach says what learns in a replica.
+func (t *Trainer) teach(r *replica) {
+	for _, p := range r.store.Parameters() {
+		if t.options.frozen(p.Name) {
+			p.Tensor.SetRequiresGrad(false)
+		}
+	}
+	for _, n := range r.store.Norms() {
+		n.Training = !t.options.frozen(n.Name)
+	}
+}
+
 // Close frees the trainer's memory.
 func (t *Trainer) Close() {
+	t.close()
+	t.release()
+}
+
+func (t *Trainer) close() {
+	t.closeReplicas()
 	t.optimizer.Close()
 	if t.average != nil {
 		t.average.Close()
 	}
 	t.store.Close()
-	t.release()
 }
 
 // Config is the model's configuration, with all defaults filled in.
@@ -146,19 +169,20 @@ func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, er
 	}
 	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps)}
 	err := torch.Do(ctx, func(s *torch.Scope) error {
-		defer nn.ClearGrads(t.store.Parameters())
+		defer t.clearGrads()
 		for _, part := range parts {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			mark := s.Mark()
-			losses, err := t.accumulate(s, part, 1/float64(len(parts)))
+			losses, err := t.accumulate(ctx, s, part, 1/float64(len(parts)))
 			if err != nil {
 				return err
 			}
 			r.add(losses)
 			s.Release(mark)
 		}
+		t.gather()
 		r.Norm = nn.ClipNorm(t.store.Parameters(), t.options.Clip)
 		if !finite(r.Norm) {
 			return &NotFiniteError{"gradient", -1, ids(all), r.Norm}
@@ -191,10 +215,26 @@ func (r *Report) add(losses []Loss) {
 }
 
 // accumulate adds the gradient of share times the objective of samples.
-func (t *Trainer) accumulate(s *torch.Scope, samples []data.Sample, share float64) (losses []Loss, err error) {
+func (t *Trainer) accumulate(ctx context.Context, s *torch.Scope, samples []data.Sample, share float64) ([]Loss, error) {
+	n := t.noise(samples)
+	if t.team != nil {
+		return t.sideBySide(ctx, n, share)
+	}
+	return t.learn(s, t.replicas[0], n, share, func(m []*matches) error {
+		t.settle([][]*matches{m})
+		return nil
+	})
+}
+
+// settle tells the parts of a batch what they have in common.
+func (t *Trainer) settle(parts [][]*matches) { t.options.Objective.settle(parts, t.options.Draws) }
+
+// learn adds the gradient of share times the objective of pictures in a replica.
+// settle is called with the matches of all stages, before the losses.
+func (t *Trainer) learn(s *torch.Scope, r *replica, n noised, share float64, settle func([]*matches) error) (losses []Loss, err error) {
 	torch.WithGrad(func() {
 		var terms []term
-		if terms, err = t.forward(s, samples); err != nil {
+		if terms, err = t.forward(s, r, n, settle); err != nil {
 			return
 		}
 		values := make([]*torch.Tensor, len(terms))
@@ -204,7 +244,7 @@ func (t *Trainer) accumulate(s *torch.Scope, samples []data.Sample, share float6
 		stacked := torch.Stack(values, 0).MulScalar(share)
 		for i, v := range torch.Values[float64](stacked.Detach()) {
 			if !finite(v) {
-				err = &NotFiniteError{terms[i].loss, terms[i].stage, ids(samples), v}
+				err = &NotFiniteError{terms[i].loss, terms[i].stage, ids(n.samples), v}
 				return
 			}
 			losses = append(losses, Loss{terms[i].name(), v})
@@ -214,28 +254,28 @@ func (t *Trainer) accumulate(s *torch.Scope, samples []data.Sample, share float6
 	return losses, err
 }
 
-// forward runs the network on noised ground truths and returns the losses.
-func (t *Trainer) forward(s *torch.Scope, samples []data.Sample) ([]term, error) {
-	n := t.network
-	b := newBatch(s, samples, t.config.Input, n.Backbone.Strides(), t.device)
-	d := diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}
-	var boxes []float32
-	var times []float64
-	for _, sample := range samples {
-		noisy, time := d.boxes(sample, t.options.Draws)
-		boxes, times = append(boxes, noisy...), append(times, float64(time))
+// forward runs a replica's network on noised ground truths and returns the losses.
+func (t *Trainer) forward(s *torch.Scope, r *replica, n noised, settle func([]*matches) error) ([]term, error) {
+	net, o := r.network, t.options.Objective
+	b := newBatch(s, n, t.config.Input, net.Backbone.Strides()[0], t.device)
+	start := torch.From(s, n.boxes, int64(len(n.samples)), int64(t.config.Proposals), 4).To(t.device)
+	levels := net.Backbone.Forward(b.input.ToDType(t.options.dtype()))
+	features := net.Branch.Forward(levels)
+	for i, level := range levels {
+		levels[i] = exact(level)
 	}
-	start := torch.From(s, boxes, int64(len(samples)), int64(d.proposals), 4).To(t.device)
-	levels := n.Backbone.Forward(b.input.ToDType(t.options.dtype()))
-	features := n.Branch.Forward(levels)
-	stages, err := n.Decoder.Forward(levels, start, times, true)
+	stages, err := net.Decoder.Forward(levels, start, n.times, true)
 	if lost := (*decoder.NotFiniteError)(nil); errors.As(err, &lost) {
-		return nil, &NotFiniteError{"prediction", lost.Stage, ids(samples), math.NaN()}
+		return nil, &NotFiniteError{"prediction", lost.Stage, ids(n.samples), math.NaN()}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return t.options.Objective.terms(b, t.config.MaskHead, features, stages, t.options.Draws), nil
+	found := o.matches(b, stages)
+	if err := settle(found); err != nil {
+		return nil, err
+	}
+	return o.terms(b, t.config.MaskHead, features, stages, found), nil
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
