@@ -27,7 +27,7 @@ const (
 
 // Run is a training run in a folder. It can be stopped at any moment, by kill -9 too,
 // and continued: what was lost since the last checkpoint is computed again, on the CPU
-// to the same bits.
+// with the same number of threads to the same bits.
 type Run struct {
 	Trainer *Trainer
 	Batches Batches

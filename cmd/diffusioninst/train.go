@@ -43,7 +43,7 @@ Below the output folder are written:
                      spreadsheets and TensorBoard
   curves.png         the same to look at
 A run that was killed goes on from its last checkpoint with --resume, and on the CPU
-comes to the same model, bit for bit, as one that was not.`,
+comes to the same model, bit for bit, as one with as many threads that was not.`,
 		Example: `  diffusioninst train --config config.yaml --train train.json --val val.json --images pictures --out run
   diffusioninst train --config config.yaml --train train.json --val val.json --images pictures --out run --resume`,
 		Args: cobra.NoArgs,

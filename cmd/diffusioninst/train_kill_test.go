@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -44,14 +45,18 @@ func TestTrainSurvivesKills(t *testing.T) {
 	folder := t.TempDir()
 	checkpoint := filepath.Join(folder, "last.safetensors")
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	resume := func(ctx context.Context, steps int) ([]byte, error) {
-		all := append(args, "--out", folder, "--steps", strconv.Itoa(steps))
-		if _, err := os.Stat(checkpoint); err == nil {
-			all = append(all, "--resume")
-		}
-		cmd := exec.CommandContext(ctx, os.Args[0], all...)
+	// All runs are processes of their own, for the number of threads to be the same: the
+	// order of additions depends on it.
+	run := func(ctx context.Context, folder string, steps int, more ...string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, os.Args[0], slices.Concat(args, []string{"--out", folder, "--steps", strconv.Itoa(steps)}, more)...)
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		return cmd.CombinedOutput()
+	}
+	resume := func(ctx context.Context, steps int) ([]byte, error) {
+		if _, err := os.Stat(checkpoint); err == nil {
+			return run(ctx, folder, steps, "--resume")
+		}
+		return run(ctx, folder, steps)
 	}
 	done := func() int {
 		series, err := journal.Read(filepath.Join(folder, "train.csv"))
@@ -77,8 +82,8 @@ func TestTrainSurvivesKills(t *testing.T) {
 	t.Logf("%d kills, %d steps, a start takes %v", kills, steps, start.Round(time.Millisecond))
 
 	killed, whole := folder, t.TempDir()
-	_, err = program(t, append(args, "--out", whole, "--steps", strconv.Itoa(steps))...)
-	require.NoError(t, err)
+	out, err = run(t.Context(), whole, steps)
+	require.NoError(t, err, "%s", out)
 	read := func(folder string) []byte {
 		data, err := os.ReadFile(filepath.Join(folder, "model.safetensors"))
 		require.NoError(t, err)
