@@ -34,6 +34,10 @@ func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
 		Weight: p.Parameter("weight", or(o.Init, KaimingNormal), out, in, k, k),
 		ReLU:   o.ReLU, compute: p.Compute(), stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
 	}
+	if p.Device() == torch.CPU && (in%16 != 0 || out%16 != 0) {
+		// LibTorch 2.6 gets bfloat16 convolutions of odd numbers of channels wrong on the CPU.
+		c.compute = c.Weight.DType()
+	}
 	if o.Bias {
 		c.Bias = p.Parameter("bias", Constant(0), out)
 	}

@@ -48,19 +48,19 @@ var layers = map[string]struct {
 		return NewSelfAttention(p, 16, 4).Forward
 	}, []int64{2, 9, 16}},
 	"convolution": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
-		return NewConv2d(p, 5, 8, ConvOptions{Kernel: 3, Stride: 2, Bias: true, ReLU: true}).Forward
-	}, []int64{2, 5, 9, 11}},
+		return NewConv2d(p, 16, 32, ConvOptions{Kernel: 3, Stride: 2, Bias: true, ReLU: true}).Forward
+	}, []int64{2, 16, 9, 11}},
 	"batch norm": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
-		c := NewConv2d(p, 5, 8, ConvOptions{Kernel: 3, Norm: BatchNorm, ReLU: true})
+		c := NewConv2d(p, 16, 32, ConvOptions{Kernel: 3, Norm: BatchNorm, ReLU: true})
 		c.Norm.Training = true
 		return c.Forward
-	}, []int64{2, 5, 9, 11}},
+	}, []int64{2, 16, 9, 11}},
 	"fixed norm that learns its scale": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
-		c := NewConv2d(p, 5, 8, ConvOptions{Norm: BatchNorm, Stride: 2})
+		c := NewConv2d(p, 16, 32, ConvOptions{Norm: BatchNorm, Stride: 2})
 		c.Norm.Mean.FillInPlace(0.3)
 		c.Norm.Variance.FillInPlace(2)
 		return c.Forward
-	}, []int64{2, 5, 9, 11}},
+	}, []int64{2, 16, 9, 11}},
 }
 
 func length(x []float64) (sum float64) {
@@ -82,7 +82,7 @@ func TestMixedPrecisionTracksFloat32(t *testing.T) {
 				for i := range far {
 					far[i] = got[k][i] - want[k][i]
 				}
-				require.Less(t, length(far), 0.02*0.02*length(want[k])+1e-12, k)
+				require.Less(t, length(far), 0.05*0.05*length(want[k])+1e-12, k) // a ReLU may turn on or off
 				require.NotZero(t, length(far), "%s: not computed in bfloat16", k)
 			}
 		})
@@ -101,8 +101,8 @@ func TestFixedNormsFold(t *testing.T) {
 			return n.Forward(x.Conv2d(find("weight"), nil, []int64{2, 2}, []int64{0, 0}, []int64{1, 1}, 1))
 		}
 	}
-	want := gradients(t, StoreOptions{DType: torch.Float64}, apart, 2, 5, 9, 11)
-	got := gradients(t, StoreOptions{DType: torch.Float64}, build, 2, 5, 9, 11)
+	want := gradients(t, StoreOptions{DType: torch.Float64}, apart, 2, 16, 9, 11)
+	got := gradients(t, StoreOptions{DType: torch.Float64}, build, 2, 16, 9, 11)
 	require.Len(t, got, 5)
 	for k := range want {
 		require.InDeltaSlice(t, want[k], got[k], 1e-12, k)
