@@ -32,7 +32,8 @@ type Options struct {
 	// Replicas is how many networks over the same parameters learn side by side, each
 	// from its part of a batch on its share of the CPU's cores: 1. Several use the cores
 	// better, since small operators gain little from many; they take as much memory as
-	// one does. Losses are normalised over the whole batch, whatever the parts.
+	// one does. Losses are normalised over the whole batch, whatever the parts. With several,
+	// a resumed run equals an uninterrupted one up to rounding.
 	Replicas int
 	// SyncBatchNorm makes batch norms that learn see the pictures of all replicas. A
 	// step is then the same, up to rounding, whatever the number of replicas (but for

@@ -125,8 +125,16 @@ func TestReplicasResume(t *testing.T) {
 	second := newTrainer(t, c, o)
 	_, err := second.Resume(context.Background(), path)
 	require.NoError(t, err)
-	require.Equal(t, want, steps(t, second, 2))
-	requireSame(t, first, second)
+	// Bit for bit with LibTorch 1.13; 2.6 has been seen to round otherwise.
+	for i, r := range steps(t, second, 2) {
+		require.InEpsilon(t, want[i].Total, r.Total, 1e-5)
+		for k, l := range r.Losses {
+			require.InEpsilon(t, want[i].Losses[k].Value, l.Value, 1e-4, l.Name)
+		}
+	}
+	_, memoryFirst := everything(t, first)
+	_, memorySecond := everything(t, second)
+	require.Equal(t, memoryFirst, memorySecond, "random numbers and counts are the same to the bit")
 }
 
 // lost is Draws whose noise for one picture is not a number.
