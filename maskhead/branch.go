@@ -83,6 +83,15 @@ func AlignedBilinear(x *torch.Tensor, f int64) *torch.Tensor {
 	if f == 1 {
 		return x
 	}
+	if !x.Device().IsCUDA() && x.DType() != torch.Float16 {
+		return x.UpsampleAligned(f)
+	}
+	return composedBilinear(x, f)
+}
+
+// composedBilinear is AlignedBilinear of LibTorch's operators, for devices without the
+// fused kernel.
+func composedBilinear(x *torch.Tensor, f int64) *torch.Tensor {
 	h, w := x.Size(2)*f, x.Size(3)*f
 	y := x.ReplicationPad2d([]int64{0, 1, 0, 1}).UpsampleBilinear2d([]int64{h + 1, w + 1}, true)
 	return y.ReplicationPad2d([]int64{f / 2, 0, f / 2, 0}).Narrow(2, 0, h).Narrow(3, 0, w)

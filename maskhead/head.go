@@ -109,7 +109,7 @@ func (h Head) composed(features, filters *torch.Tensor, boxes [][4]int32, p Pict
 		mark := s.Mark()
 		n := min(step, int64(len(boxes))-from)
 		x := h.Logits(features, filters.Narrow(0, from, n)).Sigmoid().Unsqueeze(1)
-		x = AlignedBilinear(x, int64(p.Stride)).Narrow(2, 0, int64(p.InputH)).Narrow(3, 0, int64(p.InputW))
+		x = composedBilinear(x, int64(p.Stride)).Narrow(2, 0, int64(p.InputH)).Narrow(3, 0, int64(p.InputW))
 		x = x.UpsampleBilinear2d([]int64{int64(p.OutputH), int64(p.OutputW)}, false).Squeeze(1).GtScalar(p.Threshold)
 		x = x.LogicalAnd(inside(s, boxes[from:from+n], p, x.Device()))
 		pack(x, out[from:from+n])

@@ -98,7 +98,7 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	if fixed {
 		weight, bias = c.Norm.fold(s, weight, bias)
 	}
-	if c.compute != c.Weight.DType() {
+	if x.DType() != c.compute || c.Weight.DType() != c.compute {
 		x, weight, bias = as(x, c.compute), as(s.Adopt(weight), c.compute), as(adopt(s, bias), c.compute)
 	}
 	y := x.Conv2d(weight, bias, stride, c.padding, []int64{1, 1}, 1)

@@ -55,6 +55,12 @@ var layers = map[string]struct {
 		c.Norm.Training = true
 		return c.Forward
 	}, []int64{2, 16, 9, 11}},
+	"convolutions of few channels among others": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
+		first := NewConv2d(p.Sub("first"), 16, 32, ConvOptions{})
+		few := NewConv2d(p.Sub("few"), 32, 5, ConvOptions{Kernel: 3, ReLU: true})
+		last := NewConv2d(p.Sub("last"), 5, 16, ConvOptions{})
+		return func(x *torch.Tensor) *torch.Tensor { return last.Forward(few.Forward(first.Forward(x))) }
+	}, []int64{2, 16, 9, 11}},
 	"fixed norm that learns its scale": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		c := NewConv2d(p, 16, 32, ConvOptions{Norm: BatchNorm, Stride: 2})
 		c.Norm.Mean.FillInPlace(0.3)

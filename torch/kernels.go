@@ -55,6 +55,16 @@ func (t *Tensor) SmallBmm(other *Tensor) *Tensor {
 	return scopeOf(t, other).own(h)
 }
 
+// UpsampleAligned is x (B,C,h,w) enlarged by a whole factor f so that the pixel centres
+// stay aligned: row u of the result lies at (u − f/2)/f, at least 0, bilinearly between
+// the rows of x, the last of which is repeated; columns alike. It is for float32,
+// float64 and bfloat16 on the CPU.
+func (t *Tensor) UpsampleAligned(factor int64) *Tensor {
+	h, e := libtorch.UpsampleAligned(t.handle(), factor)
+	check("upsample_aligned", e, t)
+	return t.scope.own(h)
+}
+
 // NMS is greedy non-maximum suppression: the indices of the boxes (x1 y1 x2 y2 each)
 // that overlap no better one of their class by more than threshold (IoU), best
 // first, of equal scores the earlier. Without classes (nil) all boxes compete.

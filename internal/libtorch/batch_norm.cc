@@ -104,17 +104,6 @@ DI_KERNELS(di::BFloat16, float)
 
 at::ScalarType arithmetic(at::ScalarType type) { return type == at::kBFloat16 ? at::kFloat : type; }
 
-// dispatch calls f with a value of the type that x is stored in and one of its arithmetic's.
-template <typename F>
-void dispatch(const at::Tensor& x, F&& f) {
-  switch (x.scalar_type()) {
-    case at::kFloat: return f(float{}, float{});
-    case at::kDouble: return f(double{}, double{});
-    case at::kBFloat16: return f(di::BFloat16{}, float{});
-    default: TORCH_CHECK(false, "batch norm of ", x.scalar_type());
-  }
-}
-
 // Rows are a tensor's pixels. Few channels are several pixels a row, to fill vectors.
 struct Rows {
   int64_t channels, pixels, together, rows, width, block, blocks;
@@ -194,7 +183,7 @@ struct BatchNorm {
   std::vector<double> statistics(double eps) {
     Rows r(x);
     std::vector<double> mine(1 + 2 * r.channels);
-    dispatch(x, [&](auto storage, auto number) {
+    di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
       std::vector<decltype(number)> parts(2 * r.blocks * r.width);
       const auto* from = static_cast<const decltype(storage)*>(x.data_ptr());
       r.each([&](int64_t b, int64_t at, int64_t count) {
@@ -239,7 +228,7 @@ struct BatchNorm {
   at::Tensor forward() const {
     Rows r(x);
     auto y = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
-    dispatch(x, [&](auto storage, auto number) {
+    di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
       with<decltype(number)>(r, [&](const auto& a) {
         const auto* from = static_cast<const decltype(storage)*>(x.data_ptr());
         auto* to = static_cast<decltype(storage)*>(y.data_ptr());
@@ -256,7 +245,7 @@ struct BatchNorm {
     auto dx = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
     auto dweight = at::empty({r.channels}, x.options().dtype(arithmetic(x.scalar_type())).memory_format(at::MemoryFormat::Contiguous));
     auto dbias = at::empty({r.channels}, dweight.options());
-    dispatch(x, [&](auto storage, auto number) {
+    di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
       using S = decltype(storage);
       using T = decltype(number);
       with<T>(r, [&](const Affine<T>& a) {

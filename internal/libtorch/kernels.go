@@ -39,6 +39,11 @@ func SmallBmm(a, b Handle) (Handle, *Error) {
 	return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b)))
 }
 
+// UpsampleAligned is aligned bilinear upsampling of (B,C,h,w) by a whole factor, on the CPU.
+func UpsampleAligned(x Handle, factor int64) (Handle, *Error) {
+	return one(C.di_upsample_aligned(C.di_tensor(x), C.int64_t(factor)))
+}
+
 // NMS returns the indices of the boxes (x1 y1 x2 y2 each) that survive, best
 // first. Only boxes of one class compete; nil classes make all compete.
 func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, *Error) {

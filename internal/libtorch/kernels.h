@@ -50,6 +50,9 @@ di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di
 // to += weight·(end − to) for each pair.
 di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double weight) DI_NOEXCEPT;
 
+// Aligned bilinear upsampling of (B,C,h,w) by a whole factor; see upsample.cc.
+di_result1 di_upsample_aligned(di_tensor x, int64_t factor) DI_NOEXCEPT;
+
 // Greedy non-maximum suppression; see nms.cc. classes may be NULL. Returns the
 // number of kept boxes, whose indices stand in keep, best first.
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,

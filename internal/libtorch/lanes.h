@@ -2,6 +2,8 @@
 // of several generations of x86, the machine's own is chosen when the program starts; what it
 // calls must be DI_INLINE to be compiled with it.
 #pragma once
+#include <c10/core/ScalarType.h>
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -37,6 +39,18 @@ struct BFloat16 {
     return x;
   }
 };
+
+// dispatch calls f with a value of the type that numbers are stored in and one of the type
+// that they are calculated in.
+template <typename F>
+void dispatch(at::ScalarType type, F&& f) {
+  switch (type) {
+    case at::kFloat: return f(float{}, float{});
+    case at::kDouble: return f(double{}, double{});
+    case at::kBFloat16: return f(BFloat16{}, float{});
+    default: TORCH_CHECK(false, "no kernel for ", type);
+  }
+}
 
 template <typename T>
 struct Lanes {

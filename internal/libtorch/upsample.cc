@@ -1,0 +1,155 @@
+// Aligned bilinear upsampling by a whole factor f of (B,C,h,w), forward and backward,
+// over channels-last memory: row u of the result lies at (u − f/2)/f, at least 0, between
+// two rows of the input, the last of which is repeated; columns alike.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include "kernels.h"
+#include "lanes.h"
+#include "shim.h"
+
+namespace {
+
+using torch::autograd::variable_list;
+
+// Tap says where a row or column of the result lies: between two, at a share of the way.
+struct Tap {
+  int64_t low, high;
+  double share;
+};
+
+std::vector<Tap> taps(int64_t size, int64_t f) {
+  std::vector<Tap> out(size * f);
+  for (int64_t u = 0; u < size * f; u++) {
+    int64_t at = std::max<int64_t>(0, u - f / 2);
+    out[u] = {at / f, std::min(at / f + 1, size - 1), static_cast<double>(at % f) / static_cast<double>(f)};
+  }
+  return out;
+}
+
+// row writes a row of the result from the two rows that it lies between.
+template <typename S, typename T>
+DI_INLINE void row(const S* __restrict low, const S* __restrict high, S* __restrict out, T share,
+                   const std::vector<Tap>& columns, int64_t channels) {
+  for (size_t v = 0; v < columns.size(); v++) {
+    const S *a = low + columns[v].low * channels, *b = low + columns[v].high * channels;
+    const S *c = high + columns[v].low * channels, *d = high + columns[v].high * channels;
+    S* to = out + static_cast<int64_t>(v) * channels;
+    T s = static_cast<T>(columns[v].share);
+    for (int64_t i = 0; i < channels; i++) {
+      T above = static_cast<T>(a[i]) + s * (static_cast<T>(b[i]) - static_cast<T>(a[i]));
+      T below = static_cast<T>(c[i]) + s * (static_cast<T>(d[i]) - static_cast<T>(c[i]));
+      to[i] = static_cast<S>(above + share * (below - above));
+    }
+  }
+}
+
+// collect adds weight times n numbers of a row of the result's gradient.
+template <typename S, typename T>
+DI_INLINE void collect(const S* __restrict from, T* __restrict sum, int64_t n, T weight) {
+  for (int64_t i = 0; i < n; i++) sum[i] += weight * static_cast<T>(from[i]);
+}
+
+// spread writes a row of the input's gradient from what was collected for it.
+template <typename S, typename T>
+DI_INLINE void spread(const T* __restrict sum, T* __restrict row, S* __restrict out, int64_t width,
+                      const std::vector<Tap>& columns, int64_t channels) {
+  for (int64_t i = 0; i < width * channels; i++) row[i] = 0;
+  for (size_t v = 0; v < columns.size(); v++) {
+    T *a = row + columns[v].low * channels, *b = row + columns[v].high * channels;
+    const T* from = sum + static_cast<int64_t>(v) * channels;
+    T s = static_cast<T>(columns[v].share);
+    for (int64_t i = 0; i < channels; i++) a[i] += (1 - s) * from[i];
+    for (int64_t i = 0; i < channels; i++) b[i] += s * from[i];
+  }
+  for (int64_t i = 0; i < width * channels; i++) out[i] = static_cast<S>(row[i]);
+}
+
+#define DI_KERNELS(S, T)                                                                                            \
+  DI_CLONES void row_of(const S* low, const S* high, S* out, T share, const std::vector<Tap>& columns, int64_t c) { \
+    row(low, high, out, share, columns, c);                                                                         \
+  }                                                                                                                 \
+  DI_CLONES void collect_of(const S* from, T* sum, int64_t n, T weight) { collect(from, sum, n, weight); }          \
+  DI_CLONES void spread_of(const T* sum, T* row, S* out, int64_t width, const std::vector<Tap>& columns,            \
+                           int64_t c) {                                                                             \
+    spread(sum, row, out, width, columns, c);                                                                       \
+  }
+DI_KERNELS(float, float)
+DI_KERNELS(double, double)
+DI_KERNELS(di::BFloat16, float)
+
+at::Tensor forward(const at::Tensor& x, int64_t f) {
+  int64_t images = x.size(0), channels = x.size(1), h = x.size(2), w = x.size(3);
+  auto out = at::empty({images, channels, h * f, w * f}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  auto rows = taps(h, f), columns = taps(w, f);
+  di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
+    using S = decltype(storage);
+    using T = decltype(number);
+    const S* from = static_cast<const S*>(x.data_ptr());
+    S* to = static_cast<S*>(out.data_ptr());
+    at::parallel_for(0, images * h * f, 8, [&](int64_t a, int64_t b) {
+      for (int64_t i = a; i < b; i++) {
+        const Tap& t = rows[i % (h * f)];
+        const S* image = from + i / (h * f) * h * w * channels;
+        row_of(image + t.low * w * channels, image + t.high * w * channels, to + i * w * f * channels,
+               static_cast<T>(t.share), columns, channels);
+      }
+    });
+  });
+  return out;
+}
+
+at::Tensor backward(const at::Tensor& grad, int64_t f) {
+  int64_t images = grad.size(0), channels = grad.size(1), h = grad.size(2) / f, w = grad.size(3) / f;
+  auto out = at::empty({images, channels, h, w}, grad.options().memory_format(at::MemoryFormat::ChannelsLast));
+  auto rows = taps(h, f), columns = taps(w, f);
+  di::dispatch(grad.scalar_type(), [&](auto storage, auto number) {
+    using S = decltype(storage);
+    using T = decltype(number);
+    const S* from = static_cast<const S*>(grad.data_ptr());
+    S* to = static_cast<S*>(out.data_ptr());
+    int64_t wide = w * f * channels;
+    at::parallel_for(0, images * h, 4, [&](int64_t a, int64_t b) {
+      std::vector<T> sum(wide), row(w * channels);
+      for (int64_t i = a; i < b; i++) {
+        int64_t y = i % h;
+        std::fill(sum.begin(), sum.end(), T(0));
+        // Only rows from f before the row's own to f/2 after the next can lie beside it; the last repeats.
+        for (int64_t u = std::max<int64_t>(0, (y - 1) * f); u < std::min(h * f, (y + 2) * f); u++) {
+          const Tap& t = rows[u];
+          double weight = (t.low == y ? 1 - t.share : 0) + (t.high == y ? t.share : 0);
+          if (weight != 0) collect_of(from + (i / h * h * f + u) * wide, sum.data(), wide, static_cast<T>(weight));
+        }
+        spread_of(sum.data(), row.data(), to + i * w * channels, w, columns, channels);
+      }
+    });
+  });
+  return out;
+}
+
+struct UpsampleBackward : torch::autograd::Node {
+  int64_t factor = 1;
+  variable_list apply(variable_list&& grads) override {
+    return {backward(grads[0].contiguous(at::MemoryFormat::ChannelsLast), factor)};
+  }
+};
+
+}  // namespace
+
+di_result1 di_upsample_aligned(di_tensor x, int64_t factor) noexcept {
+  return di::call1([&] {
+    variable_list inputs{di::ref(x)};
+    TORCH_CHECK(inputs[0].dim() == 4 && inputs[0].numel() > 0 && inputs[0].device().is_cpu(), "want (B,C,h,w) on the CPU");
+    TORCH_CHECK(factor >= 1 && factor <= 1024, "a factor of ", factor);
+    auto out = forward(inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast), factor);
+    if (torch::autograd::compute_requires_grad(inputs)) {
+      auto node = di::make_node<UpsampleBackward>();
+      node->factor = factor;
+      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+      torch::autograd::set_history(out, node);
+    }
+    return out;
+  });
+}

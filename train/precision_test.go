@@ -1,0 +1,52 @@
+package train
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+// Mixed precision gives the losses and the gradient of float32 but for bfloat16's
+// rounding, keeps everything that lasts in float32, and learns as fast.
+func TestMixedPrecisionTracksFloat32(t *testing.T) {
+	run := func(precision torch.DType, steps int) (*Trainer, []*Report) {
+		o := Options{Rate: 2e-3, Schedule: nn.ConstantRate{}, Seed: 5, EMA: 0.9, Frozen: []string{}, Precision: precision}
+		tr := newTrainer(t, batchNormed(), o)
+		var reports []*Report
+		for range steps {
+			r, err := tr.Step(context.Background(), pictures(2))
+			require.NoError(t, err)
+			reports = append(reports, r)
+		}
+		return tr, reports
+	}
+	_, want := run(torch.Float32, 40)
+	mixed, got := run(torch.BFloat16, 40)
+	for i, l := range want[0].Losses {
+		require.InEpsilon(t, l.Value, got[0].Losses[i].Value, 0.05, l.Name) // a match may flip
+		require.NotEqual(t, l.Value, got[0].Losses[i].Value, "%s: not in bfloat16", l.Name)
+	}
+	require.InEpsilon(t, want[0].Norm, got[0].Norm, 0.1)
+	end := func(reports []*Report) (sum float64) {
+		for _, r := range reports[30:] {
+			sum += r.Total / 10
+		}
+		return sum
+	}
+	require.Less(t, end(want), 0.9*want[0].Total, "it learns")
+	require.InEpsilon(t, end(want), end(got), 0.1)
+	for _, p := range mixed.tensors() {
+		require.Contains(t, []torch.DType{torch.Float32, torch.Int64}, p.Tensor.DType(), p.Name)
+	}
+}
+
+func TestPrecisionsThatCannotBe(t *testing.T) {
+	for _, o := range []Options{{Precision: torch.Float16}, {Precision: torch.Int64}, {Precision: torch.BFloat16, Float64: true}} {
+		_, err := New(context.Background(), small(2), nn.FromSeed(1), torch.CPU, o)
+		require.ErrorContains(t, err, "precision")
+	}
+}
