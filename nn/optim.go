@@ -35,6 +35,17 @@ func ClearGrads(parameters []*Parameter) {
 	}
 }
 
+// ScaleGrads multiplies the gradients of parameters.
+func ScaleGrads(parameters []*Parameter, factor float64) {
+	s := torch.NewScope()
+	defer s.Close()
+	for _, p := range parameters {
+		if g := p.Tensor.Grad(s); g != nil {
+			g.MulScalarInPlace(factor)
+		}
+	}
+}
+
 // ClipNorm scales the gradients of all parameters by one factor so that their L2
 // norm, taken over the whole model, is at most limit (Pascanu et al. 2013). It
 // returns the norm before. A limit of 0 only measures; a norm that is not finite

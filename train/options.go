@@ -41,9 +41,11 @@ type Options struct {
 	// replica's, and the running statistics are the mean of the replicas'.
 	SyncBatchNorm bool
 	// Precision is the type in which convolutions and linear maps multiply:
-	// torch.BFloat16 or, where it is left out, torch.Float32. Parameters, what the
-	// optimiser remembers, norms, softmax, boxes and losses stay in float32 (mixed precision,
-	// Micikevicius et al. 2018). Bfloat16 has float32's range, so that losses need no scaling.
+	// torch.BFloat16, on a GPU torch.Float16, or, where it is left out, torch.Float32.
+	// Parameters, what the optimiser remembers, norms, softmax, boxes and losses stay in
+	// float32 (mixed precision, Micikevicius et al. 2018). Bfloat16 has float32's range; in
+	// float16 losses are scaled so that small gradients do not vanish, and steps that
+	// overflow are left out.
 	Precision torch.DType
 	// Float64 keeps parameters and arithmetic in float64, for checking gradients.
 	Float64 bool
@@ -99,8 +101,8 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	switch {
 	case o.Precision == torch.Uint8:
 		o.Precision = o.dtype()
-	case o.Float64 && o.Precision != torch.Float64, o.Precision != torch.Float32 && o.Precision != torch.BFloat16:
-		return o, fmt.Errorf("train: options: a precision of %v: want float32 or bfloat16, without Float64", o.Precision)
+	case o.Float64 && o.Precision != torch.Float64, o.Precision != torch.Float32 && o.Precision != torch.BFloat16 && o.Precision != torch.Float16:
+		return o, fmt.Errorf("train: options: a precision of %v: want float32, bfloat16 or float16, without Float64", o.Precision)
 	}
 	for _, v := range []float64{o.Rate, o.Decay, o.NormDecay, o.BiasDecay, o.BackboneRate, o.Clip} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -47,6 +47,7 @@ type memory struct {
 	Draws   []byte           `json:"draws,omitempty"` // state of the generator
 	Depth   []byte           `json:"depth,omitempty"` // state of stochastic depth
 	Updates int64            `json:"updates"`         // of the averages
+	Scale   *lossScale       `json:"scale,omitempty"` // of the losses in float16
 	Batches map[string]int64 `json:"batches"`         // that the batch norms have seen
 }
 
@@ -61,6 +62,10 @@ func (t *Trainer) memory() (memory, error) {
 	}
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		m.Depth = b.RandomState()
+	}
+	if t.scale != nil {
+		scale := *t.scale
+		m.Scale = &scale
 	}
 	if t.average != nil {
 		m.Updates = t.average.Updates

@@ -132,6 +132,9 @@ func (t *Trainer) restore(s *torch.Scope, values map[string]*torch.Tensor, m mem
 	if err := t.optimizer.Restore(staged{values, optimizerPrefix}); err != nil {
 		return err
 	}
+	if t.scale != nil && m.Scale != nil {
+		*t.scale = *m.Scale
+	}
 	if t.average != nil {
 		if err := t.average.Restore(staged{values, averagePrefix}); err != nil {
 			return err

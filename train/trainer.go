@@ -28,6 +28,7 @@ type Trainer struct {
 	release   func() // of cached memory
 	replicas  []*replica
 	team      *torch.Team // nil with one replica
+	scale     *lossScale  // nil but in float16
 }
 
 // Report is what a step did.
@@ -37,6 +38,9 @@ type Report struct {
 	Total  float64 // their sum
 	Norm   float64 // of the whole gradient, before clipping
 	Rate   float64 // learning rate
+	// Skipped says that the gradient overflowed, which happens in float16: no
+	// parameter was moved, and the next step scales the losses by less.
+	Skipped bool
 }
 
 // Loss is one term of the objective.
@@ -80,7 +84,13 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if o.Replicas > 1 && device.IsCUDA() {
 		return nil, fmt.Errorf("train: options: %d replicas on %v: only the CPU is shared", o.Replicas, device)
 	}
+	if o.Precision == torch.Float16 && !device.IsCUDA() {
+		return nil, fmt.Errorf("train: options: float16 on %v: bfloat16 is the CPU's", device)
+	}
 	t := &Trainer{config: c, options: o, device: device, release: torch.CacheMemory()}
+	if o.Precision == torch.Float16 {
+		t.scale = &lossScale{Value: scaleStart}
+	}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		t.store = nn.NewStore(source, t.storeOptions())
 		var err error
@@ -183,8 +193,17 @@ func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, er
 			s.Release(mark)
 		}
 		t.gather()
+		if t.scale != nil {
+			t.scale.unscale(t.store.Parameters())
+		}
 		r.Norm = nn.ClipNorm(t.store.Parameters(), t.options.Clip)
-		if !finite(r.Norm) {
+		if t.scale != nil {
+			r.Skipped = t.scale.after(finite(r.Norm))
+		}
+		switch {
+		case r.Skipped:
+			return nil
+		case !finite(r.Norm):
 			return &NotFiniteError{"gradient", -1, ids(all), r.Norm}
 		}
 		t.optimizer.Step(r.Rate)
@@ -249,7 +268,11 @@ func (t *Trainer) learn(s *torch.Scope, r *replica, n noised, share float64, set
 			}
 			losses = append(losses, Loss{terms[i].name(), v})
 		}
-		stacked.Sum().Backward()
+		sum := stacked.Sum()
+		if t.scale != nil {
+			sum = sum.MulScalar(t.scale.Value)
+		}
+		sum.Backward()
 	})
 	return losses, err
 }
