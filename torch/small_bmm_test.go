@@ -62,3 +62,24 @@ func TestSmallBmmRefusesWhatDoesNotFit(t *testing.T) {
 		require.Equal(t, "small_bmm", e.Op)
 	}
 }
+
+// BenchmarkSmallBmm is the products of the paper's dynamic convolution for a picture,
+// 500 proposals, beside LibTorch's own.
+func BenchmarkSmallBmm(b *testing.B) {
+	for _, c := range []struct{ m, k, n int64 }{{49, 256, 64}, {49, 64, 256}, {49, 64, 16}} {
+		for name, f := range map[string]func(a, b *Tensor) *Tensor{"SmallBmm": (*Tensor).SmallBmm, "Bmm": (*Tensor).Bmm} {
+			b.Run(fmt.Sprintf("%dx%dx%d/%s", c.m, c.k, c.n, name), func(b *testing.B) {
+				require.NoError(b, Do(context.Background(), func(s *Scope) error {
+					g := NewGenerator(1)
+					left, right := s.Randn(g, Float32, 500, c.m, c.k), s.Randn(g, Float32, 500, c.k, c.n)
+					for b.Loop() {
+						mark := s.Mark()
+						f(left, right)
+						s.Release(mark)
+					}
+					return nil
+				}))
+			})
+		}
+	}
+}

@@ -57,12 +57,17 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
   }
 }
 
-// columns writes all rows of N vectors of columns, of which n are wanted.
-template <typename T, int N>
+// columns writes all rows of N vectors of columns, of which n are wanted, R rows at a time:
+// R·N sums should fill the registers.
+template <typename T, int R, int N>
 DI_INLINE void columns(const T* a, int64_t row, int64_t column, const T* b, int64_t width, T* c, int64_t stride,
                        int64_t m, int64_t n, int64_t k) {
   int64_t i = 0;
-  for (; i + 6 <= m; i += 6) rows<T, 6, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+  for (; i + R <= m; i += R) rows<T, R, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+  if (i + R / 2 <= m) {
+    rows<T, R / 2, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+    i += R / 2;
+  }
   for (; i + 2 <= m; i += 2) rows<T, 2, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
   for (; i < m; i++) rows<T, 1, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
 }
@@ -75,17 +80,23 @@ DI_INLINE void product(const Batch<T>& a, const Batch<T>& b, T* c, int64_t m, in
   int64_t width = (n + L - 1) / L * L;
   for (int64_t i = from; i < to; i++) {
     const T* right = b.data + i * b.item;
-    for (int64_t p = 0; p < k; p++) {
-      for (int64_t j = 0; j < n; j++) packed[p * width + j] = right[p * b.row + j * b.column];
-      for (int64_t j = n; j < width; j++) packed[p * width + j] = 0;
+    int64_t apart = b.row;
+    if (b.column != 1 || n != width) {
+      for (int64_t p = 0; p < k; p++) {
+        for (int64_t j = 0; j < n; j++) packed[p * width + j] = right[p * b.row + j * b.column];
+        for (int64_t j = n; j < width; j++) packed[p * width + j] = 0;
+      }
+      right = packed;
+      apart = width;
     }
     const T* left = a.data + i * a.item;
     T* out = c + i * m * n;
     int64_t j = 0;
     for (; wide && j + 3 * L < n; j += 4 * L) {
-      columns<T, 4>(left, a.row, a.column, packed + j, width, out + j, n, m, n - j, k);
+      columns<T, 6, 4>(left, a.row, a.column, right + j, apart, out + j, n, m, n - j, k);
     }
-    for (; j < n; j += L) columns<T, 1>(left, a.row, a.column, packed + j, width, out + j, n, m, n - j, k);
+    for (; wide && j < n; j += L) columns<T, 14, 1>(left, a.row, a.column, right + j, apart, out + j, n, m, n - j, k);
+    for (; j < n; j += L) columns<T, 6, 1>(left, a.row, a.column, right + j, apart, out + j, n, m, n - j, k);
   }
 }
 
@@ -99,7 +110,7 @@ DI_CLONES void product_of(const Batch<double>& a, const Batch<double>& b, double
   product(a, b, c, m, n, k, from, to, wide, packed);
 }
 
-// wide_registers tells whether 24 vectors of 64 bytes fit into registers.
+// wide_registers tells whether two dozen vectors of 64 bytes fit into registers.
 bool wide_registers() {
 #ifdef __x86_64__
   static const bool wide = __builtin_cpu_supports("avx512f");
