@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math"
+	"strings"
 
 	"github.com/diffusioninst/go/torch"
 )
@@ -14,6 +15,7 @@ type Conv2d struct {
 	ReLU            bool
 	stride, padding []int64
 	compute         torch.DType
+	products        bool // by matrix products instead of LibTorch's choice
 }
 
 // ConvOptions differ from a 1×1 convolution with bias and stride 1.
@@ -34,8 +36,10 @@ func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
 		Weight: p.Parameter("weight", or(o.Init, KaimingNormal), out, in, k, k),
 		ReLU:   o.ReLU, compute: p.Compute(), stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
 	}
-	if p.Device() == torch.CPU && (in%16 != 0 || out%16 != 0) {
-		// LibTorch 2.6 gets bfloat16 convolutions of odd numbers of channels wrong on the CPU.
+	if p.Device() == torch.CPU && (in%16 != 0 || out%16 != 0) && !strings.HasPrefix(torch.Version(), "1.") {
+		// oneDNN 3.7 (Debian 13) leaves what it pads the channels to 16 with unset, and reads
+		// it: results and gradients are wrong. It does not pad the three channels of a picture.
+		c.products = in > 3 || out%16 != 0
 		c.compute = c.Weight.DType()
 	}
 	if o.Bias {
@@ -101,7 +105,12 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	if x.DType() != c.compute || c.Weight.DType() != c.compute {
 		x, weight, bias = as(x, c.compute), as(s.Adopt(weight), c.compute), as(adopt(s, bias), c.compute)
 	}
-	y := x.Conv2d(weight, bias, stride, c.padding, []int64{1, 1}, 1)
+	var y *torch.Tensor
+	if c.products {
+		y = x.Contiguous().Conv2dProducts(s.Adopt(weight).Contiguous(), weight.Shape()[2:], bias, stride, c.padding)
+	} else {
+		y = x.Conv2d(weight, bias, stride, c.padding, []int64{1, 1}, 1)
+	}
 	switch {
 	case c.Norm != nil && !fixed:
 		y = c.Norm.forward(y, c.ReLU)

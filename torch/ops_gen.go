@@ -865,6 +865,15 @@ func (self *Tensor) Conv2d(weight *Tensor, bias *Tensor, stride []int64, padding
 	return s.own(a)
 }
 
+// Conv2dProducts is Conv2d by matrix products of unfolded windows, for the CPU.
+func (self *Tensor) Conv2dProducts(weight *Tensor, kernel []int64, bias *Tensor, stride []int64, padding []int64) *Tensor {
+
+	a, e := libtorch.Conv2dProducts(self.handle(), weight.handle(), kernel, bias.optionalHandle(), stride, padding)
+	check("thnn_conv2d", e, self, weight, bias)
+	s := scopeOf(self, weight, bias)
+	return s.own(a)
+}
+
 // MaxPool2d is the maximum of each window.
 func (self *Tensor) MaxPool2d(kernel []int64, stride []int64, padding []int64) *Tensor {
 

@@ -88,6 +88,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/thnn_conv2d.h>
 #include <ATen/ops/topk.h>
 #include <ATen/ops/transpose.h>
 #include <ATen/ops/unsqueeze.h>
@@ -474,6 +475,10 @@ di_result1 di_Linear(di_tensor self, di_tensor weight, di_tensor bias) noexcept 
 
 di_result1 di_Conv2d(di_tensor self, di_tensor weight, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len, const int64_t* dilation, size_t dilation_len, int64_t groups) noexcept {
   return di::call1([&] { return at::conv2d(di::ref(self), di::ref(weight), di::optional_ref(bias), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len), at::IntArrayRef(dilation, dilation_len), groups); });
+}
+
+di_result1 di_Conv2dProducts(di_tensor self, di_tensor weight, const int64_t* kernel, size_t kernel_len, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) noexcept {
+  return di::call1([&] { return at::thnn_conv2d(di::ref(self), di::ref(weight), at::IntArrayRef(kernel, kernel_len), di::optional_ref(bias), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len)); });
 }
 
 di_result1 di_MaxPool2d(di_tensor self, const int64_t* kernel, size_t kernel_len, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) noexcept {

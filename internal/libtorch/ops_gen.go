@@ -98,6 +98,7 @@ package libtorch
 // #cgo noescape di_Bmm
 // #cgo noescape di_Linear
 // #cgo noescape di_Conv2d
+// #cgo noescape di_Conv2dProducts
 // #cgo noescape di_MaxPool2d
 // #cgo noescape di_UpsampleNearest2d
 // #cgo noescape di_UpsampleBilinear2d
@@ -602,6 +603,11 @@ func Linear(self Handle, weight Handle, bias Handle) (Handle, *Error) {
 
 func Conv2d(self Handle, weight Handle, bias Handle, stride []int64, padding []int64, dilation []int64, groups int64) (Handle, *Error) {
 	r := C.di_Conv2d(C.di_tensor(self), C.di_tensor(weight), C.di_tensor(bias), (*C.int64_t)(unsafe.SliceData(stride)), C.size_t(len(stride)), (*C.int64_t)(unsafe.SliceData(padding)), C.size_t(len(padding)), (*C.int64_t)(unsafe.SliceData(dilation)), C.size_t(len(dilation)), C.int64_t(groups))
+	return Handle(r.a), takeError(r.error)
+}
+
+func Conv2dProducts(self Handle, weight Handle, kernel []int64, bias Handle, stride []int64, padding []int64) (Handle, *Error) {
+	r := C.di_Conv2dProducts(C.di_tensor(self), C.di_tensor(weight), (*C.int64_t)(unsafe.SliceData(kernel)), C.size_t(len(kernel)), C.di_tensor(bias), (*C.int64_t)(unsafe.SliceData(stride)), C.size_t(len(stride)), (*C.int64_t)(unsafe.SliceData(padding)), C.size_t(len(padding)))
 	return Handle(r.a), takeError(r.error)
 }
 

@@ -101,6 +101,7 @@ di_result1 di_Matmul(di_tensor self, di_tensor other) DI_NOEXCEPT;
 di_result1 di_Bmm(di_tensor self, di_tensor other) DI_NOEXCEPT;
 di_result1 di_Linear(di_tensor self, di_tensor weight, di_tensor bias) DI_NOEXCEPT;
 di_result1 di_Conv2d(di_tensor self, di_tensor weight, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len, const int64_t* dilation, size_t dilation_len, int64_t groups) DI_NOEXCEPT;
+di_result1 di_Conv2dProducts(di_tensor self, di_tensor weight, const int64_t* kernel, size_t kernel_len, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) DI_NOEXCEPT;
 di_result1 di_MaxPool2d(di_tensor self, const int64_t* kernel, size_t kernel_len, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) DI_NOEXCEPT;
 di_result1 di_UpsampleNearest2d(di_tensor self, const int64_t* size, size_t size_len) DI_NOEXCEPT;
 di_result1 di_UpsampleBilinear2d(di_tensor self, const int64_t* size, size_t size_len, bool alignCorners) DI_NOEXCEPT;
