@@ -6,6 +6,7 @@ import (
 
 	"github.com/diffusioninst/go/internal/detectron2"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
 )
 
@@ -29,7 +30,7 @@ type Recipe struct {
 // LoadRecipe reads a file. Like the official trainer it decays norms and biases as
 // everything else, whatever the file says. Weights of a federated loss are not in the
 // file: they are the square roots of images, the number of training pictures that
-// show each class, which only such a file needs.
+// show each class, which only such a file needs. SOLVER.AMP is bfloat16 (Options.Precision).
 func LoadRecipe(path string, images []int) (*Recipe, error) {
 	d, _, err := detectron2.Load(path)
 	if err != nil {
@@ -59,6 +60,10 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 		},
 		Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
 		Clip: -1, Frozen: []string{}, Seed: uint64(max(d.Seed, 0)),
+		SyncBatchNorm: d.Model.ResNets.Norm == "SyncBN",
+	}
+	if solver.AMP.Enabled {
+		o.Precision = torch.BFloat16
 	}
 	if head.UseFedLoss {
 		o.Objective.Federated = &Federated{Weights: roots(images), Classes: d.Model.ROIBoxHead.FedLossNumClasses}

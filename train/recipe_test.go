@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
 )
 
@@ -36,6 +37,7 @@ func TestLoadRecipe(t *testing.T) {
 	r, err = LoadRecipe(configOf(t, `
 MODEL:
   BACKBONE: {FREEZE_AT: 0}
+  RESNETS: {NORM: SyncBN}
   DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false}
 SOLVER:
   OPTIMIZER: SGD
@@ -43,11 +45,14 @@ SOLVER:
   WARMUP_METHOD: constant
   WEIGHT_DECAY: 0.0
   CLIP_GRADIENTS: {ENABLED: false}
+  AMP: {ENABLED: true}
 MODEL_EMA: {ENABLED: true, DECAY: 0.99}
 `), []int{4, 9, 0})
 	require.NoError(t, err)
 	o = r.Options
 	require.Equal(t, &Federated{Weights: []float32{2, 3, 0}, Classes: 50}, o.Objective.Federated)
+	require.Equal(t, torch.BFloat16, o.Precision)
+	require.True(t, o.SyncBatchNorm)
 	require.True(t, o.Objective.NoFocal)
 	require.True(t, o.Objective.LastStage)
 	require.Empty(t, o.Frozen)

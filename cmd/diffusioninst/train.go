@@ -19,7 +19,8 @@ type trainOptions struct {
 	steps, batch, accumulate int
 	saveEvery, evalEvery     int
 	limitImages, threads     int
-	workers                  int
+	workers, replicas        int
+	precision                string
 	evalSteps                []int
 	seed                     uint64
 	set                      func(name string) bool
@@ -41,7 +42,7 @@ Below the output folder are written:
   model.safetensors, model.pth  the model, when the run is over
   train.csv, evaluation.csv, events.out.tfevents.*  losses and metrics, for
                      spreadsheets and TensorBoard
-  curves.png         the same to look at
+  train.png, evaluation.png  the same to look at
 A run that was killed goes on from its last checkpoint with --resume, and on the CPU
 comes to the same model, bit for bit, as one with as many threads that was not.`,
 		Example: `  diffusioninst train --config config.yaml --train train.json --val val.json --images pictures --out run
@@ -65,6 +66,8 @@ comes to the same model, bit for bit, as one with as many threads that was not.`
 	f.IntVar(&o.steps, "steps", 0, "of the whole run (default: the configuration's)")
 	f.IntVar(&o.batch, "batch", 0, "pictures a step (default: the configuration's)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "parts that a batch is computed in, one after the other, to save memory")
+	f.IntVar(&o.replicas, "replicas", 1, "parts that a batch is computed in, side by side, each on its share of the cores: faster, with batch norm over each part unless the configuration says SyncBN")
+	f.StringVar(&o.precision, "precision", "", "of convolutions and linear maps: float32, bfloat16, or float16 on a GPU (default: the configuration's)")
 	f.IntVar(&o.saveEvery, "save-every", 0, "steps between checkpoints (default: the configuration's)")
 	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations (default: the configuration's)")
 	f.IntSliceVar(&o.evalSteps, "eval-steps", nil, "denoising steps to evaluate with, such as 1,4 (default: the model's)")

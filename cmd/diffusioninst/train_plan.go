@@ -10,15 +10,18 @@ import (
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
 )
+
+var precisions = map[string]torch.DType{"float32": torch.Float32, "bfloat16": torch.BFloat16, "float16": torch.Float16}
 
 // check refuses what the library would take for "use the default".
 func (o *trainOptions) check() error {
 	for name, value := range map[string]int{
 		"steps": o.steps, "batch": o.batch, "accumulate": o.accumulate, "workers": o.workers,
-		"threads": o.threads, "save-every": o.saveEvery, "eval-every": o.evalEvery,
+		"threads": o.threads, "replicas": o.replicas, "save-every": o.saveEvery, "eval-every": o.evalEvery,
 	} {
 		if o.set(name) && value < 1 {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
@@ -28,6 +31,9 @@ func (o *trainOptions) check() error {
 		if n < 1 {
 			return fmt.Errorf("--eval-steps %d: at least 1 is required", n)
 		}
+	}
+	if _, ok := precisions[o.precision]; o.set("precision") && !ok {
+		return fmt.Errorf("--precision %s: not float32, bfloat16 or float16", o.precision)
 	}
 	if o.onError != "fail" && o.onError != "skip" {
 		return fmt.Errorf("--on-error %s: not fail or skip", o.onError)
@@ -108,6 +114,8 @@ func (o *trainOptions) override(r *train.Recipe) {
 		"eval-every": func() { r.EvaluateEvery = o.evalEvery },
 		"workers":    func() { r.Workers = o.workers },
 		"seed":       func() { r.Options.Seed = o.seed },
+		"replicas":   func() { r.Options.Replicas = o.replicas },
+		"precision":  func() { r.Options.Precision = precisions[o.precision] },
 	} {
 		if o.set(name) {
 			set()

@@ -100,6 +100,9 @@ func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (f
 	if err := set.Match(plan.config.Classes, warn); err != nil {
 		return nil, err
 	}
+	if len(o.evalSteps) == 0 {
+		o.evalSteps = []int{0} // the model's own
+	}
 	most := plan.recipe.Detections
 	return func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error) {
 		var out []journal.Scalar

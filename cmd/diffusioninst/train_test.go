@@ -81,6 +81,13 @@ func TestTrain(t *testing.T) {
 	require.Equal(t, scores[0], scores[2])
 }
 
+func TestTrainInReplicasAndMixedPrecision(t *testing.T) {
+	args := append(tinyRun(t, ""), "--steps", "2", "--replicas", "2", "--precision", "bfloat16", "--out", t.TempDir())
+	text, err := program(t, args...)
+	require.NoError(t, err)
+	require.Contains(t, text, "step 2  AP ")
+}
+
 func TestTrainSkipsBrokenPictures(t *testing.T) {
 	args := tinyRun(t, "")
 	folder := filepath.Dir(args[4])
@@ -106,6 +113,9 @@ func TestTrainRefuses(t *testing.T) {
 		"--on-error maybe":       "maybe",
 		"--accumulate 3":         "--accumulate 3",
 		"--device moon":          "moon",
+		"--replicas 0":           "--replicas 0",
+		"--precision int8":       "int8",
+		"--precision float16":    "float16",
 		"--train none.json":      "none.json",
 		"--val none.json":        "none.json",
 		"--config none.yaml":     "none.yaml",
