@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -37,38 +38,43 @@ func BenchmarkSegment(b *testing.B) {
 		{"4steps", Options{Steps: 4}},
 		{"1step-500instances", Options{Score: -1, Proposals: 530, Limit: 500}},
 	} {
-		b.Run(c.name, func(b *testing.B) {
-			config := ResNet50COCO()
-			config.NMS = -1
-			m, err := build(context.Background(), config, still{nn.FromSeed(1)}, torch.CPU)
-			require.NoError(b, err)
-			defer m.Close()
-			img := pattern(1216, 800)
-			found := 0
-			for b.Loop() {
-				r, err := m.Segment(context.Background(), img, c.options)
-				require.NoError(b, err)
-				found = len(r.Instances)
-			}
-			b.ReportMetric(float64(found), "instances")
-			b.ReportMetric(peakMemory(b), "peak-MB")
-			product := matrixProduct(b)
-			b.ReportMetric(2*512*2048*2048/product.Seconds()/1e9, "product-GFLOP/s")
-			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/product.Seconds(), "products")
-		})
+		for _, device := range modeltest.Devices() {
+			b.Run(c.name+"/"+device.String(), func(b *testing.B) { benchmarkSegment(b, device, c.options) })
+		}
 	}
 }
 
+func benchmarkSegment(b *testing.B, device torch.Device, options Options) {
+	config := ResNet50COCO()
+	config.NMS = -1
+	m, err := build(context.Background(), config, still{nn.FromSeed(1)}, device)
+	require.NoError(b, err)
+	defer m.Close()
+	img := pattern(1216, 800)
+	found := 0
+	for b.Loop() {
+		r, err := m.Segment(context.Background(), img, options)
+		require.NoError(b, err)
+		found = len(r.Instances)
+	}
+	b.ReportMetric(float64(found), "instances")
+	b.ReportMetric(peakMemory(b), "peak-MB")
+	product := matrixProduct(b, device)
+	b.ReportMetric(2*512*2048*2048/product.Seconds()/1e9, "product-GFLOP/s")
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/product.Seconds(), "products")
+}
+
 // matrixProduct times (512×2048)·(2048×2048) in float32, the best of five.
-func matrixProduct(b *testing.B) time.Duration {
+func matrixProduct(b *testing.B, device torch.Device) time.Duration {
 	best := time.Hour
 	require.NoError(b, torch.Do(context.Background(), func(s *torch.Scope) error {
 		g := torch.NewGenerator(1)
-		x, y := s.Randn(g, torch.Float32, 512, 2048), s.Randn(g, torch.Float32, 2048, 2048)
+		x, y := s.Randn(g, torch.Float32, 512, 2048).To(device), s.Randn(g, torch.Float32, 2048, 2048).To(device)
 		for range 5 {
 			mark := s.Mark()
 			start := time.Now()
 			x.Matmul(y)
+			device.Synchronize()
 			best = min(best, time.Since(start))
 			s.Release(mark)
 		}

@@ -112,7 +112,9 @@ func (g *goldenCase) noise() sampler.Noise {
 }
 
 func TestGolden(t *testing.T) {
-	golden.Each(t, golden.Model, func(t *testing.T, dir string) { replay(t, dir, torch.CPU) })
+	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
+		modeltest.EachDevice(t, func(t *testing.T, device torch.Device) { replay(t, dir, device) })
+	})
 }
 
 func replay(t *testing.T, dir string, device torch.Device) {

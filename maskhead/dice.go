@@ -5,11 +5,15 @@ import "github.com/diffusioninst/go/torch"
 // Dice is the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of M
 // masks, (M): p are the probabilities that filters (M, Params) make of the mask
 // features (B,C,h,w) of picture image[i], which must ascend; g is the row truth[i] of
-// truths, uint8 (G, h·w) of 0 and 1. On the CPU it is one fused kernel, elsewhere and
-// for unusual heads it is composed of LibTorch's operators.
+// truths, uint8 (G, h·w) of 0 and 1. It is one fused kernel, but for unusual heads it is
+// composed of LibTorch's operators.
 func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
 	h = h.withDefaults()
-	if features.Device().IsCUDA() || h.Channels > 32 || h.Layers > 8 {
+	channels, layers := 32, 8 // of torch.MaskDice at most
+	if features.Device().IsCUDA() {
+		channels, layers = 16, 4
+	}
+	if h.Channels > channels || h.Layers > layers {
 		return h.composedDice(features, filters, image, truths, truth)
 	}
 	return torch.MaskDice(features, filters, image, truths, truth, h.Layers)

@@ -39,17 +39,17 @@ func newDiceCase(head Head, h, w int64) diceCase {
 }
 
 // run gives the weighted sum of the losses, and their gradients.
-func (c diceCase) run(s *torch.Scope, d torch.DType, features, filters []float64, fused bool) (losses, dfeatures, dfilters *torch.Tensor) {
+func (c diceCase) run(s *torch.Scope, d torch.Options, features, filters []float64, fused bool) (losses, dfeatures, dfilters *torch.Tensor) {
 	torch.WithGrad(func() {
-		x := torch.From(s, features, 3, int64(c.head.withDefaults().Channels), c.h, c.w).ToDType(d).SetRequiresGrad(true)
-		f := torch.From(s, filters, 4, int64(c.head.Params())).ToDType(d).SetRequiresGrad(true)
+		x := torch.From(s, features, 3, int64(c.head.withDefaults().Channels), c.h, c.w).ToDType(d.DType).To(d.Device).SetRequiresGrad(true)
+		f := torch.From(s, filters, 4, int64(c.head.Params())).ToDType(d.DType).To(d.Device).SetRequiresGrad(true)
 		dice := c.head.composedDice
 		if fused {
 			dice = c.head.Dice
 		}
-		losses = dice(x, f, []int64{0, 0, 0, 2}, torch.From(s, c.truths, 3, c.h*c.w), []int64{1, 0, 1, 2})
-		losses.Mul(torch.From(s, []float64{1, -2, 0.5, 3}).ToDType(d)).Sum().Backward()
-		dfeatures, dfilters = x.Grad(s), f.Grad(s)
+		losses = dice(x, f, []int64{0, 0, 0, 2}, torch.From(s, c.truths, 3, c.h*c.w).To(d.Device), []int64{1, 0, 1, 2})
+		losses.Mul(torch.From(s, []float64{1, -2, 0.5, 3}).ToDType(d.DType).To(d.Device)).Sum().Backward()
+		losses, dfeatures, dfilters = losses.To(torch.CPU), x.Grad(s).To(torch.CPU), f.Grad(s).To(torch.CPU)
 	})
 	return losses, dfeatures, dfilters
 }
@@ -65,11 +65,13 @@ func TestFusedDiceIsTheComposedOne(t *testing.T) {
 		for d, tolerance := range map[torch.DType]float64{torch.Float32: 2e-5, torch.Float64: 1e-12} {
 			t.Run(fmt.Sprintf("%+v %dx%d %v", c.head, c.h, c.w, d), func(t *testing.T) {
 				modeltest.Do(t, func(s *torch.Scope) {
-					l1, x1, f1 := c.run(s, d, c.features, c.filters, true)
-					l2, x2, f2 := c.run(s, d, c.features, c.filters, false)
-					for i, pair := range [][2]*torch.Tensor{{l1, l2}, {x1, x2}, {f1, f2}} {
-						far := pair[0].Detach().Sub(pair[1].Detach()).Norm().Item() / pair[1].Detach().Norm().Item()
-						require.Less(t, far, tolerance, "losses, features, filters: %d", i)
+					l2, x2, f2 := c.run(s, torch.Options{DType: d}, c.features, c.filters, false)
+					for _, device := range modeltest.Devices() {
+						l1, x1, f1 := c.run(s, torch.Options{DType: d, Device: device}, c.features, c.filters, true)
+						for i, pair := range [][2]*torch.Tensor{{l1, l2}, {x1, x2}, {f1, f2}} {
+							far := pair[0].Detach().Sub(pair[1].Detach()).Norm().Item() / pair[1].Detach().Norm().Item()
+							require.Less(t, far, tolerance, "%v: losses, features, filters: %d", device, i)
+						}
 					}
 				})
 			})
@@ -80,11 +82,11 @@ func TestFusedDiceIsTheComposedOne(t *testing.T) {
 func TestFusedDiceGradients(t *testing.T) {
 	for _, c := range []diceCase{newDiceCase(Head{}, 3, 4), newDiceCase(Head{Channels: 3, Layers: 2}, 5, 3)} {
 		modeltest.Do(t, func(s *torch.Scope) {
-			_, dx, df := c.run(s, torch.Float64, c.features, c.filters, true)
+			_, dx, df := c.run(s, torch.Options{DType: torch.Float64}, c.features, c.filters, true)
 			loss := func(features, filters []float64) float64 {
 				mark := s.Mark()
 				defer s.Release(mark)
-				losses, _, _ := c.run(s, torch.Float64, features, filters, true)
+				losses, _, _ := c.run(s, torch.Options{DType: torch.Float64}, features, filters, true)
 				v := torch.Values[float64](losses.Detach())
 				return v[0] - 2*v[1] + v[2]/2 + 3*v[3]
 			}
@@ -110,12 +112,14 @@ func TestFusedDiceGradients(t *testing.T) {
 func TestDiceKeepsNaN(t *testing.T) {
 	c := newDiceCase(Head{}, 8, 8)
 	c.features[5] = math.NaN()
-	modeltest.Do(t, func(s *torch.Scope) {
-		losses, _, _ := c.run(s, torch.Float32, c.features, c.filters, true)
-		v := torch.Values[float64](losses.Detach())
-		require.True(t, math.IsNaN(v[0]))
-		require.False(t, math.IsNaN(v[3]), "another picture's")
-	})
+	for _, device := range modeltest.Devices() {
+		modeltest.Do(t, func(s *torch.Scope) {
+			losses, _, _ := c.run(s, torch.F32(device), c.features, c.filters, true)
+			v := torch.Values[float64](losses.Detach())
+			require.True(t, math.IsNaN(v[0]))
+			require.False(t, math.IsNaN(v[3]), "another picture's")
+		})
+	}
 }
 
 func TestDiceRefusesWhatDoesNotFit(t *testing.T) {

@@ -39,28 +39,30 @@ func TestFusedMasksAgainstComposed(t *testing.T) {
 				for i := range boxes {
 					boxes[i] = [4]int32{int32(min(x[2*i], x[2*i+1])), int32(min(y[2*i], y[2*i+1])), int32(max(x[2*i], x[2*i+1])), int32(max(y[2*i], y[2*i+1]))}
 				}
-				got := c.head.Masks(features, filters, boxes, c.p)
 				want := make([]*mask.Bitmap, n)
 				for i := range want {
 					want[i] = mask.NewBitmap(c.p.OutputW, c.p.OutputH)
 				}
 				c.head.composed(features, filters, boxes, c.p, want)
-				differ, pixels, set := 0, 0, 0
-				for i := range want {
-					set += want[i].Area()
-					pixels += int(boxes[i][2]-boxes[i][0]) * int(boxes[i][3]-boxes[i][1])
-					for y := range c.p.OutputH {
-						for x := range c.p.OutputW {
-							if got[i].Get(x, y) != want[i].Get(x, y) {
-								differ++
+				for _, device := range modeltest.Devices() {
+					got := c.head.Masks(features.To(device), filters.To(device), boxes, c.p)
+					differ, pixels, set := 0, 0, 0
+					for i := range want {
+						set += want[i].Area()
+						pixels += int(boxes[i][2]-boxes[i][0]) * int(boxes[i][3]-boxes[i][1])
+						for y := range c.p.OutputH {
+							for x := range c.p.OutputW {
+								if got[i].Get(x, y) != want[i].Get(x, y) {
+									differ++
+								}
 							}
 						}
 					}
-				}
-				require.LessOrEqual(t, differ, pixels/10000, "rounding may flip a pixel in 10,000")
-				if pixels > 10000 {
-					require.Greater(t, set, pixels/10, "masks are not empty")
-					require.Less(t, set, pixels*9/10, "masks are not full")
+					require.LessOrEqual(t, differ, pixels/10000, "%v: rounding may flip a pixel in 10,000", device)
+					if pixels > 10000 {
+						require.Greater(t, set, pixels/10, "masks are not empty")
+						require.Less(t, set, pixels*9/10, "masks are not full")
+					}
 				}
 			})
 		})

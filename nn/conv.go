@@ -91,7 +91,7 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
 	stride := c.stride
-	if c.Weight.Size(2) == 1 && stride[0] > 1 && c.Weight.RequiresGrad() {
+	if c.Weight.Size(2) == 1 && stride[0] > 1 && c.Weight.RequiresGrad() && !x.Device().IsCUDA() {
 		// The same pixels without a stride: oneDNN (2.6 to 3.6 at least) writes past its
 		// buffers in the backward pass of strided 1×1 convolutions of few channels.
 		x = x.Slice(2, 0, math.MaxInt64, stride[0]).Slice(3, 0, math.MaxInt64, stride[1])

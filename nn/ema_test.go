@@ -12,7 +12,7 @@ import (
 
 func TestEMA(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
-		st := twoVectors()
+		st := twoVectors(torch.CPU)
 		defer st.Close()
 		e := nn.NewEMA(st, 0.75)
 		defer e.Close()

@@ -12,8 +12,8 @@ import (
 )
 
 // twoVectors is a store of two trained vectors, a frozen one and a buffer.
-func twoVectors() *nn.Store {
-	st := nn.NewStore(nn.FromSeed(3), nn.StoreOptions{})
+func twoVectors(device torch.Device) *nn.Store {
+	st := nn.NewStore(nn.FromSeed(3), nn.StoreOptions{Device: device})
 	st.Root().Parameter("a", nn.Normal(1), 4)
 	st.Root().Parameter("b", nn.Normal(1), 3)
 	st.Root().Parameter("frozen", nn.Normal(1), 2).SetRequiresGrad(false)
@@ -88,30 +88,32 @@ func TestOptimizersAgainstTheirEquations(t *testing.T) {
 		"Nesterov": {func(g []nn.Group) nn.Optimizer { return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9, Nesterov: true}) }, momentum(true)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			modeltest.Do(t, func(s *torch.Scope) {
-				st := twoVectors()
-				defer st.Close()
-				want := plainVectors(st)
-				still := torch.Values[float64](st.Parameters()[2].Tensor)
-				o := c.make(groups(st))
-				defer o.Close()
-				for round := range 7 {
-					descend(s, st, round)
-					o.Step(rate)
-					for k, p := range want {
-						if k == 1 && round%2 == 1 {
-							continue // no gradient, no step
-						}
-						p.steps++
-						for i := range p.x {
-							c.step(p, k, i)
+			modeltest.EachDevice(t, func(t *testing.T, device torch.Device) {
+				modeltest.Do(t, func(s *torch.Scope) {
+					st := twoVectors(device)
+					defer st.Close()
+					want := plainVectors(st)
+					still := torch.Values[float64](st.Parameters()[2].Tensor)
+					o := c.make(groups(st))
+					defer o.Close()
+					for round := range 7 {
+						descend(s, st, round)
+						o.Step(rate)
+						for k, p := range want {
+							if k == 1 && round%2 == 1 {
+								continue // no gradient, no step
+							}
+							p.steps++
+							for i := range p.x {
+								c.step(p, k, i)
+							}
 						}
 					}
-				}
-				for k, p := range want {
-					require.InDeltaSlice(t, p.x, torch.Values[float64](st.Parameters()[k].Tensor), 1e-5)
-				}
-				require.Equal(t, still, torch.Values[float64](st.Parameters()[2].Tensor), "frozen")
+					for k, p := range want {
+						require.InDeltaSlice(t, p.x, torch.Values[float64](st.Parameters()[k].Tensor), 1e-5)
+					}
+					require.Equal(t, still, torch.Values[float64](st.Parameters()[2].Tensor), "frozen")
+				})
 			})
 		})
 	}
@@ -136,7 +138,7 @@ func TestOptimizerStateContinues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			modeltest.Do(t, func(s *torch.Scope) {
-				one, two := twoVectors(), twoVectors()
+				one, two := twoVectors(torch.CPU), twoVectors(torch.CPU)
 				defer one.Close()
 				defer two.Close()
 				a, b := open([]nn.Group{{Parameters: one.Parameters()}}), open([]nn.Group{{Parameters: two.Parameters()}})
@@ -173,7 +175,7 @@ func TestOptimizerStateContinues(t *testing.T) {
 
 func TestClipNorm(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
-		st := twoVectors()
+		st := twoVectors(torch.CPU)
 		defer st.Close()
 		norm := func() float64 {
 			sum := 0.0

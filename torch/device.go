@@ -79,6 +79,27 @@ func (d Device) String() string {
 // index is LibTorch's: −1 for the CPU.
 func (d Device) index() int { return d.cuda - 1 }
 
+func init() { libtorch.AllowTF32(false) }
+
+// AllowTF32 says whether GPUs may round the factors of float32 products and convolutions
+// to 10 bits of mantissa: several times as fast, with errors of some 1e-3. It holds for the
+// whole process, from the next operator on, and is off to begin with.
+func AllowTF32(allow bool) { libtorch.AllowTF32(allow) }
+
+// BenchmarkCuDNN says whether GPUs try all ways to compute a convolution the first time
+// that they meet its shapes, and take the fastest from then on. That pays where the same
+// shapes come again and again, as crops of one size do in training. It holds for the whole
+// process and is off to begin with.
+func BenchmarkCuDNN(on bool) { libtorch.BenchmarkCuDNN(on) }
+
+// Synchronize waits until all work on the device is done, which a GPU does in the
+// background: for taking times.
+func (d Device) Synchronize() {
+	if d.IsCUDA() {
+		check("synchronize", libtorch.Synchronize(d.index()))
+	}
+}
+
 // CUDADevices counts the CUDA devices that LibTorch can use.
 func CUDADevices() int { return libtorch.CUDADevices() }
 

@@ -9,6 +9,12 @@ import (
 
 // The gradients of every fused kernel are the slopes that central differences find.
 func TestKernelGradientsAreSlopes(t *testing.T) {
+	for _, device := range devices() {
+		t.Run(device.String(), func(t *testing.T) { kernelGradientsAreSlopes(t, device) })
+	}
+}
+
+func kernelGradientsAreSlopes(t *testing.T, device Device) {
 	for name, c := range map[string]struct {
 		shapes [][]int64
 		kernel func(s *Scope, in []*Tensor) *Tensor
@@ -16,15 +22,17 @@ func TestKernelGradientsAreSlopes(t *testing.T) {
 		"RoIAlign": {[][]int64{{2, 3, 6, 5}, {2, 3, 3, 3}}, func(s *Scope, in []*Tensor) *Tensor {
 			boxes := From(s, []float64{1, 2, 15, 21, -6, 3, 9, 30, 4, 4, 4, 9}, 3, 4)
 			image, level := From(s, []int64{0, 1, 1}), From(s, []int64{0, 1, 0})
-			return RoIAlign(in, boxes, image, level, RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8}, Bins: 3, Samples: 2})
+			return RoIAlign(in, boxes.To(device), image.To(device), level.To(device), RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8}, Bins: 3, Samples: 2})
 		}},
-		"SmallBmm":          {[][]int64{{2, 7, 3}, {2, 3, 9}}, func(_ *Scope, in []*Tensor) *Tensor { return in[0].SmallBmm(in[1]) }},
-		"UpsampleAligned":   {[][]int64{{2, 3, 3, 2}}, func(_ *Scope, in []*Tensor) *Tensor { return in[0].UpsampleAligned(3) }},
+		"SmallBmm": {[][]int64{{2, 7, 3}, {2, 3, 9}}, func(_ *Scope, in []*Tensor) *Tensor { return in[0].SmallBmm(in[1]) }},
+		"UpsampleAligned": {[][]int64{{2, 3, 3, 2}}, func(_ *Scope, in []*Tensor) *Tensor {
+			return in[0].To(CPU).UpsampleAligned(3).To(device) // for the CPU alone
+		}},
 		"BatchNormTraining": {[][]int64{{2, 3, 2, 3}, {3}, {3}}, batchNormOf(false)},
 		"with ReLU":         {[][]int64{{2, 3, 2, 3}, {3}, {3}}, batchNormOf(true)},
 		"MaskDice": {[][]int64{{2, 2, 3, 3}, {3, 9}}, func(s *Scope, in []*Tensor) *Tensor {
 			truths := From(s, []uint8{1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0}, 2, 9)
-			return MaskDice(in[0], in[1], []int64{0, 1, 1}, truths, []int64{1, 0, 1}, 2)
+			return MaskDice(in[0], in[1], []int64{0, 1, 1}, truths.To(device), []int64{1, 0, 1}, 2)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,11 +45,11 @@ func TestKernelGradientsAreSlopes(t *testing.T) {
 				var weight *Tensor
 				run := func() (loss *Tensor, in []*Tensor) {
 					for i, shape := range c.shapes {
-						in = append(in, From(s, values[i], shape...).SetRequiresGrad(true))
+						in = append(in, From(s, values[i], shape...).To(device).SetRequiresGrad(true))
 					}
 					y := c.kernel(s, in)
 					if weight == nil {
-						weight = s.Randn(g, Float64, y.Shape()...)
+						weight = s.Randn(g, Float64, y.Shape()...).To(device)
 					}
 					return y.Mul(weight).Sum(), in
 				}

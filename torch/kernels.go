@@ -16,14 +16,10 @@ type RoIAlignConfig struct {
 // RoIAlign pools boxes from a feature pyramid (He et al. 2017, aligned by half a
 // pixel). levels are (B,C,H,W); boxes (R,4) are x1 y1 x2 y2; image and level,
 // int64 (R), say where each box is pooled from. The result is (R, Bins², C), bins
-// row-major. Gradients flow to the levels. On the CPU it is one fused kernel,
-// elsewhere it is composed of LibTorch's operators.
+// row-major. Gradients flow to the levels.
 func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {
 		fail("roi_align", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))
-	}
-	if levels[0].Device().IsCUDA() {
-		return roiAlignComposed(levels, boxes, image, level, c)
 	}
 	h, e := libtorch.RoIAlign(handles(levels), c.Scales, boxes.handle(), image.handle(), level.handle(), c.Bins, c.Samples)
 	check("roi_align", e, append([]*Tensor{boxes, image, level}, levels...)...)
@@ -34,8 +30,8 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 // M dynamic masks, (M). p is the sigmoid of layers 1×1 convolutions with ReLU between
 // over the mask features (B,C,h,w) of picture image[i], whose numbers are row i of
 // filters (M,params); image must ascend. g is the row truth[i] of truths, uint8
-// (G,h·w) of 0 and 1. Gradients flow to features and filters. It is for the CPU, for up
-// to 8 layers of up to 32 channels.
+// (G,h·w) of 0 and 1. Gradients flow to features and filters. It is for up to 8 layers
+// of up to 32 channels, and on a GPU for up to 4 layers of up to 16.
 func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []int64, layers int) *Tensor {
 	picks := From(filters.scope, truth)
 	h, e := libtorch.MaskDice(features.handle(), filters.handle(), image, truths.handle(), picks.handle(), layers)
@@ -91,10 +87,9 @@ type MaskConfig struct {
 // DynamicMasks runs one set of dynamic filters an instance (n, params) over the mask
 // features (C,H,W) and thresholds the upsampled probabilities into bits: bit x&63 of
 // word y·rowWords + x>>6 of words[i]. Only pixels inside boxes[i] (half open: x0 y0
-// x1 y1) are computed; words must be zero. All tensors are float32 on the CPU.
+// x1 y1) are computed; words must be zero. Both tensors are float32.
 func DynamicMasks(features, filters *Tensor, boxes [][4]int32, words [][]uint64, rowWords int, c MaskConfig) {
-	shape, params := features.Shape(), filters.Shape()
-	if len(shape) != 3 || len(params) != 2 || len(boxes) != len(words) {
+	if features.Dim() != 3 || filters.Dim() != 2 || len(boxes) != len(words) {
 		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask a filter set", features, filters)
 	}
 	flat := make([]int32, 0, 4*len(boxes))
@@ -102,8 +97,7 @@ func DynamicMasks(features, filters *Tensor, boxes [][4]int32, words [][]uint64,
 		flat = append(flat, b[:]...)
 	}
 	check("dynamic_masks", libtorch.Masks(libtorch.MaskImage{
-		Features: Values[float32](features), Channels: int(shape[0]), Height: int(shape[1]), Width: int(shape[2]),
 		Layers: c.Layers, InputHeight: c.InputH, InputWidth: c.InputW, OutputHeight: c.OutputH, OutputWidth: c.OutputW,
 		Stride: c.Stride, Threshold: float32(c.Threshold),
-	}, Values[float32](filters), int(params[1]), flat, words, rowWords), features, filters)
+	}, features.handle(), filters.handle(), flat, words, rowWords), features, filters)
 }

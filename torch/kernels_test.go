@@ -19,7 +19,16 @@ func inDo(t *testing.T, f func(s *Scope)) {
 	require.Equal(t, before, Live(), "tensors left behind")
 }
 
+// devices are the CPU and, where there is one, the first GPU.
+func devices() []Device {
+	if CUDADevices() == 0 {
+		return []Device{CPU}
+	}
+	return []Device{CPU, CUDA(0)}
+}
+
 func distance(a, b *Tensor) float64 {
+	a, b = a.To(CPU), b.To(CPU)
 	return a.Sub(b).Norm().Item() / math.Max(b.Norm().Item(), 1e-12)
 }
 
@@ -41,31 +50,43 @@ func regions(s *Scope, g *Generator, dtype DType, n int64) (boxes, image, level 
 var pool7 = RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8, 1. / 16}, Bins: 7, Samples: 2}
 
 func TestRoIAlignAgainstComposed(t *testing.T) {
-	for _, channels := range []int64{1, 3, 32} {
-		inDo(t, func(s *Scope) {
-			g := NewGenerator(uint64(channels))
-			levels := pyramid(s, g, Float32, 2, channels)
-			boxes, image, level := regions(s, g, Float32, 200)
-			fused := RoIAlign(levels, boxes, image, level, pool7)
-			composed := roiAlignComposed(levels, boxes, image, level, pool7)
-			require.Equal(t, []int64{200, 49, channels}, fused.Shape())
-			require.Less(t, distance(fused, composed), 1e-5)
-		})
+	for _, device := range devices() {
+		for _, channels := range []int64{1, 3, 32, 256, 300} {
+			inDo(t, func(s *Scope) {
+				g := NewGenerator(uint64(channels))
+				levels := pyramid(s, g, Float32, 2, channels)
+				boxes, image, level := regions(s, g, Float32, 200)
+				composed := roiAlignComposed(levels, boxes, image, level, pool7)
+				for i, l := range levels {
+					levels[i] = l.To(device)
+				}
+				fused := RoIAlign(levels, boxes.To(device), image.To(device), level.To(device), pool7)
+				require.Equal(t, []int64{200, 49, channels}, fused.Shape())
+				require.Less(t, distance(fused, composed), 1e-5)
+			})
+		}
 	}
 }
 
 func TestRoIAlignGradients(t *testing.T) {
+	for _, device := range devices() {
+		t.Run(device.String(), func(t *testing.T) { roiAlignGradients(t, device) })
+	}
+}
+
+func roiAlignGradients(t *testing.T, device Device) {
 	inDo(t, func(s *Scope) {
 		g := NewGenerator(3)
 		boxes, image, level := regions(s, g, Float64, 30)
 		weight := s.Randn(g, Float64, 30, 9, 5)
 		c := RoIAlignConfig{Scales: pool7.Scales, Bins: 3, Samples: 2}
-		grads := func(align func([]*Tensor, *Tensor, *Tensor, *Tensor, RoIAlignConfig) *Tensor) []*Tensor {
+		grads := func(align func([]*Tensor, *Tensor, *Tensor, *Tensor, RoIAlignConfig) *Tensor, device Device) []*Tensor {
 			var out []*Tensor
+			boxes, image, level, weight := boxes.To(device), image.To(device), level.To(device), weight.To(device)
 			WithGrad(func() {
 				levels := pyramid(s, NewGenerator(4), Float64, 2, 5)
-				for _, l := range levels {
-					l.SetRequiresGrad(true)
+				for i, l := range levels {
+					levels[i] = l.To(device).SetRequiresGrad(true)
 				}
 				align(levels, boxes, image, level, c).Mul(weight).Sum().Backward()
 				for _, l := range levels {
@@ -74,8 +95,9 @@ func TestRoIAlignGradients(t *testing.T) {
 			})
 			return out
 		}
-		fused, composed := grads(RoIAlign), grads(roiAlignComposed)
+		fused, composed := grads(RoIAlign, device), grads(roiAlignComposed, CPU)
 		for i := range fused {
+			fused[i] = fused[i].To(CPU)
 			require.Less(t, distance(fused[i], composed[i]), 1e-12)
 		}
 

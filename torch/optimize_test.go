@@ -8,13 +8,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// everywhere are the types and devices of parameters, with the tolerances of float32 and
+// float64.
+func everywhere(single, double float64) map[Options]float64 {
+	out := map[Options]float64{}
+	for _, d := range devices() {
+		out[Options{Float32, d}], out[Options{Float64, d}], out[Options{BFloat16, d}] = single, double, 1e-2
+	}
+	return out
+}
+
 // leaves are parameters of many sizes with gradients; those of an odd number have none.
-func leaves(s *Scope, d DType) []*Tensor {
+func leaves(s *Scope, o Options) []*Tensor {
 	g := NewGenerator(5)
 	var out []*Tensor
 	WithGrad(func() {
 		for i, n := range []int64{1, 40000, 7, 16384, 333} {
-			p := s.Randn(g, Float32, n).ToDType(d).SetRequiresGrad(true)
+			p := s.Randn(g, Float32, n).ToDType(o.DType).To(o.Device).SetRequiresGrad(true)
 			if i != 2 {
 				p.Mul(p).MulScalar(0.5).Sum().Backward() // the gradient is p
 			}
@@ -24,12 +34,12 @@ func leaves(s *Scope, d DType) []*Tensor {
 	return out
 }
 
-// bfloat16 has no kernel and takes LibTorch's operators: both ways must agree.
+// A GPU and bfloat16 have no kernel and take LibTorch's operators: both ways must agree.
 func TestClipGradNorm(t *testing.T) {
 	before := Live()
-	for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-12, BFloat16: 1e-2} {
+	for o, tolerance := range everywhere(1e-6, 1e-12) {
 		require.NoError(t, Do(context.Background(), func(s *Scope) error {
-			list := leaves(s, d)
+			list := leaves(s, o)
 			want := 0.0
 			for i, p := range list {
 				if i != 2 {
@@ -54,10 +64,10 @@ func TestClipGradNorm(t *testing.T) {
 }
 
 func TestLerpAll(t *testing.T) {
-	for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-15, BFloat16: 1e-2} {
+	for o, tolerance := range everywhere(1e-6, 1e-15) {
 		require.NoError(t, Do(context.Background(), func(s *Scope) error {
-			to := []*Tensor{s.Full(2, Options{d, CPU}, 50000), s.Full(-1, Options{d, CPU}, 3, 5)}
-			LerpAll(to, []*Tensor{s.Full(6, Options{d, CPU}, 50000), s.Full(1, Options{d, CPU}, 3, 5)}, 0.25)
+			to := []*Tensor{s.Full(2, o, 50000), s.Full(-1, o, 3, 5)}
+			LerpAll(to, []*Tensor{s.Full(6, o, 50000), s.Full(1, o, 3, 5)}, 0.25)
 			for i, want := range []float64{3, -0.5} {
 				require.InDelta(t, want, to[i].Flatten(0, -1).Amin([]int64{0}, false).Item(), tolerance)
 				if i == 0 {
@@ -76,9 +86,9 @@ func TestLerpAll(t *testing.T) {
 
 func TestAddGrads(t *testing.T) {
 	before := Live()
-	for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-14, BFloat16: 1e-2} {
+	for o, tolerance := range everywhere(1e-6, 1e-14) {
 		require.NoError(t, Do(context.Background(), func(s *Scope) error {
-			to, from := leaves(s, d), leaves(s, d)
+			to, from := leaves(s, o), leaves(s, o)
 			to[3].ClearGrad()
 			AddGrads(to, from)
 			for i, p := range to {

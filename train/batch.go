@@ -15,28 +15,42 @@ type batch struct {
 
 // newBatch packs pictures into their common size. The mask features have a stride.
 func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, device torch.Device) *batch {
-	mean := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device)
-	std := torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
-	b := &batch{samples: n.samples}
-	var pictures []*torch.Tensor
+	b := &batch{samples: n.samples, input: pack(s, n, c, device)}
 	var bits []uint8
 	objects := 0
 	for _, sample := range n.samples {
-		mark := s.Mark()
-		x := torch.From(s, sample.RGB, int64(sample.Height), int64(sample.Width), 3).To(device)
-		if c.BGR {
-			x = x.Flip([]int64{2})
-		}
-		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{2, 0, 1})
-		x = x.ConstantPad([]int64{0, int64(n.width - sample.Width), 0, int64(n.height - sample.Height)}, 0)
-		s.Release(mark, x)
-		pictures = append(pictures, x)
 		bits = append(bits, maskTargets(sample, n.width/stride, n.height/stride, stride)...)
 		objects += len(sample.Objects)
 	}
 	b.masks = torch.From(s, bits, int64(objects), int64(len(bits)/max(objects, 1))).To(device)
-	b.input = torch.Stack(pictures, 0)
 	return b
+}
+
+// pack normalises pictures and pads them to their common size: (B,3,H,W). Pictures of
+// one size that follow each other go to the device at once.
+func pack(s *torch.Scope, n noised, c diffusioninst.Input, device torch.Device) *torch.Tensor {
+	mean := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device)
+	std := torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
+	var parts []*torch.Tensor
+	for from := 0; from < len(n.samples); {
+		mark := s.Mark()
+		w, h := n.samples[from].Width, n.samples[from].Height
+		var rgb []uint8
+		to := from
+		for ; to < len(n.samples) && n.samples[to].Width == w && n.samples[to].Height == h; to++ {
+			rgb = append(rgb, n.samples[to].RGB...)
+		}
+		x := torch.From(s, rgb, int64(to-from), int64(h), int64(w), 3).To(device)
+		if c.BGR {
+			x = x.Flip([]int64{3})
+		}
+		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{0, 3, 1, 2})
+		x = x.ConstantPad([]int64{0, int64(n.width - w), 0, int64(n.height - h)}, 0)
+		s.Release(mark, x)
+		parts = append(parts, x)
+		from = to
+	}
+	return torch.Cat(parts, 0)
 }
 
 // maskTargets samples the masks of a sample's objects, one after the other, at every
@@ -45,9 +59,9 @@ func maskTargets(s data.Sample, w, h, stride int) []uint8 {
 	out := make([]uint8, len(s.Objects)*w*h)
 	for i, o := range s.Objects {
 		plane := out[i*w*h : (i+1)*w*h]
-		for y := range h {
-			for x := range w {
-				if o.Mask.Get(x*stride+stride/2, y*stride+stride/2) {
+		for y := range min(h, (o.Mask.Height-stride/2+stride-1)/stride) {
+			for x0, x1 := range o.Mask.Row(y*stride + stride/2) {
+				for x := (x0 - stride/2 + stride - 1) / stride; x*stride+stride/2 < x1; x++ {
 					plane[y*w+x] = 1
 				}
 			}

@@ -32,7 +32,11 @@ func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, i
 		x, y := (p[0]+p[2])/2, (p[1]+p[3])/2
 		anywhere := false
 		row := cost[i*g : (i+1)*g]
+		var class float32
 		for j := range g {
+			if j == 0 || prob[i*g+j] != prob[i*g+j-1] { // objects of one class stand together, often all of them
+				class = m.classCost(prob[i*g+j])
+			}
 			t := [4]float32(truths[4*j:])
 			var l1 float32
 			for k := range p {
@@ -40,7 +44,7 @@ func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, i
 			}
 			overlap, general := overlaps(p, t)
 			iou[i*g+j] = overlap
-			row[j] = m.l1*l1 + m.class*m.classCost(prob[i*g+j]) - m.giou*general
+			row[j] = m.l1*l1 + m.class*class - m.giou*general
 			inside := x > t[0] && x < t[2] && y > t[1] && y < t[3]
 			near := nearCentre(x, y, t)
 			if !(inside && near) {

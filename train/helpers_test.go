@@ -62,8 +62,13 @@ func pictures(classes int) []data.Sample {
 
 func newTrainer(t *testing.T, c diffusioninst.Config, o Options) *Trainer {
 	t.Helper()
+	return newTrainerOn(t, torch.CPU, c, o)
+}
+
+func newTrainerOn(t *testing.T, device torch.Device, c diffusioninst.Config, o Options) *Trainer {
+	t.Helper()
 	before := torch.Live()
-	trainer, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, o)
+	trainer, err := New(context.Background(), c, nn.FromSeed(1), device, o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		trainer.Close()

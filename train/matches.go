@@ -1,8 +1,11 @@
 package train
 
 import (
+	"sync"
+
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // matches are the pairs of a proposal and a ground truth in a batch, sample by sample
@@ -26,39 +29,73 @@ func (m *matches) count() float64 { return float64(max(len(m.rows)+m.others, 1))
 
 // match assigns a stage's proposals to the ground truths of each sample.
 func (o Objective) match(b *batch, out decoder.Output) *matches {
-	s := out.Boxes.Scope()
-	mark := s.Mark()
-	defer s.Release(mark)
 	n := int(out.Boxes.Size(1))
-	rule := o.matching()
 	boxes := torch.Values[float32](out.Boxes.Detach())
+	prob, most := classScores(b, out.Logits)
+	rule := o.matching()
+	found := make([][]int, len(b.samples)) // of each sample: its proposals' ground truths
+	var all sync.WaitGroup
+	for i, sample := range b.samples {
+		all.Go(func() {
+			g := len(sample.Objects)
+			scores := make([]float32, 0, n*g)
+			for p := range n {
+				row := prob[(i*n+p)*most:]
+				scores = append(scores, row[:g]...)
+			}
+			cost, iou := rule.costs(scores, boxes[4*n*i:4*n*(i+1)], truths(sample), [2]float32{float32(sample.Width), float32(sample.Height)})
+			found[i] = rule.match(cost, iou, n, g)
+		})
+	}
+	all.Wait()
 	m := &matches{total: n * len(b.samples)}
 	before := 0 // objects of earlier samples
 	for i, sample := range b.samples {
-		g := len(sample.Objects)
-		if g == 0 {
-			continue
-		}
-		classes, truths := make([]int64, g), make([]float32, 0, 4*g)
-		for j, object := range sample.Objects {
-			classes[j] = int64(object.Class)
-			truths = append(truths, object.Box.X1, object.Box.Y1, object.Box.X2, object.Box.Y2)
-		}
-		logits := out.Logits.Detach().Select(0, int64(i))
-		prob := logits.IndexSelect(1, torch.From(s, classes).To(logits.Device())).ToDType(torch.Float32).Sigmoid()
 		w, h := float32(sample.Width), float32(sample.Height)
-		cost, iou := rule.costs(torch.Values[float32](prob), boxes[4*n*i:4*n*(i+1)], truths, [2]float32{w, h})
-		for p, j := range rule.match(cost, iou, n, g) {
+		for p, j := range found[i] {
 			if j == unmatched {
 				continue
 			}
+			object := sample.Objects[j]
 			m.rows = append(m.rows, int64(i*n+p))
-			m.classes = append(m.classes, classes[j])
-			m.boxes = append(m.boxes, truths[4*j:4*j+4]...)
+			m.classes = append(m.classes, int64(object.Class))
+			m.boxes = append(m.boxes, object.Box.X1, object.Box.Y1, object.Box.X2, object.Box.Y2)
 			m.sizes = append(m.sizes, w, h, w, h)
 			m.images, m.truths = append(m.images, int64(i)), append(m.truths, int64(before+j))
 		}
-		before += g
+		before += len(sample.Objects)
 	}
 	return m
+}
+
+// classScores are every proposal's scores of the classes of its picture's objects, from
+// logits (B,N,K): B×N×most row by row, most being the greatest number of objects.
+func classScores(b *batch, logits *torch.Tensor) (scores []float32, most int) {
+	s := logits.Scope()
+	mark := s.Mark()
+	defer s.Release(mark)
+	for _, sample := range b.samples {
+		most = max(most, len(sample.Objects))
+	}
+	if most == 0 {
+		return nil, 0
+	}
+	classes := make([]int64, len(b.samples)*most)
+	for i, sample := range b.samples {
+		for j, object := range sample.Objects {
+			classes[i*most+j] = int64(object.Class)
+		}
+	}
+	images := int64(len(b.samples))
+	index := torch.From(s, classes, images, 1, int64(most)).To(logits.Device()).Expand([]int64{-1, logits.Size(1), -1})
+	return torch.Values[float32](logits.Detach().Gather(2, index).ToDType(torch.Float32).Sigmoid()), most
+}
+
+// truths are the boxes of a sample's objects.
+func truths(s data.Sample) []float32 {
+	out := make([]float32, 0, 4*len(s.Objects))
+	for _, o := range s.Objects {
+		out = append(out, o.Box.X1, o.Box.Y1, o.Box.X2, o.Box.Y2)
+	}
+	return out
 }

@@ -11,8 +11,10 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
 )
 
@@ -23,6 +25,10 @@ func TestOverfit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains for a while")
 	}
+	modeltest.EachDevice(t, overfit)
+}
+
+func overfit(t *testing.T, device torch.Device) {
 	box := func(x, y, w, h float32) diffusioninst.Box {
 		return diffusioninst.Box{X1: x, Y1: y, X2: x + w, Y2: y + h}
 	}
@@ -40,7 +46,7 @@ func TestOverfit(t *testing.T) {
 	}
 	const steps = 1200
 	o := Options{Rate: 2e-3, Schedule: nn.Warmup{Steps: 20, From: 0.1, Schedule: nn.Cosine{Steps: steps}}, Frozen: []string{}, EMA: 0.98, Seed: 1}
-	tr := newTrainer(t, c, o)
+	tr := newTrainerOn(t, device, c, o)
 	for i := range steps {
 		r, err := tr.Step(context.Background(), batch)
 		require.NoError(t, err)

@@ -25,6 +25,9 @@ type Recipe struct {
 	FilterEmpty              bool    // pictures without objects are left out
 	GroupAspects             bool    // batches are of wide pictures or of tall ones
 	Workers                  int     // that read pictures
+	CuDNNBenchmark           bool    // wants torch.BenchmarkCuDNN
+
+	solver detectron2.Solver
 }
 
 // LoadRecipe reads a file. Like the official trainer it decays norms and biases as
@@ -44,11 +47,25 @@ func LoadRecipe(path string, images []int) (*Recipe, error) {
 		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), Weights: d.Model.Weights,
 		Steps: d.Solver.MaxIter, SaveEvery: d.Solver.CheckpointPeriod, EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
 		FilterEmpty: d.DataLoader.FilterEmptyAnnotations, GroupAspects: d.DataLoader.AspectRatioGrouping, Workers: d.DataLoader.NumWorkers,
+		CuDNNBenchmark: d.CuDNNBenchmark, solver: d.Solver,
 	}
 	if d.DataLoader.SamplerTrain == "RepeatFactorTrainingSampler" {
 		r.RepeatThreshold = d.DataLoader.RepeatThreshold
 	}
 	return r, nil
+}
+
+// SetSteps makes the run longer or shorter than the file says. A cosine schedule ends
+// with it; the milestones of another one stay where they are.
+func (r *Recipe) SetSteps(n int) error {
+	solver := r.solver
+	solver.MaxIter = n
+	schedule, err := schedule(solver)
+	if err != nil {
+		return err
+	}
+	r.Steps, r.Options.Schedule = n, schedule
+	return nil
 }
 
 func options(d *detectron2.Config, images []int) (Options, error) {
@@ -88,6 +105,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 	o.Schedule, err = schedule(solver)
 	return o, err
 }
+
 func schedule(solver detectron2.Solver) (nn.Schedule, error) {
 	w := nn.Warmup{Steps: solver.WarmupIters, From: solver.WarmupFactor}
 	switch solver.LRScheduler {

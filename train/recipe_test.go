@@ -72,6 +72,16 @@ MODEL_EMA: {ENABLED: true, DECAY: 0.99}
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestRecipeOfOtherLength(t *testing.T) {
+	r, err := LoadRecipe(configOf(t, "SOLVER: {LR_SCHEDULER_NAME: WarmupCosineLR, WARMUP_ITERS: 0, MAX_ITER: 100}\nCUDNN_BENCHMARK: true\n"), nil)
+	require.NoError(t, err)
+	require.True(t, r.CuDNNBenchmark)
+	require.InDelta(t, 0.5, r.Options.Schedule.Factor(50), 1e-9)
+	require.NoError(t, r.SetSteps(200))
+	require.Equal(t, 200, r.Steps)
+	require.InDelta(t, 0.5, r.Options.Schedule.Factor(100), 1e-9)
+}
+
 func TestAugmentationOfRecipe(t *testing.T) {
 	sides := []int{480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800}
 	for text, want := range map[string]data.Chain{

@@ -15,10 +15,14 @@ import (
 // untrained is what --weights takes in place of a file, for a model of random weights.
 const untrained = "untrained"
 
+// tf32Usage explains the flag of that name.
+const tf32Usage = "let a GPU round the factors of float32 products to 10 bits of mantissa: faster, with errors of some 1e-3"
+
 // modelFlags are the flags of every command that runs a model.
 type modelFlags struct {
 	weights, config, device string
 	threads                 int
+	tf32                    bool
 	set                     func(name string) bool // whether the user gave the flag
 	options                 diffusioninst.Options
 }
@@ -37,6 +41,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: sizes read off the checkpoint)")
 	f.StringVar(&m.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&m.threads, "threads", 0, "threads of one operator (default: physical cores)")
+	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance; negative for none")
 	f.IntVar(&m.options.Limit, "limit", 0, "at most so many instances a picture (default: all)")
 	f.IntVar(&m.options.Tile, "tile", 0, "find the instances of larger pictures in overlapping tiles of so many pixels a side (default: the model's setting, usually none; negative for none)")
@@ -66,6 +71,7 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 	if m.threads > 0 {
 		torch.SetThreads(m.threads)
 	}
+	torch.AllowTF32(m.tf32)
 	device, err := torch.ParseDevice(m.device)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ type trainOptions struct {
 	precision                string
 	evalSteps                []int
 	seed                     uint64
+	tf32                     bool
 	set                      func(name string) bool
 }
 
@@ -68,6 +69,7 @@ comes to the same model, bit for bit, as one with as many threads that was not.`
 	f.IntVar(&o.accumulate, "accumulate", 1, "parts that a batch is computed in, one after the other, to save memory")
 	f.IntVar(&o.replicas, "replicas", 1, "parts that a batch is computed in, side by side, each on its share of the cores: faster, with batch norm over each part unless the configuration says SyncBN")
 	f.StringVar(&o.precision, "precision", "", "of convolutions and linear maps: float32, bfloat16, or float16 on a GPU (default: the configuration's)")
+	f.BoolVar(&o.tf32, "tf32", false, tf32Usage)
 	f.IntVar(&o.saveEvery, "save-every", 0, "steps between checkpoints (default: the configuration's)")
 	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations (default: the configuration's)")
 	f.IntSliceVar(&o.evalSteps, "eval-steps", nil, "denoising steps to evaluate with, such as 1,4 (default: the model's)")

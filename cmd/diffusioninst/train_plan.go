@@ -78,7 +78,9 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	if p.recipe, err = train.LoadRecipe(o.config, counts); err != nil {
 		return nil, err
 	}
-	o.override(p.recipe)
+	if err := o.override(p.recipe); err != nil {
+		return nil, err
+	}
 	if p.recipe.Batch%o.accumulate != 0 {
 		return nil, fmt.Errorf("--accumulate %d: batches of %d pictures cannot be split so", o.accumulate, p.recipe.Batch)
 	}
@@ -106,9 +108,13 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 }
 
 // override lets flags win over the file.
-func (o *trainOptions) override(r *train.Recipe) {
+func (o *trainOptions) override(r *train.Recipe) error {
+	if o.set("steps") {
+		if err := r.SetSteps(o.steps); err != nil {
+			return err
+		}
+	}
 	for name, set := range map[string]func(){
-		"steps":      func() { r.Steps = o.steps },
 		"batch":      func() { r.Batch = o.batch },
 		"save-every": func() { r.SaveEvery = o.saveEvery },
 		"eval-every": func() { r.EvaluateEvery = o.evalEvery },
@@ -121,6 +127,7 @@ func (o *trainOptions) override(r *train.Recipe) {
 			set()
 		}
 	}
+	return nil
 }
 
 // start is where the parameters come from at the beginning: a checkpoint, told what of it

@@ -36,6 +36,8 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
+	torch.AllowTF32(o.tf32)
+	torch.BenchmarkCuDNN(plan.recipe.CuDNNBenchmark)
 	loader, err := data.NewLoader(plan.data, plan.loader)
 	if err != nil {
 		return err

@@ -12,7 +12,9 @@ type Config struct {
 	ModelEMA   ModelEMA   `key:"MODEL_EMA"`
 	Test       Test       `key:"TEST"`
 	OutputDir  string     `key:"OUTPUT_DIR"`
-	Seed       int        `key:"SEED"` // negative: none
+	// CuDNNBenchmark tries the ways to compute a convolution and takes the fastest.
+	CuDNNBenchmark bool `key:"CUDNN_BENCHMARK"`
+	Seed           int  `key:"SEED"` // negative: none
 }
 
 // Model describes the network.

@@ -21,14 +21,14 @@ func CacheMemory(on bool) { C.di_cache_memory(C.bool(on)) }
 func CachedMemory() int64 { return int64(C.di_cached_memory()) }
 
 // RoIAlign pools boxes (R,4) of the given images and levels (int64 (R) each) to
-// (R, bins·bins, C), on the CPU.
+// (R, bins·bins, C).
 func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bins, samples int64) (Handle, *Error) {
 	return one(C.di_roi_align((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(levels))), (*C.double)(unsafe.SliceData(scales)),
 		C.size_t(len(levels)), C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(level), C.int64_t(bins), C.int64_t(samples)))
 }
 
-// MaskDice is the dice loss of dynamic masks, (M), on the CPU: features (B,C,h,w),
-// filters (M,params) of ascending images, truths uint8 (G,h·w), of which truth, int64 (M), picks.
+// MaskDice is the dice loss of dynamic masks, (M): features (B,C,h,w),
+// filters (M,params) of ascending images, truths uint8 (G,h·w), of which truth, int64 (M) on the CPU, picks.
 func MaskDice(features, filters Handle, image []int64, truths, truth Handle, layers int) (Handle, *Error) {
 	return one(C.di_mask_dice(C.di_tensor(features), C.di_tensor(filters), (*C.int64_t)(unsafe.SliceData(image)),
 		C.di_tensor(truths), C.di_tensor(truth), C.size_t(len(image)), C.int64_t(layers)))
@@ -56,8 +56,6 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, 
 
 // MaskImage is what Masks needs to know of one image; see kernels.h.
 type MaskImage struct {
-	Features                []float32
-	Channels, Height, Width int
 	Layers                  int
 	InputHeight, InputWidth int
 	OutputHeight            int
@@ -67,8 +65,8 @@ type MaskImage struct {
 }
 
 // Masks writes one bit mask an instance into words, rows of rowWords words each.
-// filters is (n, params), boxes half-open pixel ranges (n, 4).
-func Masks(im MaskImage, filters []float32, params int, boxes []int32, words [][]uint64, rowWords int) *Error {
+// features is (C,H,W), filters (n, params), boxes half-open pixel ranges (n, 4).
+func Masks(im MaskImage, features, filters Handle, boxes []int32, words [][]uint64, rowWords int) *Error {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	pointers := make([]unsafe.Pointer, len(words))
@@ -81,15 +79,13 @@ func Masks(im MaskImage, filters []float32, params int, boxes []int32, words [][
 			pointers[i] = unsafe.Pointer(&w[0])
 		}
 	}
-	if len(im.Features) != im.Channels*im.Height*im.Width || len(filters) != params*len(words) || len(boxes) != 4*len(words) {
-		return &Error{"the numbers of features, filters, boxes and masks do not agree"}
+	if len(boxes) != 4*len(words) {
+		return &Error{"the numbers of boxes and masks do not agree"}
 	}
-	pin.Pin(unsafe.SliceData(im.Features))
 	c := C.di_mask_image{
-		features: (*C.float)(unsafe.SliceData(im.Features)), channels: C.int64_t(im.Channels), height: C.int64_t(im.Height), width: C.int64_t(im.Width),
 		layers: C.int64_t(im.Layers), input_h: C.int64_t(im.InputHeight), input_w: C.int64_t(im.InputWidth),
 		output_h: C.int64_t(im.OutputHeight), output_w: C.int64_t(im.OutputWidth), stride: C.int64_t(im.Stride), threshold: C.float(im.Threshold),
 	}
-	return takeError(C.di_masks(&c, (*C.float)(unsafe.SliceData(filters)), C.size_t(params), (*C.int32_t)(unsafe.SliceData(boxes)), C.size_t(len(words)),
+	return takeError(C.di_masks(&c, C.di_tensor(features), C.di_tensor(filters), (*C.int32_t)(unsafe.SliceData(boxes)), C.size_t(len(words)),
 		(**C.uint64_t)(unsafe.Pointer(unsafe.SliceData(pointers))), C.size_t(rowWords)))
 }

@@ -1,4 +1,5 @@
-// Fused kernels for the CPU, where LibTorch has no operator.
+// Fused kernels, where LibTorch has no operator. Those of RoIAlign, the dice loss and
+// masks also run on a GPU (gpu.h), the others on the CPU alone.
 #pragma once
 #include "libtorch.h"
 
@@ -60,19 +61,21 @@ di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes
 
 // What di_masks needs to know of one image; see masks.cc.
 typedef struct {
-  const float* features;  // (channels, height, width), a quarter of the padded input
-  int64_t channels, height, width;
-  int64_t layers;               // 1×1 convolutions of a filter set, all hidden ones of `channels` width
+  int64_t layers;               // 1×1 convolutions of a filter set, all hidden ones as wide as the features
   int64_t input_h, input_w;     // the unpadded network input
   int64_t output_h, output_w;   // the masks
   int64_t stride;               // of the mask features in the padded input
   float threshold;              // of the probability
 } di_mask_image;
 
-// Writes one bit mask an instance: filters (n, params), boxes as half-open pixel
-// ranges (n, 4) x0 y0 x1 y1, rows of row_words 64-bit words, zero to begin with.
-di_error* di_masks(const di_mask_image* image, const float* filters, size_t params, const int32_t* boxes, size_t n,
+// Writes one bit mask an instance: features (channels, height, width) of the padded input,
+// filters (n, params), both float32 on one device, boxes as half-open pixel ranges (n, 4)
+// x0 y0 x1 y1, rows of row_words 64-bit words, zero to begin with.
+di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words, size_t row_words) DI_NOEXCEPT;
+
+// Gives the name and text of a source in cuda/; see gpu.h.
+void di_gpu_source(const char* name, const char* text) DI_NOEXCEPT;
 
 #ifdef __cplusplus
 }

@@ -168,6 +168,15 @@ func ClearGrad(t Handle) { C.di_clear_grad(C.di_tensor(t)) }
 // Version is LibTorch's version.
 func Version() string { return C.GoString(C.di_version()) }
 
+// AllowTF32 lets products of float32 on GPUs round their factors.
+func AllowTF32(allow bool) { C.di_allow_tf32(C.bool(allow)) }
+
+// BenchmarkCuDNN makes cuDNN try its ways to compute a convolution, once a shape.
+func BenchmarkCuDNN(on bool) { C.di_benchmark_cudnn(C.bool(on)) }
+
+// Synchronize waits for all work on a CUDA device.
+func Synchronize(device int) *Error { return takeError(C.di_synchronize(C.int(device))) }
+
 // CUDADevices counts the CUDA devices that LibTorch can use.
 func CUDADevices() int { return int(C.di_cuda_devices()) }
 

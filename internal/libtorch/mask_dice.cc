@@ -4,13 +4,15 @@
 // the backward pass computes the layers again, pixel block by pixel block.
 //
 // Blocks of an image do not depend on the number of threads, and their sums are added
-// in order, so that results do not either.
+// in order, so that results do not either. cuda/mask_dice.cu is the same for GPUs.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include "gpu.h"
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
@@ -24,6 +26,7 @@ constexpr int64_t kMaxLayers = 8, kMaxChannels = 32;
 constexpr int64_t kBlock = 512;  // pixels
 constexpr int kGroup = 4;        // vectors of pixels that share a load of the weights
 constexpr double kEpsilon = 1e-5;
+constexpr int64_t kShared = 48 << 10;  // bytes of a GPU block's shared memory
 
 template <typename T>
 struct Job {
@@ -213,6 +216,23 @@ struct Dice {
   at::Tensor features, filters, truths, truth;
   std::vector<int64_t> from;
   int64_t layers;
+  at::Tensor image;  // int64 (M), on a GPU
+
+  int64_t pixels() const { return truths.size(1); }
+
+  di::gpu::Kernel kernel(const char* function) const {
+    auto channels = static_cast<int64_t>(features.size(1));
+    // As many pixels at once as fit into a block's shared memory.
+    int64_t tile = 128, params = filters.size(1), rows = 2 * layers * channels + 1;
+    while (tile > 32 && ((tile + 1) * rows + params) * filters.element_size() > kShared) tile /= 2;
+    TORCH_CHECK(((tile + 1) * rows + params) * filters.element_size() <= kShared, layers, " layers of ", channels,
+                " channels do not fit on a GPU");
+    using di::gpu::define;
+    return {"mask_dice.cu", function,
+            {di::gpu::type_of(filters), define("CHANNELS", channels), define("LAYERS", layers), define("TILE", tile)}};
+  }
+
+  static int64_t tile_of(const di::gpu::Kernel& k) { return std::stoll(k.definitions.back().substr(7)); }
 
   template <typename T>
   Job<T> job() const {
@@ -236,6 +256,11 @@ struct Dice {
   std::pair<at::Tensor, at::Tensor> losses() const {
     auto sums = at::empty({filters.size(0), 2}, filters.options());
     auto losses = at::empty({filters.size(0)}, filters.options());
+    if (filters.is_cuda()) {
+      di::gpu::run(kernel("mask_dice"), filters, {filters.size(0)}, 256, features.data_ptr(), filters.data_ptr(), image.data_ptr(),
+                   truths.data_ptr(), truth.data_ptr(), losses.data_ptr(), sums.data_ptr(), static_cast<long long>(pixels()));
+      return {losses, sums};
+    }
     AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice", [&] {
       auto j = job<scalar_t>();
       std::vector<scalar_t> parts(j.blocks() * j.instances * 3);
@@ -261,8 +286,16 @@ struct Dice {
 
   // gradients are those of features and filters, given that of the losses (M).
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
-    auto dfeatures = at::empty(features.sizes(), features.options());
     auto dfilters = at::empty(filters.sizes(), filters.options());
+    if (filters.is_cuda()) {
+      auto dfeatures = at::zeros(features.sizes(), features.options());
+      auto k = kernel("mask_dice_backward");
+      di::gpu::run(k, filters, {filters.size(0)}, static_cast<int>(tile_of(k)), features.data_ptr(), filters.data_ptr(), image.data_ptr(),
+                   truths.data_ptr(), truth.data_ptr(), sums.data_ptr(), grad.data_ptr(), dfeatures.data_ptr(),
+                   dfilters.data_ptr(), static_cast<long long>(pixels()));
+      return {dfeatures, dfilters};
+    }
+    auto dfeatures = at::empty(features.sizes(), features.options());
     AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice_backward", [&] {
       auto j = job<scalar_t>();
       const auto* s = static_cast<const scalar_t*>(sums.data_ptr());
@@ -309,7 +342,7 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
   return di::call1([&] {
     variable_list inputs{di::ref(features), di::ref(filters)};
     Dice d{inputs[0].detach().contiguous(), inputs[1].detach().contiguous(), di::ref(truths).contiguous(),
-           di::ref(truth).contiguous(), {}, layers};
+           di::ref(truth).contiguous(), {}, layers, {}};
     TORCH_CHECK(d.features.dim() == 4 && d.filters.dim() == 2 && d.truths.dim() == 2 && d.truth.dim() == 1,
                 "features must be (B,C,h,w), filters (M,params), truths (G,h·w), truth (M)");
     int64_t c = d.features.size(1), m = d.filters.size(0);
@@ -321,6 +354,8 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
                 "truths must be uint8, truth int64, features and filters of one type");
     TORCH_CHECK(d.truth.numel() == m && static_cast<int64_t>(n) == m, "one image and truth a filter");
     d.from.assign(d.features.size(0) + 1, 0);
+    TORCH_CHECK(d.truth.is_cpu() && d.filters.device() == d.features.device() && d.truths.device() == d.features.device(),
+                "features, filters and truths must be on one device, truth on the CPU");
     for (int64_t i = 0; i < m; i++) {
       int64_t t = static_cast<int64_t*>(d.truth.data_ptr())[i];
       TORCH_CHECK(t >= 0 && t < d.truths.size(0), "instance ", i, " is of truth ", t);
@@ -328,6 +363,12 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
       d.from[image[i] + 1]++;
     }
     for (size_t i = 1; i < d.from.size(); i++) d.from[i] += d.from[i - 1];
+    if (d.features.is_cuda()) {
+      d.image = at::empty({m}, d.truth.options());
+      std::copy_n(image, m, static_cast<int64_t*>(d.image.data_ptr()));
+      d.image = d.image.to(d.features.device());
+      d.truth = d.truth.to(d.features.device());
+    }
     auto [out, sums] = d.losses();
     if (torch::autograd::compute_requires_grad(inputs)) {
       auto node = di::make_node<DiceBackward>();

@@ -4,11 +4,14 @@
 // "Aligned bilinear" upsampling by f followed by cropping to the unpadded input and
 // bilinear resampling to the output is linear and separable: an output column is a
 // sum over at most four feature columns. These taps are computed once an image.
+// cuda/masks.cu is the same for GPUs.
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "gpu.h"
 #include "kernels.h"
 #include "shim.h"
 
@@ -16,8 +19,7 @@ namespace {
 
 // Taps of one output row or column: out = Σ weight[k]·feature[first + k].
 struct Taps {
-  int64_t first = 0;
-  int n = 0;
+  int first = 0, n = 0;
   float weight[4] = {0, 0, 0, 0};
 };
 
@@ -27,7 +29,7 @@ void upsampled(Taps& t, int64_t u, float share, int64_t f, int64_t size) {
   auto low = static_cast<int64_t>(c);
   float l = c - static_cast<float>(low);
   int64_t a = std::min(low, size - 1), b = std::min(low + 1, size - 1);
-  if (t.n == 0) t.first = a;
+  if (t.n == 0) t.first = static_cast<int>(a);
   t.weight[a - t.first] += share * (1 - l);
   t.weight[b - t.first] += share * l;
   t.n = std::max<int>(t.n, static_cast<int>(b - t.first) + 1);
@@ -89,28 +91,26 @@ struct Filters {
   }
 };
 
-}  // namespace
+// What the CPU and a GPU are given.
+struct Job {
+  const di_mask_image& im;
+  at::Tensor features, filters;  // (channels, height, width), (n, params)
+  const int32_t* boxes;
+  uint64_t* const* words;
+  int64_t row_words;
+  std::vector<Taps> xs, ys;
 
-di_error* di_masks(const di_mask_image* image, const float* filters, size_t params, const int32_t* boxes, size_t n,
-                   uint64_t* const* words, size_t row_words) noexcept {
-  return di::guard([&] {
-    const auto& im = *image;
-    int64_t hidden = im.layers - 1;
-    int64_t weights = hidden * im.channels * im.channels + im.channels;
-    TORCH_CHECK(static_cast<int64_t>(params) == weights + hidden * im.channels + 1, "a filter set of ", params,
-                " numbers does not fit ", im.layers, " layers of ", im.channels, " channels");
-    TORCH_CHECK(im.height > 0 && im.width > 0 && im.input_h > 0 && im.input_w > 0 &&
-                    im.input_h <= im.height * im.stride && im.input_w <= im.width * im.stride &&
-                    static_cast<int64_t>(row_words) * 64 >= im.output_w,
-                "sizes of the mask features, the input and the output do not agree");
-    for (size_t i = 0; i < n; i++) {
-      const int32_t* b = boxes + 4 * i;
-      TORCH_CHECK(b[0] >= 0 && b[1] >= 0 && b[2] <= im.output_w && b[3] <= im.output_h, "box ", i,
-                  " leaves the picture");
-    }
-    auto ys = taps(im.output_h, im.input_h, im.stride, im.height);
-    auto xs = taps(im.output_w, im.input_w, im.stride, im.width);
-    at::parallel_for(0, static_cast<int64_t>(n), 1, [&](int64_t i0, int64_t i1) {
+  int64_t count() const { return filters.size(0); }
+  int64_t params() const { return filters.size(1); }
+  int64_t channels() const { return features.size(0); }
+  int64_t height() const { return features.size(1); }
+  int64_t width() const { return features.size(2); }
+
+  void on_cpu() const {
+    const auto* from_features = static_cast<const float*>(features.data_ptr());
+    const auto* from_filters = static_cast<const float*>(filters.data_ptr());
+    int64_t weights = (im.layers - 1) * channels() * channels() + channels();
+    at::parallel_for(0, count(), 1, [&](int64_t i0, int64_t i1) {
       std::vector<float> a, b, row, wide;
       for (int64_t i = i0; i < i1; i++) {
         int64_t x0 = boxes[4 * i], y0 = boxes[4 * i + 1], x1 = boxes[4 * i + 2], y1 = boxes[4 * i + 3];
@@ -118,13 +118,14 @@ di_error* di_masks(const di_mask_image* image, const float* filters, size_t para
         auto [fx0, fx1] = reach(xs, x0, x1);
         auto [fy0, fy1] = reach(ys, y0, y1);
         int64_t fw = fx1 - fx0, ow = x1 - x0;
-        a.resize(im.channels * fw);
-        b.resize(im.channels * fw);
+        a.resize(channels() * fw);
+        b.resize(channels() * fw);
         row.resize(fw);
         wide.resize((fy1 - fy0) * ow);
-        Filters f{filters + i * params, filters + i * params + weights, im.channels, im.layers};
+        const float* filter = from_filters + i * params();
+        Filters f{filter, filter + weights, channels(), im.layers};
         for (int64_t y = fy0; y < fy1; y++) {
-          f.probability(im.features + y * im.width + fx0, im.height * im.width, fw, a.data(), b.data(), row.data());
+          f.probability(from_features + y * width() + fx0, height() * width(), fw, a.data(), b.data(), row.data());
           float* to = wide.data() + (y - fy0) * ow;
           for (int64_t x = x0; x < x1; x++) {
             const Taps& t = xs[x];
@@ -144,7 +145,7 @@ di_error* di_masks(const di_mask_image* image, const float* filters, size_t para
             float w = t.weight[k];
             for (int64_t x = 0; x < ow; x++) to[x] += w * from[x];
           }
-          uint64_t* out = words[i] + y * static_cast<int64_t>(row_words);
+          uint64_t* out = words[i] + y * row_words;
           for (int64_t x = 0; x < ow; x++) {
             int64_t at = x0 + x;
             out[at >> 6] |= static_cast<uint64_t>(row[x] > im.threshold) << (at & 63);
@@ -152,5 +153,107 @@ di_error* di_masks(const di_mask_image* image, const float* filters, size_t para
         }
       }
     });
+  }
+
+  // As cuda/masks.cu has it. Words are 32 bits there.
+  struct Instance {
+    int x0, y0, x1, y1, fx, fy, fw, fh, word, words;
+    long long at, bits;
+  };
+
+  void on_gpu() const {
+    auto columns = upload(xs), rows = upload(ys);
+    constexpr int64_t kMost = 64 << 20, kBlocks = 65535;  // probabilities and instances at once
+    for (int64_t from = 0; from < count();) {
+      std::vector<Instance> some;
+      int64_t probabilities = 0, bits = 0, most = 0, longest = 0, i = from;
+      for (; i < count() && i - from < kBlocks && probabilities < kMost; i++) {
+        const int32_t* b = boxes + 4 * i;
+        Instance in{b[0], b[1], b[2], b[3], 0, 0, 0, 0, 0, 0, probabilities, bits};
+        if (in.x0 < in.x1 && in.y0 < in.y1) {
+          auto [fx0, fx1] = reach(xs, in.x0, in.x1);
+          auto [fy0, fy1] = reach(ys, in.y0, in.y1);
+          in.fx = static_cast<int>(fx0), in.fw = static_cast<int>(fx1 - fx0);
+          in.fy = static_cast<int>(fy0), in.fh = static_cast<int>(fy1 - fy0);
+          in.word = in.x0 / 32, in.words = (in.x1 + 31) / 32 - in.word;
+          int64_t pixels = static_cast<int64_t>(in.fw) * in.fh, words32 = static_cast<int64_t>(in.words) * (in.y1 - in.y0);
+          probabilities += pixels, bits += words32;
+          most = std::max(most, pixels), longest = std::max(longest, words32);
+        } else {
+          in.y1 = in.y0;
+        }
+        some.push_back(in);
+      }
+      chunk(some, filters.narrow(0, from, i - from), columns, rows, probabilities, bits, most, longest, from);
+      from = i;
+    }
+  }
+
+  template <typename T>
+  at::Tensor upload(const std::vector<T>& list) const {
+    auto bytes = at::empty({static_cast<int64_t>(list.size() * sizeof(T))}, at::TensorOptions(at::kByte));
+    std::memcpy(bytes.data_ptr(), list.data(), list.size() * sizeof(T));
+    return bytes.to(features.device());
+  }
+
+  void chunk(const std::vector<Instance>& some, const at::Tensor& part, const at::Tensor& columns, const at::Tensor& rows,
+             int64_t probabilities, int64_t bits, int64_t most, int64_t longest, int64_t first) const {
+    if (bits == 0) return;
+    auto n = static_cast<int64_t>(some.size());
+    auto instances = upload(some);
+    auto probability = at::empty({probabilities}, features.options());
+    auto out = at::empty({bits}, features.options().dtype(at::kInt));
+    std::vector<std::string> definitions{di::gpu::define("CHANNELS", channels()), di::gpu::define("LAYERS", im.layers)};
+    di::gpu::run({"masks.cu", "probabilities", definitions}, features, {std::min<int64_t>((most + 255) / 256, 4096), n}, 256,
+                 instances.data_ptr(), features.data_ptr(), part.data_ptr(), static_cast<long long>(height()),
+                 static_cast<long long>(width()), probability.data_ptr());
+    di::gpu::run({"masks.cu", "bits", definitions}, features, {std::min<int64_t>((longest + 7) / 8, 4096), n}, 256,
+                 instances.data_ptr(), columns.data_ptr(), rows.data_ptr(), probability.data_ptr(), im.threshold, out.data_ptr());
+    auto host = out.cpu();
+    const auto* from = static_cast<const uint32_t*>(host.data_ptr());
+    for (size_t k = 0; k < some.size(); k++) {
+      const auto& in = some[k];
+      for (int y = in.y0; y < in.y1; y++) {
+        uint64_t* to = words[first + k] + y * row_words;
+        const uint32_t* row = from + in.bits + static_cast<int64_t>(y - in.y0) * in.words;
+        for (int w = 0; w < in.words; w++) {
+          int at = in.word + w;
+          to[at >> 1] |= static_cast<uint64_t>(row[w]) << (32 * (at & 1));
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
+                   uint64_t* const* words, size_t row_words) noexcept {
+  return di::guard([&] {
+    Job job{*image, di::ref(features).contiguous(), di::ref(filters).contiguous(), boxes, words, static_cast<int64_t>(row_words), {}, {}};
+    const auto& im = *image;
+    TORCH_CHECK(job.features.dim() == 3 && job.filters.dim() == 2 && job.count() == static_cast<int64_t>(n) &&
+                    job.features.scalar_type() == at::kFloat && job.filters.scalar_type() == at::kFloat &&
+                    job.features.device() == job.filters.device(),
+                "features must be (C,H,W), filters (n, params), float32 on one device");
+    int64_t hidden = im.layers - 1, c = job.channels();
+    TORCH_CHECK(hidden >= 0 && job.params() == hidden * c * c + c + hidden * c + 1, "a filter set of ", job.params(),
+                " numbers does not fit ", im.layers, " layers of ", c, " channels");
+    TORCH_CHECK(job.height() > 0 && job.width() > 0 && im.input_h > 0 && im.input_w > 0 &&
+                    im.input_h <= job.height() * im.stride && im.input_w <= job.width() * im.stride &&
+                    static_cast<int64_t>(row_words) * 64 >= im.output_w,
+                "sizes of the mask features, the input and the output do not agree");
+    for (size_t i = 0; i < n; i++) {
+      const int32_t* b = boxes + 4 * i;
+      TORCH_CHECK(b[0] >= 0 && b[1] >= 0 && b[2] <= im.output_w && b[3] <= im.output_h, "box ", i,
+                  " leaves the picture");
+    }
+    job.ys = taps(im.output_h, im.input_h, im.stride, job.height());
+    job.xs = taps(im.output_w, im.input_w, im.stride, job.width());
+    if (job.features.is_cuda()) {
+      job.on_gpu();
+    } else {
+      job.on_cpu();
+    }
   });
 }

@@ -1,9 +1,15 @@
 // What an optimiser does to hundreds of parameters, in one call each: gradient norms,
 // AdamW, moving averages. On the CPU the elements of all tensors are shared out among
 // the threads in pieces that do not depend on their number, so that results do not
-// either; elsewhere LibTorch's operators do the same tensor by tensor.
+// either; elsewhere LibTorch's operators for lists of tensors do the same.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_addcdiv.h>
+#include <ATen/ops/_foreach_addcmul.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sqrt.h>
 #include <ATen/ops/norm.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
@@ -122,7 +128,7 @@ DI_CLONES void lerp_of(double* a, const double* b, int64_t n, double weight) { l
 double norm(const std::vector<at::Tensor>& grads) {
   if (!plain(grads)) {
     std::vector<at::Tensor> norms;
-    for (const auto& g : grads) norms.push_back(at::norm(g.to(at::kFloat)));
+    for (const auto& n : at::_foreach_norm(grads)) norms.push_back(n.to(at::kDouble));
     return at::norm(at::stack(norms)).item<double>();
   }
   std::vector<double> sums(pieces(grads).size());
@@ -149,7 +155,7 @@ di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, doub
     double factor = limit / (*found + 1e-6);
     if (factor >= 1) return;
     if (!plain(grads)) {
-      for (auto& g : grads) g.mul_(factor);
+      at::_foreach_mul_(grads, factor);
       return;
     }
     each(grads, [&](int64_t, const Piece& p) {
@@ -179,7 +185,7 @@ di_error* di_add_grads(const di_tensor* to, const di_tensor* from, size_t n) noe
       b = at::Tensor();
     }
     if (!plain(sums)) {
-      for (size_t i = 0; i < sums.size(); i++) sums[i].add_(terms[i]);
+      if (!sums.empty()) at::_foreach_add_(sums, terms);
       return;
     }
     each(sums, [&](int64_t, const Piece& p) {
@@ -213,13 +219,18 @@ di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di
                        rate / (1 - std::pow(beta1, t))});
     }
     if (!plain(p) || !plain(grads) || !plain(mean) || !plain(square)) {
-      for (size_t i = 0; i < p.size(); i++) {
-        const auto& r = rates[i];
-        p[i].mul_(r.keep);
-        mean[i].mul_(beta1).add_(grads[i], 1 - beta1);
-        square[i].mul_(beta2).addcmul_(grads[i], grads[i], 1 - beta2);
-        p[i].addcdiv_(mean[i], square[i].sqrt().mul_(1 / r.root).add_(eps), -r.move);
-      }
+      if (p.empty()) return;
+      std::vector<at::Scalar> roots, moves;
+      for (const auto& r : rates) roots.emplace_back(1 / r.root), moves.emplace_back(-r.move);
+      at::_foreach_mul_(p, 1 - rate * decay);
+      at::_foreach_mul_(mean, beta1);
+      at::_foreach_add_(mean, grads, 1 - beta1);
+      at::_foreach_mul_(square, beta2);
+      at::_foreach_addcmul_(square, grads, grads, 1 - beta2);
+      auto size = at::_foreach_sqrt(square);
+      at::_foreach_mul_(size, roots);
+      at::_foreach_add_(size, eps);
+      at::_foreach_addcdiv_(p, mean, size, moves);
       return;
     }
     each(p, [&](int64_t, const Piece& at) {
@@ -242,7 +253,8 @@ di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double w
                   " differ in shape or type");
     }
     if (!plain(a) || !plain(b)) {
-      for (size_t i = 0; i < n; i++) a[i].lerp_(b[i].detach(), weight);
+      for (size_t i = 0; i < n; i++) a[i] = a[i].detach(), b[i] = b[i].detach();
+      if (n > 0) at::_foreach_mul_(a, 1 - weight), at::_foreach_add_(a, b, weight);
       return;
     }
     each(a, [&](int64_t, const Piece& p) {

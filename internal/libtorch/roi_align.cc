@@ -4,7 +4,8 @@
 // A box is cut into bins×bins; each bin is the mean of samples×samples bilinear
 // samples. The result is (R, bins·bins, C): channels last, as the decoder's matrix
 // products want it. A bilinear sample is separable, so a bin is Σ_y Σ_x a_y·b_x·f(y, x)
-// over few taps a side; taps of one bin that meet on a pixel are merged.
+// over few taps a side; taps of one bin that meet on a pixel are merged. cuda/roi_align.cu is
+// the same for GPUs, without the merging.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -13,6 +14,7 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include "gpu.h"
 #include "kernels.h"
 #include "shim.h"
 
@@ -120,12 +122,44 @@ void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tens
   }
 }
 
+// The levels as cuda/roi_align.cu wants them.
+struct DeviceLevels {
+  void* data[8];
+  int height[8], width[8];
+  double scale[8];
+};
+
+DeviceLevels device_levels(const variable_list& levels, const Geometry& g) {
+  DeviceLevels out{};
+  TORCH_CHECK(levels.size() <= 8, levels.size(), " levels on a GPU: at most 8");
+  for (size_t i = 0; i < levels.size(); i++) {
+    out.data[i] = levels[i].data_ptr();
+    out.height[i] = static_cast<int>(levels[i].size(2));
+    out.width[i] = static_cast<int>(levels[i].size(3));
+    out.scale[i] = g.scales[i];
+  }
+  return out;
+}
+
+// on_gpu runs one of the two kernels: a block a bin, a thread a channel.
+void on_gpu(const char* function, const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
+            const at::Tensor& level, const at::Tensor& pooled, const Geometry& g) {
+  auto channels = static_cast<int>(pooled.size(2));
+  di::gpu::run({"roi_align.cu", function, {di::gpu::type_of(pooled)}}, pooled, {pooled.size(0) * pooled.size(1)},
+               std::min((channels + 31) / 32 * 32, 256), device_levels(levels, g), boxes.data_ptr(), image.data_ptr(),
+               level.data_ptr(), pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
+}
+
 at::Tensor pool(const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
                 const at::Tensor& level, const Geometry& g) {
   variable_list lasts;
   for (const auto& l : levels) lasts.push_back(l.contiguous(at::MemoryFormat::ChannelsLast));
   int64_t count = boxes.size(0), channels = levels[0].size(1), bins = g.bins * g.bins;
   auto out = at::empty({count, bins, channels}, levels[0].options().memory_format(at::MemoryFormat::Contiguous));
+  if (out.is_cuda()) {
+    on_gpu("roi_align", lasts, boxes, image, level, out, g);
+    return out;
+  }
   AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "roi_align", [&] {
     auto p = planes<scalar_t>(lasts);
     auto* o = static_cast<scalar_t*>(out.data_ptr());
@@ -153,6 +187,10 @@ struct RoIAlignBackward : torch::autograd::Node {
     auto grad = grads[0].contiguous();
     for (const auto& shape : shapes) {
       out.push_back(at::zeros(shape, grad.options()).contiguous(at::MemoryFormat::ChannelsLast));
+    }
+    if (grad.is_cuda()) {
+      on_gpu("roi_align_backward", out, boxes, image, level, grad, g);
+      return out;
     }
     int64_t count = boxes.size(0), channels = shapes[0][1];
     AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
@@ -198,9 +236,9 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
     TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples, "levels, bins or samples");
     int64_t images = pyramid[0].size(0);
     for (const auto& l : pyramid) {
-      TORCH_CHECK(l.dim() == 4 && l.device().is_cpu() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
+      TORCH_CHECK(l.dim() == 4 && l.device() == pyramid[0].device() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
                       l.scalar_type() == pyramid[0].scalar_type() && l.size(2) > 0 && l.size(3) > 0,
-                  "levels must be (B,C,H,W) on the CPU, of one B, C and type");
+                  "levels must be (B,C,H,W) on one device, of one B, C and type");
     }
     auto b = di::ref(boxes).detach().to(pyramid[0].scalar_type()).contiguous();
     auto im = di::ref(image).contiguous(), lv = di::ref(level).contiguous();
@@ -208,7 +246,10 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
     TORCH_CHECK(im.scalar_type() == at::kLong && lv.scalar_type() == at::kLong && im.numel() == b.size(0) &&
                     lv.numel() == b.size(0),
                 "image and level must be int64 (R)");
-    for (int64_t r = 0; r < b.size(0); r++) {
+    TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && lv.device() == b.device(),
+                "levels, boxes, image and level must be on one device");
+    // On a GPU it would have to wait for the numbers to look at them.
+    for (int64_t r = 0; b.is_cpu() && r < b.size(0); r++) {
       int64_t i = static_cast<int64_t*>(im.data_ptr())[r], l = static_cast<int64_t*>(lv.data_ptr())[r];
       TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,
                   " is of image ", i, " and level ", l);

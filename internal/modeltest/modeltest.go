@@ -27,6 +27,21 @@ func Do(t testing.TB, f func(s *torch.Scope)) {
 	require.Equal(t, before, torch.Live(), "tensors left behind")
 }
 
+// Devices are the CPU and, where there is one, the first GPU.
+func Devices() []torch.Device {
+	if torch.CUDADevices() == 0 {
+		return []torch.Device{torch.CPU}
+	}
+	return []torch.Device{torch.CPU, torch.CUDA(0)}
+}
+
+// EachDevice runs f as a subtest on each of Devices.
+func EachDevice(t *testing.T, f func(t *testing.T, device torch.Device)) {
+	for _, device := range Devices() {
+		t.Run(device.String(), func(t *testing.T) { f(t, device) })
+	}
+}
+
 // Weights are the parameters of a golden case, computed when a model asks for them.
 type Weights map[string]golden.Weight
 

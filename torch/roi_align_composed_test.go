@@ -1,7 +1,7 @@
 package torch
 
 // roiAlignComposed is RoIAlign of LibTorch's operators: every bilinear sample is
-// four gathered rows of features. Differentiable; runs on every device.
+// four gathered rows of features. Differentiable.
 func roiAlignComposed(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	s := scopeOf(append([]*Tensor{boxes}, levels...)...)
 	mark := s.Mark()
