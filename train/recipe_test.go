@@ -100,6 +100,10 @@ func TestAugmentationOfRecipe(t *testing.T) {
 			data.Flip{Horizontal: 0.5, Vertical: 0.5}, data.Rotate90{},
 			data.Scale{Factor: data.Range{Min: 0.5, Max: 2}, Width: 128, Height: 96},
 		},
+		"INPUT: {RANDOM_FLIP: horizontal, ROTATE: True, SCALE_RANGE: [0.5, 2], CROP: {TYPE: absolute, SIZE: [96, 96]}}": {
+			data.Scale{Factor: data.Range{Min: 0.5, Max: 2}, Width: 96, Height: 96},
+			data.Flip{Horizontal: 0.5}, data.Rotate90{},
+		},
 		"INPUT: {RANDOM_FLIP: vertical, SCALE_RANGE: [1, 1], CROP: {TYPE: relative_range, SIZE: [0.5, 0.25]}, COLOR_JITTER: {HUE: 0.1}}": {
 			data.Flip{Vertical: 0.5},
 			data.Scale{Factor: data.Range{Min: 1, Max: 1}},
