@@ -82,8 +82,8 @@ func (d Device) index() int { return d.cuda - 1 }
 func init() { libtorch.AllowTF32(false) }
 
 // AllowTF32 says whether GPUs may round the factors of float32 products and convolutions
-// to 10 bits of mantissa: several times as fast, with errors of some 1e-3. It holds for the
-// whole process, from the next operator on, and is off to begin with.
+// to 10 bits of mantissa, which is faster. It holds for the whole process, from the next
+// operator on, and is off to begin with.
 func AllowTF32(allow bool) { libtorch.AllowTF32(allow) }
 
 // BenchmarkCuDNN says whether GPUs try all ways to compute a convolution the first time

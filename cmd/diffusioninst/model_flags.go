@@ -16,7 +16,7 @@ import (
 const untrained = "untrained"
 
 // tf32Usage explains the flag of that name.
-const tf32Usage = "let a GPU round the factors of float32 products to 10 bits of mantissa: faster, with errors of some 1e-3"
+const tf32Usage = "let a GPU round the factors of float32 products to 10 bits of mantissa: faster, but less exact"
 
 // modelFlags are the flags of every command that runs a model.
 type modelFlags struct {

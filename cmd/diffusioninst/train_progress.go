@@ -25,6 +25,7 @@ type trainProgress struct {
 
 	loss, weight float64 // sums that forget, see progressMemory
 	seconds      float64 // likewise, of steps
+	waited       float64 // of those, for pictures
 	pictures     float64
 	ap           float64 // of the last evaluation, NaN before it
 }
@@ -49,13 +50,14 @@ func trainBar(w io.Writer, total int) *progressbar.ProgressBar {
 		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())
 }
 
-// step is called after each step: with the number of those done, what it learned from
-// and how long it took with its data.
-func (p *trainProgress) step(done, pictures int, loss, rate float64, took time.Duration) {
+// step is called after each step: with the number of those done, what it learned from,
+// how long it took with its data, and how much of that it waited for them.
+func (p *trainProgress) step(done, pictures int, loss, rate float64, took, waited time.Duration) {
 	if p.begun.IsZero() {
 		p.begun = p.now().Add(-took)
 	}
 	p.loss, p.weight = progressMemory*p.loss+loss, progressMemory*p.weight+1
+	p.waited = progressMemory*p.waited + waited.Seconds()
 	p.seconds, p.pictures = progressMemory*p.seconds+took.Seconds(), progressMemory*p.pictures+float64(pictures)
 	text := p.text(done, rate)
 	switch {
@@ -67,10 +69,14 @@ func (p *trainProgress) step(done, pictures int, loss, rate float64, took time.D
 	}
 }
 
-// text is the recent loss, the rate, the recent speed, the time left at the pace
-// since the start, evaluations included, and the last AP.
+// text is the recent loss, the rate, the recent speed, how much of the time goes by
+// waiting for pictures where it is a tenth or more, the time left at the pace since the
+// start, evaluations included, and the last AP.
 func (p *trainProgress) text(done int, rate float64) string {
 	text := fmt.Sprintf("loss %.4g  rate %.3g  %.3g images/s", p.loss/p.weight, rate, p.pictures/p.seconds)
+	if share := p.waited / p.seconds; share >= 0.1 {
+		text += fmt.Sprintf(" (%.0f%% waiting for them)", 100*share)
+	}
 	if steps := done - p.start; steps > 0 && done < p.total {
 		left := p.now().Sub(p.begun).Seconds() / float64(steps) * float64(p.total-done)
 		text += "  " + roughly(time.Duration(left*float64(time.Second))) + " left"

@@ -19,7 +19,7 @@ func TestTrainProgressLines(t *testing.T) {
 	now := time.Now()
 	p.now = func() time.Time { return now }
 	for done := 101; done <= 106; done++ {
-		p.step(done, 8, 3, 2.5e-5, 20*time.Second)
+		p.step(done, 8, 3, 2.5e-5, 20*time.Second, time.Second)
 		now = now.Add(40 * time.Second) // in half of them the next step is made, in half evaluation
 		if done == 103 {
 			p.clear()
@@ -37,21 +37,21 @@ func TestTrainProgressLines(t *testing.T) {
 func TestTrainProgressForgets(t *testing.T) {
 	var out bytes.Buffer
 	p := newTrainProgress(&out, 0, 1000, 1000)
-	p.step(1, 4, 90, 1, time.Second)
-	p.step(2, 4, 10, 1, time.Second)
+	p.step(1, 4, 90, 1, time.Second, 0)
+	p.step(2, 4, 10, 1, time.Second, 0)
 	require.InDelta(t, 49.6, p.loss/p.weight, 0.01, "a mean, a little nearer to the later one")
 	for done := 3; done <= 1000; done++ {
-		p.step(done, 4, 2, 1, time.Second/4)
+		p.step(done, 4, 2, 1, time.Second/4, time.Second/8)
 	}
-	require.Contains(t, out.String(), "step 1000/1000  loss 2  rate 1  16 images/s\n")
+	require.Contains(t, out.String(), "step 1000/1000  loss 2  rate 1  16 images/s (50% waiting for them)\n")
 }
 
 func TestTrainProgressBar(t *testing.T) {
 	var out bytes.Buffer
 	p := newTrainProgress(&out, 50, 100, 10)
 	p.bar = trainBar(&out, 100)
-	p.step(51, 4, 1.5, 1e-4, time.Minute)
-	p.step(75, 60, 1.5, 1e-4, time.Minute)
+	p.step(51, 4, 1.5, 1e-4, time.Minute, 0)
+	p.step(75, 60, 1.5, 1e-4, time.Minute, 0)
 	shown := out.String()
 	require.Contains(t, shown, "75% |")
 	require.Contains(t, shown, "(75/100)")
@@ -59,7 +59,7 @@ func TestTrainProgressBar(t *testing.T) {
 	require.NotContains(t, shown, "\n")
 	p.clear()
 	require.Greater(t, out.Len(), len(shown), "the line is wiped")
-	p.step(100, 4, math.Inf(1), 1e-4, time.Second)
+	p.step(100, 4, math.Inf(1), 1e-4, time.Second, 0)
 }
 
 func TestRoughly(t *testing.T) {

@@ -61,7 +61,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 			if line == nil {
 				line = newTrainProgress(cmd.ErrOrStderr(), p.Step, p.Steps, 20)
 			}
-			line.step(p.Step+1, p.Pictures, p.Total, p.Rate, p.Took)
+			line.step(p.Step+1, p.Pictures, p.Total, p.Rate, p.Took, p.Waited)
 		},
 	}
 	if o.val != "" {
@@ -107,6 +107,9 @@ func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (f
 	}
 	most := plan.recipe.Detections
 	return func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error) {
+		// Pictures come in many sizes, each of which would be tried out.
+		torch.BenchmarkCuDNN(false)
+		defer torch.BenchmarkCuDNN(plan.recipe.CuDNNBenchmark)
 		var out []journal.Scalar
 		for i, steps := range o.evalSteps {
 			options := diffusioninst.Options{Steps: steps, Score: 0.05, Limit: most}

@@ -1,7 +1,7 @@
 package libtorch
 
 // #cgo CXXFLAGS: -std=c++20 -O3 -g0 -fopenmp -Wno-deprecated-declarations
-// #cgo LDFLAGS: -fopenmp -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10
+// #cgo LDFLAGS: -fopenmp -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -ldl
 // #include "libtorch.h"
 // #cgo noescape di_free
 // #cgo noescape di_shape

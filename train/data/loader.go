@@ -34,8 +34,9 @@ type LoaderOptions struct {
 	// sample's place. It is called by Next, in the order of the samples, each time that
 	// the sample's turn comes.
 	OnError func(err error) error
-	// Workers is how many goroutines read and augment, by default as many as the program
-	// has processors. Samples do not depend on it.
+	// Workers is how many goroutines read and augment, by default three for every four
+	// processors of the program: with as many as there are, whoever trains has to wait for
+	// one. Samples do not depend on it.
 	Workers int
 	// Prefetch is how many batches are made before they are asked for: by default 2, or as
 	// many as keep all workers busy.
@@ -82,7 +83,7 @@ func NewLoader(d Dataset, o LoaderOptions) (*Loader, error) {
 		return nil, err
 	}
 	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = max(1, runtime.GOMAXPROCS(0)*3/4)
 	}
 	if o.Prefetch == 0 {
 		o.Prefetch = max(2, (o.Workers+o.Batch-1)/o.Batch)
