@@ -11,15 +11,34 @@ import (
 
 func init() {
 	liveCheck = func() (string, error) {
-		var sum float64
-		err := torch.Do(context.Background(), func(s *torch.Scope) error {
-			x := s.Full(2, torch.F32(torch.CPU), 64, 64)
-			sum = x.Matmul(x).Sum().Item()
-			return nil
-		})
-		if err == nil && sum != 64*64*64*4 {
-			err = fmt.Errorf("a matrix product came out as %v", sum)
+		devices := []torch.Device{torch.CPU}
+		for i := range torch.CUDADevices() {
+			devices = append(devices, torch.CUDA(i))
 		}
-		return fmt.Sprintf("LibTorch %s works, %d CUDA devices", torch.Version(), torch.CUDADevices()), err
+		for _, d := range devices {
+			if err := tryDevice(d); err != nil {
+				return "", fmt.Errorf("%v: %w", d, err)
+			}
+		}
+		return fmt.Sprintf("LibTorch %s works, %d CUDA devices", torch.Version(), torch.CUDADevices()), nil
 	}
+}
+
+// tryDevice computes what is known: with LibTorch, and with a kernel of this module, which
+// a GPU needs a compiler for.
+func tryDevice(d torch.Device) error {
+	return torch.Do(context.Background(), func(s *torch.Scope) error {
+		x := s.Full(2, torch.F32(d), 64, 64)
+		if sum := x.Matmul(x).Sum().Item(); sum != 64*64*64*4 {
+			return fmt.Errorf("a matrix product came out as %v", sum)
+		}
+		box := torch.From(s, []float32{8, 8, 24, 24}, 1, 4).To(d)
+		first := s.Zeros(torch.Options{DType: torch.Int64, Device: d}, 1)
+		pooled := torch.RoIAlign([]*torch.Tensor{x.Reshape([]int64{1, 1, 64, 64})}, box, first, first,
+			torch.RoIAlignConfig{Scales: []float64{1}, Bins: 2, Samples: 2})
+		if mean := pooled.Mean().Item(); mean != 2 {
+			return fmt.Errorf("the mean of pooled twos came out as %v", mean)
+		}
+		return nil
+	})
 }
