@@ -24,10 +24,12 @@
 // # Training
 //
 // train.yaml beside this file is the configuration; losses.png and evaluation.png are the
-// course of it, the latter with 120 proposals on whole pictures, without tiles. The
-// exact command and the accuracy stand in the weights, where they cannot get lost:
+// course of it, the latter with the 240 proposals of the training. The exact command and
+// the accuracy stand in the weights, where they cannot get lost:
 //
 //	diffusioninst info builtin:nuclei
+//
+// train_cpu.yaml is a smaller model, for those who train without a GPU.
 //
 // It is no medical device: nobody has tried it on anything but these data.
 package nuclei
