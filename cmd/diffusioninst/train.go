@@ -64,7 +64,7 @@ comes to the same model, bit for bit, as one with as many threads that was not.`
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&o.threads, "threads", 0, "threads of one operator (default: physical cores)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: the configuration's)")
-	f.IntVar(&o.steps, "steps", 0, "of the whole run (default: the configuration's)")
+	f.IntVar(&o.steps, "steps", 0, "of the whole run, where a cosine schedule ends, too (default: the configuration's)")
 	f.IntVar(&o.batch, "batch", 0, "pictures a step (default: the configuration's)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "parts that a batch is computed in, one after the other, to save memory")
 	f.IntVar(&o.replicas, "replicas", 1, "parts that a batch is computed in, side by side, each on its share of the cores: faster, with batch norm over each part unless the configuration says SyncBN")
