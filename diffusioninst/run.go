@@ -79,24 +79,13 @@ func (r *run) pack(s *torch.Scope) *torch.Tensor {
 	strides := r.model.backbone.Strides()
 	divisor := strides[len(strides)-1]
 	height, width := 0, 0
+	var pictures []Pixels
 	for _, in := range r.inputs {
 		height, width = max(height, in.height), max(width, in.width)
+		pictures = append(pictures, Pixels{in.rgb, in.width, in.height})
 	}
 	height, width = (height+divisor-1)/divisor*divisor, (width+divisor-1)/divisor*divisor
-	device, c := r.model.device, r.model.config.Input
-	mean, std := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device), torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
-	all := make([]*torch.Tensor, len(r.inputs))
-	for i, in := range r.inputs {
-		mark := s.Mark()
-		x := torch.From(s, in.rgb, int64(in.height), int64(in.width), 3).To(device)
-		if c.BGR {
-			x = x.Flip([]int64{2})
-		}
-		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{2, 0, 1})
-		all[i] = x.ConstantPad([]int64{0, int64(width - in.width), 0, int64(height - in.height)}, 0)
-		s.Release(mark, all[i])
-	}
-	return torch.Stack(all, 0)
+	return r.model.config.Input.Pack(s, pictures, width, height, r.model.device)
 }
 
 // denoise decodes a noisy state (B,N,4), or wider where filters are part of it,

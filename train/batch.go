@@ -15,42 +15,19 @@ type batch struct {
 
 // newBatch packs pictures into their common size. The mask features have a stride.
 func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, device torch.Device) *batch {
-	b := &batch{samples: n.samples, input: pack(s, n, c, device)}
+	var pictures []diffusioninst.Pixels
 	var bits []uint8
 	objects := 0
 	for _, sample := range n.samples {
+		pictures = append(pictures, diffusioninst.Pixels{RGB: sample.RGB, Width: sample.Width, Height: sample.Height})
 		bits = append(bits, maskTargets(sample, n.width/stride, n.height/stride, stride)...)
 		objects += len(sample.Objects)
 	}
-	b.masks = torch.From(s, bits, int64(objects), int64(len(bits)/max(objects, 1))).To(device)
-	return b
-}
-
-// pack normalises pictures and pads them to their common size: (B,3,H,W). Pictures of
-// one size that follow each other go to the device at once.
-func pack(s *torch.Scope, n noised, c diffusioninst.Input, device torch.Device) *torch.Tensor {
-	mean := torch.From(s, c.Mean[:]).ToDType(torch.Float32).To(device)
-	std := torch.From(s, c.Std[:]).ToDType(torch.Float32).To(device)
-	var parts []*torch.Tensor
-	for from := 0; from < len(n.samples); {
-		mark := s.Mark()
-		w, h := n.samples[from].Width, n.samples[from].Height
-		var rgb []uint8
-		to := from
-		for ; to < len(n.samples) && n.samples[to].Width == w && n.samples[to].Height == h; to++ {
-			rgb = append(rgb, n.samples[to].RGB...)
-		}
-		x := torch.From(s, rgb, int64(to-from), int64(h), int64(w), 3).To(device)
-		if c.BGR {
-			x = x.Flip([]int64{3})
-		}
-		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{0, 3, 1, 2})
-		x = x.ConstantPad([]int64{0, int64(n.width - w), 0, int64(n.height - h)}, 0)
-		s.Release(mark, x)
-		parts = append(parts, x)
-		from = to
+	return &batch{
+		samples: n.samples,
+		input:   c.Pack(s, pictures, n.width, n.height, device),
+		masks:   torch.From(s, bits, int64(objects), int64(len(bits)/max(objects, 1))).To(device),
 	}
-	return torch.Cat(parts, 0)
 }
 
 // maskTargets samples the masks of a sample's objects, one after the other, at every

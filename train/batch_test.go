@@ -7,10 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/mask"
-	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
 )
 
@@ -42,34 +39,4 @@ func TestMaskTargetsAreEveryFewPixels(t *testing.T) {
 			})
 		}
 	}
-}
-
-// Pictures of one size are packed at once, and as each would be.
-func TestPackedPictures(t *testing.T) {
-	modeltest.Do(t, func(s *torch.Scope) {
-		samples := []data.Sample{picture("a", 40, 30, 1), picture("b", 40, 30, 1), picture("c", 33, 32, 1), picture("d", 40, 30, 1)}
-		samples[1].RGB[5] = 200
-		for _, c := range []diffusioninst.Input{{Std: [3]float64{1, 2, 4}}, {Mean: [3]float64{10, 20, 30}, Std: [3]float64{1, 1, 1}, BGR: true}} {
-			x := pack(s, noised{samples: samples, width: 64, height: 32}, c, torch.CPU)
-			require.Equal(t, []int64{4, 3, 32, 64}, x.Shape())
-			got := torch.Values[float32](x.Contiguous())
-			for b, p := range samples {
-				for k := range 3 {
-					channel := k
-					if c.BGR {
-						channel = 2 - k
-					}
-					for y := range 32 {
-						for x := range 64 {
-							var want float32
-							if x < p.Width && y < p.Height {
-								want = (float32(p.RGB[3*(y*p.Width+x)+channel]) - float32(c.Mean[k])) / float32(c.Std[k])
-							}
-							require.Equal(t, want, got[((b*3+k)*32+y)*64+x], "picture %d, channel %d at %d, %d", b, k, x, y)
-						}
-					}
-				}
-			}
-		}
-	})
 }

@@ -1,0 +1,37 @@
+package diffusioninst
+
+import "github.com/diffusioninst/go/torch"
+
+// Pixels is a picture in the network's size: (Height, Width, 3), red, green, blue.
+type Pixels struct {
+	RGB           []uint8
+	Width, Height int
+}
+
+// Pack normalises pictures as Input says and pads them with zeros on the right and below
+// to width × height pixels: (B,3,height,width). Pictures of one size that follow each other
+// go to the device at once. It must be called inside torch.Do.
+func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, device torch.Device) *torch.Tensor {
+	mean := torch.From(s, in.Mean[:]).ToDType(torch.Float32).To(device)
+	std := torch.From(s, in.Std[:]).ToDType(torch.Float32).To(device)
+	var parts []*torch.Tensor
+	for from := 0; from < len(pictures); {
+		mark := s.Mark()
+		w, h := pictures[from].Width, pictures[from].Height
+		var rgb []uint8
+		to := from
+		for ; to < len(pictures) && pictures[to].Width == w && pictures[to].Height == h; to++ {
+			rgb = append(rgb, pictures[to].RGB...)
+		}
+		x := torch.From(s, rgb, int64(to-from), int64(h), int64(w), 3).To(device)
+		if in.BGR {
+			x = x.Flip([]int64{3})
+		}
+		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{0, 3, 1, 2})
+		x = x.ConstantPad([]int64{0, int64(width - w), 0, int64(height - h)}, 0)
+		s.Release(mark, x)
+		parts = append(parts, x)
+		from = to
+	}
+	return torch.Cat(parts, 0)
+}
