@@ -39,36 +39,6 @@ func TestGPULearnsAsTheCPUDoes(t *testing.T) {
 	}
 }
 
-func TestGPUPrecisions(t *testing.T) {
-	device := gpu(t)
-	run := func(precision torch.DType) []*Report {
-		o := Options{Rate: 2e-3, Schedule: nn.ConstantRate{}, Seed: 5, EMA: 0.9, Frozen: []string{}, Precision: precision}
-		return steps(t, newTrainerOn(t, device, batchNormed(), o), 40)
-	}
-	end := func(reports []*Report) (sum float64) {
-		for _, r := range reports[30:] {
-			sum += r.Total / 10
-		}
-		return sum
-	}
-	want := run(torch.Float32)
-	require.Less(t, end(want), 0.9*want[0].Total, "it learns")
-	for _, precision := range []torch.DType{torch.BFloat16, torch.Float16} {
-		got := run(precision)
-		for i, l := range want[0].Losses {
-			require.InEpsilon(t, l.Value, got[0].Losses[i].Value, 0.05, "%v: %s", precision, l.Name)
-		}
-		require.InEpsilon(t, end(want), end(got), 0.1, "%v", precision)
-		skipped := 0
-		for _, r := range got {
-			if r.Skipped {
-				skipped++
-			}
-		}
-		require.Less(t, skipped, 20, "%v", precision)
-	}
-}
-
 // A state that was saved on a GPU goes on there and on the CPU.
 func TestGPUStatesMove(t *testing.T) {
 	device := gpu(t)
