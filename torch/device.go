@@ -92,14 +92,6 @@ func AllowTF32(allow bool) { libtorch.AllowTF32(allow) }
 // process and is off to begin with.
 func BenchmarkCuDNN(on bool) { libtorch.BenchmarkCuDNN(on) }
 
-// Synchronize waits until all work on the device is done, which a GPU does in the
-// background: for taking times.
-func (d Device) Synchronize() {
-	if d.IsCUDA() {
-		check("synchronize", libtorch.Synchronize(d.index()))
-	}
-}
-
 // CUDADevices counts the CUDA devices that LibTorch can use.
 func CUDADevices() int { return libtorch.CUDADevices() }
 

@@ -12,9 +12,9 @@ type Config struct {
 	ModelEMA   ModelEMA   `key:"MODEL_EMA"`
 	Test       Test       `key:"TEST"`
 	OutputDir  string     `key:"OUTPUT_DIR"`
-	// CuDNNBenchmark tries the ways to compute a convolution and takes the fastest.
-	CuDNNBenchmark bool `key:"CUDNN_BENCHMARK"`
-	Seed           int  `key:"SEED"` // negative: none
+	Seed       int        `key:"SEED"` // negative: none
+
+	CuDNNBenchmark bool `key:"CUDNN_BENCHMARK"` // tries the ways to compute a convolution and takes the fastest
 }
 
 // Model describes the network.

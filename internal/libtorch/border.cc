@@ -163,11 +163,6 @@ void di_allow_tf32(bool allow) noexcept {
   at::globalContext().setAllowTF32CuBLAS(allow);
 }
 void di_benchmark_cudnn(bool on) noexcept { at::globalContext().setBenchmarkCuDNN(on); }
-di_error* di_synchronize(int device) noexcept {
-  return di::guard([&] {
-    at::empty({1}, at::TensorOptions(at::kFloat).device(di::device(device))).fill_(0).cpu();
-  });
-}
 
 
 int di_threads() noexcept { return at::get_num_threads(); }

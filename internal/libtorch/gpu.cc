@@ -167,13 +167,13 @@ class Current {
  public:
   explicit Current(int index) {
     const auto& d = driver();
-    auto [at, fresh] = state().contexts.try_emplace(index, nullptr);
-    if (fresh) {
+    CUcontext& context = state().contexts[index];
+    if (context == nullptr) {
       CUdevice device = 0;
       d.check(d.device(&device, index), "device");
-      d.check(d.retain(&at->second, device), "context");
+      d.check(d.retain(&context, device), "context");
     }
-    d.check(d.push(at->second), "context");
+    d.check(d.push(context), "context");
   }
 
   ~Current() {
@@ -188,8 +188,8 @@ class Current {
 CUfunction function(const Kernel& kernel, int index) {
   std::string key = std::to_string(index) + ' ' + kernel.source + ' ' + kernel.function;
   for (const auto& d : kernel.definitions) key += ' ' + d;
-  auto [at, fresh] = state().functions.try_emplace(key, nullptr);
-  if (at->second != nullptr) return at->second;
+  CUfunction& out = state().functions[key];
+  if (out != nullptr) return out;
   auto source = state().sources.find(kernel.source);
   TORCH_CHECK(source != state().sources.end(), "no source of ", kernel.source);
   const auto& d = driver();
@@ -201,8 +201,8 @@ CUfunction function(const Kernel& kernel, int index) {
   auto image = compiler().image(kernel, source->second, 10 * major + minor);
   CUmodule module = nullptr;
   d.check(d.load(&module, image.data()), kernel.source);
-  d.check(d.function(&at->second, module, kernel.function), kernel.function);
-  return at->second;
+  d.check(d.function(&out, module, kernel.function), kernel.function);
+  return out;
 }
 
 }  // namespace

@@ -174,9 +174,6 @@ func AllowTF32(allow bool) { C.di_allow_tf32(C.bool(allow)) }
 // BenchmarkCuDNN makes cuDNN try its ways to compute a convolution, once a shape.
 func BenchmarkCuDNN(on bool) { C.di_benchmark_cudnn(C.bool(on)) }
 
-// Synchronize waits for all work on a CUDA device.
-func Synchronize(device int) *Error { return takeError(C.di_synchronize(C.int(device))) }
-
 // CUDADevices counts the CUDA devices that LibTorch can use.
 func CUDADevices() int { return int(C.di_cuda_devices()) }
 

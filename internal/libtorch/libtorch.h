@@ -79,7 +79,6 @@ const char* di_version(void) DI_NOEXCEPT;
 int di_cuda_devices(void) DI_NOEXCEPT;
 void di_allow_tf32(bool allow) DI_NOEXCEPT;
 void di_benchmark_cudnn(bool on) DI_NOEXCEPT;
-di_error* di_synchronize(int device) DI_NOEXCEPT;  // waits for all work on a CUDA device
 int di_threads(void) DI_NOEXCEPT;
 void di_set_threads(int n) DI_NOEXCEPT;  // of the calling thread's team, and of later threads' by default
 void di_share_threads(int n) DI_NOEXCEPT;  // of the calling thread's team alone

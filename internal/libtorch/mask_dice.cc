@@ -220,19 +220,20 @@ struct Dice {
 
   int64_t pixels() const { return truths.size(1); }
 
-  di::gpu::Kernel kernel(const char* function) const {
-    auto channels = static_cast<int64_t>(features.size(1));
-    // As many pixels at once as fit into a block's shared memory.
-    int64_t tile = 128, params = filters.size(1), rows = 2 * layers * channels + 1;
+  // tile is how many pixels at once fit into a block's shared memory.
+  int64_t tile() const {
+    int64_t tile = 128, params = filters.size(1), rows = 2 * layers * features.size(1) + 1;
     while (tile > 32 && ((tile + 1) * rows + params) * filters.element_size() > kShared) tile /= 2;
-    TORCH_CHECK(((tile + 1) * rows + params) * filters.element_size() <= kShared, layers, " layers of ", channels,
+    TORCH_CHECK(((tile + 1) * rows + params) * filters.element_size() <= kShared, layers, " layers of ", features.size(1),
                 " channels do not fit on a GPU");
-    using di::gpu::define;
-    return {"mask_dice.cu", function,
-            {di::gpu::type_of(filters), define("CHANNELS", channels), define("LAYERS", layers), define("TILE", tile)}};
+    return tile;
   }
 
-  static int64_t tile_of(const di::gpu::Kernel& k) { return std::stoll(k.definitions.back().substr(7)); }
+  di::gpu::Kernel kernel(const char* function) const {
+    using di::gpu::define;
+    return {"mask_dice.cu", function,
+            {di::gpu::type_of(filters), define("CHANNELS", features.size(1)), define("LAYERS", layers), define("TILE", tile())}};
+  }
 
   template <typename T>
   Job<T> job() const {
@@ -289,8 +290,7 @@ struct Dice {
     auto dfilters = at::empty(filters.sizes(), filters.options());
     if (filters.is_cuda()) {
       auto dfeatures = at::zeros(features.sizes(), features.options());
-      auto k = kernel("mask_dice_backward");
-      di::gpu::run(k, filters, {filters.size(0)}, static_cast<int>(tile_of(k)), features.data_ptr(), filters.data_ptr(), image.data_ptr(),
+      di::gpu::run(kernel("mask_dice_backward"), filters, {filters.size(0)}, static_cast<int>(tile()), features.data_ptr(), filters.data_ptr(), image.data_ptr(),
                    truths.data_ptr(), truth.data_ptr(), sums.data_ptr(), grad.data_ptr(), dfeatures.data_ptr(),
                    dfilters.data_ptr(), static_cast<long long>(pixels()));
       return {dfeatures, dfilters};

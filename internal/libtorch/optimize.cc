@@ -127,9 +127,7 @@ DI_CLONES void lerp_of(double* a, const double* b, int64_t n, double weight) { l
 
 double norm(const std::vector<at::Tensor>& grads) {
   if (!plain(grads)) {
-    std::vector<at::Tensor> norms;
-    for (const auto& n : at::_foreach_norm(grads)) norms.push_back(n.to(at::kDouble));
-    return at::norm(at::stack(norms)).item<double>();
+    return at::norm(at::stack(at::_foreach_norm(grads)).to(at::kDouble)).item<double>();
   }
   std::vector<double> sums(pieces(grads).size());
   each(grads, [&](int64_t i, const Piece& p) {
@@ -222,7 +220,7 @@ di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di
       if (p.empty()) return;
       std::vector<at::Scalar> roots, moves;
       for (const auto& r : rates) roots.emplace_back(1 / r.root), moves.emplace_back(-r.move);
-      at::_foreach_mul_(p, 1 - rate * decay);
+      at::_foreach_mul_(p, rates.front().keep);
       at::_foreach_mul_(mean, beta1);
       at::_foreach_add_(mean, grads, 1 - beta1);
       at::_foreach_mul_(square, beta2);
