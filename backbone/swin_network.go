@@ -108,13 +108,13 @@ func (t *swin) features(pictures *torch.Tensor) []*torch.Tensor {
 // Incomplete patches are padded with zeros.
 func (t *swin) embed(x *torch.Tensor) *torch.Tensor {
 	shape := x.Shape()
-	b, h, w := shape[0], ceilDiv(shape[2], patchSide), ceilDiv(shape[3], patchSide)
+	h, w := ceilDiv(shape[2], patchSide), ceilDiv(shape[3], patchSide)
 	if down, right := h*patchSide-shape[2], w*patchSide-shape[3]; down+right > 0 {
 		x = x.ConstantPad([]int64{0, right, 0, down}, 0)
 	}
-	x = x.Reshape([]int64{b, 3, h, patchSide, w, patchSide}).Permute([]int64{0, 2, 4, 1, 3, 5}).
-		Reshape([]int64{b, h, w, 3 * patchSide * patchSide})
-	return t.patchNorm.Forward(x.Linear(x.Scope().Adopt(t.patchWeight).Flatten(1, -1), t.patchBias))
+	side := []int64{patchSide, patchSide}
+	x = x.Conv2d(t.patchWeight, t.patchBias, side, []int64{0, 0}, []int64{1, 1}, 1)
+	return t.patchNorm.Forward(x.Permute([]int64{0, 2, 3, 1}).Contiguous())
 }
 
 // patchMerge halves the size of a map: four neighbouring tokens become one of

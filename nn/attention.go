@@ -35,8 +35,7 @@ func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 	qkv := linear(x, a.InWeight, a.InBias, a.compute).Reshape([]int64{b, n, 3, a.heads, d / a.heads}).
 		Permute([]int64{2, 0, 3, 1, 4}).Reshape([]int64{3, b * a.heads, n, d / a.heads})
 	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
-	scale := 1 / math.Sqrt(float64(d/a.heads))
-	weights := q.MulScalar(scale).Bmm(k.Transpose(1, 2)).Softmax(-1)
+	weights := q.DivScalar(math.Sqrt(float64(d / a.heads))).Bmm(k.Transpose(1, 2)).Softmax(-1)
 	y := weights.Bmm(v).Reshape([]int64{b, a.heads, n, d / a.heads}).Transpose(1, 2).Reshape([]int64{b, n, d})
 	y = a.Out.Forward(y)
 	s.Release(mark, y)

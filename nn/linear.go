@@ -31,6 +31,14 @@ func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
 
 // linear is x·Wᵀ + b with products in the type compute.
 func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
+	if shape := x.Shape(); len(shape) > 3 {
+		// Up to three dimensions LibTorch 1.13 adds the bias within the product.
+		s, n := x.Scope(), len(shape)-1
+		mark := s.Mark()
+		y := linear(x.Flatten(0, int64(n-1)), weight, bias, compute).Reshape(append(shape[:n:n], -1))
+		s.Release(mark, y)
+		return y
+	}
 	have := x.DType()
 	if compute == weight.DType() {
 		return x.Linear(weight, bias)

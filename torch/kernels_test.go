@@ -3,6 +3,7 @@ package torch
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -176,4 +177,55 @@ func TestNMSAgainstPlain(t *testing.T) {
 
 func TestNMSOfNothing(t *testing.T) {
 	require.Empty(t, NMS(nil, nil, nil, 0.5))
+}
+
+// BenchmarkRoIAlign pools the paper's pyramid of an 800×1216 picture for 500 boxes of
+// mixed sizes, 256 channels.
+func BenchmarkRoIAlign(b *testing.B) {
+	require.NoError(b, Do(context.Background(), func(s *Scope) error {
+		g := NewGenerator(1)
+		c := RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8, 1. / 16, 1. / 32}, Bins: 7, Samples: 2}
+		var levels []*Tensor
+		for _, stride := range []int64{4, 8, 16, 32} {
+			levels = append(levels, s.Randn(g, Float32, 1, 256, 800/stride, 1216/stride).ChannelsLast())
+		}
+		const n = 500
+		var values []float32
+		var of []int64
+		random := rand.New(rand.NewPCG(1, 1))
+		for range n {
+			side := 20 * math.Exp2(5*random.Float64())
+			x, y := random.Float64()*max(1216-side, 0), random.Float64()*max(800-side, 0)
+			values = append(values, float32(x), float32(y), float32(x+side), float32(y+side))
+			of = append(of, int64(min(max(math.Floor(4+math.Log2(side/224)), 2), 5))-2)
+		}
+		boxes, level, image := From(s, values, n, 4), From(s, of, n), s.Zeros(Options{Int64, CPU}, n)
+		b.Run("forward", func(b *testing.B) {
+			for b.Loop() {
+				RoIAlign(levels, boxes, image, level, c).Close()
+			}
+		})
+		b.Run("backward", func(b *testing.B) {
+			WithGrad(func() {
+				for _, l := range levels {
+					l.SetRequiresGrad(true)
+				}
+				weight := s.Full(1, F32(CPU), n, 49, 256)
+				for b.Loop() {
+					mark := s.Mark()
+					b.StopTimer()
+					y := RoIAlign(levels, boxes, image, level, c).Mul(weight).Sum()
+					b.StartTimer()
+					y.Backward()
+					b.StopTimer()
+					for _, l := range levels {
+						l.ClearGrad()
+					}
+					s.Release(mark)
+					b.StartTimer()
+				}
+			})
+		})
+		return nil
+	}))
 }

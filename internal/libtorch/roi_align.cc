@@ -3,9 +3,8 @@
 //
 // A box is cut into bins×bins; each bin is the mean of samples×samples bilinear
 // samples. The result is (R, bins·bins, C): channels last, as the decoder's matrix
-// products want it. A bilinear sample is separable, so a bin is Σ_y Σ_x a_y·b_x·f(y, x)
-// over few taps a side; taps of one bin that meet on a pixel are merged. cuda/roi_align.cu is
-// the same for GPUs, without the merging.
+// products want it. Sums are made in torchvision's order, for the same roundings.
+// cuda/roi_align.cu is the same for GPUs.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -22,56 +21,40 @@ namespace {
 
 using torch::autograd::variable_list;
 
-constexpr int64_t kMaxSamples = 8;
-
-// Taps of one bin along one axis: weights on pixel indices.
+// A bilinear sample along one axis: two pixels and their weights.
 template <typename T>
-struct Taps {
-  int n = 0;
-  int64_t at[2 * kMaxSamples];
-  T weight[2 * kMaxSamples];
-
-  void add(int64_t i, T w) {
-    for (int k = 0; k < n; k++) {
-      if (at[k] == i) {
-        weight[k] += w;
-        return;
-      }
-    }
-    at[n] = i;
-    weight[n++] = w;
-  }
-
-  // A sample at coordinate c on an axis of the given size. Outside by more than
-  // a pixel it is zero; within that pixel it takes the border's value.
-  void sample(T c, int64_t size, T share) {
-    if (!(c >= -1 && c <= static_cast<T>(size))) return;
-    if (c <= 0) c = 0;
-    auto low = static_cast<int64_t>(c);
-    if (low >= size - 1) {
-      add(size - 1, share);
-      return;
-    }
-    T l = c - static_cast<T>(low);
-    add(low, share * (1 - l));
-    add(low + 1, share * l);
-  }
+struct Sample {
+  bool inside;
+  int64_t low, high;
+  T near, far;
 };
+
+// sample_at is a sample at coordinate c on an axis of the given size. Outside by more
+// than a pixel it is nothing; within that pixel it takes the border's value.
+template <typename T>
+Sample<T> sample_at(T c, int64_t size, T share) {
+  if (!(c >= -1 && c <= static_cast<T>(size))) return {};
+  if (c <= 0) c = 0;
+  auto low = static_cast<int64_t>(c);
+  if (low >= size - 1) return {true, size - 1, size - 1, share, 0};
+  T l = c - static_cast<T>(low);
+  return {true, low, low + 1, share * (1 - l), share * l};
+}
 
 struct Geometry {
   std::vector<double> scales;
   int64_t bins, samples;
 
+  // fill places the samples of all bins along one axis.
   template <typename T>
-  void fill(std::vector<Taps<T>>& taps, T from, T to, double scale, int64_t size) const {
+  void fill(std::vector<Sample<T>>& out, T from, T to, double scale, int64_t size) const {
     T start = from * static_cast<T>(scale) - T(0.5);
     T bin = (to * static_cast<T>(scale) - T(0.5) - start) / static_cast<T>(bins);
     T share = T(1) / static_cast<T>(samples);
     for (int64_t b = 0; b < bins; b++) {
-      taps[b].n = 0;
       for (int64_t s = 0; s < samples; s++) {
         T c = start + static_cast<T>(b) * bin + (static_cast<T>(s) + T(0.5)) * bin / static_cast<T>(samples);
-        taps[b].sample(c, size, share);
+        out[b * samples + s] = sample_at(c, size, share);
       }
     }
   }
@@ -96,27 +79,27 @@ std::vector<Plane<T>> planes(const variable_list& levels) {
   return out;
 }
 
-// each visits every tap of every bin of the rois r0 … r1.
+// each visits every sample of every bin of the rois r0 … r1: four pixels and their weights.
 template <typename T, typename F>
 void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tensor& boxes, const at::Tensor& image,
           const at::Tensor& level, int64_t r0, int64_t r1, F&& visit) {
-  std::vector<Taps<T>> ys(g.bins), xs(g.bins);
+  std::vector<Sample<T>> ys(g.bins * g.samples), xs(g.bins * g.samples);
   const T* box = static_cast<const T*>(boxes.data_ptr());
   const int64_t* images = static_cast<const int64_t*>(image.data_ptr());
   const int64_t* of = static_cast<const int64_t*>(level.data_ptr());
   for (int64_t r = r0; r < r1; r++) {
     const auto& p = levels[of[r]];
     double scale = g.scales[of[r]];
+    int64_t m = images[r];
     g.fill(xs, box[4 * r], box[4 * r + 2], scale, p.width);
     g.fill(ys, box[4 * r + 1], box[4 * r + 3], scale, p.height);
-    for (int64_t by = 0; by < g.bins; by++) {
-      for (int64_t bx = 0; bx < g.bins; bx++) {
-        for (int i = 0; i < ys[by].n; i++) {
-          for (int j = 0; j < xs[bx].n; j++) {
-            visit((r * g.bins + by) * g.bins + bx, p.at(images[r], ys[by].at[i], xs[bx].at[j]),
-                  ys[by].weight[i] * xs[bx].weight[j]);
-          }
-        }
+    for (int64_t bin = 0; bin < g.bins * g.bins; bin++) {
+      for (int64_t i = 0; i < g.samples * g.samples; i++) {
+        const auto& y = ys[bin / g.bins * g.samples + i / g.samples];
+        const auto& x = xs[bin % g.bins * g.samples + i % g.samples];
+        if (!y.inside || !x.inside) continue;
+        visit(r * g.bins * g.bins + bin, p.at(m, y.low, x.low), p.at(m, y.low, x.high), p.at(m, y.high, x.low),
+              p.at(m, y.high, x.high), y.near * x.near, y.near * x.far, y.far * x.near, y.far * x.far);
       }
     }
   }
@@ -165,10 +148,12 @@ at::Tensor pool(const variable_list& levels, const at::Tensor& boxes, const at::
     auto* o = static_cast<scalar_t*>(out.data_ptr());
     at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
       std::fill(o + r0 * bins * channels, o + r1 * bins * channels, scalar_t(0));
-      each(g, p, boxes, image, level, r0, r1, [&](int64_t bin, const scalar_t* f, scalar_t w) {
-        scalar_t* __restrict to = o + bin * channels;
-        for (int64_t c = 0; c < channels; c++) to[c] += w * f[c];
-      });
+      each(g, p, boxes, image, level, r0, r1,
+           [&](int64_t bin, const scalar_t* a, const scalar_t* b, const scalar_t* c, const scalar_t* d, scalar_t wa,
+               scalar_t wb, scalar_t wc, scalar_t wd) {
+             scalar_t* __restrict to = o + bin * channels;
+             for (int64_t i = 0; i < channels; i++) to[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
+           });
     });
   });
   return out;
@@ -197,10 +182,15 @@ struct RoIAlignBackward : torch::autograd::Node {
       auto p = planes<scalar_t>(out);
       const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
       at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
-        each(g, p, boxes, image, level, 0, count, [&](int64_t bin, scalar_t* f, scalar_t w) {
-          const scalar_t* __restrict d = from + bin * channels;
-          for (int64_t c = c0; c < c1; c++) f[c] += w * d[c];
-        });
+        each(g, p, boxes, image, level, 0, count,
+             [&](int64_t bin, scalar_t* a, scalar_t* b, scalar_t* c, scalar_t* d, scalar_t wa, scalar_t wb, scalar_t wc,
+                 scalar_t wd) {
+               const scalar_t* __restrict grad = from + bin * channels;
+               for (int64_t i = c0; i < c1; i++) a[i] += wa * grad[i];
+               for (int64_t i = c0; i < c1; i++) b[i] += wb * grad[i];
+               for (int64_t i = c0; i < c1; i++) c[i] += wc * grad[i];
+               for (int64_t i = c0; i < c1; i++) d[i] += wd * grad[i];
+             });
       });
     });
     return out;
@@ -233,7 +223,7 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) noexcept {
   return di::call1([&] {
     auto pyramid = di::list(levels, n_levels);
-    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples, "levels, bins or samples");
+    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0, "levels, bins or samples");
     int64_t images = pyramid[0].size(0);
     for (const auto& l : pyramid) {
       TORCH_CHECK(l.dim() == 4 && l.device() == pyramid[0].device() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
