@@ -33,13 +33,13 @@ func overfit(t *testing.T, device torch.Device) {
 		return diffusioninst.Box{X1: x, Y1: y, X2: x + w, Y2: y + h}
 	}
 	batch := []data.Sample{
-		picture("a", 96, 96, 2, box(8, 8, 40, 32), box(52, 48, 36, 40)),
-		picture("b", 96, 96, 2, box(48, 4, 44, 36), box(8, 48, 36, 36)),
+		picture("a", 128, 128, 2, box(8, 12, 56, 44), box(68, 64, 52, 56)),
+		picture("b", 128, 128, 2, box(64, 4, 60, 52), box(8, 68, 52, 52)),
 	}
 	c := diffusioninst.Config{
 		Backbone:   backbone.ResNetFPN{Channels: 32, ResNet: backbone.ResNet{Depth: 18, StemChannels: 16, Res2Channels: 16, Norm: nn.BatchNorm}},
 		Decoder:    decoder.Config{Hidden: 32, Dynamic: 8, FeedForward: 64, Heads: 4, Stages: 3},
-		MaskBranch: maskhead.BranchConfig{Width: 16, Convs: 2},
+		MaskBranch: maskhead.BranchConfig{Width: 32, Convs: 2},
 		Proposals:  32,
 		Classes:    []string{"a", "b"},
 		Input:      diffusioninst.Input{Scale: 1},
