@@ -123,20 +123,8 @@ func replay(t *testing.T, dir string, device torch.Device) {
 	defer file.Close()
 	g := &goldenCase{t: t, dir: dir, file: file, worst: map[string]float64{}}
 
-	config, _, err := LoadConfig(filepath.Join(dir, "config.yaml"))
-	require.NoError(t, err)
-	config.Quirks = Reference
-	weights := modeltest.GoldenWeights(t, dir)
-	if config.Backbone == nil {
-		sizes := shapes{}
-		for name, w := range weights {
-			sizes[name] = w.Shape
-		}
-		config.Backbone, err = inferBackbone(sizes)
-		require.NoError(t, err)
-	}
 	before := torch.Live()
-	model, err := build(context.Background(), config, weights, device)
+	model, err := build(context.Background(), g.config(), modeltest.GoldenWeights(t, dir), device)
 	require.NoError(t, err)
 
 	r := &run{model: model, watch: g.watch()}
@@ -160,6 +148,22 @@ func replay(t *testing.T, dir string, device torch.Device) {
 	require.NoError(t, model.Close())
 	require.Equal(t, before, torch.Live(), "tensors left behind")
 	g.judge(device)
+}
+
+func (g *goldenCase) config() Config {
+	g.t.Helper()
+	config, _, err := LoadConfig(filepath.Join(g.dir, "config.yaml"))
+	require.NoError(g.t, err)
+	config.Quirks = Reference
+	if config.Backbone == nil {
+		sizes := shapes{}
+		for name, w := range modeltest.GoldenWeights(g.t, g.dir) {
+			sizes[name] = w.Shape
+		}
+		config.Backbone, err = inferBackbone(sizes)
+		require.NoError(g.t, err)
+	}
+	return config
 }
 
 func (g *goldenCase) input(i int, path string) input {

@@ -33,6 +33,7 @@ type Branch struct {
 	Refine []*nn.Conv2d
 	Tower  []*nn.Conv2d
 	Last   *nn.Conv2d
+	eager  bool
 }
 
 // NewBranch reads a pyramid of in channels. Parameters: mask_refine.* and mask_head.*.
@@ -46,7 +47,7 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 		return nn.NewConv2d(at.Sub(0), int64(from), int64(c.Width),
 			nn.ConvOptions{Kernel: 3, Norm: nn.BatchNorm, NormAt: &norm, ReLU: true})
 	}
-	b := &Branch{}
+	b := &Branch{eager: p.Eager()}
 	for i := range c.Levels {
 		b.Refine = append(b.Refine, conv(p.Sub("mask_refine", i), in))
 	}
@@ -61,10 +62,14 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 	s := levels[0].Scope()
 	mark := s.Mark()
+	upsample := AlignedBilinear
+	if b.eager {
+		upsample = composedBilinear
+	}
 	x := b.Refine[0].Forward(levels[0])
 	for i, refine := range b.Refine[1:] {
 		y := refine.Forward(levels[i+1])
-		x = x.Add(AlignedBilinear(y, x.Size(2)/y.Size(2)))
+		x = x.Add(upsample(y, x.Size(2)/y.Size(2)))
 		s.Release(mark, x)
 	}
 	for _, c := range b.Tower {

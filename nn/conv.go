@@ -16,6 +16,7 @@ type Conv2d struct {
 	stride, padding []int64
 	compute         torch.DType
 	products        bool // by matrix products instead of LibTorch's choice
+	eager           bool
 }
 
 // ConvOptions differ from a 1×1 convolution with bias and stride 1.
@@ -34,7 +35,7 @@ func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
 	k, stride := max(o.Kernel, 1), max(o.Stride, 1)
 	c := &Conv2d{
 		Weight: p.Parameter("weight", or(o.Init, KaimingNormal), out, in, k, k),
-		ReLU:   o.ReLU, compute: p.Compute(), stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
+		ReLU:   o.ReLU, compute: p.Compute(), eager: p.Eager(), stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
 	}
 	if p.Device() == torch.CPU && (in%16 != 0 || out%16 != 0) && !strings.HasPrefix(torch.Version(), "1.") {
 		// oneDNN 3.7 (Debian 13) leaves what it pads the channels to 16 with unset, and reads
@@ -52,7 +53,7 @@ func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
 		}
 		c.Norm = NewNorm(at, o.Norm, out)
 	}
-	if p.Inference() {
+	if p.Inference() && !p.Eager() {
 		c.fold(p.store)
 	}
 	return c
@@ -90,6 +91,9 @@ func (c *Conv2d) fold(st *Store) {
 func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
+	if c.eager {
+		x = x.Contiguous() // PyTorch's memory order, where other kernels compute than for channels last
+	}
 	stride := c.stride
 	if c.Weight.Size(2) == 1 && stride[0] > 1 && c.Weight.RequiresGrad() && !x.Device().IsCUDA() {
 		// The same pixels without a stride: oneDNN (2.6 to 3.6 at least) writes past its
@@ -98,7 +102,7 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 		stride = []int64{1, 1}
 	}
 	weight, bias := c.Weight, c.Bias
-	fixed := c.Norm != nil && !c.Norm.learns()
+	fixed := c.Norm != nil && !c.Norm.learns() && !c.eager
 	if fixed {
 		weight, bias = c.Norm.fold(s, weight, bias)
 	}

@@ -46,11 +46,12 @@ type Norm struct {
 	// Batches counts those whose statistics the running ones have followed: PyTorch's
 	// num_batches_tracked.
 	Batches int64
+	eager   bool
 }
 
 // NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
 func NewNorm(p Path, kind NormKind, channels int64) *Norm {
-	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String(), Follows: true}
+	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String(), Follows: true, eager: p.Eager()}
 	if !p.Inference() {
 		p.store.norms = append(p.store.norms, n)
 	}
@@ -73,21 +74,41 @@ func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor { return n.forward(x, fals
 
 // forward is Forward with a ReLU after it, or without.
 func (n *Norm) forward(x *torch.Tensor, relu bool) *torch.Tensor {
-	if n.learns() {
+	learns := n.learns()
+	if learns {
+		n.Batches++
+	}
+	if learns && !n.eager {
 		mean, variance := n.Mean, n.Variance
 		if !n.Follows {
 			mean, variance = nil, nil
 		}
-		n.Batches++
 		return torch.BatchNormTraining{
 			Weight: n.Weight, Bias: n.Bias, Mean: mean, Variance: variance,
 			Momentum: n.Momentum, Eps: n.Eps, ReLU: relu, Member: n.Member,
 		}.Forward(x)
 	}
-	y := x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, false, n.Momentum, n.Eps, true)
+	var y *torch.Tensor
+	if n.eager && n.Kind == FrozenNorm && x.RequiresGrad() {
+		y = n.affine(x)
+	} else {
+		y = x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, learns, n.Momentum, n.Eps, true)
+	}
 	if relu {
 		y = y.ReluInPlace()
 	}
+	return y
+}
+
+// affine is x·γ/σ + (β − μ·γ/σ), as Detectron2's frozen norms compute it where gradients flow.
+func (n *Norm) affine(x *torch.Tensor) *torch.Tensor {
+	s := x.Scope()
+	mark := s.Mark()
+	scale := s.Adopt(n.Weight).Mul(s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt())
+	shift := s.Adopt(n.Bias).Sub(s.Adopt(n.Mean).Mul(scale))
+	shape := []int64{1, -1, 1, 1}
+	y := x.Mul(scale.Reshape(shape)).Add(shift.Reshape(shape))
+	s.Release(mark, y)
 	return y
 }
 

@@ -44,6 +44,9 @@ func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
 // Inference tells whether the store's parameters will never be trained.
 func (p Path) Inference() bool { return p.store.options.Inference }
 
+// Eager tells whether modules must round as PyTorch's do; see StoreOptions.
+func (p Path) Eager() bool { return p.store.options.Eager }
+
 // Compute is the type in which the store's convolutions and linear maps multiply.
 func (p Path) Compute() torch.DType { return p.store.options.Compute }
 

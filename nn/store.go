@@ -29,6 +29,10 @@ type StoreOptions struct {
 	// Inference makes parameters that no gradient will ever flow to: batch norms
 	// are folded into the convolutions before them, whose parameters they replace.
 	Inference bool
+	// Eager makes modules work operator by operator and in the memory order of PyTorch's:
+	// nothing is folded or fused that changes how results are rounded. It is slower, and
+	// for comparing with an implementation in PyTorch number by number.
+	Eager bool
 }
 
 // Store owns the parameters and buffers of a model. It must be made and used

@@ -49,6 +49,10 @@ type Options struct {
 	Precision torch.DType
 	// Float64 keeps parameters and arithmetic in float64, for checking gradients.
 	Float64 bool
+	// Eager makes the network compute operator by operator as the reference's PyTorch
+	// modules do, with their roundings; see nn.StoreOptions. It is slower, and for one replica
+	// without mixed precision.
+	Eager bool
 }
 
 // FreezeStages are the names of a ResNet's stem (n ≥ 1), its stage res2 (n ≥ 2), and so
@@ -103,6 +107,9 @@ func (o Options) withDefaults(classes int) (Options, error) {
 		o.Precision = o.dtype()
 	case o.Float64 && o.Precision != torch.Float64, o.Precision != torch.Float32 && o.Precision != torch.BFloat16 && o.Precision != torch.Float16:
 		return o, fmt.Errorf("train: options: a precision of %v: want float32, bfloat16 or float16, without Float64", o.Precision)
+	}
+	if o.Eager && (o.Replicas > 1 || o.Precision != o.dtype()) {
+		return o, fmt.Errorf("train: options: eager with %d replicas and a precision of %v: want one replica and none", o.Replicas, o.Precision)
 	}
 	for _, v := range []float64{o.Rate, o.Decay, o.NormDecay, o.BiasDecay, o.BackboneRate, o.Clip} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -116,7 +116,7 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 }
 
 func (t *Trainer) storeOptions() nn.StoreOptions {
-	return nn.StoreOptions{Device: t.device, DType: t.options.dtype(), Compute: t.options.Precision}
+	return nn.StoreOptions{Device: t.device, DType: t.options.dtype(), Compute: t.options.Precision, Eager: t.options.Eager}
 }
 
 // prepare says what learns.

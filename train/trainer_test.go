@@ -212,6 +212,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"EMA":               {EMA: 1},
 		"NaN rate":          {Rate: math.NaN()},
 		"objective":         {Objective: Objective{L1Weight: -1}},
+		"eager replicas":    {Eager: true, Replicas: 2},
+		"eager bfloat16":    {Eager: true, Precision: torch.BFloat16},
 	} {
 		_, err := New(context.Background(), small(2), nn.FromSeed(1), torch.CPU, o)
 		require.Error(t, err, name)

@@ -4,6 +4,8 @@ package modeltest
 
 import (
 	"context"
+	"encoding/binary"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"testing"
@@ -69,6 +71,28 @@ func (w Weights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init
 
 // Names makes the Weights an nn.Source.
 func (w Weights) Names() []string { return slices.Sorted(maps.Keys(w)) }
+
+// RoundsAsGolden tells whether LibTorch rounds here as where the golden cases were
+// computed (1.13 on the CPU, at least two threads, OpenBLAS's kernels for this kind of
+// processor), by the bits of two convolutions and a matrix product.
+func RoundsAsGolden(t testing.TB) bool {
+	t.Helper()
+	const golden = 5408102193229841278
+	h := fnv.New64a()
+	Do(t, func(s *torch.Scope) {
+		g := torch.NewGenerator(1)
+		random := func(shape ...int64) *torch.Tensor { return s.Randn(g, torch.Float32, shape...) }
+		one := []int64{1, 1}
+		for _, y := range []*torch.Tensor{
+			random(1, 32, 24, 40).Conv2d(random(64, 32, 1, 1), random(64), one, []int64{0, 0}, one, 1),
+			random(1, 64, 24, 40).Conv2d(random(64, 64, 3, 3), nil, one, one, one, 1),
+			random(100, 3136).Linear(random(64, 3136), random(64)),
+		} {
+			require.NoError(t, binary.Write(h, binary.LittleEndian, torch.Values[float32](y)))
+		}
+	})
+	return h.Sum64() == golden
+}
 
 // Tensor reads a tensor of a golden file, on the CPU.
 func Tensor(t testing.TB, s *torch.Scope, file *checkpoint.File, name string) *torch.Tensor {
