@@ -44,8 +44,8 @@ func overfit(t *testing.T, device torch.Device) {
 		Classes:    []string{"a", "b"},
 		Input:      diffusioninst.Input{Scale: 1},
 	}
-	const steps = 1200
-	o := Options{Rate: 2e-3, Schedule: nn.Warmup{Steps: 20, From: 0.1, Schedule: nn.Cosine{Steps: steps}}, Frozen: []string{}, EMA: 0.98, Seed: 1}
+	const steps = 1500
+	o := Options{Rate: 1.5e-3, Schedule: nn.Warmup{Steps: 20, From: 0.1, Schedule: nn.Cosine{Steps: steps}}, Frozen: []string{}, EMA: 0.99, Seed: 1}
 	tr := newTrainerOn(t, device, c, o)
 	for i := range steps {
 		r, err := tr.Step(context.Background(), batch)
