@@ -12,15 +12,20 @@ type dynamicConv struct {
 	norm1, norm2, norm3 *nn.LayerNorm
 	out                 *nn.Linear // Bins²·d → d
 	inner               int64
+	product             func(a, b *torch.Tensor) *torch.Tensor // of batches of small matrices
 }
 
 func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 	d, w := int64(c.Hidden), int64(c.Dynamic)
+	product := (*torch.Tensor).SmallBmm
+	if p.Eager() {
+		product = (*torch.Tensor).Bmm
+	}
 	return &dynamicConv{
 		layer: nn.NewLinear(p.Sub("dynamic_layer"), d, 2*d*w, nn.LinearOptions{}),
 		norm1: nn.NewLayerNorm(p.Sub("norm1"), w), norm2: nn.NewLayerNorm(p.Sub("norm2"), d), norm3: nn.NewLayerNorm(p.Sub("norm3"), d),
 		out:   nn.NewLinear(p.Sub("out_layer"), int64(c.Bins*c.Bins)*d, d, nn.LinearOptions{}),
-		inner: w,
+		inner: w, product: product,
 	}
 }
 
@@ -32,8 +37,8 @@ func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
 	matrices := c.layer.Forward(proposals)
 	first := matrices.Narrow(1, 0, d*c.inner).View([]int64{-1, d, c.inner})
 	second := matrices.Narrow(1, d*c.inner, d*c.inner).View([]int64{-1, c.inner, d})
-	x := c.norm1.Forward(rois.SmallBmm(first)).ReluInPlace()
-	x = c.norm2.Forward(x.SmallBmm(second)).ReluInPlace()
+	x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
+	x = c.norm2.Forward(c.product(x, second)).ReluInPlace()
 	x = c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()
 	s.Release(mark, x)
 	return x

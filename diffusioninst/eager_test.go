@@ -1,6 +1,7 @@
 package diffusioninst
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // Where LibTorch rounds as it did for the reference, an eager network computes the
-// reference's numbers to the last bit.
+// reference's numbers to the last bit. That is asserted for the project's own cases; others,
+// whose shapes may take other kernels, must be within the tolerances.
 func TestEagerNetworkIsTheReference(t *testing.T) {
 	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
 		file, err := checkpoint.Open(filepath.Join(dir, "golden.safetensors"))
@@ -24,7 +26,8 @@ func TestEagerNetworkIsTheReference(t *testing.T) {
 		for _, inference := range []bool{true, false} {
 			modeltest.Do(t, func(s *torch.Scope) { g.eager(s, inference) })
 		}
-		exact := modeltest.RoundsAsGolden(t)
+		own, _ := os.Stat(golden.Dir(filepath.Base(dir)))
+		exact := own != nil && modeltest.RoundsAsGolden(t)
 		for kind, d := range g.worst {
 			switch {
 			case exact:
