@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
@@ -19,10 +18,7 @@ import (
 // whose shapes may take other kernels, must be within the tolerances.
 func TestEagerNetworkIsTheReference(t *testing.T) {
 	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
-		file, err := checkpoint.Open(filepath.Join(dir, "golden.safetensors"))
-		require.NoError(t, err)
-		defer file.Close()
-		g := &goldenCase{t: t, dir: dir, file: file, worst: map[string]float64{}}
+		g := openGolden(t, dir)
 		for _, inference := range []bool{true, false} {
 			modeltest.Do(t, func(s *torch.Scope) { g.eager(s, inference) })
 		}

@@ -40,6 +40,15 @@ type goldenCase struct {
 	worst map[string]float64
 }
 
+// openGolden is the case in dir, open until the test ends.
+func openGolden(t *testing.T, dir string) *goldenCase {
+	t.Helper()
+	file, err := checkpoint.Open(filepath.Join(dir, "golden.safetensors"))
+	require.NoError(t, err)
+	t.Cleanup(func() { file.Close() })
+	return &goldenCase{t: t, dir: dir, file: file, worst: map[string]float64{}}
+}
+
 // read is a tensor of the case's file, on the CPU.
 func (g *goldenCase) read(s *torch.Scope, name string) *torch.Tensor {
 	g.t.Helper()
@@ -118,11 +127,7 @@ func TestGolden(t *testing.T) {
 }
 
 func replay(t *testing.T, dir string, device torch.Device) {
-	file, err := checkpoint.Open(filepath.Join(dir, "golden.safetensors"))
-	require.NoError(t, err)
-	defer file.Close()
-	g := &goldenCase{t: t, dir: dir, file: file, worst: map[string]float64{}}
-
+	g := openGolden(t, dir)
 	before := torch.Live()
 	model, err := build(context.Background(), g.config(), modeltest.GoldenWeights(t, dir), device)
 	require.NoError(t, err)

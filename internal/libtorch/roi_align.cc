@@ -3,8 +3,8 @@
 //
 // A box is cut into bins×bins; each bin is the mean of samples×samples bilinear
 // samples. The result is (R, bins·bins, C): channels last, as the decoder's matrix
-// products want it. Sums are made in torchvision's order, for the same roundings.
-// cuda/roi_align.cu is the same for GPUs.
+// products want it. On the CPU sums are made in torchvision's order, for the same roundings.
+// cuda/roi_align.cu is the same for GPUs, but for that order.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -20,6 +20,8 @@
 namespace {
 
 using torch::autograd::variable_list;
+
+constexpr int64_t kMaxSamples = 8;  // more are a mistake
 
 // A bilinear sample along one axis: two pixels and their weights.
 template <typename T>
@@ -223,7 +225,7 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) noexcept {
   return di::call1([&] {
     auto pyramid = di::list(levels, n_levels);
-    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0, "levels, bins or samples");
+    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples, "levels, bins or samples");
     int64_t images = pyramid[0].size(0);
     for (const auto& l : pyramid) {
       TORCH_CHECK(l.dim() == 4 && l.device() == pyramid[0].device() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
