@@ -151,10 +151,9 @@ func (in input) mirror() {
 
 // mirror turns boxes and masks left to right, in place.
 func (r *Result) mirror() {
-	w := float32(r.Width)
 	for i := range r.Instances {
 		in := &r.Instances[i]
-		in.Box.X1, in.Box.X2 = w-in.Box.X2, w-in.Box.X1
+		in.Box = in.Box.FlipX(r.Width)
 		in.Mask = in.Mask.FlipHorizontal()
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/mask"
-	"github.com/diffusioninst/go/maskhead"
 )
 
 // merge makes one result of those of several views of a picture, with at most limit
@@ -38,7 +37,7 @@ func merge(views []*Result, iou float64, limit int) *Result {
 			if first.Class != s.Class || first.view == s.view {
 				continue
 			}
-			if o := overlap(c.box(group[0]), c.box(int64(i))); o > most || o == most && best < 0 {
+			if o := float64(first.Box.IoU(s.Box)); o > most || o == most && best < 0 {
 				most, best = o, g
 			}
 		}
@@ -54,13 +53,12 @@ func merge(views []*Result, iou float64, limit int) *Result {
 	for _, group := range groups {
 		in := all[group[0]].Instance
 		if len(group) > 1 {
-			b := meanBox(c, group)
-			in.Box = Box{b[0], b[1], b[2], b[3]}
+			in.Box = meanBox(c, group)
 			masks, weights := make([]*mask.Bitmap, len(group)), make([]float32, len(group))
 			for i, k := range group {
 				masks[i], weights[i] = all[k].Mask, all[k].Score
 			}
-			in.Mask = mergeMasks(masks, weights, b)
+			in.Mask = mergeMasks(masks, weights, in.Box)
 		}
 		out.Instances = append(out.Instances, in)
 	}
@@ -68,13 +66,12 @@ func merge(views []*Result, iou float64, limit int) *Result {
 }
 
 // mergeMasks lets masks vote on the pixels inside a box.
-func mergeMasks(masks []*mask.Bitmap, weights []float32, box [4]float32) *mask.Bitmap {
+func mergeMasks(masks []*mask.Bitmap, weights []float32, box Box) *mask.Bitmap {
 	whole := masks[0].Bounds()
-	p := maskhead.Pixels(box, whole.Dx(), whole.Dy())
-	region := image.Rect(int(p[0]), int(p[1]), int(p[2]), int(p[3]))
+	region := box.Pixels(whole.Dx(), whole.Dy())
 	parts := make([]*mask.Bitmap, len(masks))
 	for i, m := range masks {
 		parts[i] = m.Crop(region)
 	}
-	return majority(parts, weights, [4]int32{0, 0, int32(region.Dx()), int32(region.Dy())}).Crop(whole.Sub(region.Min))
+	return majority(parts, weights, image.Rect(0, 0, region.Dx(), region.Dy())).Crop(whole.Sub(region.Min))
 }

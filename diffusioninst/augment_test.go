@@ -107,7 +107,7 @@ func found(class int, score float32, box Box, r image.Rectangle) Instance {
 
 func TestMerge(t *testing.T) {
 	square := func(class int, score float32, x float32) Instance {
-		return found(class, score, Box{x, 10, x + 20, 30}, image.Rect(int(x), 10, int(x)+20, 30))
+		return found(class, score, Box{X1: x, Y1: 10, X2: x + 20, Y2: 30}, image.Rect(int(x), 10, int(x)+20, 30))
 	}
 	views := []*Result{
 		{Width: 100, Height: 50, Instances: []Instance{square(0, 0.9, 60), square(0, 0.5, 20)}},
@@ -143,10 +143,10 @@ func TestMerge(t *testing.T) {
 
 func TestInstancesOfOneViewStayApart(t *testing.T) {
 	r := image.Rect(0, 0, 20, 20)
-	a, b := found(0, 0.9, Box{0, 0, 20, 20}, r), found(0, 0.8, Box{0, 0, 20, 16}, r)
+	a, b := found(0, 0.9, Box{X1: 0, Y1: 0, X2: 20, Y2: 20}, r), found(0, 0.8, Box{X1: 0, Y1: 0, X2: 20, Y2: 16}, r)
 	require.Len(t, merge([]*Result{{Instances: []Instance{a, b}}}, 0.5, 0).Instances, 2)
 	// What another view saw goes to the one that it overlaps most.
-	c := found(0, 0.4, Box{0, 0, 20, 15}, image.Rect(0, 0, 20, 15))
+	c := found(0, 0.4, Box{X1: 0, Y1: 0, X2: 20, Y2: 15}, image.Rect(0, 0, 20, 15))
 	got := merge([]*Result{{Instances: []Instance{a, b}}, {Instances: []Instance{c}}}, 0.5, 0)
 	require.Len(t, got.Instances, 2)
 	require.Equal(t, a.Box, got.Instances[0].Box)
@@ -162,11 +162,11 @@ func TestMasksVote(t *testing.T) {
 		return out
 	}
 	three := masks(image.Rect(60, 5, 70, 20), image.Rect(62, 5, 72, 20), image.Rect(64, 5, 74, 20))
-	got := mergeMasks(three, []float32{0.5, 0.5, 0.5}, [4]float32{60, 5, 74, 18})
+	got := mergeMasks(three, []float32{0.5, 0.5, 0.5}, Box{X1: 60, Y1: 5, X2: 74, Y2: 18})
 	require.Equal(t, masks(image.Rect(62, 5, 72, 18))[0], got, "by majority, inside the box")
-	got = mergeMasks(three, []float32{0.1, 0.1, 0.9}, [4]float32{0, 0, 100, 50})
+	got = mergeMasks(three, []float32{0.1, 0.1, 0.9}, Box{X1: 0, Y1: 0, X2: 100, Y2: 50})
 	require.Equal(t, three[2], got)
-	require.True(t, mergeMasks(three, []float32{1, 1, 1}, [4]float32{3, 3, 3, 3}).Empty())
+	require.True(t, mergeMasks(three, []float32{1, 1, 1}, Box{X1: 3, Y1: 3, X2: 3, Y2: 3}).Empty())
 }
 
 func TestImpossibleAugment(t *testing.T) {

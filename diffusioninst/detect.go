@@ -2,6 +2,7 @@ package diffusioninst
 
 import (
 	"cmp"
+	"image"
 	"slices"
 
 	"github.com/diffusioninst/go/decoder"
@@ -22,6 +23,11 @@ type candidates struct {
 
 // box is a candidate's.
 func (c candidates) box(k int64) []float32 { return c.boxes[4*k : 4*k+4] }
+
+func (c candidates) at(k int64) Box {
+	b := c.box(k)
+	return Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]}
+}
 
 // collect takes, of picture i, the best N of the N·K (box, class) pairs that reach
 // the least score.
@@ -78,14 +84,12 @@ func (r *run) finish(s *torch.Scope, i int, c candidates) *Result {
 	in, config, features := r.inputs[i], r.model.config, r.features.Select(0, int64(i))
 	out := &Result{Width: in.outputW, Height: in.outputH}
 	sx, sy := float32(in.outputW)/float32(in.width), float32(in.outputH)/float32(in.height)
-	clip := func(v float32, size int) float32 { return min(max(v, 0), float32(size)) }
 	var voters [][]int64
-	var pixels [][4]int32
+	var pixels []image.Rectangle
 	for _, k := range r.survivors(c) {
 		votes := r.options.Ensemble.voters(c, k)
-		b := meanBox(c, votes)
-		box := Box{clip(b[0]*sx, in.outputW), clip(b[1]*sy, in.outputH), clip(b[2]*sx, in.outputW), clip(b[3]*sy, in.outputH)}
-		if !(box.Width() > 0 && box.Height() > 0) {
+		box := meanBox(c, votes).Scale(sx, sy).Clip(in.outputW, in.outputH)
+		if box.Empty() {
 			continue // it lies outside of the picture
 		}
 		if r.options.Limit > 0 && len(out.Instances) == r.options.Limit {
@@ -94,12 +98,12 @@ func (r *run) finish(s *torch.Scope, i int, c candidates) *Result {
 		out.Instances = append(out.Instances, Instance{
 			Class: int(c.classes[k]), Name: config.Classes[c.classes[k]], Score: c.scores[k], Box: box,
 		})
-		edges := maskhead.Pixels
+		edges := Box.Pixels
 		if config.Quirks == Reference {
-			edges = maskhead.TruncatedPixels
+			edges = Box.TruncatedPixels
 		}
 		voters = append(voters, votes)
-		pixels = append(pixels, edges([4]float32{box.X1, box.Y1, box.X2, box.Y2}, in.outputW, in.outputH))
+		pixels = append(pixels, edges(box, in.outputW, in.outputH))
 	}
 	for j, m := range r.masks(s, in, c, features, voters, pixels) {
 		out.Instances[j].Mask = m
@@ -111,7 +115,7 @@ func (r *run) finish(s *torch.Scope, i int, c candidates) *Result {
 const maskBytes = 256 << 20
 
 // masks makes the mask of each instance within its pixels, from its voters' filters.
-func (r *run) masks(s *torch.Scope, in input, c candidates, features *torch.Tensor, voters [][]int64, pixels [][4]int32) []*mask.Bitmap {
+func (r *run) masks(s *torch.Scope, in input, c candidates, features *torch.Tensor, voters [][]int64, pixels []image.Rectangle) []*mask.Bitmap {
 	head := r.model.config.MaskHead
 	picture := maskhead.Picture{
 		Stride: r.model.backbone.Strides()[0], InputW: in.width, InputH: in.height, OutputW: in.outputW, OutputH: in.outputH, Threshold: 0.5,
@@ -121,7 +125,7 @@ func (r *run) masks(s *torch.Scope, in input, c candidates, features *torch.Tens
 	for len(out) < len(voters) {
 		mark := s.Mark()
 		var filters, weights []float32
-		var boxes [][4]int32
+		var boxes []image.Rectangle
 		first, last := len(out), len(out)
 		for ; last < len(voters) && (last == first || len(boxes)+len(voters[last]) <= most); last++ {
 			for _, v := range voters[last] {

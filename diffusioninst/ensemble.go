@@ -2,6 +2,7 @@ package diffusioninst
 
 import (
 	"cmp"
+	"image"
 	"slices"
 
 	"github.com/diffusioninst/go/mask"
@@ -44,7 +45,7 @@ func (e Ensemble) voters(c candidates, k int64) []int64 {
 		return out
 	}
 	for j := range c.scores {
-		if int64(j) != k && c.classes[j] == c.classes[k] && overlap(c.box(int64(j)), c.box(k)) >= e.Vote {
+		if int64(j) != k && c.classes[j] == c.classes[k] && c.at(int64(j)).IoU(c.at(k)) >= float32(e.Vote) {
 			out = append(out, int64(j))
 		}
 	}
@@ -57,9 +58,9 @@ func (e Ensemble) voters(c candidates, k int64) []int64 {
 }
 
 // meanBox is the mean of the voters' boxes, weighted by their scores.
-func meanBox(c candidates, voters []int64) [4]float32 {
+func meanBox(c candidates, voters []int64) Box {
 	if len(voters) == 1 {
-		return [4]float32(c.box(voters[0]))
+		return c.at(voters[0])
 	}
 	var sum [4]float64
 	total := 0.0
@@ -71,28 +72,24 @@ func meanBox(c candidates, voters []int64) [4]float32 {
 		}
 	}
 	if total == 0 {
-		return [4]float32(c.box(voters[0]))
+		return c.at(voters[0])
 	}
-	var out [4]float32
-	for i := range out {
-		out[i] = float32(sum[i] / total)
-	}
-	return out
+	return Box{X1: float32(sum[0] / total), Y1: float32(sum[1] / total), X2: float32(sum[2] / total), Y2: float32(sum[3] / total)}
 }
 
 // majority is the mask of the pixels for which more than half of the weight is, given
-// masks that lie within a box x0 y0 x1 y1.
-func majority(masks []*mask.Bitmap, weights []float32, box [4]int32) *mask.Bitmap {
+// masks that lie within a range of pixels.
+func majority(masks []*mask.Bitmap, weights []float32, box image.Rectangle) *mask.Bitmap {
 	if len(masks) == 1 {
 		return masks[0]
 	}
-	x0, y0, width := int(box[0]), int(box[1]), int(box[2]-box[0])
-	votes := make([]float64, max(width*int(box[3]-box[1]), 0))
+	x0, y0, width := box.Min.X, box.Min.Y, box.Dx()
+	votes := make([]float64, width*box.Dy())
 	total := 0.0
 	for i, m := range masks {
 		weight := float64(weights[i])
 		total += weight
-		for y := y0; y < int(box[3]); y++ {
+		for y := y0; y < box.Max.Y; y++ {
 			for from, to := range m.Row(y) {
 				for x := from; x < to; x++ {
 					votes[(y-y0)*width+x-x0] += weight
@@ -107,15 +104,4 @@ func majority(masks []*mask.Bitmap, weights []float32, box [4]int32) *mask.Bitma
 		}
 	}
 	return out
-}
-
-// overlap is the IoU of two boxes x1 y1 x2 y2.
-func overlap(a, b []float32) float64 {
-	area := func(b []float32) float64 { return float64(b[2]-b[0]) * float64(b[3]-b[1]) }
-	w, h := min(a[2], b[2])-max(a[0], b[0]), min(a[3], b[3])-max(a[1], b[1])
-	if w <= 0 || h <= 0 {
-		return 0
-	}
-	both := float64(w) * float64(h)
-	return both / (area(a) + area(b) - both)
 }

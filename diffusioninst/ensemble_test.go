@@ -41,8 +41,8 @@ func TestVoters(t *testing.T) {
 		require.Equal(t, test.want, test.ensemble.voters(c, 0), test.name)
 	}
 	require.Equal(t, []int64{4}, Ensemble{Vote: 0.1}.voters(c, 4))
-	require.InDeltaSlice(t, []float32{0, 0, 10, 9.642857}, slice(meanBox(c, []int64{0, 1})), 1e-5, "(0.9·10 + 0.5·9)/1.4")
-	require.Equal(t, [4]float32{20, 20, 30, 30}, meanBox(c, []int64{4}))
+	require.InDeltaSlice(t, []float32{0, 0, 10, 9.642857}, edges(meanBox(c, []int64{0, 1})), 1e-5, "(0.9·10 + 0.5·9)/1.4")
+	require.Equal(t, Box{X1: 20, Y1: 20, X2: 30, Y2: 30}, meanBox(c, []int64{4}))
 }
 
 func TestVotersAreEightAtMost(t *testing.T) {
@@ -54,7 +54,7 @@ func TestVotersAreEightAtMost(t *testing.T) {
 }
 
 func TestMajority(t *testing.T) {
-	box := [4]int32{60, 2, 70, 5} // across a word of the bitmap
+	box := image.Rect(60, 2, 70, 5) // across a word of the bitmap
 	rows := func(from, to int) *mask.Bitmap {
 		m := mask.NewBitmap(80, 6)
 		m.Fill(image.Rect(from, 2, to, 5))
@@ -144,4 +144,4 @@ func (narrow) Step(s *sampler.Step) (*torch.Tensor, error) {
 	return s.X, nil
 }
 
-func slice(b [4]float32) []float32 { return b[:] }
+func edges(b Box) []float32 { return []float32{b.X1, b.Y1, b.X2, b.Y2} }

@@ -1,10 +1,6 @@
 package diffusioninst
 
-import (
-	"fmt"
-
-	"github.com/diffusioninst/go/mask"
-)
+import "github.com/diffusioninst/go/mask"
 
 // Result is what was found in one picture.
 type Result struct {
@@ -24,14 +20,5 @@ type Instance struct {
 // Area is the number of pixels of the mask.
 func (i Instance) Area() int { return i.Mask.Area() }
 
-// Box is a rectangle in pixels of the picture; the right and lower edge lie
-// outside of it, and fractions are kept.
-type Box struct{ X1, Y1, X2, Y2 float32 }
-
-func (b Box) String() string { return fmt.Sprintf("%.1f,%.1f–%.1f,%.1f", b.X1, b.Y1, b.X2, b.Y2) }
-
-// Width is the horizontal size.
-func (b Box) Width() float32 { return b.X2 - b.X1 }
-
-// Height is the vertical size.
-func (b Box) Height() float32 { return b.Y2 - b.Y1 }
+// Box is a rectangle in pixels of a picture; see [mask.Box].
+type Box = mask.Box

@@ -29,9 +29,8 @@ func (m *Model) segmentTiles(ctx context.Context, img image.Image, tile, overlap
 				return nil, fmt.Errorf("tile %v: %w", part, err)
 			}
 			for _, in := range found[0].Instances {
-				b := &in.Box
-				*b = Box{b.X1 + float32(x.from), b.Y1 + float32(y.from), b.X2 + float32(x.from), b.Y2 + float32(y.from)}
-				if x.answers((b.X1+b.X2)/2) && y.answers((b.Y1+b.Y2)/2) {
+				in.Box = in.Box.Shift(float32(x.from), float32(y.from))
+				if b := in.Box; x.answers((b.X1+b.X2)/2) && y.answers((b.Y1+b.Y2)/2) {
 					in.Mask = in.Mask.Crop(image.Rect(0, 0, out.Width, out.Height).Sub(part.Min))
 					out.Instances = append(out.Instances, in)
 				}
@@ -94,9 +93,8 @@ func window(img image.Image, part image.Rectangle) image.Image {
 func suppress(instances []Instance, iou float64) []Instance {
 	var kept []Instance
 	for _, in := range instances {
-		box := []float32{in.Box.X1, in.Box.Y1, in.Box.X2, in.Box.Y2}
 		if !slices.ContainsFunc(kept, func(k Instance) bool {
-			return k.Class == in.Class && overlap([]float32{k.Box.X1, k.Box.Y1, k.Box.X2, k.Box.Y2}, box) > iou
+			return k.Class == in.Class && k.Box.IoU(in.Box) > float32(iou)
 		}) {
 			kept = append(kept, in)
 		}

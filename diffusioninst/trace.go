@@ -64,7 +64,7 @@ func (r *run) step(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.
 	t := &Trace{Step: at.Step, Steps: r.sampling.Steps, Time: at.T, Scores: torch.Values[float32](scores.Select(0, 0).Amax([]int64{1}, false))}
 	b := torch.Values[float32](boxes.Select(0, 0))
 	for i := range t.Scores {
-		t.Boxes = append(t.Boxes, Box{b[4*i] * sx, b[4*i+1] * sy, b[4*i+2] * sx, b[4*i+3] * sy})
+		t.Boxes = append(t.Boxes, Box{X1: b[4*i] * sx, Y1: b[4*i+1] * sy, X2: b[4*i+2] * sx, Y2: b[4*i+3] * sy})
 	}
 	var c candidates
 	c.collect(0, scores, last, r.options.Score)

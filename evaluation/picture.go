@@ -31,7 +31,7 @@ func Picture(r *diffusioninst.Result, id int64, file string, categories []coco.C
 		c := categories[in.Class]
 		p.Instances = append(p.Instances, coco.Instance{
 			CategoryID: c.ID, Category: c.Name, Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE(), HasBox: true,
-			Box: [4]float64{float64(in.Box.X1), float64(in.Box.Y1), float64(in.Box.Width()), float64(in.Box.Height())},
+			Box: in.Box.XYWH(),
 		})
 	}
 	return p

@@ -175,3 +175,17 @@ func ExampleOverlay() {
 	// Output:
 	// {230 159 0 255} {0 0 0 0}
 }
+
+func ExampleBox() {
+	found := mask.Box{X1: 8.6, Y1: 10, X2: 30.2, Y2: 40}
+	truth := mask.BoxXYWH([4]float64{10, 10, 20, 30})
+	fmt.Println(found, found.Area())
+	fmt.Printf("IoU %.3f\n", found.IoU(truth))
+	fmt.Println("pixels:", found.Pixels(64, 48))
+	fmt.Println("mirrored:", found.FlipX(64))
+	// Output:
+	// 8.6,10.0–30.2,40.0 648
+	// IoU 0.926
+	// pixels: (9,10)-(30,40)
+	// mirrored: 33.8,10.0–55.4,40.0
+}

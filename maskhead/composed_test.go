@@ -1,6 +1,8 @@
 package maskhead
 
 import (
+	"image"
+
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/torch"
 )
@@ -9,7 +11,7 @@ import (
 const chunk = 64 << 20
 
 // composed is Masks of LibTorch's operators.
-func (h Head) composed(features, filters *torch.Tensor, boxes [][4]int32, p Picture, out []*mask.Bitmap) {
+func (h Head) composed(features, filters *torch.Tensor, boxes []image.Rectangle, p Picture, out []*mask.Bitmap) {
 	s := filters.Scope()
 	full := features.Size(1) * features.Size(2) * int64(p.Stride) * int64(p.Stride)
 	step := max(int64(chunk)/max(full, int64(p.OutputW)*int64(p.OutputH)), 1)
@@ -26,10 +28,10 @@ func (h Head) composed(features, filters *torch.Tensor, boxes [][4]int32, p Pict
 }
 
 // inside is true at the pixels within each box: (n,H,W).
-func inside(s *torch.Scope, boxes [][4]int32, p Picture, d torch.Device) *torch.Tensor {
+func inside(s *torch.Scope, boxes []image.Rectangle, p Picture, d torch.Device) *torch.Tensor {
 	edges := make([]int32, 0, 4*len(boxes))
 	for _, b := range boxes {
-		edges = append(edges, b[:]...)
+		edges = append(edges, int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y))
 	}
 	e := torch.From(s, edges, int64(len(boxes)), 4).To(d)
 	axis := func(size, lo, hi int64) *torch.Tensor {

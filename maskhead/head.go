@@ -2,7 +2,7 @@ package maskhead
 
 import (
 	"fmt"
-	"math"
+	"image"
 
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/torch"
@@ -74,9 +74,9 @@ type Picture struct {
 
 // Masks turns filters (n, Params) into bit masks: logits, sigmoid, aligned bilinear
 // to the padded input, crop to the input, bilinear to the output, above Threshold,
-// zero outside the box. boxes are half-open pixel ranges x0 y0 x1 y1 of the output;
+// zero outside the box. boxes are ranges of pixels of the output;
 // nothing outside them is computed.
-func (h Head) Masks(features, filters *torch.Tensor, boxes [][4]int32, p Picture) []*mask.Bitmap {
+func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, p Picture) []*mask.Bitmap {
 	out := make([]*mask.Bitmap, len(boxes))
 	words := make([][]uint64, len(boxes))
 	for i := range out {
@@ -86,27 +86,13 @@ func (h Head) Masks(features, filters *torch.Tensor, boxes [][4]int32, p Picture
 	if len(boxes) == 0 {
 		return out
 	}
-	torch.DynamicMasks(features, filters, boxes, words, out[0].Stride, torch.MaskConfig{
+	flat := make([][4]int32, len(boxes))
+	for i, b := range boxes {
+		flat[i] = [4]int32{int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y)}
+	}
+	torch.DynamicMasks(features, filters, flat, words, out[0].Stride, torch.MaskConfig{
 		Layers: h.withDefaults().Layers, Stride: p.Stride, InputW: p.InputW, InputH: p.InputH,
 		OutputW: p.OutputW, OutputH: p.OutputH, Threshold: p.Threshold,
 	})
 	return out
-}
-
-// Pixels is the half-open range x0 y0 x1 y1 of the pixels of a w×h picture whose
-// centres lie inside the box x1 y1 x2 y2.
-func Pixels(box [4]float32, w, h int) [4]int32 {
-	edge := func(v float32, size int) int32 {
-		return int32(min(max(math.Ceil(float64(v)-0.5), 0), float64(size)))
-	}
-	return [4]int32{edge(box[0], w), edge(box[1], h), edge(box[2], w), edge(box[3], h)}
-}
-
-// TruncatedPixels is the range that the reference implementation clips to: the
-// box's edges cut to whole numbers.
-func TruncatedPixels(box [4]float32, w, h int) [4]int32 {
-	edge := func(v float32, size int) int32 {
-		return int32(min(max(math.Trunc(float64(v)), 0), float64(size)))
-	}
-	return [4]int32{edge(box[0], w), edge(box[1], h), edge(box[2], w), edge(box[3], h)}
 }

@@ -2,6 +2,7 @@ package maskhead
 
 import (
 	"context"
+	"image"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,11 +34,11 @@ func TestFusedMasksAgainstComposed(t *testing.T) {
 				channels := int64(c.head.withDefaults().Channels)
 				features := s.Randn(g, torch.Float32, channels, c.h, c.w)
 				filters := s.Randn(g, torch.Float32, n, int64(c.head.Params()))
-				boxes := make([][4]int32, n)
+				boxes := make([]image.Rectangle, n)
 				x := torch.Values[int64](s.Randint(g, 0, int64(c.p.OutputW)+1, n, 2))
 				y := torch.Values[int64](s.Randint(g, 0, int64(c.p.OutputH)+1, n, 2))
 				for i := range boxes {
-					boxes[i] = [4]int32{int32(min(x[2*i], x[2*i+1])), int32(min(y[2*i], y[2*i+1])), int32(max(x[2*i], x[2*i+1])), int32(max(y[2*i], y[2*i+1]))}
+					boxes[i] = image.Rect(int(x[2*i]), int(y[2*i]), int(x[2*i+1]), int(y[2*i+1]))
 				}
 				want := make([]*mask.Bitmap, n)
 				for i := range want {
@@ -49,7 +50,7 @@ func TestFusedMasksAgainstComposed(t *testing.T) {
 					differ, pixels, set := 0, 0, 0
 					for i := range want {
 						set += want[i].Area()
-						pixels += int(boxes[i][2]-boxes[i][0]) * int(boxes[i][3]-boxes[i][1])
+						pixels += boxes[i].Dx() * boxes[i].Dy()
 						for y := range c.p.OutputH {
 							for x := range c.p.OutputW {
 								if got[i].Get(x, y) != want[i].Get(x, y) {
@@ -71,23 +72,9 @@ func TestFusedMasksAgainstComposed(t *testing.T) {
 
 func TestParamsOfThePaper(t *testing.T) { require.Equal(t, 153, Head{}.Params()) }
 
-func TestPixels(t *testing.T) {
-	for _, c := range []struct {
-		box             [4]float32
-		pixels, cutting [4]int32
-	}{
-		{[4]float32{0, 0, 10, 5}, [4]int32{0, 0, 10, 5}, [4]int32{0, 0, 10, 5}},
-		{[4]float32{0.6, 0.4, 3.4, 3.6}, [4]int32{1, 0, 3, 4}, [4]int32{0, 0, 3, 3}},
-		{[4]float32{-7, -7, 99, 99}, [4]int32{0, 0, 10, 5}, [4]int32{0, 0, 10, 5}},
-	} {
-		require.Equal(t, c.pixels, Pixels(c.box, 10, 5))
-		require.Equal(t, c.cutting, TruncatedPixels(c.box, 10, 5))
-	}
-}
-
 func TestMasksRefuseFiltersOfAnotherLength(t *testing.T) {
 	err := torch.Do(context.Background(), func(s *torch.Scope) error {
-		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([][4]int32, 1), Picture{4, 16, 16, 16, 16, 0.5})
+		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([]image.Rectangle, 1), Picture{4, 16, 16, 16, 16, 0.5})
 		return nil
 	})
 	require.ErrorContains(t, err, "100 numbers does not fit 3 layers")

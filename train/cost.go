@@ -1,6 +1,10 @@
 package train
 
-import "math"
+import (
+	"math"
+
+	"github.com/diffusioninst/go/mask"
+)
 
 // matching says how dear it is to match a proposal with a ground truth.
 type matching struct {
@@ -29,6 +33,7 @@ func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, i
 	whwh := [4]float32{size[0], size[1], size[0], size[1]}
 	for i := range n {
 		p := [4]float32(boxes[4*i:])
+		box := mask.Box{X1: p[0], Y1: p[1], X2: p[2], Y2: p[3]}
 		x, y := (p[0]+p[2])/2, (p[1]+p[3])/2
 		anywhere := false
 		row := cost[i*g : (i+1)*g]
@@ -42,7 +47,7 @@ func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, i
 			for k := range p {
 				l1 += abs(p[k]/whwh[k] - t[k]/whwh[k])
 			}
-			overlap, general := overlaps(p, t)
+			overlap, general := box.GIoU(mask.Box{X1: t[0], Y1: t[1], X2: t[2], Y2: t[3]})
 			iou[i*g+j] = overlap
 			row[j] = m.l1*l1 + m.class*class - m.giou*general
 			inside := x > t[0] && x < t[2] && y > t[1] && y < t[3]
@@ -77,17 +82,6 @@ func (m matching) classCost(p float32) float32 {
 		return float32(math.Pow(float64(v), m.gamma))
 	}
 	return float32(m.alpha)*pow(1-p)*positive - float32(1-m.alpha)*pow(p)*negative
-}
-
-// overlaps are the IoU of two boxes and its generalisation (Rezatofighi et al. 2019).
-func overlaps(a, b [4]float32) (iou, general float32) {
-	areaA, areaB := (a[2]-a[0])*(a[3]-a[1]), (b[2]-b[0])*(b[3]-b[1])
-	w, h := max(min(a[2], b[2])-max(a[0], b[0]), 0), max(min(a[3], b[3])-max(a[1], b[1]), 0)
-	common := w * h
-	union := areaA + areaB - common
-	hull := max(max(a[2], b[2])-min(a[0], b[0]), 0) * max(max(a[3], b[3])-min(a[1], b[1]), 0)
-	iou = common / union
-	return iou, iou - (hull-union)/hull
 }
 
 // nearCentre tells whether a point is within centreRadius box sizes of a box's centre.

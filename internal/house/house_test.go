@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/picture", "internal/simulate", "golang.org/x",
 	},
 	"train/journal": {"internal/atomicfile"},
-	"train/data":    {"coco", "diffusioninst", "mask", "internal/picture", "golang.org/x"},
+	"train/data":    {"coco", "mask", "internal/picture", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
@@ -65,7 +65,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/picture", "internal/simulate", "train/journal",
+	"internal/libtorchenv", "internal/picture", "internal/simulate", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }

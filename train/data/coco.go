@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/mask"
 )
 
 // COCO is a data set of a COCO or LVIS file and a folder of pictures.
@@ -112,10 +112,10 @@ func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
 		if err != nil {
 			return Sample{}, bad(err, "annotation %d", a.ID)
 		}
-		given := diffusioninst.Box{}
+		given := mask.Box{}
 		if a.HasBBox {
 			b := a.BBox
-			given = diffusioninst.Box{X1: float32(b[0]), Y1: float32(b[1]), X2: float32(b[0] + b[2]), Y2: float32(b[1] + b[3])}
+			given = mask.BoxXYWH(b)
 		}
 		s.add(c.class[a.CategoryID], r, given)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/picture"
 	"github.com/diffusioninst/go/mask"
 )
@@ -39,7 +38,7 @@ func TestCOCOIsWhatTheFileSays(t *testing.T) {
 		for k, o := range s.Objects {
 			require.Zero(t, o.Class)
 			require.True(t, p.Instances[k].Mask.Bitmap().Equal(o.Mask))
-			require.Equal(t, tight(o.Mask), o.Box)
+			require.Equal(t, mask.BoxOf(o.Mask.Box()), o.Box)
 		}
 		require.Equal(t, s.summary(), c.Summary(i))
 		i++
@@ -71,14 +70,14 @@ func TestCOCOAnnotations(t *testing.T) {
 		`{"id": 7, "image_id": 4, "category_id": 2, "bbox": [-3, 5, 8, 9], "segmentation": {"size": [10, 20], "counts": [7, 3, 190]}}`)
 	s, err := c.Sample(context.Background(), 0)
 	require.NoError(t, err)
-	var boxes []diffusioninst.Box
+	var boxes []mask.Box
 	var classes, areas []int
 	for _, o := range s.Objects {
 		boxes, classes, areas = append(boxes, o.Box), append(classes, o.Class), append(areas, o.Mask.Area())
 	}
 	require.Equal(t, []int{1, 0, 0, 0}, classes, "neither the crowd nor the mask without pixels")
 	require.Equal(t, []int{8, 10, 12, 3}, areas)
-	require.Equal(t, []diffusioninst.Box{
+	require.Equal(t, []mask.Box{
 		{X1: 1.5, Y1: 2, X2: 4.75, Y2: 6},
 		{X1: 15, Y1: 0, X2: 16, Y2: 10}, // no bbox: the mask's
 		{X1: 0, Y1: 0, X2: 2, Y2: 10},   // none with an area: the mask's
@@ -268,7 +267,7 @@ func TestFrequencies(t *testing.T) {
 	show := func(classes ...int) Sample {
 		s := Sample{ID: "s", Width: 2, Height: 2, RGB: make([]uint8, 12)}
 		for _, class := range classes {
-			s.Objects = append(s.Objects, Object{Class: class, Box: tight(m), Mask: m})
+			s.Objects = append(s.Objects, Object{Class: class, Box: mask.BoxOf(m.Box()), Mask: m})
 		}
 		return s
 	}

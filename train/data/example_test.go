@@ -7,7 +7,6 @@ import (
 	"log"
 	"math/rand/v2"
 
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/train/data"
 )
@@ -29,7 +28,7 @@ func (squares) Sample(_ context.Context, i int) (data.Sample, error) {
 			s.RGB[3*(64*y+x)] = 255
 		}
 	}
-	s.Objects = []data.Object{{Box: diffusioninst.Box{
+	s.Objects = []data.Object{{Box: mask.Box{
 		X1: float32(where.Min.X), Y1: float32(where.Min.Y), X2: float32(where.Max.X), Y2: float32(where.Max.Y),
 	}, Mask: m}}
 	return s, nil

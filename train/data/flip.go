@@ -3,7 +3,6 @@ package data
 import (
 	"math/rand/v2"
 
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -30,11 +29,8 @@ func flipHorizontal(s Sample) Sample {
 			to[i], to[i+1], to[i+2] = row[j], row[j+1], row[j+2]
 		}
 	}
-	w := float32(s.Width)
-	return change{s.Width, s.Height, rgb,
-		func(b diffusioninst.Box) diffusioninst.Box {
-			return diffusioninst.Box{X1: w - b.X2, Y1: b.Y1, X2: w - b.X1, Y2: b.Y2}
-		}, (*mask.Bitmap).FlipHorizontal}.apply(s)
+	box := func(b mask.Box) mask.Box { return b.FlipX(s.Width) }
+	return change{s.Width, s.Height, rgb, box, (*mask.Bitmap).FlipHorizontal}.apply(s)
 }
 
 func flipVertical(s Sample) Sample {
@@ -42,11 +38,8 @@ func flipVertical(s Sample) Sample {
 	for y := s.Height - 1; y >= 0; y-- {
 		rgb = append(rgb, s.RGB[3*s.Width*y:][:3*s.Width]...)
 	}
-	h := float32(s.Height)
-	return change{s.Width, s.Height, rgb,
-		func(b diffusioninst.Box) diffusioninst.Box {
-			return diffusioninst.Box{X1: b.X1, Y1: h - b.Y2, X2: b.X2, Y2: h - b.Y1}
-		}, (*mask.Bitmap).FlipVertical}.apply(s)
+	box := func(b mask.Box) mask.Box { return b.FlipY(s.Height) }
+	return change{s.Width, s.Height, rgb, box, (*mask.Bitmap).FlipVertical}.apply(s)
 }
 
 // Rotate90 turns the picture by no, one, two or three quarters, each as likely.
@@ -75,8 +68,6 @@ func turn(s Sample) Sample {
 			copy(rgb[3*(x*h+h-1-y):][:3], row[3*x:])
 		}
 	}
-	return change{h, w, rgb,
-		func(b diffusioninst.Box) diffusioninst.Box {
-			return diffusioninst.Box{X1: float32(h) - b.Y2, Y1: b.X1, X2: float32(h) - b.Y1, Y2: b.X2}
-		}, (*mask.Bitmap).Rotate90}.apply(s)
+	box := func(b mask.Box) mask.Box { return mask.Box{X1: b.Y1, Y1: b.X1, X2: b.Y2, Y2: b.X2}.FlipX(h) }
+	return change{h, w, rgb, box, (*mask.Bitmap).Rotate90}.apply(s)
 }

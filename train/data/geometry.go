@@ -3,7 +3,6 @@ package data
 import (
 	"image"
 
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/picture"
 	"github.com/diffusioninst/go/mask"
 )
@@ -12,7 +11,7 @@ import (
 type change struct {
 	width, height int // of the result
 	rgb           []uint8
-	box           func(diffusioninst.Box) diffusioninst.Box
+	box           func(mask.Box) mask.Box
 	mask          func(*mask.Bitmap) *mask.Bitmap
 }
 
@@ -22,8 +21,8 @@ func (c change) apply(s Sample) Sample {
 	out := Sample{ID: s.ID, Width: c.width, Height: c.height, RGB: c.rgb}
 	for _, o := range s.Objects {
 		moved := c.box(o.Box)
-		box := clip(moved, c.width, c.height)
-		if !hasArea(box) {
+		box := moved.Clip(c.width, c.height)
+		if box.Empty() {
 			continue
 		}
 		m := c.mask(o.Mask)
@@ -31,25 +30,11 @@ func (c change) apply(s Sample) Sample {
 			continue
 		}
 		if box != moved {
-			box = tight(m)
+			box = mask.BoxOf(m.Box())
 		}
 		out.Objects = append(out.Objects, Object{Class: o.Class, Box: box, Mask: m})
 	}
 	return out
-}
-
-// clip is the part of a box on a picture.
-func clip(b diffusioninst.Box, width, height int) diffusioninst.Box {
-	w, h := float32(width), float32(height)
-	return diffusioninst.Box{X1: min(max(b.X1, 0), w), Y1: min(max(b.Y1, 0), h), X2: min(max(b.X2, 0), w), Y2: min(max(b.Y2, 0), h)}
-}
-
-func hasArea(b diffusioninst.Box) bool { return b.X2 > b.X1 && b.Y2 > b.Y1 }
-
-// tight is the smallest box around a mask that has pixels.
-func tight(m *mask.Bitmap) diffusioninst.Box {
-	r := m.Box()
-	return diffusioninst.Box{X1: float32(r.Min.X), Y1: float32(r.Min.Y), X2: float32(r.Max.X), Y2: float32(r.Max.Y)}
 }
 
 // paddingColor is the mean colour of ImageNet, which is near the zero of every network
@@ -66,26 +51,14 @@ func view(s Sample, width, height int, part image.Rectangle) Sample {
 		rgb = pad(rgb, in.Sub(part.Min), part.Dx(), part.Dy())
 	}
 	sx, sy := float64(width)/float64(s.Width), float64(height)/float64(s.Height)
+	box := func(b mask.Box) mask.Box { return b.Affine(sx, sy, -float64(part.Min.X), -float64(part.Min.Y)) }
 	if s.Width == width && s.Height == height {
-		return change{part.Dx(), part.Dy(), rgb,
-			func(b diffusioninst.Box) diffusioninst.Box { return shift(b, part.Min, 1, 1) },
+		return change{part.Dx(), part.Dy(), rgb, box,
 			func(m *mask.Bitmap) *mask.Bitmap { return m.Crop(part) },
 		}.apply(s)
 	}
 	nearest := newNearest(s.Width, s.Height, width, height, part)
-	return change{part.Dx(), part.Dy(), rgb,
-		func(b diffusioninst.Box) diffusioninst.Box { return shift(b, part.Min, sx, sy) },
-		nearest.mask,
-	}.apply(s)
-}
-
-// shift scales a box and moves origin to (0, 0).
-func shift(b diffusioninst.Box, origin image.Point, sx, sy float64) diffusioninst.Box {
-	x, y := float64(origin.X), float64(origin.Y)
-	return diffusioninst.Box{
-		X1: float32(float64(b.X1)*sx - x), Y1: float32(float64(b.Y1)*sy - y),
-		X2: float32(float64(b.X2)*sx - x), Y2: float32(float64(b.Y2)*sy - y),
-	}
+	return change{part.Dx(), part.Dy(), rgb, box, nearest.mask}.apply(s)
 }
 
 // pad puts a picture at its place in one of width × height pixels.

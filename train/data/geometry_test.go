@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/picture"
 	"github.com/diffusioninst/go/mask"
 )
@@ -29,7 +28,7 @@ func exact(t *testing.T, s Sample) {
 	require.Len(t, s.Objects, len(visible), "objects are those that can be seen")
 	for _, o := range s.Objects {
 		require.True(t, colored(s, ink(o.Class)).Equal(o.Mask), "object %d", o.Class)
-		require.Equal(t, tight(o.Mask), o.Box, "object %d", o.Class)
+		require.Equal(t, mask.BoxOf(o.Mask.Box()), o.Box, "object %d", o.Class)
 	}
 }
 
@@ -171,16 +170,16 @@ func TestBoxesThatAreCut(t *testing.T) {
 	m.Fill(image.Rect(10, 10, 20, 60))
 	m.Fill(image.Rect(20, 50, 60, 60))
 	s := Sample{ID: "L", Width: 100, Height: 100, RGB: make([]uint8, 30000),
-		Objects: []Object{{Box: diffusioninst.Box{X1: 9.5, Y1: 9.25, X2: 60.5, Y2: 61}, Mask: m}}}
-	box := func(part image.Rectangle) []diffusioninst.Box {
-		var out []diffusioninst.Box
+		Objects: []Object{{Box: mask.Box{X1: 9.5, Y1: 9.25, X2: 60.5, Y2: 61}, Mask: m}}}
+	box := func(part image.Rectangle) []mask.Box {
+		var out []mask.Box
 		for _, o := range view(s, 100, 100, part).Objects {
 			out = append(out, o.Box)
 		}
 		return out
 	}
-	require.Equal(t, []diffusioninst.Box{{X1: 4.5, Y1: 4.25, X2: 55.5, Y2: 56}}, box(image.Rect(5, 5, 70, 70)), "whole")
-	require.Equal(t, []diffusioninst.Box{{X1: 10, Y1: 10, X2: 20, Y2: 45}}, box(image.Rect(0, 0, 70, 45)), "only the upright part")
+	require.Equal(t, []mask.Box{{X1: 4.5, Y1: 4.25, X2: 55.5, Y2: 56}}, box(image.Rect(5, 5, 70, 70)), "whole")
+	require.Equal(t, []mask.Box{{X1: 10, Y1: 10, X2: 20, Y2: 45}}, box(image.Rect(0, 0, 70, 45)), "only the upright part")
 	require.Empty(t, box(image.Rect(25, 5, 70, 45)), "in the box, none of the mask")
 	require.Empty(t, box(image.Rect(65, 0, 100, 100)), "outside the box")
 }

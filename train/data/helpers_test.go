@@ -53,7 +53,7 @@ func drawn(w, h int) Sample {
 				}
 			}
 		}
-		s.Objects = append(s.Objects, Object{Class: i, Box: tight(m), Mask: m})
+		s.Objects = append(s.Objects, Object{Class: i, Box: mask.BoxOf(m.Box()), Mask: m})
 	}
 	return s
 }
@@ -110,7 +110,7 @@ func (n numbered) Sample(ctx context.Context, i int) (Sample, error) {
 	}
 	m := mask.NewBitmap(img.Rect.Dx(), 7)
 	m.Fill(image.Rect(1, 0, 2, 7))
-	s := Sample{ID: fmt.Sprint(i), Width: m.Width, Height: 7, RGB: picture.RGB(img), Objects: []Object{{Class: i % 2, Box: tight(m), Mask: m}}}
+	s := Sample{ID: fmt.Sprint(i), Width: m.Width, Height: 7, RGB: picture.RGB(img), Objects: []Object{{Class: i % 2, Box: mask.BoxOf(m.Box()), Mask: m}}}
 	return s, ctx.Err()
 }
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/mask"
 )
 
 // LabelMe is a data set of LabelMe files, each beside its picture.
@@ -147,7 +147,7 @@ func (l *LabelMe) Sample(ctx context.Context, i int) (Sample, error) {
 		if !ok {
 			return Sample{}, &SampleError{ID: s.ID, Reason: fmt.Sprintf("shape %d: its label %q is none of the classes", k, v.Category)}
 		}
-		s.add(class, v.Mask, diffusioninst.Box{})
+		s.add(class, v.Mask, mask.Box{})
 	}
 	return s, nil
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -19,7 +18,7 @@ type Sample struct {
 // Object is a ground truth.
 type Object struct {
 	Class int // index into the configuration's classes
-	Box   diffusioninst.Box
+	Box   mask.Box
 	Mask  *mask.Bitmap // of the picture's size
 }
 
@@ -64,7 +63,7 @@ func (s Sample) Check(classes int) error {
 		switch {
 		case o.Class < 0 || o.Class >= classes:
 			return bad("object %d is of class %d of %d", i, o.Class, classes)
-		case !finite || b.X2 <= b.X1 || b.Y2 <= b.Y1:
+		case !finite || b.Empty():
 			return bad("object %d has the box %v, which has no area", i, b)
 		case o.Mask == nil:
 			return bad("object %d has no mask", i)
@@ -77,14 +76,13 @@ func (s Sample) Check(classes int) error {
 
 // add adds the object of a mask, unless that has no pixels. Its box is the given one, as
 // far as it lies on the picture, or the mask's if that leaves none.
-func (s *Sample) add(class int, m mask.RLE, given diffusioninst.Box) {
+func (s *Sample) add(class int, m mask.RLE, given mask.Box) {
 	if m.Area() == 0 {
 		return
 	}
-	o := Object{Class: class, Box: clip(given, s.Width, s.Height), Mask: m.Bitmap()}
-	if !hasArea(o.Box) {
-		x, y, w, h := m.BBox()
-		o.Box = diffusioninst.Box{X1: float32(x), Y1: float32(y), X2: float32(x + w), Y2: float32(y + h)}
+	o := Object{Class: class, Box: given.Clip(s.Width, s.Height), Mask: m.Bitmap()}
+	if o.Box.Empty() {
+		o.Box = mask.BoxOf(o.Mask.Box())
 	}
 	s.Objects = append(s.Objects, o)
 }
