@@ -43,7 +43,7 @@ func (b *Builder) category(c Category) {
 // the next free one. An instance without a CategoryID, or with one that the data
 // set lacks, belongs to the category of its name. Scores go into the annotations'
 // extra fields.
-func (b *Builder) Add(p *Picture) error {
+func (b *Builder) Add(p *LabeledImage) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
@@ -74,7 +74,7 @@ func (b *Builder) Add(p *Picture) error {
 }
 
 // categoryOf returns the id of an instance's category and adds it if it is new.
-func (b *Builder) categoryOf(v *Instance) int64 {
+func (b *Builder) categoryOf(v *LabeledInstance) int64 {
 	if v.CategoryID != 0 && b.ids[v.CategoryID] {
 		return v.CategoryID
 	}

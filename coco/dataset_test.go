@@ -70,7 +70,7 @@ func TestIndex(t *testing.T) {
 	require.Equal(t, 2, i)
 	_, ok = ix.Category(2)
 	require.False(t, ok)
-	_, err = d.Picture(ix, 8)
+	_, err = d.LabeledImage(ix, 8)
 	require.ErrorContains(t, err, "image 8")
 }
 

@@ -18,12 +18,12 @@
 // Analyze breaks the errors down by kind as TIDE does (Bolya et al., arXiv
 // 2008.08115).
 //
-// # Pictures
+// # Labeled images
 //
-// A Picture is an image with its instances, and what the forms have in common that
-// other tools read: results files and data sets (Picture.Results, Builder), LabelMe
+// A LabeledImage is an image with its instances: what all formats that other tools read
+// have in common. They are results files and data sets (LabeledImage.Results, Builder), LabelMe
 // (WriteLabelMe), 16-bit label maps with a legend (WriteLabelMap), mask files
-// (WriteMasks) and drawings (Picture.Overlay). All but drawings can be read back,
+// (WriteMasks) and drawings (LabeledImage.Overlay). All but drawings can be read back,
 // with the same pixels.
 //
 // # Conventions

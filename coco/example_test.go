@@ -82,12 +82,12 @@ func ExampleDataset_Validate() {
 	// Output: annotation 1 (record 0): category 39 is not in the data set
 }
 
-func ExampleDataset_Pictures() {
+func ExampleDataset_LabeledImages() {
 	data, err := coco.Read(strings.NewReader(annotations))
 	if err != nil {
 		log.Fatal(err)
 	}
-	for picture, err := range data.Pictures() {
+	for picture, err := range data.LabeledImages() {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -101,10 +101,10 @@ func ExampleDataset_Pictures() {
 }
 
 // One detection in the forms that people's tools read.
-func ExamplePicture() {
+func ExampleLabeledImage() {
 	b := mask.NewBitmap(64, 48)
 	b.Fill(image.Rect(8, 8, 24, 20))
-	p := &coco.Picture{ImageID: 7, FileName: "kites.jpg", Width: 64, Height: 48, Instances: []coco.Instance{
+	p := &coco.LabeledImage{ImageID: 7, FileName: "kites.jpg", Width: 64, Height: 48, Instances: []coco.LabeledInstance{
 		{CategoryID: 38, Category: "kite", Score: .9, HasScore: true, Mask: b.RLE()},
 	}}
 	if err := coco.WriteResults(os.Stdout, p.Results()); err != nil {
@@ -132,8 +132,8 @@ func ExampleBuilder() {
 	b := mask.NewBitmap(64, 48)
 	b.Fill(image.Rect(8, 8, 24, 20))
 	builder := coco.NewBuilder(coco.COCOClasses())
-	err := builder.Add(&coco.Picture{FileName: "a.jpg", Width: 64, Height: 48,
-		Instances: []coco.Instance{{Category: "kite", Mask: b.RLE()}}})
+	err := builder.Add(&coco.LabeledImage{FileName: "a.jpg", Width: 64, Height: 48,
+		Instances: []coco.LabeledInstance{{Category: "kite", Mask: b.RLE()}}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -46,7 +46,7 @@ type legendMask struct {
 // the legend has the whole mask of every instance that is partly covered, so the
 // two files together say exactly what p does. More than 65535 instances are an
 // error.
-func WriteLabelMap(picture, explanation io.Writer, p *Picture) error {
+func WriteLabelMap(picture, explanation io.Writer, p *LabeledImage) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
@@ -94,7 +94,7 @@ func count(m *image.Gray16) map[uint16]int {
 	return out
 }
 
-func (p *Picture) legend() *legend {
+func (p *LabeledImage) legend() *legend {
 	l := &legend{ImageID: p.ImageID, Image: p.FileName, Width: p.Width, Height: p.Height, Instances: []legendEntry{}}
 	for i := range p.Instances {
 		v := &p.Instances[i]
@@ -145,11 +145,11 @@ func decodeJSON(r io.Reader, to any) error {
 }
 
 // picture is the legend's picture; masks returns the mask of an instance.
-func (l *legend) picture(find func(i int, e *legendEntry) (mask.RLE, error)) (*Picture, error) {
-	p := &Picture{ImageID: l.ImageID, FileName: l.Image, Width: l.Width, Height: l.Height}
+func (l *legend) picture(find func(i int, e *legendEntry) (mask.RLE, error)) (*LabeledImage, error) {
+	p := &LabeledImage{ImageID: l.ImageID, FileName: l.Image, Width: l.Width, Height: l.Height}
 	for i := range l.Instances {
 		e := &l.Instances[i]
-		v := Instance{CategoryID: e.CategoryID, Category: e.Category, Crowd: e.Crowd}
+		v := LabeledInstance{CategoryID: e.CategoryID, Category: e.Category, Crowd: e.Crowd}
 		if e.Score != nil {
 			v.Score, v.HasScore = *e.Score, true
 		}
@@ -175,7 +175,7 @@ func (l *legend) picture(find func(i int, e *legendEntry) (mask.RLE, error)) (*P
 // ReadLabelMap reads what WriteLabelMap writes. Labels that the legend does not
 // know, masks of another area than it says, and pictures of another size are
 // errors.
-func ReadLabelMap(picture, explanation io.Reader) (*Picture, error) {
+func ReadLabelMap(picture, explanation io.Reader) (*LabeledImage, error) {
 	l, err := readLegend(explanation)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ type labelMeShape struct {
 // WriteLabelMe writes the picture's instances as a file of LabelMe: names, masks
 // and scores. Category ids, boxes and crowds have no place there, and instances
 // without pixels are left out. Parts of one instance share a group_id.
-func WriteLabelMe(w io.Writer, p *Picture, o LabelMeOptions) error {
+func WriteLabelMe(w io.Writer, p *LabeledImage, o LabelMeOptions) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
@@ -119,7 +119,7 @@ func (s *labelMeShape) setMask(r mask.RLE) error {
 // ReadLabelMe reads a file of LabelMe. Masks, polygons, rectangles and circles are
 // instances; those of one label and group_id are one. Points and lines have no
 // area and are an error. Instances have names and no category ids.
-func ReadLabelMe(r io.Reader) (*Picture, error) {
+func ReadLabelMe(r io.Reader) (*LabeledImage, error) {
 	var in labelMe
 	if err := decodeJSON(r, &in); err != nil {
 		return nil, fmt.Errorf("coco: LabelMe: %w", err)
@@ -127,7 +127,7 @@ func ReadLabelMe(r io.Reader) (*Picture, error) {
 	if in.ImageWidth < 1 || in.ImageHeight < 1 || float64(in.ImageWidth)*float64(in.ImageHeight) >= 1<<32 {
 		return nil, fmt.Errorf("coco: LabelMe: %s: size %d×%d", in.ImagePath, in.ImageWidth, in.ImageHeight)
 	}
-	p := &Picture{FileName: in.ImagePath, Width: in.ImageWidth, Height: in.ImageHeight}
+	p := &LabeledImage{FileName: in.ImagePath, Width: in.ImageWidth, Height: in.ImageHeight}
 	type group struct {
 		label string
 		id    int64
@@ -148,7 +148,7 @@ func ReadLabelMe(r io.Reader) (*Picture, error) {
 			}
 			place[g] = len(parts)
 		}
-		v := Instance{Category: s.Label}
+		v := LabeledInstance{Category: s.Label}
 		if s.Score != nil {
 			v.Score, v.HasScore = *s.Score, true
 		}

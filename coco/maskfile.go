@@ -13,7 +13,7 @@ import (
 // WriteMasks writes each instance as a black and white PNG of the picture's size,
 // STEM_000.png and so on for the stem of the picture's name, and a legend
 // STEM.json. create opens a file for writing by its name.
-func WriteMasks(create func(name string) (io.WriteCloser, error), p *Picture) error {
+func WriteMasks(create func(name string) (io.WriteCloser, error), p *LabeledImage) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
@@ -45,7 +45,7 @@ func writeTo(create func(name string) (io.WriteCloser, error), name string, writ
 
 // ReadMasks reads what WriteMasks writes: the legend of that name in a folder, and
 // the mask files beside it.
-func ReadMasks(folder fs.FS, name string) (*Picture, error) {
+func ReadMasks(folder fs.FS, name string) (*LabeledImage, error) {
 	f, err := folder.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("coco: %w", err)

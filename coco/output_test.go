@@ -17,9 +17,9 @@ import (
 
 // prediction draws overlapping instances: holes, several parts, one under all
 // others, one without pixels.
-func prediction(t testing.TB) *Picture {
+func prediction(t testing.TB) *LabeledImage {
 	rng := rand.New(rand.NewPCG(5, 6))
-	p := &Picture{ImageID: 42, FileName: "street/a b.jpg", Width: 131, Height: 77}
+	p := &LabeledImage{ImageID: 42, FileName: "street/a b.jpg", Width: 131, Height: 77}
 	names := []string{"person", "person", "dog", "kite \"ü\"", "dog", "person"}
 	for i, name := range names {
 		b := mask.NewBitmap(p.Width, p.Height)
@@ -33,7 +33,7 @@ func prediction(t testing.TB) *Picture {
 		if i == 4 {
 			b = mask.NewBitmap(p.Width, p.Height)
 		}
-		v := Instance{CategoryID: map[byte]int64{'p': 1, 'd': 18, 'k': 38}[name[0]], Category: name,
+		v := LabeledInstance{CategoryID: map[byte]int64{'p': 1, 'd': 18, 'k': 38}[name[0]], Category: name,
 			Score: float64(10-i)/10 - .05, HasScore: true, Mask: b.RLE(), HasBox: true}
 		v.Box[0], v.Box[1], v.Box[2], v.Box[3] = v.Mask.BBox()
 		v.Box[2] += .25 // a box need not be that of the mask
@@ -41,7 +41,7 @@ func prediction(t testing.TB) *Picture {
 	}
 	whole := mask.NewBitmap(p.Width, p.Height)
 	whole.Fill(whole.Bounds())
-	p.Instances = append(p.Instances, Instance{CategoryID: 18, Category: "dog", Score: .01, HasScore: true, Mask: whole.RLE()})
+	p.Instances = append(p.Instances, LabeledInstance{CategoryID: 18, Category: "dog", Score: .01, HasScore: true, Mask: whole.RLE()})
 	require.NoError(t, p.check())
 	return p
 }
@@ -95,7 +95,7 @@ func TestOutputsDescribeTheSamePixels(t *testing.T) {
 			d, err := Read(&file)
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(&b.Dataset, d))
-			for got, err := range d.Pictures() {
+			for got, err := range d.LabeledImages() {
 				require.NoError(t, err)
 				samePixels(t, want, got)
 			}
@@ -108,14 +108,14 @@ func TestOutputsDescribeTheSamePixels(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(want.Results(), results))
 		d := &Dataset{Categories: COCOClasses(), Images: []Image{{ID: 42, Width: want.Width, Height: want.Height, FileName: want.FileName}}}
-		for got, err := range ResultPictures(d, results, 0) {
+		for got, err := range ResultImages(d, results, 0) {
 			require.NoError(t, err)
 			samePixels(t, want, got)
 		}
 	})
 }
 
-func samePixels(t *testing.T, want, got *Picture) {
+func samePixels(t *testing.T, want, got *LabeledImage) {
 	require.Len(t, got.Instances, len(want.Instances))
 	for i, w := range want.Instances {
 		g := got.Instances[i]
@@ -138,7 +138,7 @@ func TestReadLabelMe(t *testing.T) {
 	file := func(shape string) string {
 		return `{"version": "4.5.6", "shapes": [` + shape + `], "imagePath": "a.jpg", "imageHeight": 20, "imageWidth": 30, "imageData": null}`
 	}
-	read := func(s string) (*Picture, error) { return ReadLabelMe(bytes.NewReader([]byte(file(s)))) }
+	read := func(s string) (*LabeledImage, error) { return ReadLabelMe(bytes.NewReader([]byte(file(s)))) }
 
 	p, err := read(`{"label": "box", "points": [[2, 3], [12, 8]], "shape_type": "rectangle"}`)
 	require.NoError(t, err)

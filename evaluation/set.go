@@ -148,7 +148,7 @@ func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
 			kept.Instances = append(kept.Instances, in)
 		}
 	}
-	return Picture(&kept, m.ID, m.FileName, categories).Results()
+	return LabeledImage(&kept, m.ID, m.FileName, categories).Results()
 }
 
 // IDs are those of the pictures, as coco.Options has them.

@@ -68,20 +68,20 @@ func precisionOn(t *testing.T, tr *Trainer, samples []data.Sample) float64 {
 	set := coco.NewBuilder([]coco.Category{{ID: 1, Name: "a"}, {ID: 2, Name: "b"}})
 	var found []coco.Result
 	for i, s := range samples {
-		truth := &coco.Picture{ImageID: int64(i + 1), FileName: s.ID, Width: s.Width, Height: s.Height}
+		truth := &coco.LabeledImage{ImageID: int64(i + 1), FileName: s.ID, Width: s.Width, Height: s.Height}
 		img := image.NewRGBA(image.Rect(0, 0, s.Width, s.Height))
 		for k := range s.Width * s.Height {
 			copy(img.Pix[4*k:], append(s.RGB[3*k:3*k+3:3*k+3], 255))
 		}
 		for _, o := range s.Objects {
-			truth.Instances = append(truth.Instances, coco.Instance{CategoryID: int64(o.Class + 1), Mask: o.Mask.RLE()})
+			truth.Instances = append(truth.Instances, coco.LabeledInstance{CategoryID: int64(o.Class + 1), Mask: o.Mask.RLE()})
 		}
 		require.NoError(t, set.Add(truth))
 		r, err := model.Segment(context.Background(), img, diffusioninst.Options{Score: 0.05})
 		require.NoError(t, err)
-		p := &coco.Picture{ImageID: truth.ImageID, Width: s.Width, Height: s.Height}
+		p := &coco.LabeledImage{ImageID: truth.ImageID, Width: s.Width, Height: s.Height}
 		for _, in := range r.Instances {
-			p.Instances = append(p.Instances, coco.Instance{CategoryID: int64(in.Class + 1), Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE()})
+			p.Instances = append(p.Instances, coco.LabeledInstance{CategoryID: int64(in.Class + 1), Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE()})
 		}
 		found = append(found, p.Results()...)
 	}

@@ -50,12 +50,12 @@ type pairing struct {
 
 // pair gives each found instance, the surest first, the true one of its category that it
 // overlaps most and that is still free, as the COCO API does.
-func pair(found, truth *coco.Picture) (pairing, error) {
+func pair(found, truth *coco.LabeledImage) (pairing, error) {
 	if found.Width != truth.Width || found.Height != truth.Height {
 		return pairing{}, fmt.Errorf("%s: it has %d×%d pixels, its true masks have %d×%d", found.FileName, found.Width, found.Height, truth.Width, truth.Height)
 	}
 	crowd := make([]bool, len(truth.Instances))
-	masks := func(p *coco.Picture) []mask.RLE {
+	masks := func(p *coco.LabeledImage) []mask.RLE {
 		out := make([]mask.RLE, len(p.Instances))
 		for i := range out {
 			out[i] = p.Instances[i].Mask
@@ -102,8 +102,8 @@ func pair(found, truth *coco.Picture) (pairing, error) {
 
 // comparison compares what is found in pictures with what is there, and draws it.
 type comparison struct {
-	truths map[string]*coco.Picture // by file name
-	folder string                   // for the drawings
+	truths map[string]*coco.LabeledImage // by file name
+	folder string                        // for the drawings
 	total  agreement
 	lines  []string // one a picture
 }
@@ -114,7 +114,7 @@ func newComparison(truth, folder string, classes []string) (*comparison, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{truths: map[string]*coco.Picture{}, folder: folder}
+	c := &comparison{truths: map[string]*coco.LabeledImage{}, folder: folder}
 	for p, err := range in.pictures {
 		if err != nil {
 			return nil, err
@@ -137,7 +137,7 @@ var (
 )
 
 // add finds out how a picture's instances agree with the true ones and draws both on dst.
-func (c *comparison) add(found *coco.Picture, dst draw.Image) error {
+func (c *comparison) add(found *coco.LabeledImage, dst draw.Image) error {
 	truth := c.truths[found.FileName]
 	if truth == nil {
 		truth = c.truths[path.Base(found.FileName)]

@@ -15,12 +15,12 @@ import (
 )
 
 // rectangles makes instances of category "a" of 40×20 masks.
-func rectangles(rects ...image.Rectangle) *coco.Picture {
-	p := &coco.Picture{FileName: "p.png", Width: 40, Height: 20}
+func rectangles(rects ...image.Rectangle) *coco.LabeledImage {
+	p := &coco.LabeledImage{FileName: "p.png", Width: 40, Height: 20}
 	for i, r := range rects {
 		m := mask.NewBitmap(p.Width, p.Height)
 		m.Fill(r)
-		p.Instances = append(p.Instances, coco.Instance{Category: "a", Mask: m.RLE(), HasScore: true, Score: 1 - float64(i)/10})
+		p.Instances = append(p.Instances, coco.LabeledInstance{Category: "a", Mask: m.RLE(), HasScore: true, Score: 1 - float64(i)/10})
 	}
 	return p
 }
@@ -29,7 +29,7 @@ func TestPair(t *testing.T) {
 	one, half, other := image.Rect(0, 0, 10, 10), image.Rect(0, 0, 10, 6), image.Rect(20, 0, 30, 10)
 	for name, c := range map[string]struct {
 		found, truth []image.Rectangle
-		edit         func(found, truth *coco.Picture)
+		edit         func(found, truth *coco.LabeledImage)
 		want         agreement
 	}{
 		"nothing":                      {nil, nil, nil, agreement{}},
@@ -41,11 +41,11 @@ func TestPair(t *testing.T) {
 		"exactly half":                 {[]image.Rectangle{image.Rect(0, 0, 10, 5)}, []image.Rectangle{one}, nil, agreement{1, 1, 1, 0.5}},
 		"twice: the surer one has it":  {[]image.Rectangle{half, one}, []image.Rectangle{one}, nil, agreement{2, 1, 1, 0.6}},
 		"the larger overlap is chosen": {[]image.Rectangle{one}, []image.Rectangle{half, one}, nil, agreement{1, 2, 1, 1}},
-		"another category":             {[]image.Rectangle{one}, []image.Rectangle{one}, func(found, _ *coco.Picture) { found.Instances[0].Category = "b" }, agreement{1, 1, 0, 0}},
-		"scores go before the order": {[]image.Rectangle{half, one}, []image.Rectangle{one}, func(found, _ *coco.Picture) {
+		"another category":             {[]image.Rectangle{one}, []image.Rectangle{one}, func(found, _ *coco.LabeledImage) { found.Instances[0].Category = "b" }, agreement{1, 1, 0, 0}},
+		"scores go before the order": {[]image.Rectangle{half, one}, []image.Rectangle{one}, func(found, _ *coco.LabeledImage) {
 			found.Instances[0].Score = 0.1
 		}, agreement{2, 1, 1, 1}},
-		"in a crowd": {[]image.Rectangle{one, image.Rect(21, 1, 25, 5), image.Rect(26, 1, 29, 5)}, []image.Rectangle{one, other}, func(_, truth *coco.Picture) {
+		"in a crowd": {[]image.Rectangle{one, image.Rect(21, 1, 25, 5), image.Rect(26, 1, 29, 5)}, []image.Rectangle{one, other}, func(_, truth *coco.LabeledImage) {
 			truth.Instances[1].Crowd = true
 		}, agreement{1, 1, 1, 1}},
 	} {
@@ -59,7 +59,7 @@ func TestPair(t *testing.T) {
 			require.Equal(t, c.want, got.agreement)
 		})
 	}
-	_, err := pair(rectangles(one), &coco.Picture{Width: 20, Height: 40})
+	_, err := pair(rectangles(one), &coco.LabeledImage{Width: 20, Height: 40})
 	require.ErrorContains(t, err, "p.png: it has 40×20 pixels, its true masks have 20×40")
 }
 

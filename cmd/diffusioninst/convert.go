@@ -95,7 +95,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 }
 
 // openPicture reads a picture of a data set from a folder.
-func openPicture(folder string, p *coco.Picture) (draw.Image, error) {
+func openPicture(folder string, p *coco.LabeledImage) (draw.Image, error) {
 	path := filepath.Join(folder, filepath.FromSlash(p.FileName))
 	m, err := picture.Open(path, picture.Limits{})
 	if err != nil {

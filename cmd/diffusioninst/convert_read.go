@@ -17,7 +17,7 @@ import (
 
 // instanceInput is a source of pictures with instances.
 type instanceInput struct {
-	pictures   iter.Seq2[*coco.Picture, error]
+	pictures   iter.Seq2[*coco.LabeledImage, error]
 	categories []coco.Category // known beforehand
 
 	imageIDs    map[string]int64 // by file name, of the data set given beside the input
@@ -25,7 +25,7 @@ type instanceInput struct {
 }
 
 // name gives a picture of a format without ids those of the data set.
-func (in *instanceInput) name(p *coco.Picture) {
+func (in *instanceInput) name(p *coco.LabeledImage) {
 	if id, ok := in.imageIDs[p.FileName]; ok && p.ImageID == 0 {
 		p.ImageID = id
 	}
@@ -64,7 +64,7 @@ func openInstances(input, form, truth string, minScore float64) (*instanceInput,
 		if data, err = coco.Load(input); err != nil {
 			return nil, err
 		}
-		in.categories, in.pictures = data.Categories, above(data.Pictures(), minScore)
+		in.categories, in.pictures = data.Categories, above(data.LabeledImages(), minScore)
 	case "results":
 		if data == nil {
 			return nil, fmt.Errorf("%s is a results file: name its data set with --gt", input)
@@ -73,7 +73,7 @@ func openInstances(input, form, truth string, minScore float64) (*instanceInput,
 		if err != nil {
 			return nil, err
 		}
-		in.pictures = coco.ResultPictures(data, results, minScore)
+		in.pictures = coco.ResultImages(data, results, minScore)
 	case "labelme":
 		in.pictures = above(eachJSON(input, readLabelMe), minScore)
 	case "labelmap":
@@ -87,8 +87,8 @@ func openInstances(input, form, truth string, minScore float64) (*instanceInput,
 }
 
 // above drops detections below a score.
-func above(pictures iter.Seq2[*coco.Picture, error], minScore float64) iter.Seq2[*coco.Picture, error] {
-	return func(yield func(*coco.Picture, error) bool) {
+func above(pictures iter.Seq2[*coco.LabeledImage, error], minScore float64) iter.Seq2[*coco.LabeledImage, error] {
+	return func(yield func(*coco.LabeledImage, error) bool) {
 		for p, err := range pictures {
 			if err == nil {
 				kept := p.Instances[:0]
@@ -108,8 +108,8 @@ func above(pictures iter.Seq2[*coco.Picture, error], minScore float64) iter.Seq2
 
 // eachJSON reads the pictures of a folder, or of one file, by its JSON files in the
 // order of their names.
-func eachJSON(input string, read func(fs.FS, string) (*coco.Picture, error)) iter.Seq2[*coco.Picture, error] {
-	return func(yield func(*coco.Picture, error) bool) {
+func eachJSON(input string, read func(fs.FS, string) (*coco.LabeledImage, error)) iter.Seq2[*coco.LabeledImage, error] {
+	return func(yield func(*coco.LabeledImage, error) bool) {
 		folder, only := input, ""
 		if info, err := os.Stat(input); err != nil {
 			yield(nil, err)
@@ -140,7 +140,7 @@ func eachJSON(input string, read func(fs.FS, string) (*coco.Picture, error)) ite
 	}
 }
 
-func readLabelMe(files fs.FS, name string) (*coco.Picture, error) {
+func readLabelMe(files fs.FS, name string) (*coco.LabeledImage, error) {
 	f, err := files.Open(name)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func readLabelMe(files fs.FS, name string) (*coco.Picture, error) {
 	return p, err
 }
 
-func readLabelMap(files fs.FS, name string) (*coco.Picture, error) {
+func readLabelMap(files fs.FS, name string) (*coco.LabeledImage, error) {
 	legend, err := files.Open(name)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func TestConvertThereAndBack(t *testing.T) {
 			require.Len(t, got, len(want))
 			ignore := cmp.Options{cmpopts.EquateEmpty()}
 			if form == "labelme" { // has no boxes, and no instances without pixels
-				ignore = append(ignore, cmpopts.IgnoreFields(coco.Instance{}, "Box", "HasBox"))
+				ignore = append(ignore, cmpopts.IgnoreFields(coco.LabeledInstance{}, "Box", "HasBox"))
 				for _, p := range want {
 					p.Instances = withPixels(p.Instances)
 				}
@@ -49,8 +49,8 @@ func TestConvertThereAndBack(t *testing.T) {
 	}
 }
 
-func withPixels(all []coco.Instance) []coco.Instance {
-	var out []coco.Instance
+func withPixels(all []coco.LabeledInstance) []coco.LabeledInstance {
+	var out []coco.LabeledInstance
 	for _, v := range all {
 		if v.Mask.Area() > 0 {
 			out = append(out, v)
@@ -59,9 +59,9 @@ func withPixels(all []coco.Instance) []coco.Instance {
 	return out
 }
 
-func byImage(t *testing.T, d *coco.Dataset, results []coco.Result) map[int64]*coco.Picture {
-	out := map[int64]*coco.Picture{}
-	for p, err := range coco.ResultPictures(d, results, 0) {
+func byImage(t *testing.T, d *coco.Dataset, results []coco.Result) map[int64]*coco.LabeledImage {
+	out := map[int64]*coco.LabeledImage{}
+	for p, err := range coco.ResultImages(d, results, 0) {
 		require.NoError(t, err)
 		for i := range p.Instances { // zero runs at the ends may differ
 			v := &p.Instances[i]
@@ -85,9 +85,9 @@ func drawn(t *testing.T) (file, images string) {
 	b := mask.NewBitmap(64, 48)
 	b.Fill(image.Rect(10, 10, 40, 30))
 	builder := coco.NewBuilder(nil)
-	require.NoError(t, builder.Add(&coco.Picture{FileName: "sub/a.png", Width: 64, Height: 48,
-		Instances: []coco.Instance{{Category: "thing", Mask: b.RLE()}}}))
-	require.NoError(t, builder.Add(&coco.Picture{FileName: "sub/empty.png", Width: 64, Height: 48}))
+	require.NoError(t, builder.Add(&coco.LabeledImage{FileName: "sub/a.png", Width: 64, Height: 48,
+		Instances: []coco.LabeledInstance{{Category: "thing", Mask: b.RLE()}}}))
+	require.NoError(t, builder.Add(&coco.LabeledImage{FileName: "sub/empty.png", Width: 64, Height: 48}))
 	file = filepath.Join(dir, "data.json")
 	require.NoError(t, builder.Dataset.Save(file))
 	return file, images

@@ -58,7 +58,7 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 
 // Write adds a picture. pixels returns the picture itself to draw on; only overlay
 // asks for it.
-func (w *instanceWriter) Write(p *coco.Picture, pixels func() (draw.Image, error)) error {
+func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (draw.Image, error)) error {
 	switch w.format {
 	case "coco":
 		return w.builder.Add(p)
@@ -105,7 +105,7 @@ func (w *instanceWriter) Write(p *coco.Picture, pixels func() (draw.Image, error
 
 // place is the folder and the start of the names of a picture's files: as in the
 // picture's own name, so that pictures of one name in different folders stay apart.
-func (w *instanceWriter) place(p *coco.Picture) (folder, stem string, err error) {
+func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err error) {
 	stem = p.Stem()
 	within := path.Dir(strings.ReplaceAll(p.FileName, `\`, "/"))
 	if !filepath.IsLocal(filepath.FromSlash(within)) {

@@ -124,7 +124,7 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 		if err := cmd.Context().Err(); err != nil {
 			return err
 		}
-		p, err := d.Picture(ix, id)
+		p, err := d.LabeledImage(ix, id)
 		if err != nil {
 			return err
 		}

@@ -67,9 +67,9 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 		}
 		img, objects := scene(o.draw)
 		o.draw.Seed++
-		p := &coco.Picture{FileName: fmt.Sprintf("%04d.png", i+1), Width: o.draw.Width, Height: o.draw.Height}
+		p := &coco.LabeledImage{FileName: fmt.Sprintf("%04d.png", i+1), Width: o.draw.Width, Height: o.draw.Height}
 		for _, object := range objects {
-			p.Instances = append(p.Instances, coco.Instance{
+			p.Instances = append(p.Instances, coco.LabeledInstance{
 				CategoryID: categories[object.Class].ID, Category: names[object.Class], Mask: object.Mask.RLE(),
 			})
 		}
@@ -87,7 +87,7 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 }
 
 // savePicture writes a picture and, if asked to, its LabelMe file.
-func savePicture(folder string, p *coco.Picture, img image.Image, labelMe bool) error {
+func savePicture(folder string, p *coco.LabeledImage, img image.Image, labelMe bool) error {
 	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
 	if err := toFile(create, p.FileName, func(w io.Writer) error { return png.Encode(w, img) }); err != nil || !labelMe {
 		return err

@@ -31,7 +31,7 @@ func TestDataSimulate(t *testing.T) {
 	require.Len(t, set.Images, 3)
 	require.Len(t, set.Categories, len(simulate.ShapeNames))
 	i := uint64(0)
-	for p, err := range set.Pictures() {
+	for p, err := range set.LabeledImages() {
 		require.NoError(t, err)
 		want, objects := simulate.Shapes(simulate.Options{Width: 90, Height: 70, Count: 4, Seed: 5 + i})
 		i++

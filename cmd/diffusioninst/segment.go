@@ -116,7 +116,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			err = writeTrace(cmd.Context(), model, img, o.model.options, folder, classes)
 		}
 		if err == nil {
-			err = writeAll(writers, truth, evaluation.Picture(result, int64(i+1), in.name, classes), img)
+			err = writeAll(writers, truth, evaluation.LabeledImage(result, int64(i+1), in.name, classes), img)
 		}
 		if cmd.Context().Err() != nil {
 			return cmd.Context().Err()
@@ -223,7 +223,7 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 }
 
 // writeAll writes what was found in a picture and, where truth is not nil, compares it.
-func writeAll(writers []*instanceWriter, truth *comparison, p *coco.Picture, img image.Image) error {
+func writeAll(writers []*instanceWriter, truth *comparison, p *coco.LabeledImage, img image.Image) error {
 	pixels := func() (draw.Image, error) {
 		out := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
 		draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)

@@ -75,7 +75,7 @@ func drawStep(img image.Image, t *diffusioninst.Trace, classes []coco.Category) 
 	if err := mask.Overlay(out, boxes, mask.OverlayOptions{LineWidth: 1}); err != nil {
 		return nil, err
 	}
-	return out, evaluation.Picture(t.Found, 1, "", classes).Overlay(out, mask.OverlayOptions{})
+	return out, evaluation.LabeledImage(t.Found, 1, "", classes).Overlay(out, mask.OverlayOptions{})
 }
 
 // shrink fits a picture into a square of a side, never enlarging it.

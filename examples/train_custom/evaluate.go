@@ -22,9 +22,9 @@ func evaluate(ctx context.Context, m *diffusioninst.Model, set data.Dataset) ([]
 		if err != nil {
 			return nil, err
 		}
-		p := &coco.Picture{ImageID: int64(i + 1), FileName: s.ID, Width: s.Width, Height: s.Height}
+		p := &coco.LabeledImage{ImageID: int64(i + 1), FileName: s.ID, Width: s.Width, Height: s.Height}
 		for _, o := range s.Objects {
-			p.Instances = append(p.Instances, coco.Instance{CategoryID: categories[o.Class].ID, Mask: o.Mask.RLE()})
+			p.Instances = append(p.Instances, coco.LabeledInstance{CategoryID: categories[o.Class].ID, Mask: o.Mask.RLE()})
 		}
 		if err := truth.Add(p); err != nil {
 			return nil, err
@@ -33,7 +33,7 @@ func evaluate(ctx context.Context, m *diffusioninst.Model, set data.Dataset) ([]
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, evaluation.Picture(result, p.ImageID, s.ID, categories).Results()...)
+		found = append(found, evaluation.LabeledImage(result, p.ImageID, s.ID, categories).Results()...)
 	}
 	report, err := coco.Evaluate(ctx, &truth.Dataset, found, coco.Options{})
 	if err != nil {

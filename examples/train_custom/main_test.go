@@ -31,9 +31,9 @@ func draw(t *testing.T) (folder, annotations string, first image.Image) {
 		if i == 0 {
 			first = img
 		}
-		p := &coco.Picture{FileName: fmt.Sprintf("%d.png", i), Width: 64, Height: 48}
+		p := &coco.LabeledImage{FileName: fmt.Sprintf("%d.png", i), Width: 64, Height: 48}
 		for _, o := range objects {
-			p.Instances = append(p.Instances, coco.Instance{
+			p.Instances = append(p.Instances, coco.LabeledInstance{
 				CategoryID: categories[o.Class].ID, Category: categories[o.Class].Name, Mask: o.Mask.RLE(),
 			})
 		}

@@ -25,7 +25,7 @@ func TestCOCOIsWhatTheFileSays(t *testing.T) {
 	set, err := coco.Load(file)
 	require.NoError(t, err)
 	i := 0
-	for p, err := range set.Pictures() {
+	for p, err := range set.LabeledImages() {
 		require.NoError(t, err)
 		s, err := c.Sample(context.Background(), i)
 		require.NoError(t, err)

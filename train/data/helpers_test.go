@@ -69,9 +69,9 @@ func written(t testing.TB, sizes ...image.Point) (file, folder string) {
 		img, objects := simulate.Nuclei(simulate.Options{Width: size.X, Height: size.Y, Seed: uint64(i), Count: size.X * size.Y / 3000})
 		name := fmt.Sprintf("%d.png", i)
 		writePNG(t, filepath.Join(folder, name), img)
-		p := &coco.Picture{FileName: name, Width: size.X, Height: size.Y}
+		p := &coco.LabeledImage{FileName: name, Width: size.X, Height: size.Y}
 		for _, o := range objects {
-			p.Instances = append(p.Instances, coco.Instance{CategoryID: 3, Mask: o.Mask.RLE()})
+			p.Instances = append(p.Instances, coco.LabeledInstance{CategoryID: 3, Mask: o.Mask.RLE()})
 		}
 		require.NoError(t, b.Add(p))
 	}

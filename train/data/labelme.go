@@ -24,7 +24,7 @@ type LabelMe struct {
 // labelMeFile is what one file says, or why it says nothing.
 type labelMeFile struct {
 	path    string
-	content *coco.Picture
+	content *coco.LabeledImage
 	err     error
 }
 
@@ -72,7 +72,7 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 	return l, nil
 }
 
-func readLabelMe(path string) (*coco.Picture, error) {
+func readLabelMe(path string) (*coco.LabeledImage, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -19,9 +19,9 @@ func labelled(t testing.TB, path string, labels ...string) Sample {
 	t.Helper()
 	s := drawn(64, 48)
 	s.ID = path
-	p := &coco.Picture{FileName: filepath.Base(path[:len(path)-5]) + ".png", Width: 64, Height: 48}
+	p := &coco.LabeledImage{FileName: filepath.Base(path[:len(path)-5]) + ".png", Width: 64, Height: 48}
 	for i, o := range s.Objects[:len(labels)] {
-		p.Instances = append(p.Instances, coco.Instance{Category: labels[i], Mask: o.Mask.RLE()})
+		p.Instances = append(p.Instances, coco.LabeledInstance{Category: labels[i], Mask: o.Mask.RLE()})
 	}
 	s.Objects = s.Objects[:len(labels)]
 	var buf bytes.Buffer

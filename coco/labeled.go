@@ -14,27 +14,26 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// Picture is an image and the instances on it: what the formats have in common.
-// Its masks are of the image's size.
-type Picture struct {
+// A LabeledImage is an image and the labelled instances on it, annotated or found: what
+// all formats have in common. Its masks have the image's size.
+type LabeledImage struct {
 	ImageID       int64
 	FileName      string
 	Width, Height int
-	Instances     []Instance
+	Instances     []LabeledInstance
 }
 
-// Instance is one object on a picture, found or annotated.
-type Instance struct {
+// A LabeledInstance is one object of a LabeledImage, annotated or found.
+type LabeledInstance struct {
 	CategoryID int64  // 0 where the format has names only
 	Category   string // name
 
-	// Score is the confidence of a detection, and HasScore tells it from an
-	// annotation.
+	// Score is the confidence of a detection. HasScore is false for an annotation.
 	Score    float64
 	HasScore bool
 
-	// Box is x, y, width, height in pixels. HasBox is false where the format has
-	// none; BBox returns the mask's own then.
+	// Box is x, y, width, height in pixels. HasBox is false if the file has
+	// none; BBox then returns the mask's own.
 	Box    [4]float64
 	HasBox bool
 
@@ -42,8 +41,8 @@ type Instance struct {
 	Crowd bool // a region of many objects
 }
 
-// BBox returns the box, or that of the mask if there is none.
-func (i *Instance) BBox() (box [4]float64) {
+// BBox returns the box x, y, width, height, or the mask's bounding box if HasBox is false.
+func (i *LabeledInstance) BBox() (box [4]float64) {
 	if i.HasBox {
 		return i.Box
 	}
@@ -52,7 +51,7 @@ func (i *Instance) BBox() (box [4]float64) {
 }
 
 // check reports instances that the writers cannot take.
-func (p *Picture) check() error {
+func (p *LabeledImage) check() error {
 	for i := range p.Instances {
 		m := p.Instances[i].Mask
 		if m.Width != p.Width || m.Height != p.Height {
@@ -65,9 +64,9 @@ func (p *Picture) check() error {
 	return nil
 }
 
-// Results returns the instances as detections on the image p.ImageID. One without
-// a score gets 1.
-func (p *Picture) Results() []Result {
+// Results returns the instances as detections on image p.ImageID, with score 1 if an
+// instance has none.
+func (p *LabeledImage) Results() []Result {
 	out := make([]Result, len(p.Instances))
 	for i := range p.Instances {
 		v := &p.Instances[i]
@@ -80,9 +79,9 @@ func (p *Picture) Results() []Result {
 	return out
 }
 
-// Overlay draws the instances on dst, which has the picture's size: masks, boxes,
-// and names with scores in percent, a colour for each instance.
-func (p *Picture) Overlay(dst draw.Image, o mask.OverlayOptions) error {
+// Overlay draws the instances on dst, which must have the image's size: masks, boxes, and
+// names with scores in percent, in one colour per instance.
+func (p *LabeledImage) Overlay(dst draw.Image, o mask.OverlayOptions) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
@@ -99,7 +98,7 @@ func (p *Picture) Overlay(dst draw.Image, o mask.OverlayOptions) error {
 	return nil
 }
 
-func (i *Instance) label() string {
+func (i *LabeledInstance) label() string {
 	name := i.Category
 	if name == "" && i.CategoryID != 0 {
 		name = strconv.FormatInt(i.CategoryID, 10)
@@ -110,9 +109,9 @@ func (i *Instance) label() string {
 	return name
 }
 
-// Stem is the picture's file name without folder and extension, as names of
-// written files start.
-func (p *Picture) Stem() string {
+// Stem returns the image's file name without folder and extension, or its id if it has no
+// name. Names of written files start with it.
+func (p *LabeledImage) Stem() string {
 	base := path.Base(strings.ReplaceAll(p.FileName, `\`, "/"))
 	if p.FileName == "" || base == "/" || base == "." || base == ".." {
 		return strconv.FormatInt(p.ImageID, 10)
@@ -123,12 +122,12 @@ func (p *Picture) Stem() string {
 	return base
 }
 
-// Pictures yields every image of d with its annotations, in the order of
-// d.Images. The score of an annotation is that in its Extra, as Builder puts it
-// there; an annotation without a mask is an instance without pixels. An error names
-// the record and ends the sequence.
-func (d *Dataset) Pictures() iter.Seq2[*Picture, error] {
-	return func(yield func(*Picture, error) bool) {
+// LabeledImages yields every image of d with its annotations, in the order of
+// d.Images. An annotation's score is read from its Extra, where Builder puts it. An
+// annotation without a mask becomes an instance without pixels. An error names the record
+// and ends the sequence.
+func (d *Dataset) LabeledImages() iter.Seq2[*LabeledImage, error] {
+	return func(yield func(*LabeledImage, error) bool) {
 		ix, err := d.Index()
 		if err != nil {
 			yield(nil, err)
@@ -143,8 +142,8 @@ func (d *Dataset) Pictures() iter.Seq2[*Picture, error] {
 	}
 }
 
-// Picture returns the image of an id with its annotations. The index is that of d.
-func (d *Dataset) Picture(ix *Index, imageID int64) (*Picture, error) {
+// LabeledImage returns the image with an id, and its annotations. The index must be d's.
+func (d *Dataset) LabeledImage(ix *Index, imageID int64) (*LabeledImage, error) {
 	i, ok := ix.Image(imageID)
 	if !ok {
 		return nil, fmt.Errorf("coco: image %d is not in the data set", imageID)
@@ -152,11 +151,11 @@ func (d *Dataset) Picture(ix *Index, imageID int64) (*Picture, error) {
 	return d.picture(ix, i)
 }
 
-func (d *Dataset) picture(ix *Index, i int) (*Picture, error) {
+func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 	p := d.blank(i)
 	for _, place := range ix.ofImage.of(i) {
 		a := &d.Annotations[place]
-		v := Instance{CategoryID: a.CategoryID, Category: d.Categories[ix.categories[a.CategoryID]].Name,
+		v := LabeledInstance{CategoryID: a.CategoryID, Category: d.Categories[ix.categories[a.CategoryID]].Name,
 			Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}
 		if raw, ok := a.Extra["score"]; ok {
 			v.HasScore = json.Unmarshal(raw, &v.Score) == nil
@@ -175,17 +174,17 @@ func (d *Dataset) picture(ix *Index, i int) (*Picture, error) {
 	return p, nil
 }
 
-// blank is an image without instances.
-func (d *Dataset) blank(i int) *Picture {
+// blank returns image i without instances.
+func (d *Dataset) blank(i int) *LabeledImage {
 	m := &d.Images[i]
-	return &Picture{ImageID: m.ID, FileName: m.FileName, Width: m.Width, Height: m.Height}
+	return &LabeledImage{ImageID: m.ID, FileName: m.FileName, Width: m.Width, Height: m.Height}
 }
 
-// ResultPictures yields every image of d with the results on it whose score is
-// at least minScore, the annotations of d left out. Results must have masks. An
+// ResultImages yields every image of d with the results on it whose score is at least
+// minScore, without the annotations of d. Results must have masks. An
 // error names the record and ends the sequence.
-func ResultPictures(d *Dataset, results []Result, minScore float64) iter.Seq2[*Picture, error] {
-	return func(yield func(*Picture, error) bool) {
+func ResultImages(d *Dataset, results []Result, minScore float64) iter.Seq2[*LabeledImage, error] {
+	return func(yield func(*LabeledImage, error) bool) {
 		e, err := newEvaluation(d, results, Options{IoU: Segm})
 		if err != nil {
 			yield(nil, err)
@@ -199,7 +198,7 @@ func ResultPictures(d *Dataset, results []Result, minScore float64) iter.Seq2[*P
 				if r.Score < minScore {
 					continue
 				}
-				v := Instance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox}
+				v := LabeledInstance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox}
 				v.Category = d.Categories[e.categories[e.category[r.CategoryID]]].Name
 				if v.Mask, err = r.Segmentation.RLE(p.Width, p.Height); err != nil {
 					err = Problems{{Record: "result", Index: int(place), ID: p.ImageID, Message: err.Error()}}
@@ -214,7 +213,7 @@ func ResultPictures(d *Dataset, results []Result, minScore float64) iter.Seq2[*P
 	}
 }
 
-// noPixels is an empty mask.
+// noPixels returns a mask without pixels.
 func noPixels(width, height int) (mask.RLE, error) {
 	r := mask.RLE{Width: width, Height: height, Counts: []uint32{uint32(width * height)}}
 	return r, r.Validate()

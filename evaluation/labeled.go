@@ -24,12 +24,13 @@ func Categories(classes []string) []coco.Category {
 	return out
 }
 
-// Picture is a result as the output formats know it.
-func Picture(r *diffusioninst.Result, id int64, file string, categories []coco.Category) *coco.Picture {
-	p := &coco.Picture{ImageID: id, FileName: file, Width: r.Width, Height: r.Height}
+// LabeledImage returns a result in the form that package coco evaluates and writes.
+// categories has one entry per class, as Categories gives them.
+func LabeledImage(r *diffusioninst.Result, id int64, file string, categories []coco.Category) *coco.LabeledImage {
+	p := &coco.LabeledImage{ImageID: id, FileName: file, Width: r.Width, Height: r.Height}
 	for _, in := range r.Instances {
 		c := categories[in.Class]
-		p.Instances = append(p.Instances, coco.Instance{
+		p.Instances = append(p.Instances, coco.LabeledInstance{
 			CategoryID: c.ID, Category: c.Name, Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE(), HasBox: true,
 			Box: in.Box.XYWH(),
 		})
