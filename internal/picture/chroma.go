@@ -8,7 +8,6 @@ import "image"
 // of the other, rounded up and down in turn.
 type chroma struct {
 	m                  *image.YCbCr
-	left, top          int  // of the chroma planes' first sample, in pixels
 	width, height      int  // of the visible chroma planes, in samples
 	across, down       bool // interpolated in this direction
 	television         bool
