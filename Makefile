@@ -43,7 +43,7 @@ test-fresh: ## time demo and test in a clone on a fresh Debian 12 without LibTor
 generate: ## write generated files again
 	@go generate ./...
 
-lint: ## check formatting, go vet, shell scripts
+lint: ## check formatting, go vet, staticcheck, shell scripts
 	@scripts/lint
 
 clean: ## remove what was built and written here
