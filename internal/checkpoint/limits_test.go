@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/golden"
 )
 
 // countingReader counts the bytes that are read.
@@ -53,7 +55,7 @@ func TestOpenReadsOnlyTheDirectory(t *testing.T) {
 	require.Equal(t, int64(1_000_000_000), f.Tensors[0].Elements())
 	require.Less(t, c.n.Load(), int64(2000))
 
-	for _, folder := range goldenFolders(t, "model.pth") {
+	for _, folder := range golden.With(t, "model.pth") {
 		file, err := os.Open(filepath.Join(folder, "model.pth"))
 		require.NoError(t, err)
 		defer file.Close()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/golden"
 )
 
 // fileOf returns an open safetensors file with empty values.
@@ -246,16 +248,12 @@ func TestMatchRules(t *testing.T) {
 // TestGoldenNames matches the backbones of the golden models with files that have
 // the names of ImageNet checkpoints.
 func TestGoldenNames(t *testing.T) {
-	folders := goldenFolders(t, "weights.json")
-	if len(folders) == 0 {
-		t.Skip("no golden case here")
-	}
-	for _, folder := range folders {
+	for _, folder := range golden.With(t, "weights.json") {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			var model, file []Param
 			want := map[string]string{}
 			isSwin := false
-			for _, p := range readWeights(t, filepath.Join(folder, "weights.json")).Tensors {
+			for _, p := range golden.Weights(t, folder) {
 				model = append(model, Param{p.Name, p.Shape})
 				name, ok := strings.CutPrefix(p.Name, "backbone.bottom_up.")
 				if !ok || strings.HasPrefix(name, "norm") { // ImageNet Swins have one norm, which is not used

@@ -1,6 +1,7 @@
-// Package golden replays expected values of the reference implementation.
+// Package golden finds and reads golden cases: inputs, weights and expected values
+// that were computed with the reference implementation.
 //
-// A golden case is a folder that is recognised by its files (see Kind). The
-// package finds the folders, computes their weights from a seed and reads their
-// tensors; what a case means is up to the package under test.
+// A case is a folder that is recognised by the files in it (see [Kind]). The package
+// finds the folders and computes their weights from a seed; what a case means is up to
+// the package under test.
 package golden

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Weight is one parameter of a case's weights.json. Its values are not stored
-// but computed: see Values.
+// A Weight is a parameter in a case's weights.json. Its values are not stored but
+// computed from a seed; see [Weight.Values].
 type Weight struct {
 	Name   string  `json:"name"`
 	Shape  []int64 `json:"shape"`
@@ -26,7 +26,7 @@ func Weights(t testing.TB, dir string) []Weight {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "weights.json"))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("golden: %v", err)
 	}
 	var list struct {
 		Seed    uint64   `json:"seed"`
@@ -41,8 +41,8 @@ func Weights(t testing.TB, dir string) []Weight {
 	return list.Tensors
 }
 
-// Values computes the parameter, row-major: offset + scale·(2u−1) with u from a
-// SplitMix64 stream that the seed and the name select.
+// Values returns the parameter's values in row-major order: offset + scale·(2u−1), with
+// u from a SplitMix64 stream that is seeded by the case's seed and the name's FNV-1a hash.
 func (w Weight) Values() []float32 {
 	n := int64(1)
 	for _, d := range w.Shape {

@@ -1,3 +1,4 @@
-// Package house has no code, only the test that holds the plan of the house: which
-// package may import which, and which build without cgo.
+// Package house has no code. Its tests check the structure of the module: which package
+// may import which, which packages build without cgo, and that the set-up script says
+// what is missing.
 package house

@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},
 	"internal/detectron2":  {"go.yaml.in/yaml/v3"},
-	"internal/golden":      {"internal/checkpoint"},
+	"internal/golden":      {},
 	"internal/house":       {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},

@@ -1,5 +1,5 @@
-// Package modeltest is what the tests of networks share: tensor work that must leave
-// nothing behind, and golden weights and tensors.
+// Package modeltest holds what the tests of several networks need: tensor work that is
+// checked for leaks, the devices to test on, and the weights and tensors of golden cases.
 package modeltest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Do runs f on a tensor worker and checks that it leaves no tensor behind.
+// Do runs f on a tensor worker and fails the test if f leaves tensors behind.
 func Do(t testing.TB, f func(s *torch.Scope)) {
 	t.Helper()
 	before := torch.Live()
@@ -27,10 +27,10 @@ func Do(t testing.TB, f func(s *torch.Scope)) {
 		f(s)
 		return nil
 	}))
-	require.Equal(t, before, torch.Live(), "tensors left behind")
+	require.Equal(t, before, torch.Live(), "tensors leaked")
 }
 
-// Devices are the CPU and, where there is one, the first GPU.
+// Devices returns the CPU and, if there is one, the first GPU.
 func Devices() []torch.Device {
 	if torch.CUDADevices() == 0 {
 		return []torch.Device{torch.CPU}
@@ -45,7 +45,8 @@ func EachDevice(t *testing.T, f func(t *testing.T, device torch.Device)) {
 	}
 }
 
-// Weights are the parameters of a golden case, computed when a model asks for them.
+// Weights holds the parameters of a golden case by name. It is an [nn.Source] that
+// computes a parameter's values when a model asks for them.
 type Weights map[string]golden.Weight
 
 // GoldenWeights reads the parameter list of the case in dir.
@@ -58,7 +59,8 @@ func GoldenWeights(t testing.TB, dir string) Weights {
 	return out
 }
 
-// Parameter makes the Weights an nn.Source.
+// Parameter returns the parameter of a name, nil if the case has none. An error is an
+// *nn.ShapeError.
 func (w Weights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
 	p, ok := w[name]
 	if !ok {
@@ -70,12 +72,12 @@ func (w Weights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init
 	return torch.From(s, p.Values(), shape...), nil
 }
 
-// Names makes the Weights an nn.Source.
+// Names returns the parameters' names, sorted.
 func (w Weights) Names() []string { return slices.Sorted(maps.Keys(w)) }
 
-// RoundsAsGolden tells whether LibTorch rounds here as where the golden cases were
-// computed (1.13 on the CPU, at least two threads, OpenBLAS's kernels for this kind of
-// processor), by the bits of two convolutions and a matrix product.
+// RoundsAsGolden reports whether LibTorch rounds on this machine as it did where the
+// golden cases were computed: release 1.13 on the CPU, at least two threads, and the
+// same OpenBLAS kernels. It compares the bits of two convolutions and a matrix product.
 func RoundsAsGolden(t testing.TB) bool {
 	t.Helper()
 	if !strings.HasPrefix(torch.Version(), "1.13.") {
@@ -98,7 +100,7 @@ func RoundsAsGolden(t testing.TB) bool {
 	return h.Sum64() == golden
 }
 
-// Tensor reads a tensor of a golden file, on the CPU.
+// Tensor returns the named tensor of a golden case's file, on the CPU.
 func Tensor(t testing.TB, s *torch.Scope, file *checkpoint.File, name string) *torch.Tensor {
 	t.Helper()
 	entry, ok := file.Tensor(name)
