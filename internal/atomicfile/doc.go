@@ -1,3 +1,3 @@
-// Package atomicfile replaces files as a whole: after a crash, a kill or a full disk at
-// any moment the file is what it was before or what it should become, never in between.
+// Package atomicfile replaces files atomically: after a crash, a kill or a full disk at
+// any moment, the file has either its old content or its new one.
 package atomicfile

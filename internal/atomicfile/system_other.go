@@ -6,7 +6,7 @@ import "os"
 
 func lock(*os.File) error { return nil }
 
-// rename gives f its name after closing it, for systems where open files cannot be renamed.
+// rename closes f, then renames it to path: open files cannot be renamed on every system.
 func rename(f *os.File, path string) error {
 	if err := f.Close(); err != nil {
 		return err
@@ -14,5 +14,5 @@ func rename(f *os.File, path string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// syncFolder does nothing: a folder cannot be synced here.
+// syncFolder does nothing: folders cannot be synced on these systems.
 func syncFolder(string) error { return nil }

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock holds until f is closed or the process ends. File systems without locks go without.
+// lock locks f until it is closed or the process ends. On file systems that have no
+// locks it does nothing.
 func lock(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -18,7 +19,8 @@ func lock(f *os.File) error {
 	return nil
 }
 
-// rename gives f its name and closes it, in this order: closed, it is another writer's.
+// rename renames f to path, then closes it. In the other order, another writer could
+// take the unlocked file over in between.
 func rename(f *os.File, path string) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
@@ -26,7 +28,7 @@ func rename(f *os.File, path string) error {
 	return f.Close()
 }
 
-// syncFolder brings the names in a folder to the disk.
+// syncFolder flushes a folder's entries to the disk, on file systems that can.
 func syncFolder(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -34,7 +36,7 @@ func syncFolder(path string) error {
 	}
 	defer f.Close()
 	if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
-		return err // some file systems cannot and say so
+		return err
 	}
 	return nil
 }

@@ -12,18 +12,20 @@ import (
 // Suffix follows a file's name while its next content is being written.
 const Suffix = ".part"
 
-// ErrBusy says that somebody else is writing the file.
-var ErrBusy = errors.New("another writer is at it")
+// ErrBusy means that another process or goroutine is writing the file.
+var ErrBusy = errors.New("another writer has the file locked")
 
-// Write makes what write writes the content of the file at path. It goes to a file
-// beside it, with Suffix, which is brought to the disk and then renamed; the folder,
-// too, is brought to the disk. An error, which names path, leaves the file as it was and
-// removes the other one; only where the very last of these, the folder's, fails is the
-// file the new one. What a killed process leaves behind is taken over by the next Write.
-// A symbolic link is replaced, not followed.
+// Write replaces the content of the file at path by what the function write writes.
+//
+// The content goes to a file beside it, whose name has Suffix appended. That file is
+// flushed to the disk and renamed, then the folder is flushed. If anything fails, Write
+// returns an error that names path, removes the new file and leaves the old one as it
+// was; only if flushing the folder fails does the file already have its new content. A
+// file that a killed process left behind is overwritten by the next Write. A symbolic
+// link is replaced, not followed.
 func Write(path string, write func(w io.Writer) error) error {
 	if err := replace(path, write); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return fmt.Errorf("atomicfile: writing %s: %w", path, err)
 	}
 	return nil
 }
@@ -39,7 +41,7 @@ func replace(path string, write func(w io.Writer) error) (err error) {
 	}
 	defer func() {
 		if f != nil {
-			// Removed before it is closed, that is unlocked: afterwards it may be another writer's.
+			// Removed while it is locked: once unlocked it may be another writer's.
 			_ = os.Remove(part)
 			_ = f.Close()
 		}
@@ -60,8 +62,8 @@ func replace(path string, write func(w io.Writer) error) (err error) {
 	return syncFolder(filepath.Dir(path))
 }
 
-// open opens the file that is written and keeps other writers, of this process and of
-// others, away from it.
+// open creates and locks the file that is written first, against writers in this
+// process and in others.
 func open(part string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY, 0o666)
@@ -72,7 +74,7 @@ func open(part string) (*os.File, error) {
 			_ = f.Close()
 			return nil, err
 		}
-		// Before it was locked its last writer may have finished and renamed it.
+		// Its last writer may have renamed it between opening and locking.
 		mine, err := f.Stat()
 		if err != nil {
 			_ = f.Close()
