@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// ErrorKind is a way in which a detector errs, after TIDE.
+// An ErrorKind is a kind of detection error, as defined by TIDE.
 type ErrorKind string
 
 const (
@@ -20,10 +20,10 @@ const (
 	Missed         ErrorKind = "missed"         // an object that none of these would have found
 )
 
-// ErrorKinds are all kinds of errors.
+// ErrorKinds lists all kinds of errors.
 var ErrorKinds = []ErrorKind{Classification, Localisation, BothWrong, Duplicate, Background, Missed}
 
-// Breakdown says what a detector does wrong and what it costs.
+// A Breakdown counts a detector's errors by kind and says what each kind costs in AP.
 type Breakdown struct {
 	// A detection is on an object from an IoU of On, near it from one of Near.
 	On   float64 `json:"on"`
@@ -36,7 +36,7 @@ type Breakdown struct {
 	Errors []ErrorShare `json:"errors"`
 }
 
-// ErrorShare is one kind of error.
+// An ErrorShare is the part of one kind of error.
 type ErrorShare struct {
 	Kind ErrorKind `json:"kind"`
 

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// A Builder makes a Dataset of pictures.
+// A Builder makes a Dataset from labelled images.
 type Builder struct {
 	// Dataset is what has been built so far.
 	Dataset Dataset
@@ -39,7 +39,7 @@ func (b *Builder) category(c Category) {
 	}
 }
 
-// Add adds a picture. Its ImageID is kept unless it is 0 or taken: then it gets
+// Add adds an image. Its ImageID is kept unless it is 0 or taken: then it gets
 // the next free one. An instance without a CategoryID, or with one that the data
 // set lacks, belongs to the category of its name. Scores go into the annotations'
 // extra fields.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// lvisTable lists the categories of LVIS v1, one a line: id, name, and number of
+// lvisTable lists the categories of LVIS v1, one per line: id, name, and number of
 // training images with it.
 //
 //go:embed lvis_v1.tsv

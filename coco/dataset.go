@@ -2,7 +2,7 @@ package coco
 
 import "encoding/json"
 
-// Dataset is an annotation file of COCO or LVIS in memory.
+// A Dataset is an annotation file of COCO or LVIS in memory.
 type Dataset struct {
 	// Info is the file's description of itself, as written; nil if it has none.
 	Info json.RawMessage
@@ -16,7 +16,7 @@ type Dataset struct {
 	Extra map[string]json.RawMessage
 }
 
-// License is an entry of a file's list of licences.
+// A License is an entry of a file's list of licences.
 type License struct {
 	ID    int64
 	Name  string
@@ -24,7 +24,7 @@ type License struct {
 	Extra map[string]json.RawMessage // other fields, as written
 }
 
-// Image is a picture of a data set.
+// An Image is a picture of a data set.
 type Image struct {
 	ID            int64
 	Width, Height int
@@ -35,17 +35,16 @@ type Image struct {
 	FlickrURL    string
 	DateCaptured string
 
-	// LVIS annotates each picture for some categories only. Those of
-	// NegCategoryIDs were looked for and are absent; those of
-	// NotExhaustiveCategoryIDs are present with not all instances annotated.
-	// Both are nil in files of COCO.
+	// LVIS annotates each picture for some categories only: the categories
+	// NegCategoryIDs were looked for and are absent, and of NotExhaustiveCategoryIDs
+	// not every instance is annotated. Both are nil in files of COCO.
 	NegCategoryIDs           []int64
 	NotExhaustiveCategoryIDs []int64
 
 	Extra map[string]json.RawMessage // other fields, as written
 }
 
-// Annotation is one object, or one crowd of objects, of a picture.
+// An Annotation is one object, or one crowd of objects, of an image.
 type Annotation struct {
 	ID         int64
 	ImageID    int64
@@ -54,13 +53,13 @@ type Annotation struct {
 	// Segmentation is the mask; empty if the file has none.
 	Segmentation Segmentation
 
-	// BBox is x, y, width, height in pixels, and HasBBox tells whether the file
-	// gives one.
+	// BBox is x, y, width, height in pixels, and HasBBox is false if the file
+	// has none.
 	BBox    [4]float64
 	HasBBox bool
 
 	// Area is the file's own figure in pixels, which sorts objects into small,
-	// medium and large, and HasArea tells whether there is one.
+	// medium and large, and HasArea is false if it has none.
 	Area    float64
 	HasArea bool
 
@@ -75,14 +74,14 @@ type Annotation struct {
 	Extra map[string]json.RawMessage // other fields, as written
 }
 
-// Category is a class of objects.
+// A Category is a class of objects.
 type Category struct {
 	ID            int64
 	Name          string
 	Supercategory string
 
 	// Fields of LVIS. Frequency is "r" (rare: at most 10 training pictures), "c"
-	// (common: at most 100) or "f" (frequent); the counts are those of the
+	// (common: at most 100) or "f" (frequent); the counts are of the
 	// training set.
 	Frequency     string
 	Synset        string

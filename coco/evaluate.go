@@ -11,7 +11,7 @@ import (
 // precisions and recalls of the COCO API or the LVIS API (Options.Style). The
 // numbers do not depend on the number of workers.
 //
-// Unlike these it refuses what would make the numbers wrong, naming the record:
+// Unlike these it refuses input that would make the numbers wrong, and names the record:
 // ids that occur twice, unknown images and categories, detections without what
 // Options.IoU needs, masks that are invalid or of another size than their image.
 // Such errors are Problems.
@@ -32,7 +32,7 @@ func Evaluate(ctx context.Context, d *Dataset, results []Result, o Options) (*Re
 }
 
 // forEach runs work for 0 … n-1 and returns the results in this order. The error is
-// that of the first index that fails.
+// the one of the first index that fails.
 func forEach[T any](ctx context.Context, workers, n int, work func(i int) (T, error)) ([]T, error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -119,7 +119,7 @@ func selected(problems *Problems, record string, wanted []int64, places map[int6
 	for i, w := range wanted {
 		place, ok := places[w]
 		if !ok {
-			problems.add(record, i, w, "asked for and not in the data set")
+			problems.add(record, i, w, "selected but not in the data set")
 		} else if !seen[place] {
 			seen[place] = true
 			out = append(out, place)
@@ -154,7 +154,7 @@ func (r *Result) check(problems *Problems, i int, iou IoU) {
 func (e *evaluation) checkLVIS(problems *Problems) {
 	for _, i := range e.images {
 		if m := &e.data.Images[i]; m.NegCategoryIDs == nil || m.NotExhaustiveCategoryIDs == nil {
-			problems.add("image", i, m.ID, "no neg_category_ids or not_exhaustive_category_ids, so this is no LVIS file")
+			problems.add("image", i, m.ID, "no neg_category_ids or not_exhaustive_category_ids, so this is not an LVIS file")
 		}
 	}
 	for _, i := range e.categories {

@@ -78,8 +78,7 @@ func (e *evaluation) unsure(m *Image, category int32) bool {
 	return e.Style == LVIS && slices.Contains(m.NotExhaustiveCategoryIDs, e.data.Categories[e.categories[category]].ID)
 }
 
-// best returns results by descending score, those of one score in the file's
-// order. With LVIS's rules only so many of an image count.
+// best returns results by descending score, equal scores in the file's order. With LVIS's rules only so many of an image count.
 func (e *evaluation) best(results []int32) []int32 {
 	out := slices.Clone(results)
 	slices.SortStableFunc(out, func(a, b int32) int { return cmp.Compare(e.results[b].Score, e.results[a].Score) })
@@ -166,7 +165,7 @@ func match(ious [][]float64, truths []truth, ignored []bool, thresholds []float6
 
 // assign gives each detection, best first, the object of the highest IoU that is
 // still free (a crowd always is) and at least the threshold, or -1. Objects that
-// count go before ignored ones, as order has them; of equal IoU the last wins.
+// count take precedence over ignored ones, in the order given; of equal IoU the last wins.
 func assign(ious [][]float64, truths []truth, ignored []bool, order []int, threshold float64, taken []bool, assigned []int) {
 	for d := range assigned {
 		best, at := math.Min(threshold, 1-1e-10), -1

@@ -10,15 +10,15 @@ import (
 	"path/filepath"
 )
 
-// Find is the path of the image's file in a folder of pictures, where it exists. LVIS
-// names files by their addresses only, of which the last folder, such as val2017, may lie
-// below the folder or be it.
+// Find returns the path of the image's file in a folder of pictures. LVIS gives only the
+// address of a file; the last folder of the address, such as val2017, may be missing from
+// the path. If there is no file, the error wraps fs.ErrNotExist.
 func (m *Image) Find(folder string) (string, error) {
 	names := []string{m.FileName}
 	if m.FileName == "" {
 		address, err := url.Parse(m.COCOURL)
 		if err != nil || path.Base(address.Path) == "." {
-			return "", fmt.Errorf("it has no file_name and no coco_url")
+			return "", errors.New("coco: the image has no file_name and no coco_url")
 		}
 		name := path.Base(address.Path)
 		names = []string{path.Join(path.Base(path.Dir(address.Path)), name), name}
@@ -27,7 +27,7 @@ func (m *Image) Find(folder string) (string, error) {
 	for _, name := range names {
 		local := filepath.FromSlash(name)
 		if !filepath.IsLocal(local) {
-			return "", fmt.Errorf("its file %q leaves the folder of the pictures", name)
+			return "", fmt.Errorf("coco: the image's file %q leaves the folder of the pictures", name)
 		}
 		at := filepath.Join(folder, local)
 		if _, err = os.Stat(at); err == nil {
@@ -37,5 +37,5 @@ func (m *Image) Find(folder string) (string, error) {
 			break
 		}
 	}
-	return "", err
+	return "", fmt.Errorf("coco: %w", err)
 }

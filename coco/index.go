@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Index finds the records of a Dataset by id. It holds places in the data set's
+// An Index finds the records of a Dataset by id. It holds places in the data set's
 // lists and is out of date once these change.
 type Index struct {
 	images, categories, annotations map[int64]int
@@ -101,7 +101,7 @@ func (ix *Index) OfCategory(id int64) []int32 {
 // places[starts[g]:starts[g+1]], ascending.
 type groups struct{ starts, places []int32 }
 
-// group sorts records 0, 1, … by the group of each; those of group -1 are left out.
+// group sorts records 0, 1, … by the group of each and leaves out group -1.
 func group(of []int32, n int) groups {
 	g := groups{starts: make([]int32, n+1)}
 	for _, i := range of {

@@ -45,7 +45,7 @@ type labelMeShape struct {
 	Flags       map[string]any `json:"flags"`
 	Mask        *string        `json:"mask"`
 
-	// Score is no field of LabelMe, which keeps it all the same.
+	// Score is not a field of LabelMe's own, but LabelMe keeps it.
 	Score *float64 `json:"score,omitempty"`
 }
 
@@ -117,7 +117,7 @@ func (s *labelMeShape) setMask(r mask.RLE) error {
 }
 
 // ReadLabelMe reads a file of LabelMe. Masks, polygons, rectangles and circles are
-// instances; those of one label and group_id are one. Points and lines have no
+// instances; shapes with the same label and group_id are one. Points and lines have no
 // area and are an error. Instances have names and no category ids.
 func ReadLabelMe(r io.Reader) (*LabeledImage, error) {
 	var in labelMe
@@ -165,7 +165,7 @@ func ReadLabelMe(r io.Reader) (*LabeledImage, error) {
 	return p, nil
 }
 
-// region is the pixels of a shape on a picture.
+// region returns the pixels of a shape on a picture.
 func (s *labelMeShape) region(width, height int) (mask.RLE, error) {
 	points := s.Points
 	switch s.ShapeType {

@@ -54,7 +54,7 @@ type Options struct {
 	Dilation float64
 
 	// MaskAreas takes the areas of detections from their masks. Otherwise they are
-	// those of the boxes where the first detection has a box, as in the COCO API,
+	// the areas of the boxes if the first detection has one, as in the COCO API,
 	// also for masks. Detectron2 takes the boxes out of results before it evaluates
 	// masks, so its figures by area are those with MaskAreas.
 	MaskAreas bool

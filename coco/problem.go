@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Problem is something wrong with one record of a data set or a results file.
+// A Problem is something wrong with one record of a data set or a results file.
 type Problem struct {
 	Record  string // "image", "annotation", "category", "license" or "result"
 	Index   int    // the record's place in its list, from 0
@@ -13,7 +13,7 @@ type Problem struct {
 	Message string // what is wrong
 }
 
-// Error says which record it is and what is wrong with it.
+// Error returns the record and what is wrong with it.
 func (p Problem) Error() string {
 	if p.Record == "result" {
 		return fmt.Sprintf("result %d (image %d): %s", p.Index, p.ID, p.Message)
@@ -21,10 +21,10 @@ func (p Problem) Error() string {
 	return fmt.Sprintf("%s %d (record %d): %s", p.Record, p.ID, p.Index, p.Message)
 }
 
-// Problems is a list of problems, as an error. It is not empty then.
+// Problems is a list of problems as an error. As an error it is never empty.
 type Problems []Problem
 
-// Error tells the first problems and how many there are.
+// Error returns the first problems and the number of the others.
 func (ps Problems) Error() string {
 	const shown = 5
 	var b strings.Builder

@@ -16,17 +16,25 @@ func Load(path string) (*Dataset, error) {
 		return nil, fmt.Errorf("coco: %w", err)
 	}
 	defer f.Close()
-	d, err := Read(f)
+	d, err := read(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("coco: %s: %w", path, err)
 	}
 	return d, nil
 }
 
 // Read reads a data set in the JSON form of COCO or LVIS, as a stream. Fields it
 // does not know are kept in Extra; a null counts as an absent field. Errors are
-// about the form only, and name the record; Dataset.Validate checks the content.
+// about the form only and name the record; Dataset.Validate checks the content.
 func Read(r io.Reader) (*Dataset, error) {
+	d, err := read(r)
+	if err != nil {
+		return nil, fmt.Errorf("coco: %w", err)
+	}
+	return d, nil
+}
+
+func read(r io.Reader) (*Dataset, error) {
 	d := &Dataset{}
 	p := newParser(r)
 	err := p.fields(&d.Extra, func(name string) (bool, error) {
@@ -50,7 +58,7 @@ func Read(r io.Reader) (*Dataset, error) {
 		err = p.end()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("coco: data set: %w", err)
+		return nil, fmt.Errorf("data set: %w", err)
 	}
 	return d, nil
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Report is the result of Evaluate.
+// A Report is the result of Evaluate.
 type Report struct {
 	// Options are those of the evaluation, defaults filled in.
 	Options Options
@@ -22,13 +22,13 @@ type Report struct {
 	curves []curve // by category
 }
 
-// Metric is a number by its name.
+// A Metric is a number with its name.
 type Metric struct {
 	Name  string
 	Value float64
 }
 
-// CategoryReport is how well one category is found.
+// A CategoryReport holds the numbers of one category.
 type CategoryReport struct {
 	ID   int64
 	Name string
@@ -41,10 +41,10 @@ type CategoryReport struct {
 	Metrics []Metric
 }
 
-// Metric returns a number by its name.
+// Metric returns a number by its name and reports whether there is one.
 func (r *Report) Metric(name string) (float64, bool) { return named(r.Metrics, name) }
 
-// Metric returns a number by its name.
+// Metric returns a number by its name and reports whether there is one.
 func (c *CategoryReport) Metric(name string) (float64, bool) { return named(c.Metrics, name) }
 
 func named(metrics []Metric, name string) (float64, bool) {
@@ -86,7 +86,7 @@ func (r *Report) values(all []float64, threshold, area, maxDets int) []float64 {
 	return out
 }
 
-// MeanPrecision is the mean over the categories that have something to find of
+// MeanPrecision returns the mean over the categories that have something to find of
 // Precision.
 func (r *Report) MeanPrecision(threshold, area, maxDets int) []float64 {
 	out := make([]float64, len(r.Options.RecallThresholds))

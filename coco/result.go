@@ -7,13 +7,13 @@ import (
 	"os"
 )
 
-// Result is one detection, as results files of COCO and LVIS hold it.
+// A Result is one detection, as results files of COCO and LVIS hold it.
 type Result struct {
 	ImageID    int64
 	CategoryID int64 // the data set's own id: see COCOClasses
 	Score      float64
 
-	// BBox is x, y, width, height in pixels, and HasBBox tells whether there is one.
+	// BBox is x, y, width, height in pixels, and HasBBox is false if the file has none.
 	BBox    [4]float64
 	HasBBox bool
 
@@ -29,18 +29,26 @@ func LoadResults(path string) ([]Result, error) {
 		return nil, fmt.Errorf("coco: %w", err)
 	}
 	defer f.Close()
-	results, err := ReadResults(f)
+	results, err := readResults(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("coco: %s: %w", path, err)
 	}
 	return results, nil
 }
 
 // ReadResults reads a results file: a JSON list of detections with image_id,
 // category_id, score, and bbox, segmentation or both. A missing id or score is an
-// error that names the record's place in the list. Whether they fit a data set is
-// for Evaluate to say.
+// error that names the record's place in the list. Evaluate checks whether the results fit
+// a data set.
 func ReadResults(r io.Reader) ([]Result, error) {
+	results, err := readResults(r)
+	if err != nil {
+		return nil, fmt.Errorf("coco: %w", err)
+	}
+	return results, nil
+}
+
+func readResults(r io.Reader) ([]Result, error) {
 	p := newParser(r)
 	var results []Result
 	err := list(p, &results, p.result)
@@ -48,7 +56,7 @@ func ReadResults(r io.Reader) ([]Result, error) {
 		err = p.end()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("coco: results: %w", err)
+		return nil, fmt.Errorf("results: %w", err)
 	}
 	return results, nil
 }

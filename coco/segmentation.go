@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// Segmentation is a mask in one of the forms of COCO files, kept as the file has
+// A Segmentation is a mask in one of the forms of COCO files, kept as the file has
 // it: polygons, run lengths, or compressed run lengths. The zero value is none.
 type Segmentation struct {
 	// Polygons are the parts of an object, each x0 y0 x1 y1 … in pixels. Their
@@ -41,8 +41,8 @@ const maxSide = 1 << 18
 var errNoSegmentation = errors.New("no segmentation")
 
 // RLE returns the mask on a picture of the given size, polygons rasterised as by
-// the COCO API. Run lengths of another size, invalid ones, polygons that are none
-// and those that lie wholly outside are errors, and so is an empty s.
+// the COCO API. Run lengths of another size, invalid ones, malformed polygons,
+// polygons entirely outside the picture, and an empty s are errors.
 func (s Segmentation) RLE(width, height int) (mask.RLE, error) {
 	switch {
 	case s.Empty():

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// Stats are the counts of a data set.
+// Stats holds the counts of a data set.
 type Stats struct {
 	Images      int `json:"images"`
 	Annotations int `json:"annotations"`
@@ -39,7 +39,7 @@ type Stats struct {
 	PerCategory []CategoryStats `json:"per_category"`
 }
 
-// CategoryStats are the counts of one category.
+// CategoryStats holds the counts of one category.
 type CategoryStats struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`

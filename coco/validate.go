@@ -8,7 +8,7 @@ import (
 
 // Validate lists everything that is wrong with d, sorted by kind of record and
 // place: ids that occur twice or lead nowhere, missing names and sizes, boxes and
-// areas that are no such thing, masks that are invalid, empty or of another size
+// areas that are not valid, masks that are invalid, empty or of another size
 // than their image, and contradictions in LVIS's lists of absent categories. It is
 // nil if nothing is.
 func (d *Dataset) Validate() Problems {

@@ -13,11 +13,11 @@ import (
 )
 
 // Save writes d to the file at path. See Dataset.Write.
-func (d *Dataset) Save(path string) error { return saveFile(path, d.Write) }
+func (d *Dataset) Save(path string) error { return saveFile(path, d.write) }
 
 // SaveResults writes results to the file at path. See WriteResults.
 func SaveResults(path string, results []Result) error {
-	return saveFile(path, func(w io.Writer) error { return WriteResults(w, results) })
+	return saveFile(path, func(w io.Writer) error { return writeResults(w, results) })
 }
 
 func saveFile(path string, write func(io.Writer) error) error {
@@ -26,18 +26,28 @@ func saveFile(path string, write func(io.Writer) error) error {
 		return fmt.Errorf("coco: %w", err)
 	}
 	err = write(f)
-	if cerr := f.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("coco: %w", cerr)
+	if cerr := f.Close(); err == nil {
+		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("coco: %s: %w", path, err)
 	}
 	return nil
 }
 
-// Write writes d as a COCO or LVIS file, a record a line, numbers in the shortest
+// prefixed puts the package's name before an error.
+func prefixed(err error) error {
+	if err != nil {
+		return fmt.Errorf("coco: %w", err)
+	}
+	return nil
+}
+
+// Write writes d as a COCO or LVIS file, one record per line, numbers in the shortest
 // form that reads back the same. Numbers that are not finite are an error.
-func (d *Dataset) Write(w io.Writer) error {
+func (d *Dataset) Write(w io.Writer) error { return prefixed(d.write(w)) }
+
+func (d *Dataset) write(w io.Writer) error {
 	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
 	e.b = append(e.b, '{')
 	if d.Info != nil {
@@ -58,6 +68,10 @@ func (d *Dataset) Write(w io.Writer) error {
 // compressed run lengths. A result without a box or a mask is written without.
 // Numbers that are not finite are an error.
 func WriteResults(w io.Writer, results []Result) error {
+	return prefixed(writeResults(w, results))
+}
+
+func writeResults(w io.Writer, results []Result) error {
 	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
 	e.b = append(e.b, '[')
 	writeRecords(e, "result", results, e.result)
@@ -92,7 +106,7 @@ func (e *encoder) close(what string) error {
 		e.err = e.w.Flush()
 	}
 	if e.err != nil {
-		return fmt.Errorf("coco: %s: %w", what, e.err)
+		return fmt.Errorf("%s: %w", what, e.err)
 	}
 	return nil
 }

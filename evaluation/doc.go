@@ -1,3 +1,3 @@
-// Package evaluation runs models over data sets of COCO or LVIS form, for package coco to
-// compare what they find with what there is.
+// Package evaluation runs models on data sets in the COCO or LVIS format and returns their
+// detections in the form that coco.Evaluate compares with the annotations.
 package evaluation

@@ -5,8 +5,8 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 )
 
-// Categories gives a model's classes their ids: COCO's and LVIS's own where the
-// names are theirs, otherwise 1, 2, ….
+// Categories returns a category for each of a model's classes: COCO's or LVIS's own if the
+// names are exactly theirs, in order; otherwise with the ids 1, 2, ….
 func Categories(classes []string) []coco.Category {
 	for _, known := range [][]coco.Category{coco.COCOClasses(), coco.LVISClasses()} {
 		same := len(known) == len(classes)

@@ -14,32 +14,33 @@ import (
 	"github.com/diffusioninst/go/internal/picture"
 )
 
-// Set is a data set that models are tried on.
+// A Set is a data set to evaluate models on.
 type Set struct {
 	Data   *coco.Dataset
-	Images []Image // those to try it on
+	Images []Image // to evaluate on, a prefix of Data.Images
 
-	categories []*coco.Category // the data set's, by the model's class; nil where it has none
+	categories []*coco.Category // by the model's class; nil if the data set lacks the class
 }
 
-// Image is a picture of a data set and where its file is.
+// An Image is an image of a data set with the path of its file.
 type Image struct {
 	*coco.Image
 	Path string
 }
 
-// Open reads the data set of a COCO or LVIS file and looks for its pictures, the first
-// limit or, with 0, all of them, below a folder.
+// Open reads the annotations in a COCO or LVIS file and finds the files of its pictures in
+// a folder: of the first limit images, or of all if limit is 0. Missing files are an error
+// that wraps fs.ErrNotExist.
 func Open(file, folder string, limit int) (*Set, error) {
 	if limit < 0 {
-		return nil, fmt.Errorf("a limit of %d pictures: want a number, or 0 for all", limit)
+		return nil, fmt.Errorf("evaluation: a limit of %d pictures: want a number, or 0 for all", limit)
 	}
 	data, err := coco.Load(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("evaluation: %w", err)
 	}
 	if len(data.Images) == 0 {
-		return nil, fmt.Errorf("%s: it has no images", file)
+		return nil, fmt.Errorf("evaluation: %s lists no images", file)
 	}
 	n := len(data.Images)
 	if limit > 0 {
@@ -50,7 +51,7 @@ func Open(file, folder string, limit int) (*Set, error) {
 	for i := range data.Images[:n] {
 		at, err := data.Images[i].Find(folder)
 		if err != nil {
-			missing = append(missing, fmt.Errorf("%s: image %d: %w", file, data.Images[i].ID, err))
+			missing = append(missing, fmt.Errorf("evaluation: %s: image %d: %w", file, data.Images[i].ID, err))
 		}
 		set.Images = append(set.Images, Image{&data.Images[i], at})
 	}
@@ -60,9 +61,9 @@ func Open(file, folder string, limit int) (*Set, error) {
 	return set, errors.Join(missing...)
 }
 
-// Match finds the categories of a model's classes by their names or, where no name fits
-// and their number is the same, in the order of their ids, which warn is told. It is
-// required before Run.
+// Match assigns the data set's categories to a model's classes by name. If no name matches
+// and there are as many categories as classes, it assigns them in the order of their ids
+// and calls warn. It must be called before Run.
 func (s *Set) Match(classes []string, warn func(format string, args ...any)) error {
 	s.categories = make([]*coco.Category, len(classes))
 	known := map[string]int{}
@@ -84,7 +85,7 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 	case missing == "" && found > 0:
 		return nil
 	case found > 0 || len(classes) != len(s.Data.Categories):
-		return fmt.Errorf("the model knows %d classes, the data set's category %s is none of them", len(classes), missing)
+		return fmt.Errorf("evaluation: the data set's category %s is not one of the model's %d classes", missing, len(classes))
 	}
 	warn("no category of the data set has the name of a class: they are taken in the order of their ids")
 	for i := range s.Data.Categories {
@@ -94,12 +95,13 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 	return nil
 }
 
-// Segment finds the instances in a picture, as diffusioninst.Model.Segment does.
+// Segment is a function that finds the instances in a picture, such as the method
+// Segment of diffusioninst.Model.
 type Segment func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error)
 
-// Run segments every picture and returns what was found and the time it took,
-// reading left out. A picture gets the noise of the seed plus its id, whichever others
-// there are. done is called after each.
+// Run segments every image of s and returns the detections and the time that segmenting
+// took, without reading files. An image's seed is o.Seed plus its id, so its detections do
+// not depend on the other images. done is called after each image.
 func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
 	all := []coco.Result{}
 	var took time.Duration
@@ -117,7 +119,7 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 			return nil, 0, ctx.Err()
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("image %d: %s: %w", m.ID, m.Path, err)
+			return nil, 0, fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
 		}
 		all = append(all, s.results(m, found)...)
 		done()
@@ -125,19 +127,19 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 	return all, took, nil
 }
 
-// Open reads the picture, which must have the size that the data set says.
+// Open reads the picture. It is an error if its size is not the one in the data set.
 func (m Image) Open() (image.Image, error) {
 	img, err := picture.Open(m.Path, picture.Limits{})
 	if err != nil {
-		return nil, fmt.Errorf("image %d: %w", m.ID, err)
+		return nil, fmt.Errorf("evaluation: image %d: %w", m.ID, err)
 	}
 	if w, h := img.Rect.Dx(), img.Rect.Dy(); m.Width > 0 && m.Height > 0 && (w != m.Width || h != m.Height) {
-		return nil, fmt.Errorf("image %d: %s: it has %d×%d pixels, in the data set %d×%d", m.ID, m.Path, w, h, m.Width, m.Height)
+		return nil, fmt.Errorf("evaluation: image %d: %s: it has %d×%d pixels, in the data set %d×%d", m.ID, m.Path, w, h, m.Width, m.Height)
 	}
 	return img, nil
 }
 
-// results are the detections of classes that the data set has.
+// results returns the detections of classes that the data set has.
 func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
 	kept := *found
 	kept.Instances = nil
@@ -151,7 +153,7 @@ func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
 	return LabeledImage(&kept, m.ID, m.FileName, categories).Results()
 }
 
-// IDs are those of the pictures, as coco.Options has them.
+// IDs returns the ids of s.Images, for coco.Options.Images.
 func (s *Set) IDs() []int64 {
 	out := make([]int64, len(s.Images))
 	for i, m := range s.Images {

@@ -30,7 +30,7 @@ func TestClassesOfASet(t *testing.T) {
 	require.NoError(t, set.Match([]string{"class 0", "class 1"}, warn))
 	require.Equal(t, []int64{3, 7}, ids())
 	require.Equal(t, 1, warnings)
-	require.ErrorContains(t, set.Match([]string{"a", "c"}, warn), `category "b" (id 7) is none of them`)
+	require.ErrorContains(t, set.Match([]string{"a", "c"}, warn), `category "b" (id 7) is not one of`)
 	require.ErrorContains(t, set.Match([]string{"x", "y", "z"}, warn), "3 classes")
 }
 

@@ -10,9 +10,9 @@ import (
 	"slices"
 )
 
-// Bitmap is a binary mask of Width × Height pixels, one bit a pixel, row by row.
+// A Bitmap is a binary mask of Width × Height pixels, one bit per pixel, row by row.
 // Row y starts at word y*Stride; pixel (x, y) is bit x&63, lowest first, of word
-// y*Stride + x>>6. Bits beyond Width are zero; whoever writes Words keeps that.
+// y*Stride + x>>6. Bits beyond Width are zero; code that writes Words must keep them so.
 //
 // It is an [image.Image] of color.Alpha (set is opaque, unset transparent) whose
 // bounds start at (0, 0), so it serves as the mask of draw.DrawMask.
@@ -86,7 +86,7 @@ func (b *Bitmap) Row(y int) iter.Seq2[int, int] {
 	}
 }
 
-// Area is the number of set pixels.
+// Area returns the number of set pixels.
 func (b *Bitmap) Area() int {
 	n := 0
 	for _, w := range b.Words {
@@ -105,8 +105,8 @@ func (b *Bitmap) Empty() bool {
 	return true
 }
 
-// Box is the smallest rectangle that holds every set pixel; the zero rectangle
-// if there is none.
+// Box returns the smallest rectangle that holds every set pixel; the zero rectangle
+// if no pixel is set.
 func (b *Bitmap) Box() image.Rectangle {
 	top := slices.IndexFunc(b.Words, func(w uint64) bool { return w != 0 })
 	if top < 0 {
@@ -154,13 +154,13 @@ func (b *Bitmap) Equal(o *Bitmap) bool {
 	return true
 }
 
-// Bounds is the rectangle (0, 0)–(Width, Height).
+// Bounds returns the rectangle (0, 0)–(Width, Height).
 func (b *Bitmap) Bounds() image.Rectangle { return image.Rect(0, 0, b.Width, b.Height) }
 
-// ColorModel is color.AlphaModel.
+// ColorModel returns color.AlphaModel.
 func (b *Bitmap) ColorModel() color.Model { return color.AlphaModel }
 
-// At is color.Alpha{255} where the mask is set and color.Alpha{0} elsewhere.
+// At returns color.Alpha{255} where the mask is set and color.Alpha{0} elsewhere.
 func (b *Bitmap) At(x, y int) color.Color {
 	if b.Get(x, y) {
 		return color.Alpha{A: 0xff}
@@ -209,7 +209,7 @@ func FromImage(m image.Image) *Bitmap {
 	return b
 }
 
-// row is the words of row y.
+// row returns the words of row y.
 func (b *Bitmap) row(y int) []uint64 {
 	n := (b.Width + 63) >> 6
 	return b.Words[y*b.Stride:][:n:n]
@@ -233,7 +233,7 @@ func fillBits(words []uint64, from, to int) {
 	words[last] |= tail
 }
 
-// nextBit is the first position at or after from whose bit of words, xored with
+// nextBit returns the first position at or after from whose bit of words, xored with
 // flip, is set; len(words)*64 if there is none.
 func nextBit(words []uint64, from int, flip uint64) int {
 	i := from >> 6

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// SizeError says that masks that belong together have different sizes.
+// A SizeError says that masks that belong together have different sizes.
 type SizeError struct {
 	Index                 int // of the mask that differs from the first
 	Width, Height         int // its size
@@ -67,7 +67,7 @@ func combine(a, b *Bitmap, rows func(to, from []uint64)) (*Bitmap, error) {
 	return out, nil
 }
 
-// IoU is the number of pixels set in both masks over the number set in either,
+// IoU returns the number of pixels set in both masks over the number set in either,
 // 0 if both are empty. Different sizes are a *[SizeError].
 func (b *Bitmap) IoU(o *Bitmap) (float64, error) {
 	if err := sameSize(b.Width, b.Height, []*Bitmap{b, o}); err != nil {

@@ -2,7 +2,7 @@ package mask
 
 import "math/bits"
 
-// Part is one connected part of a mask, pixels that touch at a corner being
+// A Part is one connected part of a mask; pixels that touch at a corner are
 // connected. Its rings are x0 y0 x1 y1 … along the edges of the pixels, not
 // closed by a repeated point. The outer ring runs clockwise as seen on a
 // screen, the holes anticlockwise, so that the part lies to the right of every
@@ -63,7 +63,7 @@ func (b *Bitmap) Parts(tolerance float64) []Part {
 }
 
 // Polygons returns b as COCO writes polygons: one list x0 y0 x1 y1 … for each of
-// the [Bitmap.Parts]. COCO polygons know no holes, so each hole is tied to its
+// the [Bitmap.Parts]. COCO polygons cannot have holes, so each hole is tied to its
 // part by a bridge of no width (see [Part.Polygon]); the COCO API and
 // [FromPolygons] read that correctly, and with tolerance 0 they give back b
 // exactly.

@@ -71,7 +71,7 @@ func BoxIoU(dt, gt [][4]float64, crowd []bool) [][]float64 {
 	return out
 }
 
-// measure is what comparing a mask needs beside its runs.
+// measure holds what comparing a mask needs besides its runs.
 type measure struct {
 	area int
 	box  [4]float64
@@ -80,8 +80,8 @@ type measure struct {
 func measureAll(what string, rles []RLE) ([]measure, error) {
 	out := make([]measure, len(rles))
 	for i, r := range rles {
-		if err := r.Validate(); err != nil {
-			return nil, fmt.Errorf("%s %d: %w", what, i, err)
+		if err := r.validate(); err != nil {
+			return nil, fmt.Errorf("mask: %s %d: %w", what, i, err)
 		}
 		m := &out[i]
 		m.area = r.Area()

@@ -10,7 +10,7 @@ import (
 
 // LabelMap returns a picture of width × height pixels whose value is the number
 // of the instance there: i+1 for masks[i], 0 for background. Where masks overlap
-// the later one is on top; order them by rising score and the best one wins.
+// the later one is on top; if they are in ascending order of score, the best one wins.
 // More than 65535 masks are an error, a mask of another size is a *[SizeError].
 func LabelMap(width, height int, masks []*Bitmap) (*image.Gray16, error) {
 	if _, err := pixels(width, height); err != nil {

@@ -6,17 +6,16 @@ import (
 	"slices"
 )
 
-// Merge returns the union of masks of one size, or with intersect their
-// intersection. No masks, an invalid one, and masks of different sizes are
-// errors.
+// Merge returns the union of masks of one size, or their intersection if intersect is
+// true. An empty list, an invalid mask and masks of different sizes are errors.
 func Merge(rles []RLE, intersect bool) (RLE, error) {
 	if len(rles) == 0 {
-		return RLE{}, errors.New("mask: nothing to merge")
+		return RLE{}, errors.New("mask: merge of no masks")
 	}
 	out := rles[0]
 	for i, r := range rles {
-		if err := r.Validate(); err != nil {
-			return RLE{}, fmt.Errorf("merge mask %d: %w", i, err)
+		if err := r.validate(); err != nil {
+			return RLE{}, fmt.Errorf("mask: merge: mask %d: %w", i, err)
 		}
 		if r.Width != out.Width || r.Height != out.Height {
 			return RLE{}, fmt.Errorf("mask: merge of sizes %d×%d and %d×%d (mask %d)", out.Width, out.Height, r.Width, r.Height, i)

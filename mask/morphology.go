@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Erode returns the pixels whose (2d+1)×(2d+1) neighbourhood is wholly set:
+// Erode returns the pixels whose (2d+1)×(2d+1) neighbourhood is entirely set:
 // d erosions by a 3×3 square. Everything outside the mask counts as unset, so a
 // mask that touches the border is eroded there as well. With d ≤ 0 it is a copy.
 func (b *Bitmap) Erode(d int) *Bitmap {
@@ -45,7 +45,7 @@ func (b *Bitmap) Boundary(d int) *Bitmap {
 // diagonal that Cheng et al. use for COCO and LVIS.
 const BoundaryRatio = 0.02
 
-// BoundaryDistance is the d of [Bitmap.Boundary] for a picture of width × height
+// BoundaryDistance returns the d of [Bitmap.Boundary] for a picture of width × height
 // pixels: ratio times the diagonal, rounded half to even, at least 1.
 func BoundaryDistance(width, height int, ratio float64) int {
 	w, h := float64(width), float64(height)

@@ -9,20 +9,20 @@ import (
 	"slices"
 )
 
-// OverlayItem is one instance to draw.
+// An OverlayItem is one instance to draw.
 type OverlayItem struct {
-	// Mask is filled and outlined. It has the picture's size; nil draws none.
+	// Mask is filled and outlined. It must have the picture's size; nil draws none.
 	Mask *Bitmap
 	// Box is outlined unless it is empty.
 	Box image.Rectangle
 	// Label is written at the box, or without a box at the mask's. Empty writes
 	// none. The font has Latin, Greek and Cyrillic letters.
 	Label string
-	// Color is that of fill, lines and plate; nil is [Color] of the item's index.
+	// Color is the colour of fill, lines and plate; nil is [Color] of the item's index.
 	Color color.Color
 }
 
-// OverlayOptions says how to draw. The zero value suits any picture.
+// OverlayOptions are the settings of Overlay. The zero value suits any picture.
 type OverlayOptions struct {
 	// FillOpacity is the opacity of the filled masks, up to 1. 0 is 0.4; negative
 	// fills none.

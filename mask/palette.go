@@ -21,9 +21,9 @@ var okabeIto = [...]color.NRGBA{
 const lighter, darker = .3, .4
 
 // Color returns colour i of the palette for instances and categories, opaque.
-// The first seven are those of Okabe and Ito; then come the same hues lighter
-// and darker, 21 in all, since lightness is what colour-blind readers see best.
-// After that, and before 0, the palette repeats.
+// The first seven are the colours of Okabe and Ito, followed by the same hues lighter and
+// then darker, 21 in all, since lightness is what colour-blind readers see best. Beyond
+// these, and below 0, the palette repeats.
 func Color(i int) color.NRGBA {
 	n := len(okabeIto)
 	i %= 3 * n

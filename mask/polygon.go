@@ -26,8 +26,8 @@ func FromPolygons(polygons [][]float64, width, height int) (RLE, error) {
 	}
 	parts := make([]RLE, len(polygons))
 	for i, p := range polygons {
-		if parts[i], err = FromPolygon(p, width, height); err != nil {
-			return RLE{}, fmt.Errorf("polygon %d: %w", i, err)
+		if parts[i], err = fromPolygon(p, width, height); err != nil {
+			return RLE{}, fmt.Errorf("mask: polygon %d: %w", i, err)
 		}
 	}
 	return Merge(parts, false)
@@ -44,7 +44,15 @@ func FromPolygons(polygons [][]float64, width, height int) (RLE, error) {
 // column x from row y on where the outline passes the column's middle. Here only
 // these crossings are computed, not the points between.
 func FromPolygon(polygon []float64, width, height int) (RLE, error) {
-	total, err := pixels(width, height)
+	r, err := fromPolygon(polygon, width, height)
+	if err != nil {
+		return RLE{}, fmt.Errorf("mask: polygon: %w", err)
+	}
+	return r, nil
+}
+
+func fromPolygon(polygon []float64, width, height int) (RLE, error) {
+	total, err := size(width, height)
 	if err != nil {
 		return RLE{}, err
 	}
@@ -95,14 +103,14 @@ type point struct{ x, y int }
 // upsample rounds corners to the finer grid, towards zero after adding ½.
 func upsample(polygon []float64) ([]point, error) {
 	if len(polygon)%2 != 0 {
-		return nil, fmt.Errorf("mask: polygon with %d coordinates, an odd number", len(polygon))
+		return nil, fmt.Errorf("%d coordinates, an odd number", len(polygon))
 	}
 	if len(polygon) < 6 {
-		return nil, fmt.Errorf("mask: polygon with %d points, fewer than 3", len(polygon)/2)
+		return nil, fmt.Errorf("%d points, fewer than 3", len(polygon)/2)
 	}
 	for i, v := range polygon {
 		if math.IsNaN(v) || math.Abs(v) > maxCoordinate {
-			return nil, fmt.Errorf("mask: polygon coordinate %d is %v", i, v)
+			return nil, fmt.Errorf("coordinate %d is %v", i, v)
 		}
 	}
 	points := make([]point, len(polygon)/2)
@@ -140,7 +148,7 @@ func appendToggles(toggles []uint32, a, b point, width, height int) []uint32 {
 	slope := float64(b.x-a.x) / float64(dy)
 	abscissa := func(t int) int { return int(float64(a.x) + float64(slope*float64(t)) + .5) }
 	for q := first; q < width && upsampling*q+3 <= right; q++ {
-		// passed tells whether step t is beyond the column's middle; the crossing
+		// passed reports whether step t is beyond the column's middle; the crossing
 		// is at the first step that is, which the quotient misses by one at most.
 		middle := upsampling*q + 3
 		passed := func(t int) bool { return (abscissa(t) >= middle) == (slope > 0) }

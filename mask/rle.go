@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// RLE is a mask as COCO stores it: the lengths of runs of equal pixels, down the
+// An RLE is a mask as COCO stores it: the lengths of runs of equal pixels, down the
 // columns from left to right (pixel (x, y) is number x*Height + y), starting
 // with a run of unset pixels that may have length zero. The lengths add up to
 // Width*Height, which is at most 1<<32 - 1.
@@ -20,23 +20,30 @@ type RLE struct {
 // Validate reports what is wrong with r: a negative or too large size, or run
 // lengths that do not add up to Width*Height.
 func (r RLE) Validate() error {
-	total, err := pixels(r.Width, r.Height)
+	if err := r.validate(); err != nil {
+		return fmt.Errorf("mask: %w", err)
+	}
+	return nil
+}
+
+func (r RLE) validate() error {
+	total, err := size(r.Width, r.Height)
 	if err != nil {
 		return err
 	}
 	var sum uint64
 	for i, c := range r.Counts {
 		if sum += uint64(c); sum > uint64(total) {
-			return fmt.Errorf("mask: run %d of %d ends at pixel %d of a %d×%d mask with %d", i, len(r.Counts), sum, r.Width, r.Height, total)
+			return fmt.Errorf("run %d of %d ends at pixel %d of a %d×%d mask with %d", i, len(r.Counts), sum, r.Width, r.Height, total)
 		}
 	}
 	if sum != uint64(total) {
-		return fmt.Errorf("mask: %d runs cover %d of the %d pixels of a %d×%d mask", len(r.Counts), sum, total, r.Width, r.Height)
+		return fmt.Errorf("%d runs cover %d of the %d pixels of a %d×%d mask", len(r.Counts), sum, total, r.Width, r.Height)
 	}
 	return nil
 }
 
-// Area is the number of set pixels.
+// Area returns the number of set pixels.
 func (r RLE) Area() int {
 	n := 0
 	for i := 1; i < len(r.Counts); i += 2 {
@@ -45,8 +52,8 @@ func (r RLE) Area() int {
 	return n
 }
 
-// BBox is the smallest box that holds every set pixel, as left, top, width and
-// height in pixels; zeros if there is none.
+// BBox returns the smallest box that holds every set pixel, as left, top, width and
+// height in pixels; zeros if no pixel is set.
 func (r RLE) BBox() (x, y, w, h float64) {
 	if r.Height == 0 {
 		return 0, 0, 0, 0
@@ -73,13 +80,22 @@ func (r RLE) BBox() (x, y, w, h float64) {
 	return float64(left), float64(top), float64(right - left + 1), float64(bottom - top + 1)
 }
 
-// pixels is width*height, or an error if that is not the size of a mask.
+// pixels returns width*height, or an error if no mask can have that size.
 func pixels(width, height int) (uint32, error) {
+	n, err := size(width, height)
+	if err != nil {
+		return 0, fmt.Errorf("mask: %w", err)
+	}
+	return n, nil
+}
+
+// size is pixels with an error that does not name the package.
+func size(width, height int) (uint32, error) {
 	if width < 0 || height < 0 {
-		return 0, fmt.Errorf("mask: negative size %d×%d", width, height)
+		return 0, fmt.Errorf("negative size %d×%d", width, height)
 	}
 	if width != 0 && uint64(height) > math.MaxUint32/uint64(width) {
-		return 0, fmt.Errorf("mask: size %d×%d has more than %d pixels", width, height, uint32(math.MaxUint32))
+		return 0, fmt.Errorf("size %d×%d has more than %d pixels", width, height, uint32(math.MaxUint32))
 	}
 	return uint32(width * height), nil
 }

@@ -17,7 +17,7 @@ const (
 	maxRunLength = 7 // characters: 33 bits with the sign
 )
 
-// String is the compressed string of the COCO API.
+// String returns the compressed string of the COCO API.
 func (r RLE) String() string {
 	out := make([]byte, 0, 2*len(r.Counts))
 	for i, c := range r.Counts {
