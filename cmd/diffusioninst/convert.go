@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/draw"
@@ -27,19 +28,19 @@ func newConvertCommand() *cobra.Command {
 	var o convertOptions
 	cmd := &cobra.Command{
 		Use:   "convert INPUT OUTPUT",
-		Short: "Convert between the forms of masks that people's tools read",
-		Long: `Convert annotations or detections from one form to another:
+		Short: "Convert annotations or detections between the formats of other tools",
+		Long: `Convert annotations or detections from one format to another:
 
   coco      data set file of COCO (with scores, for detections)
-  results   results file of COCO, as Detectron2 writes it; to read one, name its
-            data set with --gt
-  labelme   folder of LabelMe files, one a picture
+  results   results file of COCO, as Detectron2 writes it; reading one needs its
+            data set: --gt
+  labelme   folder of LabelMe files, one per picture
   labelmap  folder of 16-bit PNG label maps with JSON legends
   masks     folder of black and white PNG masks with JSON legends
-  overlay   folder of pictures with the masks drawn in; written only, and needs the
-            pictures: --images
+  overlay   folder of pictures with the masks drawn in; can only be written, and
+            needs the pictures: --images
 
-Files and folders may be "-" for standard output where the output is one file.`,
+An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 		Example: `  diffusioninst convert --to labelme instances_val2017.json labelme/
   diffusioninst convert --from results --gt instances_val2017.json --min-score 0.5 --to overlay --images val2017 results.json drawn/
   diffusioninst convert --from labelme --to coco labelme/ dataset.json`,
@@ -47,13 +48,13 @@ Files and folders may be "-" for standard output where the output is one file.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runConvert(cmd, o, args[0], args[1]) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.from, "from", "", "form of the input: coco, results, labelme, labelmap, masks (default: by its content)")
-	f.StringVar(&o.to, "to", "", "form of the output: "+strings.Join(outputFormats, ", "))
-	f.StringVar(&o.truth, "gt", "", "data set that gives images and categories their ids; needed to read results")
-	f.StringVar(&o.images, "images", "", "folder of the pictures, for overlay")
-	f.Float64Var(&o.minScore, "min-score", 0, "leave out detections below this score")
+	f.StringVar(&o.from, "from", "", "format of the input: "+strings.Join(inputFormats, ", ")+" (default: recognised by its content)")
+	f.StringVar(&o.to, "to", "", "format of the output: "+strings.Join(outputFormats, ", "))
+	f.StringVar(&o.truth, "gt", "", "data set whose ids the images and categories get, by their names; needed to read results")
+	f.StringVar(&o.images, "images", "", "folder of the pictures; needed to write overlay")
+	f.Float64Var(&o.minScore, "min-score", 0, "leave out detections with a lower score")
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
-	f.Float64Var(&o.tolerance, "tolerance", 0, "how many pixels LabelMe outlines may leave the mask's")
+	f.Float64Var(&o.tolerance, "tolerance", 0, "how many pixels LabelMe outlines may be away from the mask's edge")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }
@@ -63,7 +64,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 		return fmt.Errorf("--to %s: not one of %s", o.to, strings.Join(outputFormats, ", "))
 	}
 	if o.to == "overlay" && o.images == "" {
-		return fmt.Errorf("overlay needs the pictures: --images FOLDER")
+		return errors.New("--to overlay needs the pictures: add --images FOLDER")
 	}
 	in, err := openInstances(input, o.from, o.truth, o.minScore)
 	if err != nil {
@@ -94,7 +95,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	return out.Close()
 }
 
-// openPicture reads a picture of a data set from a folder.
+// openPicture reads a picture of a data set from a folder. It must have the data set's size.
 func openPicture(folder string, p *coco.LabeledImage) (draw.Image, error) {
 	path := filepath.Join(folder, filepath.FromSlash(p.FileName))
 	m, err := picture.Open(path, picture.Limits{})
@@ -102,7 +103,7 @@ func openPicture(folder string, p *coco.LabeledImage) (draw.Image, error) {
 		return nil, err
 	}
 	if size := m.Bounds().Size(); size != image.Pt(p.Width, p.Height) {
-		return nil, fmt.Errorf("%s is %d×%d pixels, the data set says %d×%d", path, size.X, size.Y, p.Width, p.Height)
+		return nil, fmt.Errorf("%s has %d×%d pixels, but %d×%d in the data set", path, size.X, size.Y, p.Width, p.Height)
 	}
 	return m, nil
 }

@@ -15,33 +15,38 @@ import (
 	"github.com/diffusioninst/go/coco"
 )
 
-// instanceInput is a source of pictures with instances.
+// inputFormats are the formats that openInstances reads.
+var inputFormats = []string{"coco", "results", "labelme", "labelmap", "masks"}
+
+// An instanceInput is a source of pictures with instances.
 type instanceInput struct {
 	pictures   iter.Seq2[*coco.LabeledImage, error]
-	categories []coco.Category // known beforehand
+	categories []coco.Category // as far as they are known before reading
 
-	imageIDs    map[string]int64 // by file name, of the data set given beside the input
+	// Ids of the data set that --gt names, which override those of the input.
+	imageIDs    map[string]int64 // by file name
 	categoryIDs map[string]int64 // by name
 }
 
-// name gives a picture of a format without ids those of the data set.
+// name gives a picture and its instances the ids of the data set.
 func (in *instanceInput) name(p *coco.LabeledImage) {
-	if id, ok := in.imageIDs[p.FileName]; ok && p.ImageID == 0 {
+	if id, ok := in.imageIDs[p.FileName]; ok {
 		p.ImageID = id
 	}
 	for i := range p.Instances {
-		if v := &p.Instances[i]; v.CategoryID == 0 {
-			v.CategoryID = in.categoryIDs[v.Category]
+		v := &p.Instances[i]
+		if id, ok := in.categoryIDs[v.Category]; ok {
+			v.CategoryID = id
 		}
 	}
 }
 
-// openInstances opens a file or folder in one of the forms that convert reads; an
-// empty form is told by the content. truth names a data set, or is empty.
-func openInstances(input, form, truth string, minScore float64) (*instanceInput, error) {
+// openInstances opens a file or folder in one of inputFormats. An empty format is
+// recognised by the content. truth names a data set, or is empty.
+func openInstances(input, format, truth string, minScore float64) (*instanceInput, error) {
 	var err error
-	if form == "" {
-		if form, err = formOf(input); err != nil {
+	if format == "" {
+		if format, err = formatOf(input); err != nil {
 			return nil, fmt.Errorf("%s: %w", input, err)
 		}
 	}
@@ -59,15 +64,18 @@ func openInstances(input, form, truth string, minScore float64) (*instanceInput,
 			in.categoryIDs[c.Name] = c.ID
 		}
 	}
-	switch form {
+	switch format {
 	case "coco":
 		if data, err = coco.Load(input); err != nil {
 			return nil, err
 		}
-		in.categories, in.pictures = data.Categories, above(data.LabeledImages(), minScore)
+		if truth == "" {
+			in.categories = data.Categories
+		}
+		in.pictures = above(data.LabeledImages(), minScore)
 	case "results":
 		if data == nil {
-			return nil, fmt.Errorf("%s is a results file: name its data set with --gt", input)
+			return nil, fmt.Errorf("%s is a results file, which needs its data set: add --gt FILE", input)
 		}
 		results, err := coco.LoadResults(input)
 		if err != nil {
@@ -81,12 +89,12 @@ func openInstances(input, form, truth string, minScore float64) (*instanceInput,
 	case "masks":
 		in.pictures = above(eachJSON(input, coco.ReadMasks), minScore)
 	default:
-		return nil, fmt.Errorf("--from %s: not coco, results, labelme, labelmap or masks", form)
+		return nil, fmt.Errorf("--from %s: not one of %s", format, strings.Join(inputFormats, ", "))
 	}
 	return in, nil
 }
 
-// above drops detections below a score.
+// above leaves out detections below a score.
 func above(pictures iter.Seq2[*coco.LabeledImage, error], minScore float64) iter.Seq2[*coco.LabeledImage, error] {
 	return func(yield func(*coco.LabeledImage, error) bool) {
 		for p, err := range pictures {
@@ -168,32 +176,32 @@ func readLabelMap(files fs.FS, name string) (*coco.LabeledImage, error) {
 	return coco.ReadLabelMap(picture, legend)
 }
 
-// formOf tells the form of a file or folder by its content.
-func formOf(input string) (string, error) {
+// formatOf recognises the format of a file or folder by its content.
+func formatOf(input string) (string, error) {
 	info, err := os.Stat(input)
 	if err != nil {
 		return "", err
 	}
 	if !info.IsDir() {
-		return formOfFile(os.DirFS(filepath.Dir(input)), filepath.Base(input))
+		return formatOfFile(os.DirFS(filepath.Dir(input)), filepath.Base(input))
 	}
-	form := ""
+	format := ""
 	files := os.DirFS(input)
 	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && path.Ext(name) == ".json" {
-			if form, err = formOfFile(files, name); err == nil {
+			if format, err = formatOfFile(files, name); err == nil {
 				return fs.SkipAll
 			}
 		}
 		return err
 	})
-	if err == nil && form == "" {
-		err = errors.New("no JSON file in the folder")
+	if err == nil && format == "" {
+		err = errors.New("the folder has no JSON file")
 	}
-	return form, err
+	return format, err
 }
 
-func formOfFile(files fs.FS, name string) (string, error) {
+func formatOfFile(files fs.FS, name string) (string, error) {
 	f, err := files.Open(name)
 	if err != nil {
 		return "", err
@@ -230,5 +238,5 @@ func formOfFile(files fs.FS, name string) (string, error) {
 			return "masks", nil
 		}
 	}
-	return "", fmt.Errorf("cannot tell its form: use --from")
+	return "", errors.New("its format cannot be recognised: name it with --from")
 }

@@ -133,7 +133,7 @@ func TestDataInfo(t *testing.T) {
 	d.Annotations[0].Segmentation.Width = 63
 	require.NoError(t, d.Save(file))
 	text, err = program(t, "data", "info", file, "--check")
-	require.ErrorContains(t, err, "has a problem")
+	require.ErrorContains(t, err, "has 1 problem")
 	require.Contains(t, text, "annotation 1 (record 0): segmentation of 63×48 pixels")
 }
 

@@ -14,25 +14,25 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// outputFormats are the forms that an instanceWriter writes.
+// outputFormats are the formats that an instanceWriter writes.
 var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "overlay"}
 
-// writerOptions are what some forms want to know.
+// writerOptions are settings of single formats.
 type writerOptions struct {
-	Categories []coco.Category // of a data set, beforehand
-	Polygons   bool            // outlines instead of masks in data sets and LabelMe files
-	Tolerance  float64         // of LabelMe's outlines, in pixels
+	Categories []coco.Category // coco: as far as they are known before writing
+	Polygons   bool            // coco, labelme: outlines instead of masks
+	Tolerance  float64         // labelme: pixels that outlines may be away from the mask's edge
 }
 
-// An instanceWriter writes pictures with instances in one of outputFormats: to one
-// file for coco and results, when it is closed, and to a folder otherwise.
+// An instanceWriter writes pictures with instances in one of outputFormats: coco and
+// results to one file when it is closed, others to a folder.
 type instanceWriter struct {
 	format, path string
 	stdout       io.Writer
 	options      writerOptions
 	builder      *coco.Builder
 	results      []coco.Result
-	written      map[string]string // pictures by the name of their output
+	written      map[string]string // names of pictures by the names of their output
 }
 
 func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (*instanceWriter, error) {
@@ -45,19 +45,19 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 		w.results = []coco.Result{}
 	case "labelme", "labelmap", "masks", "overlay":
 		if path == "-" {
-			return nil, fmt.Errorf("%s is a folder of files and cannot go to standard output", format)
+			return nil, fmt.Errorf("%s is a folder of files, which cannot go to standard output", format)
 		}
 		if err := os.MkdirAll(path, 0o777); err != nil {
 			return nil, err
 		}
 	default:
-		return nil, fmt.Errorf("unknown output form %q", format)
+		return nil, fmt.Errorf("unknown output format %q", format)
 	}
 	return w, nil
 }
 
-// Write adds a picture. pixels returns the picture itself to draw on; only overlay
-// asks for it.
+// Write adds a picture. pixels returns a copy of the picture to draw on; it is called for
+// overlay only.
 func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (draw.Image, error)) error {
 	switch w.format {
 	case "coco":
@@ -65,11 +65,11 @@ func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (draw.Image, 
 	case "results":
 		for i := range p.Instances {
 			if v := &p.Instances[i]; v.CategoryID == 0 {
-				return fmt.Errorf("%s: instance %d: results need the id of category %q: name a data set with --gt", p.FileName, i, v.Category)
+				return fmt.Errorf("%s: instance %d: results need the id of category %q: name its data set with --gt", p.FileName, i, v.Category)
 			}
 		}
 		if p.ImageID == 0 && len(p.Instances) > 0 {
-			return fmt.Errorf("%s: results need the id of the picture: name a data set with --gt", p.FileName)
+			return fmt.Errorf("%s: results need the id of the picture: name its data set with --gt", p.FileName)
 		}
 		w.results = append(w.results, p.Results()...)
 		return nil
@@ -103,8 +103,8 @@ func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (draw.Image, 
 	return toFile(create, stem+".png", func(f io.Writer) error { return png.Encode(f, dst) })
 }
 
-// place is the folder and the start of the names of a picture's files: as in the
-// picture's own name, so that pictures of one name in different folders stay apart.
+// place returns the folder of a picture's files and what their names begin with. The
+// folder follows the picture's own, so that pictures of the same name stay apart.
 func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err error) {
 	stem = p.Stem()
 	within := path.Dir(strings.ReplaceAll(p.FileName, `\`, "/"))
@@ -120,7 +120,7 @@ func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err e
 	return folder, stem, os.MkdirAll(folder, 0o777)
 }
 
-// Close writes what goes into one file.
+// Close writes the file of the formats that are one.
 func (w *instanceWriter) Close() error {
 	var write func(io.Writer) error
 	switch w.format {
@@ -137,6 +137,7 @@ func (w *instanceWriter) Close() error {
 	return toFile(func(name string) (io.WriteCloser, error) { return os.Create(name) }, w.path, write)
 }
 
+// toFile creates a file, writes it and closes it.
 func toFile(create func(name string) (io.WriteCloser, error), name string, write func(io.Writer) error) error {
 	f, err := create(name)
 	if err != nil {

@@ -27,30 +27,29 @@ func newDataInfoCommand() *cobra.Command {
 		Use:   "info FILE",
 		Short: "Count what is in a data set, and list its problems",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := coco.Load(args[0])
-			if err != nil {
-				return err
-			}
-			var problems coco.Problems
-			if check {
-				problems = d.Validate()
-			}
-			if err := writeInfo(cmd.OutOrStdout(), d.Stats(), problems, check, asJSON); err != nil {
-				return err
-			}
-			switch len(problems) {
-			case 0:
-				return nil
-			case 1:
-				return fmt.Errorf("%s has a problem", args[0])
-			}
-			return fmt.Errorf("%s has %d problems", args[0], len(problems))
-		},
+		RunE:  func(cmd *cobra.Command, args []string) error { return runDataInfo(cmd, args[0], check, asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&check, "check", false, "also check every record and list all problems; fail if there are any")
 	return cmd
+}
+
+func runDataInfo(cmd *cobra.Command, file string, check, asJSON bool) error {
+	d, err := coco.Load(file)
+	if err != nil {
+		return err
+	}
+	var problems coco.Problems
+	if check {
+		problems = d.Validate()
+	}
+	if err := writeInfo(cmd.OutOrStdout(), d.Stats(), problems, check, asJSON); err != nil {
+		return err
+	}
+	if n := len(problems); n > 0 {
+		return fmt.Errorf("%s has %s", file, counted(n, "problem"))
+	}
+	return nil
 }
 
 func writeInfo(w io.Writer, s coco.Stats, problems coco.Problems, check, asJSON bool) error {

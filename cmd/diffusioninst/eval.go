@@ -15,8 +15,8 @@ import (
 
 // evalOptions are the flags of the eval command.
 type evalOptions struct {
-	truth, detections string  // detections is empty where they come from no file
-	images            []int64 // ids of those to evaluate; nil for all
+	truth, detections string  // files; detections is empty if they were just made
+	images            []int64 // ids of the images to evaluate; nil for all
 	iou               []string
 	style             string
 	maxDets           []int
@@ -33,15 +33,18 @@ func newEvalCommand() *cobra.Command {
 		Short: "Compare detections with a data set: average precision of COCO or LVIS",
 		Long: `Compare detections with a data set and print average precisions and recalls.
 
-The numbers are those of the COCO API, or of the LVIS API with --style lvis.
---iou boundary is the boundary IoU of Cheng et al. (arXiv 2103.16562).`,
+The numbers equal those of the COCO API, or of the LVIS API with --style lvis.
+--iou boundary is the boundary IoU of Cheng et al. (arXiv 2103.16562).
+
+Every picture of the data set counts: objects in pictures without detections are
+missed ones. Detections in another format become results with convert.`,
 		Example: `  diffusioninst eval --gt instances_val2017.json --dets results.json --iou segm,bbox
   diffusioninst eval --gt lvis_v1_val.json --dets results.json --style lvis --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd, o) },
 	}
 	o.add(cmd)
-	cmd.Flags().StringVar(&o.detections, "dets", "", "results in COCO form")
+	cmd.Flags().StringVar(&o.detections, "dets", "", "detections: a results file of COCO, such as segment writes")
 	_ = cmd.MarkFlagRequired("dets")
 	return cmd
 }
@@ -49,12 +52,12 @@ The numbers are those of the COCO API, or of the LVIS API with --style lvis.
 // add adds the flags of every command that prints metrics.
 func (o *evalOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.truth, "gt", "", "data set in COCO or LVIS form")
-	f.StringSliceVar(&o.iou, "iou", []string{"segm"}, "what to compare: segm, bbox or boundary; several with commas")
-	f.StringVar(&o.style, "style", "coco", "whose rules: coco or lvis")
-	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count (default 1,10,100 of each image and class; lvis: 300 of each image)")
-	f.BoolVar(&o.maskAreas, "mask-areas", false, "size detections by their masks, not their boxes, as Detectron2 does for segm")
-	f.BoolVar(&o.perClass, "per-class", false, "also the numbers of each class")
+	f.StringVar(&o.truth, "gt", "", "data set with the true objects, in COCO or LVIS format")
+	f.StringSliceVar(&o.iou, "iou", []string{"segm"}, "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks); several separated by commas")
+	f.StringVar(&o.style, "style", "coco", "rules of the comparison: coco or lvis")
+	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count, the surest first (default 1,10,100 per picture and class; lvis: 300 per picture)")
+	f.BoolVar(&o.maskAreas, "mask-areas", false, "group detections into small, medium and large by their masks, as Detectron2 does for segm, not by their boxes")
+	f.BoolVar(&o.perClass, "per-class", false, "also print the numbers of each class")
 	f.StringVar(&o.plots, "plots", "", "folder for precision-recall curves and the error breakdown, as PNG and JSON")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	_ = cmd.MarkFlagRequired("gt")
@@ -70,9 +73,38 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 	}
 	results, err := coco.LoadResults(o.detections)
 	if err != nil {
-		return err
+		return notResults(err, o)
+	}
+	if n := withoutDetections(data, results); n > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d pictures have no detections\n", n, len(data.Images))
 	}
 	return o.evaluate(cmd, data, results)
+}
+
+// notResults adds to an error of reading detections how a file in another format becomes
+// results.
+func notResults(err error, o evalOptions) error {
+	format, unknown := formatOf(o.detections)
+	if unknown != nil || format == "results" {
+		return err
+	}
+	return fmt.Errorf("--dets %s is in the format %s, not results: first run\n  diffusioninst convert --gt %s --to results %s results.json\n(%w)",
+		o.detections, format, o.truth, o.detections, err)
+}
+
+// withoutDetections counts the images of a data set that no result is of.
+func withoutDetections(data *coco.Dataset, results []coco.Result) int {
+	with := map[int64]bool{}
+	for i := range results {
+		with[results[i].ImageID] = true
+	}
+	n := 0
+	for i := range data.Images {
+		if !with[data.Images[i].ID] {
+			n++
+		}
+	}
+	return n
 }
 
 // check refuses unknown names.
@@ -90,7 +122,7 @@ func (o evalOptions) check() error {
 	return nil
 }
 
-// evaluate compares results with a data set and prints and plots what is asked for.
+// evaluate compares results with a data set, and prints and plots the numbers.
 func (o evalOptions) evaluate(cmd *cobra.Command, data *coco.Dataset, results []coco.Result) error {
 	var err error
 	reports := make([]*coco.Report, len(o.iou))
@@ -125,7 +157,7 @@ func (o evalOptions) evaluate(cmd *cobra.Command, data *coco.Dataset, results []
 	return nil
 }
 
-// evalError names the files that do not go together.
+// evalError names the files that do not fit each other.
 func evalError(err error, o evalOptions) error {
 	var problems coco.Problems
 	switch {
@@ -134,7 +166,7 @@ func evalError(err error, o evalOptions) error {
 	case o.detections == "":
 		return fmt.Errorf("%s: %w", o.truth, err)
 	}
-	return fmt.Errorf("%s does not go with %s: %w", o.detections, o.truth, err)
+	return fmt.Errorf("%s does not fit %s: %w", o.detections, o.truth, err)
 }
 
 // writeEvalJSON writes {"segm": {"AP": …}, …}.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,16 +14,23 @@ import (
 	"github.com/diffusioninst/go/internal/golden"
 )
 
-// program runs the program and returns what it prints.
+// runProgram runs the program and returns what it printed.
+func runProgram(stdin []byte, args ...string) (stdout, stderr string, err error) {
+	root := newRoot()
+	var out, errs bytes.Buffer
+	root.SetIn(bytes.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&errs)
+	root.SetArgs(args)
+	err = root.ExecuteContext(context.Background())
+	return out.String(), errs.String(), err
+}
+
+// program runs the program and returns what it printed on standard output.
 func program(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var out bytes.Buffer
-	root := newRoot()
-	root.SetOut(&out)
-	root.SetErr(&bytes.Buffer{})
-	root.SetArgs(args)
-	err := root.ExecuteContext(t.Context())
-	return out.String(), err
+	stdout, _, err := runProgram(nil, args...)
+	return stdout, err
 }
 
 func TestEvalGolden(t *testing.T) {
@@ -90,6 +98,7 @@ func TestEvalErrors(t *testing.T) {
 		"no files":      {"", "required flag"},
 		"other results": {"--gt " + truth + " --dets " + other + " --iou bbox", "result 0 (image 999)"},
 		"swapped":       {"--gt " + dets + " --dets " + truth, "an object"},
+		"a data set":    {"--gt " + truth + " --dets " + truth, "convert --gt " + truth + " --to results " + truth},
 		"iou":           {"--gt " + truth + " --dets " + dets + " --iou iou", "not segm"},
 		"style":         {"--gt " + truth + " --dets " + dets + " --style voc", "not coco"},
 		"not LVIS":      {"--gt " + truth + " --dets " + dets + " --style lvis", "neg_category_ids"},
@@ -98,4 +107,15 @@ func TestEvalErrors(t *testing.T) {
 		_, err := program(t, append([]string{"eval"}, strings.Fields(c.args)...)...)
 		require.ErrorContains(t, err, c.want, name)
 	}
+}
+
+func TestEvalCountsPicturesWithoutDetections(t *testing.T) {
+	file, _ := drawn(t)
+	results := filepath.Join(t.TempDir(), "results.json")
+	_, err := program(t, "convert", "--to", "results", file, results)
+	require.NoError(t, err)
+	stdout, stderr, err := runProgram(nil, "eval", "--gt", file, "--dets", results)
+	require.NoError(t, err)
+	require.Equal(t, "1 of 2 pictures have no detections\n", stderr)
+	require.Contains(t, stdout, "segm, COCO")
 }

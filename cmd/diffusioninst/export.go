@@ -36,12 +36,13 @@ func newExportCommand() *cobra.Command {
 	var o exportOptions
 	cmd := &cobra.Command{
 		Use:   "export --weights FILE --out FILE.safetensors|FILE.pth",
-		Short: "Write a checkpoint anew: in another form, smaller, with what belongs to it",
-		Long: `Write a checkpoint anew, as safetensors or as a PyTorch state dictionary by the
-name of the output. The model's configuration goes into the file, so that nothing
-else is needed to load it, and so does what --note says; info shows both.
+		Short: "Rewrite a checkpoint: another format, smaller, with its configuration inside",
+		Long: `Rewrite a checkpoint as safetensors or as a PyTorch state dictionary: the ending of
+--out decides. The file gets the model's configuration, so that nothing else is needed
+to load it, and the notes of --note; info shows both.
 
---half writes matrices and kernels in float16; biases and norms stay as they are.`,
+--half writes matrices and convolution kernels in float16; biases and norms stay as
+they are.`,
 		Example: `  diffusioninst export --weights model_final.pth --config r50.yaml --half --out model.safetensors
   diffusioninst export --weights best.safetensors --steps 4 --note 'license=CC0 1.0' --note 'data=my pictures' --out model.pth`,
 		Args: cobra.NoArgs,
@@ -49,13 +50,13 @@ else is needed to load it, and so does what --note says; info shows both.
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.weights, "weights", "", weightsUsage())
-	f.StringVar(&o.config, "config", "", "Detectron2 YAML file of the model (default: what the checkpoint says)")
-	f.StringVar(&o.out, "out", "", "file to write")
-	f.BoolVar(&o.half, "half", false, "matrices and kernels in float16")
-	f.IntVar(&o.steps, "steps", 0, "denoising steps unless asked for others (default: as it was)")
-	f.IntVar(&o.proposals, "proposals", 0, "boxes that are denoised at once unless asked for others (default: as it was)")
-	f.StringSliceVar(&o.classes, "classes", nil, "names of the classes in the order of their scores (default: as they were)")
-	f.StringArrayVar(&o.notes, "note", nil, "KEY=VALUE to keep in the file; may be repeated")
+	f.StringVar(&o.config, "config", "", "Detectron2 YAML file of the model (default: the configuration in the checkpoint, or sizes read off its tensors)")
+	f.StringVar(&o.out, "out", "", "file to write, .safetensors or .pth")
+	f.BoolVar(&o.half, "half", false, "write matrices and convolution kernels in float16")
+	f.IntVar(&o.steps, "steps", 0, "the model's number of denoising steps (default: unchanged)")
+	f.IntVar(&o.proposals, "proposals", 0, "the model's number of boxes denoised at once (default: unchanged)")
+	f.StringSliceVar(&o.classes, "classes", nil, "names of the classes in the order of their scores (default: unchanged)")
+	f.StringArrayVar(&o.notes, "note", nil, "KEY=VALUE to store in the file; may be repeated")
 	for _, name := range []string{"weights", "out"} {
 		_ = cmd.MarkFlagRequired(name)
 	}
@@ -78,7 +79,7 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 	if err != nil {
 		return err
 	}
-	// Loading checks that everything is there and fits.
+	// Loading checks that all parameters are there and have the right shapes.
 	model, err := loadModel(cmd.Context(), o.weights, diffusioninst.LoadOptions{Config: given})
 	if err != nil {
 		return err
@@ -116,7 +117,8 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 	return err
 }
 
-// metadata is the checkpoint's with the configuration, changed as asked for, and the notes.
+// metadata returns the checkpoint's metadata with the notes and the configuration, changed
+// as the flags say.
 func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) (map[string]string, error) {
 	if o.steps > 0 {
 		c.Sampling.Steps = o.steps
@@ -126,7 +128,7 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 	}
 	if len(o.classes) > 0 {
 		if len(o.classes) != len(c.Classes) {
-			return nil, fmt.Errorf("--classes: %d names for %d classes", len(o.classes), len(c.Classes))
+			return nil, fmt.Errorf("--classes has %d names, the model %d classes", len(o.classes), len(c.Classes))
 		}
 		c.Classes = o.classes
 	}
@@ -145,7 +147,7 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 	for _, note := range o.notes {
 		key, value, ok := strings.Cut(note, "=")
 		if !ok || key == "" || key == checkpoint.ConfigKey {
-			return nil, fmt.Errorf("--note %s: want KEY=VALUE with a key other than %s", note, checkpoint.ConfigKey)
+			return nil, fmt.Errorf("--note %s: want KEY=VALUE, with a key other than %s", note, checkpoint.ConfigKey)
 		}
 		out[key] = value
 	}
@@ -153,10 +155,11 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 	return out, nil
 }
 
-// wide are the types that --half makes smaller.
+// wide are the types that --half replaces.
 var wide = []checkpoint.DType{checkpoint.Float64, checkpoint.Float32, checkpoint.BFloat16}
 
-// halved writes a tensor's values in float16, which must hold them.
+// halved returns a source of a tensor's values in float16. Writing it fails for values
+// beyond float16's range.
 func halved(ctx context.Context, t *checkpoint.Tensor) checkpoint.Source {
 	return checkpoint.Source{Name: t.Name, DType: checkpoint.Float16, Shape: slices.Clone(t.Shape), WriteTo: func(w io.Writer) error {
 		values, err := t.Float32s()

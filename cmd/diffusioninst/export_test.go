@@ -99,7 +99,7 @@ func TestExportRefuses(t *testing.T) {
 		"must end in":       {"--weights", in, "--out", filepath.Join(dir, "out.pkl")},
 		"--steps 0":         {"--weights", in, "--out", out, "--steps", "0"},
 		"--proposals -1":    {"--weights", in, "--out", out, "--proposals", "-1"},
-		"--classes: 1":      {"--weights", in, "--out", out, "--classes", "cat"},
+		"--classes has 1 names":      {"--weights", in, "--out", out, "--classes", "cat"},
 		"KEY=VALUE":         {"--weights", in, "--out", out, "--note", "no value"},
 		"other than":        {"--weights", in, "--out", out, "--note", checkpoint.ConfigKey + "={}"},
 		"builtin:none":      {"--weights", "builtin:none", "--out", out},

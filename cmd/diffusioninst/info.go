@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -14,20 +15,21 @@ import (
 	"github.com/diffusioninst/go/internal/checkpoint"
 )
 
-// tensorInfo is a tensor as info prints it.
+// A tensorInfo describes a tensor of a checkpoint.
 type tensorInfo struct {
 	Name  string  `json:"name"`
 	DType string  `json:"dtype"`
 	Shape []int64 `json:"shape"`
 }
 
-// checkpointInfo is what info prints of a checkpoint.
+// A checkpointInfo is what info prints about a checkpoint.
 type checkpointInfo struct {
 	Path       string            `json:"path"`
 	Format     string            `json:"format"`
 	Tensors    int               `json:"tensors"`
 	Parameters int64             `json:"parameters"`
 	Bytes      int64             `json:"bytes"`
+	Model      *modelInfo        `json:"model,omitempty"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
 	List       []tensorInfo      `json:"list,omitempty"`
 }
@@ -36,16 +38,24 @@ func newInfoCommand() *cobra.Command {
 	var asJSON, list bool
 	var weights string
 	c := &cobra.Command{
-		Use:   "info CHECKPOINT",
-		Short: "Show what is in a checkpoint: .pth, .pkl or safetensors, or built in",
+		Use:   "info CHECKPOINT|DATASET",
+		Short: "Show what is in a checkpoint or in a data set",
+		Long: `Show what is in a checkpoint (.pth, .pkl, .safetensors): the model's classes,
+proposals and input size, its training, and its parameters. A data set (.json) is shown
+as data info shows it.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if n := len(args); n > 1 || (n == 1) == (weights != "") {
-				return errors.New("one checkpoint is wanted")
+				return errors.New("info takes one checkpoint or data set, such as model.pth" + orBuiltin())
 			}
 			return nil
 		},
+		ValidArgsFunction: completeWeights,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			info, groups, err := inspect(append(args, weights)[0], list)
+			path := append(args, weights)[0]
+			if filepath.Ext(path) == ".json" {
+				return runDataInfo(cmd, path, false, asJSON)
+			}
+			info, groups, err := inspect(path, list)
 			if err != nil {
 				return err
 			}
@@ -58,26 +68,29 @@ func newInfoCommand() *cobra.Command {
 		},
 	}
 	if known := builtinNames(); len(known) > 0 {
-		c.Long = c.Short + ".\n\nBuilt in: " + strings.Join(known, ", ") + "."
+		c.Long += "\n\nBuilt into this program: " + strings.Join(known, ", ") + "."
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&list, "list", false, "list every tensor")
-	c.Flags().StringVar(&weights, "weights", "", "the checkpoint, as other commands take it")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	c.Flags().BoolVar(&list, "list", false, "list every tensor of a checkpoint")
+	c.Flags().StringVar(&weights, "weights", "", "the checkpoint, in place of the argument")
 	return c
 }
 
-// write prints a table: what the file is, what it says of itself, how many parameters
-// the groups have.
+// write prints a table: what the file is, the model, its metadata and the number of
+// parameters of each part.
 func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "file\t%s\nformat\t%s\ntensors\t%d\nparameters\t%.2f M\nsize\t%.1f MB\n",
 		info.Path, info.Format, info.Tensors, float64(info.Parameters)/1e6, float64(info.Bytes)/1e6)
+	if info.Model != nil {
+		info.Model.write(w)
+	}
 	for _, key := range sortedKeys(info.Metadata) {
 		switch key {
 		case checkpoint.ConfigKey:
-			fmt.Fprintf(w, "configuration\tin the file; --json shows it\n")
+			fmt.Fprintf(w, "configuration\tin the file; --json shows all of it\n")
 		case checkpoint.StateKey:
-			fmt.Fprintf(w, "state\tof a training run, which train --resume continues\n")
+			fmt.Fprintf(w, "training state\tin the file; train --resume continues from it\n")
 		default:
 			fmt.Fprintf(w, "%s\t%s\n", key, info.Metadata[key])
 		}
@@ -91,8 +104,8 @@ func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error 
 	return w.Flush()
 }
 
-// inspect reads a checkpoint's directory; groups counts parameters by the first
-// two parts of their names.
+// inspect reads a checkpoint's directory. It counts parameters by the first two parts of
+// their names.
 func inspect(path string, list bool) (*checkpointInfo, map[string]int64, error) {
 	file, err := openCheckpoint(path)
 	if err != nil {
@@ -112,6 +125,7 @@ func inspect(path string, list bool) (*checkpointInfo, map[string]int64, error) 
 			info.List = append(info.List, tensorInfo{t.Name, t.DType.String(), t.Shape})
 		}
 	}
+	info.Model = describeModel(file)
 	return info, groups, nil
 }
 

@@ -10,6 +10,7 @@ import (
 )
 
 func init() {
+	libTorchVersion = torch.Version
 	liveCheck = func() (string, error) {
 		devices := []torch.Device{torch.CPU}
 		for i := range torch.CUDADevices() {

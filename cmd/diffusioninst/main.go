@@ -1,6 +1,6 @@
-// Command diffusioninst segments pictures, inspects checkpoints and data sets, and
-// evaluates results. Built with CGO_ENABLED=0 it has the commands that need no
-// LibTorch, among them env and doctor, which help to find one.
+// Command diffusioninst segments pictures, trains and measures models, and looks into
+// checkpoints and data sets. Built with CGO_ENABLED=0 it keeps the commands that need no
+// LibTorch, among them env and doctor, which help to find one; the others then say so.
 package main
 
 import (
@@ -13,20 +13,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// modelCommands are those that need LibTorch; empty without cgo.
+// modelCommands make the commands that need LibTorch; empty in a program built without cgo.
 var modelCommands []func() *cobra.Command
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "diffusioninst",
 		Short:         "Instance segmentation as a noise-to-filter diffusion process",
+		Version:       programVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	for _, command := range modelCommands {
 		root.AddCommand(command())
 	}
+	if len(modelCommands) == 0 {
+		root.AddCommand(newStubs()...)
+	}
 	root.AddCommand(newInfoCommand(), newEvalCommand(), newDataCommand(), newConvertCommand(), newDoctorCommand(), newEnvCommand())
+	completeFlags(root)
 	return root
 }
 

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"image/gif"
 	"image/png"
 	"os"
@@ -18,18 +17,6 @@ import (
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/torch"
 )
-
-// runProgram runs the program and returns what it printed.
-func runProgram(stdin []byte, args ...string) (stdout, stderr string, err error) {
-	root := newRoot()
-	var out, errs bytes.Buffer
-	root.SetIn(bytes.NewReader(stdin))
-	root.SetOut(&out)
-	root.SetErr(&errs)
-	root.SetArgs(args)
-	err = root.ExecuteContext(context.Background())
-	return out.String(), errs.String(), err
-}
 
 // segment runs the segment command with an untrained model that is small.
 func segment(stdin []byte, args ...string) (stdout, stderr string, err error) {

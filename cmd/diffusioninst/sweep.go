@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -40,7 +41,7 @@ func newSweepCommand() *cobra.Command {
 		Long: `Run a model over a data set with every combination of samplers, numbers of
 steps and numbers of proposals, and compare average precision and time.
 
-The samplers: ` + samplerNames() + `. ddim and dpm++2m
+The samplers: ` + strings.Join(samplerNames, ", ") + `. ddim and dpm++2m
 take their η: ddim:0, dpm++2m:0.5.
 
 The output folder gets sweep.json with all metrics and sweep.png, a plot of AP over

@@ -10,12 +10,12 @@ import (
 	"github.com/diffusioninst/go/sampler"
 )
 
-// samplers are those that sweep knows by name. eta tells whether ":η" may follow.
+// samplers are the samplers of sweep by name.
 var samplers = []struct {
 	name string
 	make func(eta float64) sampler.Sampler
-	eta  bool
-	with float64 // η where none is given
+	eta  bool    // whether ":η" may follow the name
+	with float64 // η if it does not
 }{
 	{"ddim", func(eta float64) sampler.Sampler { return sampler.DDIM{Eta: eta} }, true, 1},
 	{"ddpm", func(float64) sampler.Sampler { return sampler.DDPM{} }, false, 0},
@@ -26,16 +26,13 @@ var samplers = []struct {
 	{"restart", func(float64) sampler.Sampler { return sampler.Restart{} }, false, 0},
 }
 
-// samplerNames lists what parseSampler takes.
-func samplerNames() string {
-	var names []string
+func init() {
 	for _, s := range samplers {
-		names = append(names, s.name)
+		samplerNames = append(samplerNames, s.name)
 	}
-	return strings.Join(names, ", ")
 }
 
-// parseSampler is the sampler of a name such as ddim or, with its η, ddim:0.5.
+// parseSampler returns the sampler of a name such as ddim or, with its η, ddim:0.5.
 func parseSampler(text string) (sampler.Sampler, error) {
 	name, value, given := strings.Cut(strings.ToLower(strings.TrimSpace(text)), ":")
 	for _, known := range samplers {
@@ -57,5 +54,5 @@ func parseSampler(text string) (sampler.Sampler, error) {
 		}
 		return made, nil
 	}
-	return nil, fmt.Errorf("sampler %q: not one of %s", text, samplerNames())
+	return nil, fmt.Errorf("sampler %q: not one of %s", text, strings.Join(samplerNames, ", "))
 }

@@ -31,7 +31,7 @@ func newTrainCommand() *cobra.Command {
 	var o trainOptions
 	cmd := &cobra.Command{
 		Use:   "train --config FILE --train FILE --images FOLDER --out FOLDER",
-		Short: "Train a model on a data set, or go on with that",
+		Short: "Train a model on a data set, or continue a training run",
 		Long: `Train a model on a data set of COCO or LVIS form. The configuration is a Detectron2
 YAML file of the official project: it says what the model is, how pictures are
 changed, and how long and how fast it learns. The classes are those of the data set.

@@ -10,15 +10,14 @@ import (
 	"github.com/diffusioninst/go/internal/checkpoint"
 )
 
-// builtinPrefix begins what is taken in place of a checkpoint's file for one that the
-// program carries in itself.
+// builtinPrefix begins the names of checkpoints that are part of the program.
 const builtinPrefix = "builtin:"
 
-// builtins are the checkpoints in the program by their names. There is none without cgo.
+// builtins are the checkpoints in the program by name. There are none without cgo.
 var builtins = map[string]func() *io.SectionReader{}
 
-// openBuiltin is the checkpoint of a name with builtinPrefix; found is false for any
-// other, which is a file's.
+// openBuiltin opens the checkpoint of a name with builtinPrefix. found is false for any
+// other name, which is a file's.
 func openBuiltin(name string) (r *io.SectionReader, found bool, err error) {
 	short, found := strings.CutPrefix(name, builtinPrefix)
 	if !found {
@@ -29,12 +28,12 @@ func openBuiltin(name string) (r *io.SectionReader, found bool, err error) {
 	}
 	known := builtinNames()
 	if len(known) == 0 {
-		return nil, true, fmt.Errorf("%s: no model is built into this program", name)
+		return nil, true, fmt.Errorf("%s: no model is built into this program; name a checkpoint's file", name)
 	}
-	return nil, true, fmt.Errorf("%s: not one of the models that are built in: %s", name, strings.Join(known, ", "))
+	return nil, true, fmt.Errorf("%s: not one of the built-in models (%s)", name, strings.Join(known, ", "))
 }
 
-// builtinNames are all with builtinPrefix, sorted.
+// builtinNames returns the names of builtins with builtinPrefix, sorted.
 func builtinNames() []string {
 	out := slices.Sorted(maps.Keys(builtins))
 	for i, name := range out {
@@ -43,7 +42,15 @@ func builtinNames() []string {
 	return out
 }
 
-// weightsUsage says what a flag for a checkpoint takes.
+// orBuiltin returns ` or builtin:NAME` for a model that is there, or nothing.
+func orBuiltin() string {
+	if known := builtinNames(); len(known) > 0 {
+		return " or " + known[0]
+	}
+	return ""
+}
+
+// weightsUsage returns what a flag for a checkpoint takes.
 func weightsUsage() string {
 	text := "checkpoint (.pth, .pkl, .safetensors)"
 	if known := builtinNames(); len(known) > 0 {
@@ -52,7 +59,7 @@ func weightsUsage() string {
 	return text
 }
 
-// openCheckpoint opens a checkpoint's file or one of builtins. The caller closes it.
+// openCheckpoint opens a checkpoint: a file or one of builtins. The caller closes it.
 func openCheckpoint(weights string) (*checkpoint.File, error) {
 	r, found, err := openBuiltin(weights)
 	switch {

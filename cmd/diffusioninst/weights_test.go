@@ -97,6 +97,10 @@ func TestInfoOfABuiltin(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `file +builtin:mini\n`, positional)
 	require.Regexp(t, `licence +none at all\n`, positional)
+	require.Regexp(t, `classes +80: person, `, positional)
+	require.Regexp(t, `proposals +17 boxes, denoised in 1 step\n`, positional)
+	require.Regexp(t, `input +pictures at their own size\n`, positional)
+	require.Regexp(t, `tiles +none: `, positional)
 	require.NotContains(t, positional, `"Proposals"`, "the configuration is for programs")
 	flag, err := program(t, "info", "--weights", "builtin:mini")
 	require.NoError(t, err)
@@ -106,7 +110,7 @@ func TestInfoOfABuiltin(t *testing.T) {
 	require.Contains(t, text, `\"Proposals\":17`)
 	for _, args := range [][]string{{}, {"a", "b"}, {"builtin:mini", "--weights", "builtin:mini"}} {
 		_, err := program(t, append([]string{"info"}, args...)...)
-		require.ErrorContains(t, err, "one checkpoint")
+		require.ErrorContains(t, err, "takes one checkpoint or data set")
 	}
 }
 
@@ -119,12 +123,12 @@ func TestUnknownBuiltinIsNamed(t *testing.T) {
 		{"segment", "--weights", "builtin:nothing", "--device", "cpu", "--output", t.TempDir(), "../../examples/segment_image/nuclei.png"},
 	} {
 		_, err := program(t, args...)
-		require.EqualError(t, err, "builtin:nothing: no model is built into this program")
+		require.EqualError(t, err, "builtin:nothing: no model is built into this program; name a checkpoint's file")
 	}
 	withBuiltin(t, "b", nil)
 	withBuiltin(t, "a", []byte("no checkpoint"))
 	_, err := program(t, "info", "builtin:nothing")
-	require.EqualError(t, err, "builtin:nothing: not one of the models that are built in: builtin:a, builtin:b")
+	require.EqualError(t, err, "builtin:nothing: not one of the built-in models (builtin:a, builtin:b)")
 	_, err = program(t, "info", "builtin:a")
 	require.ErrorIs(t, err, checkpoint.ErrNotCheckpoint)
 	require.ErrorContains(t, err, "builtin:a")

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCompletion(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.pth", "b.safetensors", "c.txt", ".d.pth"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "more"), 0o777))
+	t.Chdir(dir)
+	for _, test := range []struct{ line, want string }{
+		{"convert --from |", "coco results labelme labelmap masks"},
+		{"convert --to lab|", "labelme labelmap"},
+		{"eval --iou s|", "segm"},
+		{"eval --iou segm,|", "segm,bbox segm,boundary"},
+		{"info --weights |", "a.pth b.safetensors more/"},
+		{"info b|", "b.safetensors"},
+		{"info " + dir + "/m|", dir + "/more/"},
+	} {
+		words := strings.Split(strings.TrimSuffix(test.line, "|"), " ")
+		out, err := program(t, append([]string{"__complete"}, words...)...)
+		require.NoError(t, err)
+		values := strings.Split(strings.TrimSpace(out), "\n")
+		values = values[:len(values)-1] // the last line is for the shell
+		if builtins["nuclei"] != nil && len(values) > 0 && values[0] == "builtin:nuclei" {
+			values = values[1:]
+		}
+		require.Equal(t, test.want, strings.Join(values, " "), test.line)
+	}
+	if builtins["nuclei"] == nil {
+		return
+	}
+	for line, want := range map[string]string{
+		"segment --weights bui": "builtin:nuclei\n", "segment --device c": "cpu\ncuda\n", "sweep --samplers ddim,he": "ddim,heun\n",
+		"train --precision bf": "bfloat16\n", "segment --format coco,res": "coco,results\n",
+	} {
+		out, err := program(t, append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(out, want), "%s: %s", line, out)
+	}
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// needLibTorch are the names and short descriptions of the commands that a program built
+// without cgo lacks. It lists them all the same, so that nobody takes them for misspelt.
+var needLibTorch = []struct{ name, short string }{
+	{"bench", "Time a model on this machine"},
+	{"export", "Rewrite a checkpoint: another format, smaller, with its configuration inside"},
+	{"segment", "Find the instances in pictures"},
+	{"sweep", "Compare samplers, steps and proposals on a data set"},
+	{"test", "Run a model over a data set and print its average precision"},
+	{"train", "Train a model on a data set, or continue a training run"},
+}
+
+// newStubs returns commands that only say what they would need.
+func newStubs() []*cobra.Command {
+	var out []*cobra.Command
+	for _, c := range needLibTorch {
+		out = append(out, &cobra.Command{
+			Use:                c.name,
+			Short:              c.short + " (not in this build: needs LibTorch)",
+			DisableFlagParsing: true,
+			RunE: func(*cobra.Command, []string) error {
+				return fmt.Errorf("this diffusioninst was built without LibTorch (CGO_ENABLED=0), which %s needs: "+
+					"build it with CGO_ENABLED=1; diffusioninst doctor says what that takes", c.name)
+			},
+		})
+	}
+	return out
+}
