@@ -96,17 +96,17 @@ func TestExportRefuses(t *testing.T) {
 	in, out := filepath.Join(dir, "in.safetensors"), filepath.Join(dir, "out.safetensors")
 	require.NoError(t, os.WriteFile(in, miniCheckpoint(t), 0o666))
 	for want, args := range map[string][]string{
-		"must end in":       {"--weights", in, "--out", filepath.Join(dir, "out.pkl")},
-		"--steps 0":         {"--weights", in, "--out", out, "--steps", "0"},
-		"--proposals -1":    {"--weights", in, "--out", out, "--proposals", "-1"},
-		"--classes has 1 names":      {"--weights", in, "--out", out, "--classes", "cat"},
-		"KEY=VALUE":         {"--weights", in, "--out", out, "--note", "no value"},
-		"other than":        {"--weights", in, "--out", out, "--note", checkpoint.ConfigKey + "={}"},
-		"builtin:none":      {"--weights", "builtin:none", "--out", out},
-		"none.pth":          {"--weights", filepath.Join(dir, "none.pth"), "--out", out},
-		"none.yaml":         {"--weights", in, "--out", out, "--config", filepath.Join(dir, "none.yaml")},
-		"not a checkpoint":  {"--weights", "export_test.go", "--out", out},
-		"no such file or d": {"--weights", in, "--out", filepath.Join(dir, "none", "out.pth")},
+		"must end in":           {"--weights", in, "--out", filepath.Join(dir, "out.pkl")},
+		"--steps 0":             {"--weights", in, "--out", out, "--steps", "0"},
+		"--proposals -1":        {"--weights", in, "--out", out, "--proposals", "-1"},
+		"--classes has 1 names": {"--weights", in, "--out", out, "--classes", "cat"},
+		"KEY=VALUE":             {"--weights", in, "--out", out, "--note", "no value"},
+		"other than":            {"--weights", in, "--out", out, "--note", checkpoint.ConfigKey + "={}"},
+		"builtin:none":          {"--weights", "builtin:none", "--out", out},
+		"none.pth":              {"--weights", filepath.Join(dir, "none.pth"), "--out", out},
+		"none.yaml":             {"--weights", in, "--out", out, "--config", filepath.Join(dir, "none.yaml")},
+		"not a checkpoint":      {"--weights", "export_test.go", "--out", out},
+		"no such file or d":     {"--weights", in, "--out", filepath.Join(dir, "none", "out.pth")},
 	} {
 		_, err := program(t, append([]string{"export"}, args...)...)
 		require.ErrorContains(t, err, want)

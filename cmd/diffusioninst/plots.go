@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"image/color"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,15 +12,13 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
 )
 
-// plotEval writes the curves of a report, the AP of its categories and the error
-// breakdown into a folder, as PNG and as JSON, under names that start with kind.
+// plotEval writes the precision-recall curves of a report, the AP of its categories and the
+// error breakdown into a folder, as PNG and JSON files whose names begin with kind.
 func plotEval(dir, kind string, r *coco.Report, b *coco.Breakdown, perClass bool) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -52,11 +48,12 @@ func writeJSON(path string, v any) error {
 	return os.WriteFile(path, append(text, '\n'), 0o666)
 }
 
-// prCurves are mean precisions at recalls, a curve for each IoU threshold.
+// prCurves are precisions at recalls, one curve for each IoU threshold, averaged over the
+// categories.
 type prCurves struct {
 	Recall  []float64            `json:"recall"`
 	Curves  []prCurve            `json:"curves"`
-	Classes map[string][]prCurve `json:"per_category,omitempty"` // that have objects, by name
+	Classes map[string][]prCurve `json:"per_category,omitempty"` // by name; only those that have objects
 }
 
 type prCurve struct {
@@ -87,10 +84,9 @@ func precisionRecall(r *coco.Report, perClass bool) prCurves {
 
 func plotCurves(path, kind string, c prCurves) error {
 	p := plot.New()
-	p.Title.Text = fmt.Sprintf("Precision and recall, %s, mean of the classes", kind)
+	p.Title.Text = fmt.Sprintf("Precision and recall (%s, mean over the classes)", kind)
 	p.X.Label.Text, p.Y.Label.Text = "recall", "precision"
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
-	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	for i, curve := range c.Curves {
 		points := make(plotter.XYs, len(c.Recall))
@@ -103,21 +99,18 @@ func plotCurves(path, kind string, c prCurves) error {
 		if err != nil {
 			return err
 		}
-		line.Width = vg.Points(1.5)
-		// From blue to yellow, so that lightness tells the order, too.
-		at := float64(i) / math.Max(1, float64(len(c.Curves)-1))
-		line.Color = color.NRGBA{R: uint8(20 + 210*at), G: uint8(60 + 100*at), B: uint8(160 - 150*at), A: 255}
+		line.Width, line.Color, line.Dashes = vg.Points(1.5), ramp(i, len(c.Curves)), dashes(i%2)
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("IoU %.2f: AP %.1f", curve.Threshold, 100*area), line)
 	}
-	return savePlot(p, 7*vg.Inch, 5*vg.Inch, path)
+	return savePlot(p, 8.5*vg.Inch, 5*vg.Inch, path)
 }
 
-// plotErrors draws what each kind of error costs.
+// plotErrors draws how much AP each kind of error costs.
 func plotErrors(path, kind string, b *coco.Breakdown) error {
 	p := plot.New()
-	p.Title.Text = fmt.Sprintf("Errors, %s: AP %.1f at IoU %.1f", kind, 100*b.AP, b.On)
-	p.Y.Label.Text = "AP lost (points)"
+	p.Title.Text = fmt.Sprintf("What errors cost (%s): AP %.1f at IoU %.1f", kind, 100*b.AP, b.On)
+	p.X.Label.Text, p.Y.Label.Text = "kind of error, and how often it occurs", "AP lost (points)"
 	var names []string
 	for i, e := range b.Errors {
 		bar, err := plotter.NewBarChart(plotter.Values{math.Max(0, 100*e.DeltaAP)}, vg.Points(36))
@@ -126,19 +119,16 @@ func plotErrors(path, kind string, b *coco.Breakdown) error {
 		}
 		bar.XMin, bar.Color, bar.LineStyle.Width = float64(i), mask.Color(i), 0
 		p.Add(bar)
-		names = append(names, fmt.Sprintf("%s\n%d", e.Kind, e.Count))
+		names = append(names, fmt.Sprintf("%s\n%d ×", e.Kind, e.Count))
 	}
 	p.NominalX(names...)
-	p.Y.Min = 0
-	if p.Y.Max <= 0 {
-		p.Y.Max = 1
-	}
+	p.Y.Min, p.Y.Max = 0, max(leastPoints, p.Y.Max)
 	p.X.Min, p.X.Max = -0.5, float64(len(names))-0.5
 	return savePlot(p, 8*vg.Inch, 4*vg.Inch, path)
 }
 
-// plotCategories draws the AP of the categories that have objects, the best on
-// top; of more than 100 the 50 best and the 50 worst.
+// plotCategories draws the AP of the categories that have objects, the best on top. Of more
+// than 100 categories it draws the 50 best and the 50 worst.
 func plotCategories(path, kind string, r *coco.Report) error {
 	type bar struct {
 		name string
@@ -155,7 +145,7 @@ func plotCategories(path, kind string, r *coco.Report) error {
 		bars = append(slices.Clone(bars[:50]), bars[n-50:]...)
 	}
 	p := plot.New()
-	p.Title.Text = fmt.Sprintf("AP by class, %s", kind)
+	p.Title.Text = fmt.Sprintf("AP of each class (%s)", kind)
 	p.X.Label.Text = "AP"
 	values, names := plotter.Values{}, []string{}
 	for _, b := range bars {
@@ -173,20 +163,4 @@ func plotCategories(path, kind string, r *coco.Report) error {
 	p.X.Min, p.X.Max = 0, 100
 	p.Y.Min, p.Y.Max = -0.7, float64(len(bars))-0.3
 	return savePlot(p, 7*vg.Inch, vg.Points(float64(100+14*len(bars))), path)
-}
-
-// savePlot draws p with a margin all around into a PNG file.
-func savePlot(p *plot.Plot, width, height vg.Length, path string) error {
-	const margin = 14
-	p.Title.Padding = vg.Points(8)
-	c := vgimg.New(width, height)
-	p.Draw(draw.Crop(draw.New(c), margin, -margin, margin, -margin))
-	return writePNG(c, path)
-}
-
-func writePNG(c *vgimg.Canvas, path string) error {
-	return toFile(func(name string) (io.WriteCloser, error) { return os.Create(name) }, path, func(w io.Writer) error {
-		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
-		return err
-	})
 }

@@ -77,7 +77,7 @@ type combination struct {
 }
 
 func (c combination) String() string {
-	return fmt.Sprintf("%v, %d steps, %d proposals", c.sampler, c.steps, c.proposals)
+	return fmt.Sprintf("%v, %s, %s", c.sampler, counted(c.steps, "step"), counted(c.proposals, "proposal"))
 }
 
 // combinations are those of the flags, each once; proposals 0 stand for the model's.

@@ -5,7 +5,9 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"image/color"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -15,16 +17,16 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// sweepGlyphs tell numbers of proposals apart.
+// sweepGlyphs mark the numbers of proposals.
 var sweepGlyphs = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.SquareGlyph{}, draw.CrossGlyph{}}
 
-// plotSweep draws AP over time: a colour a sampler, a mark a number of proposals, a
-// line from few steps to many, at whose points the steps stand.
+// plotSweep draws AP over time: one colour per sampler, one mark and line pattern per number
+// of proposals, and one line from few steps to many, whose points are labelled with the steps.
 func plotSweep(path string, l *sweepLog) error {
 	p := plot.New()
-	p.Title.Text = fmt.Sprintf("%s AP and time, %s pictures", l.Settings["iou"], l.Settings["pictures"])
-	p.X.Label.Text, p.Y.Label.Text = "seconds a picture", "AP"
-	p.Legend.Top, p.Legend.Padding = true, vg.Points(3)
+	pictures, _ := strconv.Atoi(l.Settings["pictures"]) // which openSweepLog compared
+	p.Title.Text = fmt.Sprintf("AP (%s) and time, %s", l.Settings["iou"], counted(pictures, "picture"))
+	p.X.Label.Text, p.Y.Label.Text = "seconds per picture; the points' labels are denoising steps", "AP"
 	p.Add(plotter.NewGrid())
 	var names []string
 	var proposals []int
@@ -55,25 +57,34 @@ func plotSweep(path string, l *sweepLog) error {
 			if err != nil {
 				return err
 			}
-			line.Color, line.Width = mask.Color(i), vg.Points(1.2)
-			marks.Color, marks.Radius, marks.Shape = mask.Color(i), vg.Points(3.5), sweepGlyphs[j%len(sweepGlyphs)]
+			line.Color, line.Width, line.Dashes = sweepColor(i), vg.Points(1.2), dashes(j)
+			marks.Color, marks.Radius, marks.Shape = sweepColor(i), vg.Points(3.5), sweepGlyphs[j%len(sweepGlyphs)]
 			labels, err := plotter.NewLabels(plotter.XYLabels{XYs: points, Labels: steps})
 			if err != nil {
 				return err
 			}
 			labels.Offset = vg.Point{X: vg.Points(-2), Y: vg.Points(5)}
 			for k := range labels.TextStyle {
-				labels.TextStyle[k].Color, labels.TextStyle[k].Font.Size = mask.Color(i), vg.Points(9)
+				labels.TextStyle[k].Color, labels.TextStyle[k].Font.Size = sweepColor(i), vg.Points(9)
 			}
 			p.Add(line, marks, labels)
-			p.Legend.Add(fmt.Sprintf("%s, %d proposals", name, n), line, marks)
+			p.Legend.Add(fmt.Sprintf("%s, %s", name, counted(n, "proposal")), line, marks)
 		}
 	}
 	if len(all) > 0 {
-		left, right, bottom, top := plotter.XYRange(all)
-		// The legend stands on the right.
-		p.X.Min, p.X.Max = max(left-0.05*(right-left)-1e-3, 0), right+0.8*(right-left)+1e-3
-		p.Y.Min, p.Y.Max = max(bottom-0.1*(top-bottom)-0.1, 0), top+0.1*(top-bottom)+0.1
+		_, right, bottom, top := plotter.XYRange(all)
+		room := max(0.1*(top-bottom), leastPoints/2.)
+		p.X.Min, p.X.Max = 0, 1.05*right
+		p.Y.Min, p.Y.Max = max(bottom-room, 0), top+room
 	}
-	return savePlot(p, 8*vg.Inch, 5.5*vg.Inch, path)
+	return savePlot(p, 9*vg.Inch, 5*vg.Inch, path)
+}
+
+// sweepColor returns the colour of sampler i: blue, orange, green and purple, which are far
+// from each other in lightness and hue, and then the palette's others.
+func sweepColor(i int) color.NRGBA {
+	if first := []int{6, 0, 5, 3}; i < len(first) {
+		return mask.Color(first[i])
+	}
+	return mask.Color(i + 3)
 }

@@ -148,7 +148,7 @@ func TestInterruptedSweepGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	root := newRoot()
 	root.SetOut(io.Discard)
-	root.SetErr(stopAfter{"Euler, 1 steps", cancel})
+	root.SetErr(stopAfter{"Euler, 1 step,", cancel})
 	root.SetArgs(args)
 	require.ErrorIs(t, root.ExecuteContext(ctx), context.Canceled)
 	first := readSweep(t, out)

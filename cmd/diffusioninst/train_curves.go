@@ -14,7 +14,7 @@ import (
 	"github.com/diffusioninst/go/train/journal"
 )
 
-// finite are the points that a plot can show.
+// finite returns the points that a plot can show.
 func finite(points []journal.Point) plotter.XYs {
 	out := make(plotter.XYs, 0, len(points))
 	for _, p := range points {
@@ -25,8 +25,8 @@ func finite(points []journal.Point) plotter.XYs {
 	return out
 }
 
-// movingMedian gives the medians of the up to 2·radius+1 values around each of at most n
-// points, spread evenly. A single spike does not move them.
+// movingMedian returns at most n points, evenly spread, each with the median of the up to
+// 2·radius+1 values around it. A single spike does not move them.
 func movingMedian(points plotter.XYs, radius, n int) plotter.XYs {
 	n = min(n, len(points))
 	out := make(plotter.XYs, n)
@@ -42,8 +42,8 @@ func movingMedian(points plotter.XYs, radius, n int) plotter.XYs {
 	return out
 }
 
-// extremes thins points out for drawing: to the least and the greatest of each of n
-// equal runs of them.
+// extremes thins points out for drawing: it keeps the least and the greatest of each of n
+// equal runs.
 func extremes(points plotter.XYs, n int) plotter.XYs {
 	if len(points) <= 2*n {
 		return points
@@ -68,12 +68,12 @@ func extremes(points plotter.XYs, n int) plotter.XYs {
 	return out
 }
 
-// valueRange is what the axes of a plot span.
-type valueRange struct{ left, right, low, high, least float64 }
+// A valueRange is what the axes of a plot span.
+type valueRange struct{ left, right, low, high float64 }
 
 func newValueRange() *valueRange {
 	inf := math.Inf(1)
-	return &valueRange{inf, -inf, inf, -inf, inf}
+	return &valueRange{left: inf, right: -inf, low: inf, high: -inf}
 }
 
 func (r *valueRange) empty() bool { return r.left > r.right }
@@ -82,9 +82,6 @@ func (r *valueRange) add(points plotter.XYs) {
 	for _, p := range points {
 		r.left, r.right = min(r.left, p.X), max(r.right, p.X)
 		r.low, r.high = min(r.low, p.Y), max(r.high, p.Y)
-		if p.Y > 0 {
-			r.least = min(r.least, p.Y)
-		}
 	}
 }
 
@@ -96,10 +93,11 @@ func (r *valueRange) addMost(points plotter.XYs) {
 	r.add(sorted[cut : len(sorted)-cut])
 }
 
-// logarithmic says whether differences of the small values would be lost on a linear axis.
+// logarithmic reports whether a linear axis would hide the differences of small values.
 func (r *valueRange) logarithmic() bool { return r.low > 0 && r.high > 5*r.low }
 
-// positive are the points that a logarithmic axis can show, or all for a linear one.
+// positive returns the points that the axis can show: all, or for a logarithmic one those
+// above 0.
 func (r *valueRange) positive(points plotter.XYs) plotter.XYs {
 	if !r.logarithmic() {
 		return points
@@ -107,9 +105,9 @@ func (r *valueRange) positive(points plotter.XYs) plotter.XYs {
 	return slices.DeleteFunc(slices.Clone(points), func(p plotter.XY) bool { return p.Y <= 0 })
 }
 
-// apply sets the axes of a plot, the vertical one from 0 or as it suits the values.
+// apply sets the axes of a plot. The vertical one begins at 0, or suits the values.
 func (r *valueRange) apply(p *plot.Plot, fromZero bool) {
-	const headroom = 0.15 // for the legend
+	const headroom = 0.05
 	p.X.Min, p.X.Max = r.left, r.right
 	if r.left == r.right {
 		p.X.Min, p.X.Max = r.left-1, r.right+1
@@ -129,7 +127,7 @@ func (r *valueRange) apply(p *plot.Plot, fromZero bool) {
 	}
 }
 
-// logTicks marks 1, 2 and 5 of each decade, or of many decades only the 1.
+// logTicks labels 1, 2 and 5 of each decade, or only the 1 if there are more than three.
 type logTicks struct{}
 
 func (logTicks) Ticks(low, high float64) []plot.Tick {
@@ -154,7 +152,7 @@ func (logTicks) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// roundTicks are at most seven multiples of 1, 2 or 5 times a power of ten.
+// roundTicks marks at most seven multiples of 1, 2 or 5 times a power of ten.
 type roundTicks struct {
 	least float64 // distance
 	label func(float64) string
@@ -176,7 +174,7 @@ func (t roundTicks) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// steps is a number of steps, in thousands where they are whole or many.
+// steps writes a number of steps, in thousands or millions if it is a round one.
 func steps(v float64) string {
 	switch {
 	case v >= 1e6 && math.Mod(v, 1e5) == 0:

@@ -17,7 +17,7 @@ import (
 
 var precisions = map[string]torch.DType{"float32": torch.Float32, "bfloat16": torch.BFloat16, "float16": torch.Float16}
 
-// check refuses what the library would take for "use the default".
+// check refuses values that the library would take for "use the default".
 func (o *trainOptions) check() error {
 	for name, value := range map[string]int{
 		"steps": o.steps, "batch": o.batch, "accumulate": o.accumulate, "workers": o.workers,
@@ -41,7 +41,7 @@ func (o *trainOptions) check() error {
 	return nil
 }
 
-// trainPlan is what the flags and the files they name come to.
+// A trainPlan is what flags and configuration ask for.
 type trainPlan struct {
 	data   data.Dataset
 	config diffusioninst.Config
@@ -49,7 +49,7 @@ type trainPlan struct {
 	loader data.LoaderOptions
 }
 
-// String describes the data and the order in which it comes.
+// String describes the data and its order. A resumed run must have the same.
 func (p *trainPlan) String() string {
 	return fmt.Sprintf("%d pictures of %d classes in batches of %d, seed %d", p.data.Len(), len(p.config.Classes), p.loader.Batch, p.loader.Seed)
 }
@@ -68,7 +68,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 		warn("%s", w)
 	}
 	if have, want := len(p.config.Classes), len(set.Classes()); have != want {
-		warn("%s has %d classes, %s has %d: the model gets those", o.config, have, o.train, want)
+		warn("%s is for %d classes, but %s has %d: the model gets those of the data set", o.config, have, o.train, want)
 	}
 	p.config.Classes = set.Classes()
 	counts, err := data.ClassCounts(ctx, set)
@@ -82,7 +82,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 		return nil, err
 	}
 	if p.recipe.Batch%o.accumulate != 0 {
-		return nil, fmt.Errorf("--accumulate %d: batches of %d pictures cannot be split so", o.accumulate, p.recipe.Batch)
+		return nil, fmt.Errorf("--accumulate %d: a batch of %d pictures cannot be divided into so many equal parts", o.accumulate, p.recipe.Batch)
 	}
 	p.loader = data.LoaderOptions{
 		Batch: p.recipe.Batch / o.accumulate, Augment: p.recipe.Augment, Seed: p.recipe.Options.Seed,
@@ -100,14 +100,14 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	}
 	if o.onError == "skip" {
 		p.loader.OnError = func(err error) error {
-			warn("left out: %v", err)
+			warn("skipped: %v", err)
 			return nil
 		}
 	}
 	return p, nil
 }
 
-// override lets flags win over the file.
+// override replaces settings of the configuration by those of flags.
 func (o *trainOptions) override(r *train.Recipe) error {
 	if o.set("steps") {
 		if err := r.SetSteps(o.steps); err != nil {
@@ -130,8 +130,8 @@ func (o *trainOptions) override(r *train.Recipe) error {
 	return nil
 }
 
-// start is where the parameters come from at the beginning: a checkpoint, told what of it
-// is used, or the seed. done is called when they are taken over.
+// start returns where the first parameters come from: a checkpoint, whose use is printed to
+// out, or the seed. The caller calls done when the model has them.
 func (o *trainOptions) start(ctx context.Context, p *trainPlan, out io.Writer) (source nn.Source, done func() error, err error) {
 	path := cmp.Or(o.weights, p.recipe.Weights)
 	seed := p.recipe.Options.Seed

@@ -9,19 +9,19 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/train/journal"
 )
 
-// The tables of a run's journal and those of their columns that the plots show.
+// The tables of a run's journal and the columns that the plots show.
 const (
 	trainTable      = "train"
 	lossColumn      = "loss"
@@ -32,12 +32,12 @@ const (
 
 var (
 	lossColumns = []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"} // of the last stage
-	// With as many denoising steps as usual; those with others have a suffix, as metricName makes it.
+	// Measured with the model's own number of denoising steps; for others metricName adds a suffix.
 	apColumns = []string{"AP", "AP50", "AP75"}
 )
 
-// plotRun draws the journal in a folder into its train.png and evaluation.png, as far as
-// there is something to show.
+// plotRun draws the journal in a folder as train.png and evaluation.png there. A table that
+// is absent or has no values is left out.
 func plotRun(folder string) error {
 	for table, panels := range map[string]func([]journal.Series) ([][]*plot.Plot, error){
 		trainTable: trainPanels, evaluationTable: evaluationPanels,
@@ -57,14 +57,19 @@ func plotRun(folder string) error {
 		if len(plots) == 0 {
 			continue
 		}
-		if err := savePanels(plots, 6.5*vg.Inch, 4*vg.Inch, path+".png"); err != nil {
+		width := 6.5 * vg.Inch
+		if table == evaluationTable {
+			width = 8.5 * vg.Inch // the legend is wide
+		}
+		if err := savePanels(plots, width, 4*vg.Inch, path+".png"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// trainPanels are the losses above the learning rate and the norm of the gradient.
+// trainPanels returns the losses above the learning rate and the gradient norm, or nil if
+// there are no values.
 func trainPanels(series []journal.Series) ([][]*plot.Plot, error) {
 	var plots [2][2]*plot.Plot
 	for i, panel := range []struct {
@@ -72,7 +77,7 @@ func trainPanels(series []journal.Series) ([][]*plot.Plot, error) {
 		columns []string
 	}{
 		{"Loss, all stages", []string{lossColumn}}, {"Losses of the last stage", lossColumns},
-		{"Learning rate", []string{rateColumn}}, {"Norm of the gradient", []string{normColumn}},
+		{"Learning rate", []string{rateColumn}}, {"Gradient norm", []string{normColumn}},
 	} {
 		var curves []curve
 		for k, c := range pick(series, panel.columns) {
@@ -91,7 +96,7 @@ func trainPanels(series []journal.Series) ([][]*plot.Plot, error) {
 	return [][]*plot.Plot{plots[0][:], plots[1][:]}, nil
 }
 
-// pick finds series by their names, in the order of these.
+// pick returns the series of the given names, in the order of the names.
 func pick(series []journal.Series, names []string) []journal.Series {
 	var out []journal.Series
 	for _, name := range names {
@@ -110,9 +115,9 @@ type curve struct {
 	color  color.NRGBA
 }
 
-// curvesPanel draws curves over steps: exact ones from 0, of others the moving median, over
-// the pale values if there is only one, on a logarithmic axis if they span much. It
-// is nil where there are none.
+// curvesPanel draws curves over steps: exact ones as they are on an axis from 0, noisy ones
+// as their moving median, on a logarithmic axis if they span much. A single noisy curve has
+// its values behind it, pale. It returns nil if there are no values.
 func curvesPanel(title string, curves []curve, exact bool) (*plot.Plot, error) {
 	const most = 500 // points of a line
 	p := stepsPlot(title)
@@ -144,18 +149,22 @@ func curvesPanel(title string, curves []curve, exact bool) (*plot.Plot, error) {
 		if err := addLine(p, extremes(r.positive(lines[i]), most), c.color, 2); err != nil {
 			return nil, err
 		}
-		p.Legend.Add(fmt.Sprintf("%s %.3g", c.name, lines[i][len(lines[i])-1].Y), plotLegend(c.color))
+		last := lines[i][len(lines[i])-1].Y
+		if len(curves) == 1 {
+			p.Title.Text = fmt.Sprintf("%s: %.3g", title, last)
+			continue
+		}
+		p.Legend.Add(fmt.Sprintf("%s: %.3g", c.name, last), plotLegend(c.color))
 	}
 	r.apply(p, exact)
 	return p, nil
 }
 
-// evaluationPanels are the APs over steps, in points.
+// evaluationPanels returns the APs over steps, in percent, or nil if there are none.
 func evaluationPanels(series []journal.Series) ([][]*plot.Plot, error) {
 	p := stepsPlot("Evaluation")
-	p.Legend.Left = true
-	p.Y.Label.Text = "points"
-	r, drawn := newValueRange(), 0
+	p.Y.Label.Text = "AP (percent)"
+	r := newValueRange()
 	for _, s := range series {
 		metric, suffix, _ := strings.Cut(s.Name, "_")
 		i := slices.Index(apColumns, metric)
@@ -163,31 +172,31 @@ func evaluationPanels(series []journal.Series) ([][]*plot.Plot, error) {
 			continue
 		}
 		style := draw.LineStyle{Color: mask.Color([]int{6, 0, 5}[i]), Width: vg.Points(2)}
-		if suffix != "" {
-			style.Dashes = []vg.Length{vg.Points(4), vg.Points(2)}
+		name := metric
+		if n, err := strconv.Atoi(strings.TrimSuffix(suffix, "_steps")); err == nil {
+			style.Dashes, name = dashes(1), fmt.Sprintf("%s, %s", metric, counted(n, "step"))
 		}
-		points, err := addMetric(p, s, style)
+		points, err := addMetric(p, name, s, style)
 		if err != nil {
 			return nil, err
 		}
 		r.add(points)
-		drawn += min(1, len(points))
 	}
 	if r.empty() {
 		return nil, nil
 	}
 	r.apply(p, true)
-	p.Y.Max *= 1 + 0.08*float64(drawn) // room for the legend
+	p.Y.Max = max(leastPoints, p.Y.Max)
 	return [][]*plot.Plot{{p}}, nil
 }
 
-// addMetric draws a metric with a ring around its best value, and returns what it drew.
-func addMetric(p *plot.Plot, s journal.Series, style draw.LineStyle) (plotter.XYs, error) {
+// addMetric draws a metric with a ring around its best value, and returns its points.
+func addMetric(p *plot.Plot, name string, s journal.Series, style draw.LineStyle) (plotter.XYs, error) {
 	var points plotter.XYs
 	var best plotter.XY
 	for _, xy := range finite(s.Points) {
 		if xy.Y < 0 {
-			continue // of a set without objects
+			continue // −1: the data set has no such objects
 		}
 		xy.Y *= 100
 		points = append(points, xy)
@@ -211,7 +220,7 @@ func addMetric(p *plot.Plot, s journal.Series, style draw.LineStyle) (plotter.XY
 	ring.Color, ring.Shape, ring.Radius = style.Color, draw.RingGlyph{}, vg.Points(5)
 	p.Add(line, marks, ring)
 	last := points[len(points)-1].Y
-	p.Legend.Add(fmt.Sprintf("%s %.1f, best %.1f at %s", s.Name, last, best.Y, steps(best.X)), line, marks)
+	p.Legend.Add(fmt.Sprintf("%s: %.1f, best %.1f (step %s)", name, last, best.Y, steps(best.X)), line, marks)
 	return points, nil
 }
 
@@ -219,7 +228,6 @@ func stepsPlot(title string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text = title, "step"
 	p.Title.Padding = vg.Points(4)
-	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
 	p.X.Tick.Marker = roundTicks{least: 1, label: steps}
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{225}
@@ -228,7 +236,7 @@ func stepsPlot(title string) *plot.Plot {
 }
 
 func addLine(p *plot.Plot, points plotter.XYs, c color.Color, width float64) error {
-	if len(points) == 1 { // which a line does not show
+	if len(points) == 1 { // a line would not show it
 		dot, err := plotter.NewScatter(points)
 		if err != nil {
 			return err
@@ -246,26 +254,7 @@ func addLine(p *plot.Plot, points plotter.XYs, c color.Color, width float64) err
 	return nil
 }
 
-// plotLegend is a line's picture in the legend.
+// plotLegend returns a line's picture in the legend.
 func plotLegend(c color.Color) plot.Thumbnailer {
 	return &plotter.Line{LineStyle: draw.LineStyle{Color: c, Width: vg.Points(2)}}
-}
-
-// savePanels draws plots in rows, their axes aligned, into a PNG file; each has the
-// size given.
-func savePanels(plots [][]*plot.Plot, width, height vg.Length, path string) error {
-	const margin, gap = 14, 22
-	canvas := vgimg.New(width*vg.Length(len(plots[0])), height*vg.Length(len(plots)))
-	tiles := draw.Tiles{
-		Rows: len(plots), Cols: len(plots[0]),
-		PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: margin, PadX: gap, PadY: gap,
-	}
-	for i, row := range plot.Align(plots, tiles, draw.New(canvas)) {
-		for k, c := range row {
-			if plots[i][k] != nil {
-				plots[i][k].Draw(c)
-			}
-		}
-	}
-	return writePNG(canvas, path)
 }

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/term"
 )
 
-// trainProgress tells how a run goes: on a terminal in a bar, elsewhere in a line every
-// so many steps.
+// A trainProgress shows how a run goes: with a bar on a terminal, elsewhere with a line now
+// and then.
 type trainProgress struct {
 	w            io.Writer
 	start, total int
@@ -23,18 +23,20 @@ type trainProgress struct {
 	begun        time.Time                // the first step
 	now          func() time.Time
 
-	loss, weight float64 // sums that forget, see progressMemory
-	seconds      float64 // likewise, of steps
-	waited       float64 // of those, for pictures
+	// Exponentially decaying sums over the steps; see progressMemory.
+	loss, weight float64
+	seconds      float64
+	waited       float64 // seconds of waiting for pictures
 	pictures     float64
-	ap           float64 // of the last evaluation, NaN before it
+
+	ap float64 // of the last evaluation, 0 to 1; NaN before it
 }
 
-// progressMemory is what is left after a step of the weight of the steps before: of 50
-// steps two thirds of the mean are from the last 50.
+// progressMemory is the factor by which the weight of earlier steps shrinks with each step:
+// the last 50 steps make up about two thirds of a mean.
 const progressMemory = 1 - 1./50
 
-// newTrainProgress is for a run from step start, the number of those done before, to total.
+// newTrainProgress starts to show a run of total steps, of which start were done before.
 func newTrainProgress(w io.Writer, start, total, every int) *trainProgress {
 	p := &trainProgress{w: w, start: start, total: total, every: max(1, every), now: time.Now, ap: math.NaN()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -43,15 +45,16 @@ func newTrainProgress(w io.Writer, start, total, every int) *trainProgress {
 	return p
 }
 
-// trainBar has no prediction of its own: it would take the steps before a resume for this run's.
+// trainBar returns a bar without a prediction of its own, which would count the steps before
+// a resume as this process's.
 func trainBar(w io.Writer, total int) *progressbar.ProgressBar {
 	return progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())
 }
 
-// step is called after each step: with the number of those done, what it learned from,
-// how long it took with its data, and how much of that it waited for them.
+// step shows a finished step: done is the number of steps so far, took the step's time with
+// its data, and waited the part of it spent waiting for pictures.
 func (p *trainProgress) step(done, pictures int, loss, rate float64, took, waited time.Duration) {
 	if p.begun.IsZero() {
 		p.begun = p.now().Add(-took)
@@ -65,15 +68,15 @@ func (p *trainProgress) step(done, pictures int, loss, rate float64, took, waite
 		_ = p.bar.Set(done) // an error of the terminal is no reason to stop training
 		p.bar.Describe(text)
 	case done%p.every == 0 || done == p.start+1 || done == p.total:
-		fmt.Fprintf(p.w, "step %d/%d  %s\n", done, p.total, text)
+		fmt.Fprintf(p.w, "step %d of %d  %s\n", done, p.total, text)
 	}
 }
 
-// text is the recent loss, the rate, the recent speed, how much of the time goes by
-// waiting for pictures where it is a tenth or more, the time left at the pace since the
-// start, evaluations included, and the last AP.
+// text returns the recent loss and speed, the learning rate, the share of time spent waiting
+// for pictures if it is a tenth or more, the time left at the pace since the start with
+// evaluations, and the last AP.
 func (p *trainProgress) text(done int, rate float64) string {
-	text := fmt.Sprintf("loss %.4g  rate %.3g  %.3g images/s", p.loss/p.weight, rate, p.pictures/p.seconds)
+	text := fmt.Sprintf("loss %.4g  learning rate %.3g  %.3g pictures/s", p.loss/p.weight, rate, p.pictures/p.seconds)
 	if share := p.waited / p.seconds; share >= 0.1 {
 		text += fmt.Sprintf(" (%.0f%% waiting for them)", 100*share)
 	}
@@ -87,7 +90,7 @@ func (p *trainProgress) text(done int, rate float64) string {
 	return text
 }
 
-// roughly rounds a duration to what a person wants to know.
+// roughly writes a duration with seconds below an hour, and without above.
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:

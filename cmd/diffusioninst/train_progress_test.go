@@ -27,10 +27,10 @@ func TestTrainProgressLines(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"step 101/106  loss 3  rate 2.5e-05  0.4 images/s  1m40s left",
-		"step 102/106  loss 3  rate 2.5e-05  0.4 images/s  2m00s left",
-		"step 104/106  loss 3  rate 2.5e-05  0.4 images/s  1m10s left  AP 43.2",
-		"step 106/106  loss 3  rate 2.5e-05  0.4 images/s  AP 43.2",
+		"step 101 of 106  loss 3  learning rate 2.5e-05  0.4 pictures/s  1m40s left",
+		"step 102 of 106  loss 3  learning rate 2.5e-05  0.4 pictures/s  2m00s left",
+		"step 104 of 106  loss 3  learning rate 2.5e-05  0.4 pictures/s  1m10s left  AP 43.2",
+		"step 106 of 106  loss 3  learning rate 2.5e-05  0.4 pictures/s  AP 43.2",
 	}, strings.Split(strings.TrimSpace(out.String()), "\n"))
 }
 
@@ -43,7 +43,7 @@ func TestTrainProgressForgets(t *testing.T) {
 	for done := 3; done <= 1000; done++ {
 		p.step(done, 4, 2, 1, time.Second/4, time.Second/8)
 	}
-	require.Contains(t, out.String(), "step 1000/1000  loss 2  rate 1  16 images/s (50% waiting for them)\n")
+	require.Contains(t, out.String(), "step 1000 of 1000  loss 2  learning rate 1  16 pictures/s (50% waiting for them)\n")
 }
 
 func TestTrainProgressBar(t *testing.T) {
@@ -55,7 +55,7 @@ func TestTrainProgressBar(t *testing.T) {
 	shown := out.String()
 	require.Contains(t, shown, "75% |")
 	require.Contains(t, shown, "(75/100)")
-	require.Contains(t, shown, "loss 1.5  rate 0.0001  0.538 images/s  1m00s left")
+	require.Contains(t, shown, "loss 1.5  learning rate 0.0001  0.538 pictures/s  1m00s left")
 	require.NotContains(t, shown, "\n")
 	p.clear()
 	require.Greater(t, out.Len(), len(shown), "the line is wiped")

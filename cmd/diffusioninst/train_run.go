@@ -87,13 +87,16 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		line.clear()
 	}
 	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("stopped and saved; --resume goes on: %w", err)
+		return errors.Join(fmt.Errorf("stopped and saved to %s: the same command with --resume continues the run: %w", o.out, err), plotRun(o.out))
 	}
-	return cmp.Or(err, plotRun(o.out))
+	if err != nil {
+		return err
+	}
+	return plotRun(o.out)
 }
 
-// evaluation measures a model on the data set of --val: average precisions of masks, with
-// each number of denoising steps.
+// evaluation returns a function that measures a model on the data set of --val: the average
+// precisions of masks with each number of denoising steps.
 func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
 	set, err := evaluation.Open(o.val, cmp.Or(o.valImages, o.images), o.limitImages)
 	if err != nil {
@@ -107,7 +110,7 @@ func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (f
 	}
 	most := plan.recipe.Detections
 	return func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error) {
-		// Pictures come in many sizes, each of which would be tried out.
+		// Pictures have many sizes, and cuDNN would benchmark each.
 		torch.BenchmarkCuDNN(false)
 		defer torch.BenchmarkCuDNN(plan.recipe.CuDNNBenchmark)
 		var out []journal.Scalar
@@ -130,7 +133,8 @@ func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (f
 	}, nil
 }
 
-// metricName is the metric, or for other than the first number of denoising steps, with it.
+// metricName returns the name of a metric for the i-th number of denoising steps, which is
+// part of all names but those of the first.
 func metricName(metric string, steps []int, i int) string {
 	if i == 0 {
 		return metric

@@ -101,7 +101,7 @@ func TestTrainSkipsBrokenPictures(t *testing.T) {
 	root.SetErr(&out)
 	root.SetArgs(append(args, "--out", t.TempDir(), "--on-error", "skip"))
 	require.NoError(t, root.ExecuteContext(t.Context()))
-	require.Contains(t, out.String(), "left out")
+	require.Contains(t, out.String(), "skipped")
 	require.Contains(t, out.String(), "0002.png")
 }
 
