@@ -9,7 +9,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-func ExampleModel_SegmentAugmented() {
+func ExampleAugment() {
 	ctx := context.Background()
 	model, err := diffusioninst.New(ctx, tiny(), 1, torch.CPU)
 	if err != nil {
@@ -18,7 +18,7 @@ func ExampleModel_SegmentAugmented() {
 	}
 	defer model.Close()
 	views := diffusioninst.Augment{Scales: []int{48, 64, 80}, Flip: true}
-	result, err := model.SegmentAugmented(ctx, image.NewRGBA(image.Rect(0, 0, 96, 64)), views, diffusioninst.Options{Score: -1, Limit: 2})
+	result, err := model.Segment(ctx, image.NewRGBA(image.Rect(0, 0, 96, 64)), diffusioninst.Options{Score: -1, Limit: 2, Augment: views})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -11,7 +11,6 @@ import (
 
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/sampler"
-	"github.com/diffusioninst/go/torch"
 )
 
 func TestOneViewIsSegment(t *testing.T) {
@@ -22,7 +21,9 @@ func TestOneViewIsSegment(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, want.Instances)
 		for _, a := range []Augment{{}, {Scales: []int{64}}} {
-			got, err := m.SegmentAugmented(ctx, img, a, o)
+			with := o
+			with.Augment = a
+			got, err := m.Segment(ctx, img, with)
 			require.NoError(t, err)
 			require.True(t, sameResult(want, got))
 		}
@@ -38,19 +39,21 @@ func TestMirroredPictureHasMirroredResult(t *testing.T) {
 			mirrored.SetRGBA(150-x, y, img.RGBAAt(x, y))
 		}
 	}
-	a, o := Augment{Scales: []int{64, 96}, Flip: true}, Options{Score: -1, Seed: 3}
-	want, err := m.SegmentAugmented(ctx, img, a, o)
+	o := Options{Score: -1, Seed: 3}
+	with := o
+	with.Augment = Augment{Scales: []int{64, 96}, Flip: true}
+	want, err := m.Segment(ctx, img, with)
 	require.NoError(t, err)
-	got, err := m.SegmentAugmented(ctx, mirrored, a, o)
+	got, err := m.Segment(ctx, mirrored, with)
 	require.NoError(t, err)
 	require.NotEmpty(t, got.Instances)
 	require.Len(t, got.Instances, len(want.Instances))
 	plain, err := m.Segment(ctx, img, o)
 	require.NoError(t, err)
 	require.False(t, sameResult(plain, want))
-	got.mirror()
 	for i, w := range want.Instances {
 		g := got.Instances[i]
+		g.Box, g.Mask = g.Box.FlipX(151), g.Mask.FlipHorizontal()
 		require.Equal(t, w.Class, g.Class)
 		require.InDelta(t, w.Score, g.Score, 1e-5)
 		for k, v := range []float32{w.Box.X1, w.Box.Y1, w.Box.X2, w.Box.Y2} {
@@ -68,7 +71,7 @@ func TestViewsAreOfThePicturesSize(t *testing.T) {
 	m := smallModel(t)
 	for _, size := range [][2]int{{33, 70}, {128, 64}, {200, 31}} {
 		img := pattern(size[0], size[1])
-		r, err := m.SegmentAugmented(context.Background(), img, Augment{Scales: []int{32, 64, 90}, Flip: true}, all)
+		r, err := m.Segment(context.Background(), img, Options{Score: -1, Augment: Augment{Scales: []int{32, 64, 90}, Flip: true}})
 		require.NoError(t, err)
 		require.NotEmpty(t, r.Instances)
 		for i, in := range r.Instances {
@@ -77,7 +80,7 @@ func TestViewsAreOfThePicturesSize(t *testing.T) {
 			require.True(t, in.Mask.Empty() || in.Mask.Box().In(box), "the mask %v leaves its box %v", in.Mask.Box(), in.Box)
 			require.True(t, i == 0 || in.Score <= r.Instances[i-1].Score)
 		}
-		few, err := m.SegmentAugmented(context.Background(), img, Augment{Scales: []int{32, 64, 90}, Flip: true}, Options{Score: -1, Limit: 2})
+		few, err := m.Segment(context.Background(), img, Options{Score: -1, Limit: 2, Augment: Augment{Scales: []int{32, 64, 90}, Flip: true}})
 		require.NoError(t, err)
 		require.True(t, sameResult(&Result{Instances: r.Instances[:2]}, few), "the limit is of what is merged")
 	}
@@ -105,52 +108,51 @@ func found(class int, score float32, box Box, r image.Rectangle) Instance {
 	return Instance{Class: class, Score: score, Box: box, Mask: m}
 }
 
-func TestMerge(t *testing.T) {
+func TestLooksVote(t *testing.T) {
 	square := func(class int, score float32, x float32) Instance {
 		return found(class, score, Box{X1: x, Y1: 10, X2: x + 20, Y2: 30}, image.Rect(int(x), 10, int(x)+20, 30))
 	}
-	views := []*Result{
-		{Width: 100, Height: 50, Instances: []Instance{square(0, 0.9, 60), square(0, 0.5, 20)}},
-		{Width: 100, Height: 50, Instances: []Instance{square(0, 0.75, 20), square(1, 0.6, 20), square(0, 0.3, 62)}},
-		{Width: 100, Height: 50, Instances: []Instance{square(0, 0.5, 24), square(0, 0.25, 0)}},
+	looks := [][]Instance{
+		{square(0, 0.9, 60), square(0, 0.5, 20)},
+		{square(0, 0.75, 20), square(1, 0.6, 20), square(0, 0.3, 62)},
+		{square(0, 0.5, 24), square(0, 0.25, 0)},
 	}
-	got := merge(views, 0.5, 0)
-	require.Equal(t, [2]int{100, 50}, [2]int{got.Width, got.Height})
+	got := vote(looks, 0.5)
 	var scores []float32
 	var classes []int
-	for _, in := range got.Instances {
+	for _, in := range got {
 		scores, classes = append(scores, in.Score), append(classes, in.Class)
 	}
 	require.Equal(t, []float32{0.9, 0.75, 0.6, 0.25}, scores)
 	require.Equal(t, []int{0, 0, 1, 0}, classes)
 
 	// (0.9·60 + 0.3·62)/1.2; of two masks the surer one, inside the box.
-	require.InDelta(t, 60.5, got.Instances[0].Box.X1, 1e-4)
-	require.Equal(t, image.Rect(60, 10, 80, 30), got.Instances[0].Mask.Box())
+	require.InDelta(t, 60.5, got[0].Box.X1, 1e-4)
+	require.Equal(t, image.Rect(60, 10, 80, 30), got[0].Mask.Box())
 	// (0.75·20 + 0.5·20 + 0.5·24)/1.75 is 21.14: pixels from 22 − ½ on and below 41.14.
-	require.InDelta(t, 21.142857, got.Instances[1].Box.X1, 1e-4)
-	require.Equal(t, image.Rect(21, 10, 40, 30), got.Instances[1].Mask.Box(), "two of three saw 20 to 40")
-	require.Equal(t, 19*20, got.Instances[1].Area())
+	require.InDelta(t, 21.142857, got[1].Box.X1, 1e-4)
+	require.Equal(t, image.Rect(21, 10, 40, 30), got[1].Mask.Box(), "two of three saw 20 to 40")
+	require.Equal(t, 19*20, got[1].Area())
 	// Nobody else saw these.
-	require.True(t, views[1].Instances[1].Mask.Equal(got.Instances[2].Mask))
-	require.Equal(t, views[2].Instances[1], got.Instances[3])
+	require.True(t, looks[1][1].Mask.Equal(got[2].Mask))
+	require.Equal(t, looks[2][1], got[3])
 
-	require.Len(t, merge(views, 0.5, 3).Instances, 3)
-	require.Len(t, merge(views, 0.95, 0).Instances, 6, "only equal boxes are of the same object")
-	require.Len(t, merge(views[:1], 0.01, 0).Instances, 2)
-	require.Empty(t, merge([]*Result{{Width: 5, Height: 5}, {Width: 5, Height: 5}}, 0.5, 0).Instances)
+	require.Len(t, vote(looks, 0.95), 6, "only equal boxes are of the same object")
+	require.Len(t, vote(looks, -1), 7, "nothing is merged")
+	require.Len(t, vote(looks[:1], 0.01), 2)
+	require.Empty(t, vote([][]Instance{nil, nil}, 0.5))
 }
 
 func TestInstancesOfOneViewStayApart(t *testing.T) {
 	r := image.Rect(0, 0, 20, 20)
 	a, b := found(0, 0.9, Box{X1: 0, Y1: 0, X2: 20, Y2: 20}, r), found(0, 0.8, Box{X1: 0, Y1: 0, X2: 20, Y2: 16}, r)
-	require.Len(t, merge([]*Result{{Instances: []Instance{a, b}}}, 0.5, 0).Instances, 2)
+	require.Len(t, vote([][]Instance{{a, b}}, 0.5), 2)
 	// What another view saw goes to the one that it overlaps most.
 	c := found(0, 0.4, Box{X1: 0, Y1: 0, X2: 20, Y2: 15}, image.Rect(0, 0, 20, 15))
-	got := merge([]*Result{{Instances: []Instance{a, b}}, {Instances: []Instance{c}}}, 0.5, 0)
-	require.Len(t, got.Instances, 2)
-	require.Equal(t, a.Box, got.Instances[0].Box)
-	require.InDelta(t, 15.666667, got.Instances[1].Box.Y2, 1e-4)
+	got := vote([][]Instance{{a, b}, {c}}, 0.5)
+	require.Len(t, got, 2)
+	require.Equal(t, a.Box, got[0].Box)
+	require.InDelta(t, 15.666667, got[1].Box.Y2, 1e-4)
 }
 
 func TestMasksVote(t *testing.T) {
@@ -164,7 +166,7 @@ func TestMasksVote(t *testing.T) {
 	three := masks(image.Rect(60, 5, 70, 20), image.Rect(62, 5, 72, 20), image.Rect(64, 5, 74, 20))
 	got := mergeMasks(three, []float32{0.5, 0.5, 0.5}, Box{X1: 60, Y1: 5, X2: 74, Y2: 18})
 	require.Equal(t, masks(image.Rect(62, 5, 72, 18))[0], got, "by majority, inside the box")
-	got = mergeMasks(three, []float32{0.1, 0.1, 0.9}, Box{X1: 0, Y1: 0, X2: 100, Y2: 50})
+	got = mergeMasks(three, []float32{0.1, 0.1, 0.9}, Box{X2: 100, Y2: 50})
 	require.Equal(t, three[2], got)
 	require.True(t, mergeMasks(three, []float32{1, 1, 1}, Box{X1: 3, Y1: 3, X2: 3, Y2: 3}).Empty())
 }
@@ -175,18 +177,18 @@ func TestImpossibleAugment(t *testing.T) {
 	for option, a := range map[string]Augment{
 		"Augment.Scales": {Scales: []int{64, 0}}, "Augment.IoU": {IoU: 1.5},
 	} {
-		_, err := m.SegmentAugmented(ctx, img, a, all)
+		_, err := m.Segment(ctx, img, Options{Score: -1, Augment: a})
 		var e *OptionError
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, option, e.Option)
 	}
 	var e *OptionError
-	_, err := m.SegmentAugmented(ctx, img, Augment{IoU: math.NaN()}, all)
+	_, err := m.Segment(ctx, img, Options{Score: -1, Augment: Augment{IoU: math.NaN()}})
 	require.ErrorAs(t, err, &e)
-	_, err = m.SegmentAugmented(ctx, img, Augment{}, Options{Steps: -1})
+	_, err = m.Segment(ctx, img, Options{Steps: -1, Augment: Augment{Flip: true}})
 	require.ErrorAs(t, err, &e)
 	var bad *ImageError
-	_, err = m.SegmentAugmented(ctx, pattern(1, 9), Augment{Flip: true}, all)
+	_, err = m.Segment(ctx, pattern(1, 9), Options{Score: -1, Augment: Augment{Flip: true}})
 	require.ErrorAs(t, err, &bad)
 }
 
@@ -194,21 +196,15 @@ func TestAugmentedEndsWithItsContext(t *testing.T) {
 	m := smallModel(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	steps := 0
-	o := Options{Score: -1, Steps: 3, Sampling: &sampler.Config{Sampler: counting{&steps, func() {
+	o := Options{Score: -1, Steps: 3, Augment: Augment{Flip: true}, Sampling: &sampler.Config{Sampler: counting{&steps, func() {
 		if steps == 3 {
 			cancel()
 		}
 	}}}}
-	_, err := m.SegmentAugmented(ctx, pattern(64, 64), Augment{Flip: true}, o)
+	_, err := m.Segment(ctx, pattern(64, 64), o)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 3, steps, "two steps are taken in the first view, one in the second")
 	var view *ViewError
 	require.True(t, errors.As(err, &view))
 	require.Equal(t, ViewError{Scale: 64, Mirrored: true, Err: context.Canceled}, *view)
-
-	gone, err := New(context.Background(), small(), 1, torch.CPU)
-	require.NoError(t, err)
-	require.NoError(t, gone.Close())
-	_, err = gone.SegmentAugmented(context.Background(), pattern(9, 9), Augment{}, all)
-	require.ErrorIs(t, err, ErrClosed)
 }

@@ -57,12 +57,11 @@ func TestBackboneRunsOncePerPicture(t *testing.T) {
 		require.Equal(t, 1, *passes)
 	}
 	*passes = 0
-	for _, err := range m.SegmentTrace(ctx, img, Options{Score: -1, Steps: 4}) {
-		require.NoError(t, err)
-	}
-	require.Equal(t, 1, *passes)
+	_, err := m.Segment(ctx, img, Options{Score: -1, Steps: 4, OnStep: func(*StepResult) {}})
+	require.NoError(t, err)
+	require.Equal(t, 1, *passes, "a result and its steps are of one run")
 	*passes = 0
-	_, err := m.SegmentAugmented(ctx, img, Augment{Scales: []int{64, 80}, Flip: true}, Options{Score: -1, Steps: 4})
+	_, err = m.Segment(ctx, img, Options{Score: -1, Steps: 4, Augment: Augment{Scales: []int{64, 80}, Flip: true}})
 	require.NoError(t, err)
 	require.Equal(t, 4, *passes, "once a view")
 }
@@ -76,23 +75,20 @@ func TestBackboneAndMaskBranchRunOnce(t *testing.T) {
 	defer func() { m.backbone, m.branch = backbone, branch }()
 	for _, steps := range []int{1, 4} {
 		m.backbone, m.branch = backbone, branch
-		in, err := m.config.Input.prepare(pattern(100, 80))
-		require.NoError(t, err)
-		o, sampling, err := Options{Score: -1, Steps: steps}.resolve(m.config)
-		require.NoError(t, err)
 		features, decoded := 0, 0
-		r := &run{model: m, options: o, sampling: sampling, inputs: []input{in}, watch: &watcher{
+		p := testPass(t, m, pattern(100, 80), Options{Score: -1, Steps: steps})
+		p.watch = &watcher{
 			input: func(*torch.Tensor) {}, levels: func([]*torch.Tensor) {},
 			masks: func(*torch.Tensor) {
 				features++
 				m.backbone, m.branch = pyramid{backbone}, nil
 			},
 			decoded: func(int, int, *torch.Tensor, []decoder.Output) { decoded++ },
-		}}
-		err = torch.Do(context.Background(), func(s *torch.Scope) error {
-			found, err := r.do(context.Background(), s, sampler.SeededNoise(1))
+		}
+		err := torch.Do(context.Background(), func(s *torch.Scope) error {
+			found, err := p.run(context.Background(), s, sampler.SeededNoise(1))
 			if err == nil {
-				require.NotEmpty(t, found[0].Instances)
+				require.NotEmpty(t, found[0])
 			}
 			return err
 		})
@@ -121,8 +117,7 @@ func BenchmarkSteps(b *testing.B) {
 	require.NoError(b, err)
 	defer m.Close()
 	img := pattern(480, 320)
-	in, err := m.config.Input.prepare(img)
-	require.NoError(b, err)
+	p := testPass(b, m, img, Options{})
 	features, decode, one, four := time.Hour, time.Hour, time.Hour, time.Hour
 	segment := func(steps int) time.Duration {
 		start := time.Now()
@@ -132,7 +127,7 @@ func BenchmarkSteps(b *testing.B) {
 		return time.Since(start)
 	}
 	for b.Loop() {
-		f, d := m.parts(b, in)
+		f, d := p.parts(b)
 		features, decode = min(features, f), min(decode, d)
 		one, four = min(one, segment(1)), min(four, segment(4))
 	}
@@ -144,15 +139,15 @@ func BenchmarkSteps(b *testing.B) {
 }
 
 // parts times backbone with mask branch, and the decoder once on boxes of noise.
-func (m *Model) parts(b *testing.B, in input) (features, decode time.Duration) {
+func (p *pass) parts(b *testing.B) (features, decode time.Duration) {
 	require.NoError(b, torch.Do(context.Background(), func(s *torch.Scope) error {
-		r := &run{model: m, inputs: []input{in}}
+		m, v := p.model, p.views[0]
 		start := time.Now()
-		levels := m.backbone.Forward(r.pack(s))
+		levels := m.backbone.Forward(p.pack(s))
 		m.branch.Forward(levels)
 		features = time.Since(start)
 		noise := sampler.SeededNoise(0)(s, []int64{1, int64(m.config.Proposals), 4})
-		sizes := torch.From(s, []float32{float32(in.width), float32(in.height), float32(in.width), float32(in.height)}, 1, 1, 4)
+		sizes := torch.From(s, []float32{float32(v.width), float32(v.height), float32(v.width), float32(v.height)}, 1, 1, 4)
 		boxes := corners(noise.Clamp(-2, 2).DivScalar(2).AddScalar(1).DivScalar(2)).Mul(sizes)
 		start = time.Now()
 		_, err := m.decoder.Forward(levels, boxes, []float64{999}, false)

@@ -15,13 +15,13 @@ import (
 
 func TestVoters(t *testing.T) {
 	c := candidates{
-		boxes: []float32{
-			0, 0, 10, 10, // the best
-			0, 0, 10, 9, // overlaps it by 0.9
-			0, 0, 10, 6, // by 0.6
-			0, 0, 10, 10, // another class
-			20, 20, 30, 30, // elsewhere
-			0, 0, 10, 8, // by 0.8
+		boxes: []Box{
+			{X2: 10, Y2: 10},                 // the best
+			{X2: 10, Y2: 9},                  // overlaps it by 0.9
+			{X2: 10, Y2: 6},                  // by 0.6
+			{X2: 10, Y2: 10},                 // another class
+			{X1: 20, Y1: 20, X2: 30, Y2: 30}, // elsewhere
+			{X2: 10, Y2: 8},                  // by 0.8
 		},
 		scores:  []float32{0.9, 0.5, 0.8, 0.7, 0.6, 0.6},
 		classes: []int64{1, 1, 1, 0, 1, 1},
@@ -41,14 +41,17 @@ func TestVoters(t *testing.T) {
 		require.Equal(t, test.want, test.ensemble.voters(c, 0), test.name)
 	}
 	require.Equal(t, []int64{4}, Ensemble{Vote: 0.1}.voters(c, 4))
-	require.InDeltaSlice(t, []float32{0, 0, 10, 9.642857}, edges(meanBox(c, []int64{0, 1})), 1e-5, "(0.9·10 + 0.5·9)/1.4")
-	require.Equal(t, Box{X1: 20, Y1: 20, X2: 30, Y2: 30}, meanBox(c, []int64{4}))
+	require.Equal(t, []int64{0, 2, 5, 1}, Ensemble{Vote: 0.5, Voters: -1}.voters(c, 0))
+	mean := c.mean([]int64{0, 1})
+	require.Equal(t, Box{X2: 10, Y2: mean.Y2}, mean)
+	require.InDelta(t, 9.642857, mean.Y2, 1e-5, "(0.9·10 + 0.5·9)/1.4")
+	require.Equal(t, c.boxes[4], c.mean([]int64{4}))
 }
 
 func TestVotersAreEightAtMost(t *testing.T) {
 	var c candidates
 	for range 20 {
-		c.boxes, c.scores, c.classes = append(c.boxes, 0, 0, 5, 5), append(c.scores, 0.5), append(c.classes, 0)
+		c.boxes, c.scores, c.classes = append(c.boxes, Box{X2: 5, Y2: 5}), append(c.scores, 0.5), append(c.classes, 0)
 	}
 	require.Equal(t, []int64{3, 0, 1, 2, 4, 5, 6, 7}, Ensemble{Vote: 1}.voters(c, 3))
 }
@@ -104,7 +107,7 @@ func TestEveryEnsemble(t *testing.T) {
 
 func TestImpossibleEnsembles(t *testing.T) {
 	m := smallModel(t)
-	for _, e := range []Ensemble{{Vote: -0.1}, {Vote: 1.1}, {Vote: math.NaN()}, {Voters: -1}} {
+	for _, e := range []Ensemble{{Vote: 1.1}, {Vote: math.NaN()}} {
 		c := small()
 		c.Ensemble = e
 		_, err := c.WithDefaults()
@@ -143,5 +146,3 @@ func (narrow) Step(s *sampler.Step) (*torch.Tensor, error) {
 	}
 	return s.X, nil
 }
-
-func edges(b Box) []float32 { return []float32{b.X1, b.Y1, b.X2, b.Y2} }

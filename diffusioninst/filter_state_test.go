@@ -60,6 +60,10 @@ func TestFiltersAreDiffusedWithTheBoxes(t *testing.T) {
 
 	c := small()
 	c.FilterRange = -1
-	_, err = New(ctx, c, 1, torch.CPU)
-	require.ErrorContains(t, err, "filter range")
+	none, err := New(ctx, c, 1, torch.CPU)
+	require.NoError(t, err)
+	defer none.Close()
+	_, err = none.Segment(ctx, img, o)
+	require.NoError(t, err)
+	require.Equal(t, int64(4), width, "negative for none")
 }

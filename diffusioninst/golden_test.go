@@ -132,23 +132,25 @@ func replay(t *testing.T, dir string, device torch.Device) {
 	model, err := build(context.Background(), g.config(), modeltest.GoldenWeights(t, dir), device)
 	require.NoError(t, err)
 
-	r := &run{model: model, watch: g.watch()}
-	r.options, r.sampling, err = Options{}.resolve(model.config)
+	settings, err := Options{}.resolve(model.config)
 	require.NoError(t, err)
+	p := &pass{settings: settings, model: model, watch: g.watch(), alone: true}
 	for i := 0; ; i++ {
 		path := filepath.Join(dir, fmt.Sprintf("image%d.png", i))
 		if _, err := os.Stat(path); err != nil {
 			break
 		}
-		r.inputs = append(r.inputs, g.input(i, path))
+		pixels, size := g.input(i, path)
+		p.pixels = append(p.pixels, pixels)
+		p.views = append(p.views, wholeView(size, pixels))
 	}
-	var results []*Result
+	var found [][]Instance
 	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
-		results, err = r.do(context.Background(), s, g.noise())
+		found, err = p.run(context.Background(), s, g.noise())
 		return err
 	}))
-	for i, result := range results {
-		g.instances(i, result)
+	for i, instances := range found {
+		g.instances(i, instances)
 	}
 	require.NoError(t, model.Close())
 	require.Equal(t, before, torch.Live(), "tensors left behind")
@@ -171,7 +173,8 @@ func (g *goldenCase) config() Config {
 	return config
 }
 
-func (g *goldenCase) input(i int, path string) input {
+// input is a picture of the case as the network sees it, and its size.
+func (g *goldenCase) input(i int, path string) (Pixels, image.Point) {
 	f, err := os.Open(path)
 	require.NoError(g.t, err)
 	defer f.Close()
@@ -182,11 +185,11 @@ func (g *goldenCase) input(i int, path string) input {
 	require.True(g.t, ok)
 	rgb := make([]byte, resized.Elements())
 	require.NoError(g.t, resized.ReadInto(rgb))
-	return input{rgb: rgb, width: int(resized.Shape[1]), height: int(resized.Shape[0]), outputW: img.Bounds().Dx(), outputH: img.Bounds().Dy()}
+	return Pixels{RGB: rgb, Width: int(resized.Shape[1]), Height: int(resized.Shape[0])}, img.Bounds().Size()
 }
 
 // instances matches the final instances one to one with the reference's.
-func (g *goldenCase) instances(i int, got *Result) {
+func (g *goldenCase) instances(i int, got []Instance) {
 	g.t.Helper()
 	require.NoError(g.t, torch.Do(context.Background(), func(s *torch.Scope) error {
 		name := func(what string) string { return fmt.Sprintf("out%d.%s", i, what) }
@@ -196,12 +199,12 @@ func (g *goldenCase) instances(i int, got *Result) {
 		shape := torch.Values[int64](g.read(s, name("mask_shape")))
 		packed := torch.Values[uint8](g.read(s, name("masks_packed")))
 		want := len(scores)
-		g.worst["missing instances"] += math.Abs(float64(want - len(got.Instances)))
+		g.worst["missing instances"] += math.Abs(float64(want - len(got)))
 		g.worst["instances"] += float64(want)
-		used := make([]bool, len(got.Instances))
+		used := make([]bool, len(got))
 		for k := range want {
 			best, at := math.Inf(1), -1
-			for j, in := range got.Instances {
+			for j, in := range got {
 				if used[j] || int64(in.Class) != classes[k] || math.Abs(float64(in.Score-scores[k])) > 10*scoreTolerance {
 					continue
 				}
@@ -218,7 +221,7 @@ func (g *goldenCase) instances(i int, got *Result) {
 				continue
 			}
 			used[at] = true
-			in := got.Instances[at]
+			in := got[at]
 			g.worst["final boxes [px]"] = math.Max(g.worst["final boxes [px]"], best)
 			g.worst["final scores"] = math.Max(g.worst["final scores"], math.Abs(float64(in.Score-scores[k])))
 			iou := maskIoU(in.Mask, packed[k*len(packed)/want:], int(shape[1]), int(shape[2]))

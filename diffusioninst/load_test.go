@@ -153,16 +153,23 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"no deviation":     func(c *Config) { c.Input.Std = [3]float64{1, 0, 1} },
 		"sides swapped":    func(c *Config) { c.Input.Short, c.Input.Longest = 900, 800 },
 		"scale and side":   func(c *Config) { c.Input = Input{Short: 800, Scale: 1} },
-		"a negative zoom":  func(c *Config) { c.Input = Input{Scale: -1} },
 		"an absurd zoom":   func(c *Config) { c.Input = Input{Scale: 100} },
-		"no longest side":  func(c *Config) { c.Input = Input{Scale: 1, Longest: -1} },
 		"a negative scale": func(c *Config) { c.SignalScale = -2 },
 		"an absurd NMS":    func(c *Config) { c.NMS = 2 },
+		"unknown quirks":   func(c *Config) { c.Quirks = 7 },
+		"an odd range":     func(c *Config) { c.FilterRange = math.NaN() },
+		"negative bins":    func(c *Config) { c.Decoder.Bins = -1 },
+		"negative layers":  func(c *Config) { c.MaskHead.Layers = -1 },
 	} {
 		c := small()
 		change(&c)
 		_, err := New(context.Background(), c, 1, torch.CPU)
 		require.Error(t, err, name)
+		if name != "unequal channels" && name != "unknown depth" { // found while building
+			_, err = c.WithDefaults()
+			var bad *ConfigError
+			require.ErrorAs(t, err, &bad, name)
+		}
 	}
 	require.Equal(t, before, torch.Live())
 }

@@ -2,80 +2,159 @@ package diffusioninst
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/diffusioninst/go/sampler"
 )
 
-// Options of one call. The zero value of a field means the model's own setting.
+// Options are the settings of one call. The zero value of a field means the model's
+// own setting, and a negative one means none where that makes sense. Options that
+// contradict each other, or the model, are an *OptionError.
 type Options struct {
-	Steps     int             // denoising steps; more are slower and may be better
-	Proposals int             // boxes that are denoised at once
-	Score     float64         // least score of an instance: 0.5; negative for none
-	Limit     int             // at most so many instances: 0 for all
-	Seed      uint64          // of the noise; picture i of a batch uses Seed+i
-	Tile      int             // side of the tiles in which larger pictures are segmented, see Input.Tile; negative for none
-	Sampling  *sampler.Config // in place of the model's; Steps above 0 goes before its Steps
-	Ensemble  *Ensemble       // in place of the model's
+	Steps     int     // denoising steps; more are slower and may be better
+	Proposals int     // boxes that are denoised at once
+	Score     float64 // least score of an instance: 0.5; negative for none
+	Limit     int     // greatest number of instances per picture, the best ones; 0 or negative for all
+	// Seed is the seed of the noise. Picture i of a batch, tile j of a picture and scale
+	// k of Augment get the noise of Seed + i + j·(number of scales) + k.
+	Seed uint64
+	// Scale multiplies a picture's sides in place of the model's Input.Short or
+	// Input.Scale: 0.5 for objects that are twice as large as those that the model has
+	// learned. It excludes Augment.Scales.
+	Scale float64
+	// Tile is the side of the tiles in which larger pictures are segmented, in pixels of
+	// the network's input; see Input.Tile. Negative for none.
+	Tile     int
+	Augment  Augment         // test-time augmentation: several views of the picture, merged
+	Sampling *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
+	Ensemble *Ensemble       // in place of the model's
+	// OnStep, if not nil, is called after each denoising step of each picture with what
+	// the step made. A picture of several passes through the network, such as a large
+	// one in tiles, reports its steps during the last of them. OnStep runs while the
+	// network waits, and must neither use the model nor call torch.Do.
+	OnStep func(*StepResult)
 }
 
-// OptionError says which option is impossible.
+// OptionError says which option is impossible, and why.
 type OptionError struct {
 	Option string
 	Reason string
+	Err    error // cause; may be nil
 }
 
 func (e *OptionError) Error() string {
 	return fmt.Sprintf("diffusioninst: option %s: %s", e.Option, e.Reason)
 }
 
-// resolve fills in the model's settings.
-func (o Options) resolve(c Config) (Options, sampler.Config, error) {
-	sampling := c.Sampling
-	if o.Sampling != nil {
-		sampling = *o.Sampling
+// Unwrap returns the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// settings are the options of a call over the model's own, all filled in.
+type settings struct {
+	rules
+	looks     []look
+	tile      int // side of a tile in pixels of the network's input; 0 for none
+	overlap   int // of tiles; 0 for a quarter, negative for none
+	sampling  sampler.Config
+	ensemble  Ensemble
+	proposals int
+	score     float64 // negative for none
+	limit     int     // 0 for all
+	nms       float64 // negative for none
+	iou       float64 // from which looks are merged; negative for never
+	seed      uint64
+	onStep    func(*StepResult)
+}
+
+// resolve fills in the settings of the model c.
+func (o Options) resolve(c Config) (*settings, error) {
+	s := &settings{
+		rules: c.Quirks.rules(), sampling: c.Sampling, ensemble: c.Ensemble, proposals: c.Proposals,
+		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, onStep: o.OnStep,
 	}
-	if o.Steps < 0 {
-		return o, sampling, &OptionError{"Steps", fmt.Sprintf("%d: at least one step is required", o.Steps)}
-	}
-	if o.Steps > 0 {
-		sampling.Steps = o.Steps
-	}
-	sampling, err := sampling.WithDefaults()
-	if err != nil {
-		option := "Steps"
-		if o.Sampling != nil {
-			option = "Sampling"
+	if o.Ensemble != nil {
+		s.ensemble = *o.Ensemble
+		if err := s.ensemble.check(); err != nil {
+			return nil, &OptionError{"Ensemble", err.Error(), err}
 		}
-		return o, sampling, &OptionError{option, err.Error()}
 	}
-	if o.Tile > 0 && (c.Input.Scale == 0 || o.Tile < 32) {
-		return o, sampling, &OptionError{"Tile", fmt.Sprintf("%d: at least 32 pixels and a model with Input.Scale are required", o.Tile)}
-	}
-	if o.Ensemble == nil {
-		o.Ensemble = &c.Ensemble
-	}
-	if err := o.Ensemble.check(); err != nil {
-		return o, sampling, &OptionError{"Ensemble", err.Error()}
-	}
-	if o.Proposals == 0 {
-		o.Proposals = c.Proposals
-	}
-	if o.Score == 0 {
-		o.Score = 0.5
-	}
-	if c.Quirks == Reference {
-		o.Score, o.Limit = -1, 0
+	if err := c.Quirks.conflict(o, s.ensemble); err != nil {
+		return nil, err
 	}
 	switch {
-	case o.Proposals < 1 || o.Proposals > maxProposals:
-		return o, sampling, &OptionError{"Proposals", fmt.Sprintf("%d: want 1 to %d", o.Proposals, maxProposals)}
+	case s.noThreshold:
+		s.score = -1
+	case o.Score == 0:
+		s.score = 0.5
 	case !(o.Score <= 1):
-		return o, sampling, &OptionError{"Score", fmt.Sprintf("%v: no score exceeds 1", o.Score)}
-	case o.Limit < 0:
-		return o, sampling, &OptionError{"Limit", fmt.Sprintf("%d is negative", o.Limit)}
+		return nil, &OptionError{"Score", fmt.Sprintf("%v: no score exceeds 1", o.Score), nil}
 	}
-	return o, sampling, nil
+	if o.Proposals != 0 {
+		s.proposals = o.Proposals
+	}
+	if s.proposals < 1 || s.proposals > maxProposals {
+		return nil, &OptionError{"Proposals", fmt.Sprintf("%d: want 1 to %d", s.proposals, maxProposals), nil}
+	}
+	if err := s.sample(o); err != nil {
+		return nil, err
+	}
+	return s, s.view(o, c.Input)
 }
 
 // maxProposals bounds the memory of the self-attention, which grows with the square.
 const maxProposals = 20000
+
+// sample resolves how the state is sampled.
+func (s *settings) sample(o Options) error {
+	option := "Steps"
+	if o.Sampling != nil {
+		s.sampling, option = *o.Sampling, "Sampling"
+	}
+	if o.Steps < 0 {
+		return &OptionError{"Steps", fmt.Sprintf("%d: at least one step is required", o.Steps), nil}
+	}
+	if o.Steps > 0 {
+		s.sampling.Steps = o.Steps
+	}
+	s.sampling.Float64 = s.sampling.Float64 || s.float64State
+	var err error
+	if s.sampling, err = s.sampling.WithDefaults(); err != nil {
+		return &OptionError{option, err.Error(), err}
+	}
+	return nil
+}
+
+// view resolves the looks and the tiles.
+func (s *settings) view(o Options, in Input) error {
+	if math.IsNaN(o.Scale) || o.Scale > maxScale {
+		return &OptionError{"Scale", fmt.Sprintf("%v: want above 0 to %d", o.Scale, maxScale), nil}
+	}
+	if o.Scale > 0 {
+		if len(o.Augment.Scales) > 0 {
+			return &OptionError{"Scale", "Augment.Scales says the size of each view: give one of the two", nil}
+		}
+		if in.Scale <= 0 {
+			in.Short, in.Longest = 0, 0 // a limit for Short is not meant for Scale
+		}
+		in.Scale = o.Scale
+	}
+	s.tile, s.overlap = max(in.Tile, 0), in.Overlap
+	switch {
+	case o.Tile < 0:
+		s.tile = 0
+	case o.Tile > 0 && in.Scale <= 0:
+		return &OptionError{"Tile", fmt.Sprintf("%d: the model resizes whole pictures (Input.Short); give a Scale, too", o.Tile), nil}
+	case o.Tile > 0 && o.Tile < minTile:
+		return &OptionError{"Tile", fmt.Sprintf("%d: at least %d pixels are required", o.Tile, minTile), nil}
+	case o.Tile > 0:
+		s.tile = o.Tile
+	}
+	if s.overlap >= s.tile {
+		s.overlap = 0 // the model's is for larger tiles
+	}
+	var err error
+	if s.iou, err = o.Augment.threshold(); err == nil {
+		s.looks, err = o.Augment.looks(in)
+	}
+	return err
+}

@@ -35,3 +35,14 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 	}
 	return torch.Cat(parts, 0)
 }
+
+// mirror turns the pixels left to right, in place.
+func (p Pixels) mirror() {
+	for row := p.RGB; len(row) > 0; row = row[3*p.Width:] {
+		for i, j := 0, 3*(p.Width-1); i < j; i, j = i+3, j-3 {
+			for c := range 3 {
+				row[i+c], row[j+c] = row[j+c], row[i+c]
+			}
+		}
+	}
+}

@@ -4,16 +4,15 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"slices"
 
-	"github.com/diffusioninst/go/internal/picture"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
 
 // Segment finds the instances in a picture. Cancelling ctx ends it at the next
 // denoising step. Errors: *OptionError, *ImageError, *sampler.StepError (which wraps
-// *decoder.NotFiniteError), *torch.Error, ErrClosed and ctx's own.
+// *decoder.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with Options.Augment
+// they are wrapped in a *ViewError.
 func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Result, error) {
 	results, err := m.SegmentBatch(ctx, []image.Image{img}, o)
 	if err != nil {
@@ -22,42 +21,16 @@ func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Resul
 	return results[0], nil
 }
 
-// SegmentBatch finds the instances in several pictures in one pass through the
-// network, padded to a common size. That needs as many times the memory; it pays
-// on a GPU. Where one of them is cut into tiles (Input.Tile), they go one after the other.
-// Picture i gets the noise that Segment would give it with Seed+i.
+// SegmentBatch finds the instances in several pictures. Those that are not cut into
+// tiles go through the network together, padded to a common size: that needs as many
+// times the memory, and pays on a GPU. Picture i gets the noise that Segment would give
+// it with Seed+i. Errors are Segment's.
 func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Options) ([]*Result, error) {
-	if !slices.ContainsFunc(images, func(img image.Image) bool {
-		_, _, ok := m.config.Input.tiles(img, o.Tile)
-		return ok
-	}) {
-		return m.segment(ctx, images, o, nil)
-	}
-	if _, _, err := o.resolve(m.config); err != nil {
+	settings, err := o.resolve(m.config)
+	if err != nil {
 		return nil, err
 	}
-	results := make([]*Result, len(images))
-	for i, img := range images {
-		with := o
-		with.Seed += uint64(i)
-		var err error
-		if tile, overlap, ok := m.config.Input.tiles(img, o.Tile); ok {
-			results[i], err = m.segmentTiles(ctx, img, tile, overlap, with)
-		} else {
-			results[i], err = m.Segment(ctx, img, with)
-		}
-		if err != nil {
-			if len(images) > 1 {
-				err = fmt.Errorf("picture %d: %w", i, err)
-			}
-			return nil, err
-		}
-	}
-	return results, nil
-}
-
-func (m *Model) segment(ctx context.Context, images []image.Image, o Options, trace func(*Trace)) ([]*Result, error) {
-	o, sampling, err := o.resolve(m.config)
+	q, err := newRequest(settings, images)
 	if err != nil {
 		return nil, err
 	}
@@ -65,74 +38,88 @@ func (m *Model) segment(ctx context.Context, images []image.Image, o Options, tr
 		return nil, err
 	}
 	defer m.use.RUnlock()
-	if len(images) == 0 {
-		return nil, nil
-	}
-	inputs := make([]input, len(images))
-	seeds := make([]uint64, len(images))
+	return q.run(ctx, m)
+}
+
+// request is a call: its settings and pictures, and the views that it is made of.
+type request struct {
+	*settings
+	images    []image.Image
+	passes    [][]view
+	byPicture [][]view // in the order in which the passes see them
+}
+
+func newRequest(s *settings, images []image.Image) (*request, error) {
+	q := &request{settings: s, images: images, byPicture: make([][]view, len(images))}
+	var views []view
 	for i, img := range images {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if inputs[i], err = m.config.Input.prepare(img); err != nil {
+		if err := checkImage(img); err != nil {
 			if len(images) > 1 {
-				err = fmt.Errorf("picture %d: %w", i, err)
+				err = fmt.Errorf("diffusioninst: picture %d: %w", i, err)
 			}
 			return nil, err
 		}
-		seeds[i] = o.Seed + uint64(i)
+		views = append(views, s.views(i, img.Bounds().Size())...)
 	}
-	r := &run{model: m, options: o, sampling: sampling, inputs: inputs, trace: trace}
-	var results []*Result
-	err = torch.Do(ctx, func(s *torch.Scope) error {
-		results, err = r.do(ctx, s, sampler.SeededNoise(seeds...))
+	q.passes = passes(views)
+	for _, views := range q.passes {
+		for _, v := range views {
+			q.byPicture[v.picture] = append(q.byPicture[v.picture], v)
+		}
+	}
+	return q, nil
+}
+
+// run looks at all views and merges what they have found.
+func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
+	found := make([][][]Instance, len(q.images)) // by picture and view
+	record := &recorder{request: q, steps: map[[2]int]*recorded{}}
+	for _, views := range q.passes {
+		if err := ctx.Err(); err != nil {
+			return nil, q.wrap(views[0], err)
+		}
+		p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1}
+		var seeds []uint64
+		for _, v := range views {
+			seeds = append(seeds, v.seed)
+			p.pixels = append(p.pixels, v.read(q.images[v.picture]))
+		}
+		if q.onStep != nil {
+			p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
+				record.add(views[i], at, boxes, scores, found)
+			}
+		}
+		err := torch.Do(ctx, func(s *torch.Scope) error {
+			of, err := p.run(ctx, s, sampler.SeededNoise(seeds...))
+			for i, list := range of {
+				found[views[i].picture] = append(found[views[i].picture], list)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, q.wrap(views[0], err)
+		}
+	}
+	out := make([]*Result, len(q.images))
+	for i := range out {
+		out[i] = q.merge(q.byPicture[i], found[i])
+	}
+	return out, nil
+}
+
+// wrap says in which of several looks an error came up.
+func (q *request) wrap(v view, err error) error {
+	if len(q.looks) == 1 {
 		return err
-	})
-	if err != nil {
-		return nil, err
 	}
-	return results, nil
+	return &ViewError{v.scale, v.mirrored, err}
 }
 
-// ImageError says that a picture cannot be segmented because of its size.
-type ImageError struct {
-	Width, Height int
-	Reason        string
-}
-
-func (e *ImageError) Error() string {
-	return fmt.Sprintf("diffusioninst: picture of %d×%d pixels: %s", e.Width, e.Height, e.Reason)
-}
-
-// input is a picture resized for the network.
-type input struct {
-	rgb              []uint8 // (height, width, 3)
-	width, height    int
-	outputW, outputH int
-}
-
-// prepare resizes a picture for the network, as Input says.
-func (in Input) prepare(img image.Image) (input, error) {
-	if img == nil {
-		return input{}, &ImageError{Reason: "there is no picture"}
+// read returns the view's pixels as the network sees them.
+func (v view) read(img image.Image) Pixels {
+	p := pixels(img, v.part, v.width, v.height)
+	if v.mirrored {
+		p.mirror()
 	}
-	w, h := img.Bounds().Dx(), img.Bounds().Dy()
-	switch {
-	case w < 1 || h < 1:
-		return input{}, &ImageError{w, h, "it is empty"}
-	case w < 2 || h < 2:
-		return input{}, &ImageError{w, h, "at least 2×2 pixels are needed to find anything"}
-	}
-	width, height := in.size(w, h)
-	return input{
-		rgb: picture.Resize(picture.RGB(img), w, h, width, height), width: width, height: height, outputW: w, outputH: h,
-	}, nil
-}
-
-// size is what a picture of w × h pixels is resized to.
-func (in Input) size(w, h int) (width, height int) {
-	if in.Scale > 0 {
-		return picture.Scale(w, h, in.Scale, in.Longest)
-	}
-	return picture.ShortestEdge(w, h, in.Short, in.Longest)
+	return p
 }

@@ -3,6 +3,7 @@ package diffusioninst
 import (
 	"context"
 	"image"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -50,6 +51,9 @@ func TestSegmentFollowsItsOptions(t *testing.T) {
 	limited, err := m.Segment(ctx, img, Options{Score: -1, Limit: 3})
 	require.NoError(t, err)
 	require.Equal(t, everything.Instances[:3], limited.Instances)
+	unlimited, err := m.Segment(ctx, img, Options{Score: -1, Limit: -1})
+	require.NoError(t, err)
+	require.Equal(t, everything, unlimited)
 
 	least := everything.Instances[2].Score
 	scored, err := m.Segment(ctx, img, Options{Score: float64(least)})
@@ -139,7 +143,11 @@ func TestSegmentRefusesBadInput(t *testing.T) {
 		"negative boxes":   {pattern(9, 9), Options{Proposals: -1}, "Proposals"},
 		"too many boxes":   {pattern(9, 9), Options{Proposals: 1 << 30}, "Proposals"},
 		"an absurd score":  {pattern(9, 9), Options{Score: 1.5}, "Score"},
-		"a negative limit": {pattern(9, 9), Options{Limit: -1}, "Limit"},
+		"no score":         {pattern(9, 9), Options{Score: math.NaN()}, "Score"},
+		"an absurd scale":  {pattern(9, 9), Options{Scale: 17}, "Scale"},
+		"no scale":         {pattern(9, 9), Options{Scale: math.NaN()}, "Scale"},
+		"two sizes":        {pattern(9, 9), Options{Scale: 1, Augment: Augment{Scales: []int{64}}}, "Scale"},
+		"a small tile":     {pattern(9, 9), Options{Scale: 1, Tile: 31}, "Tile"},
 	} {
 		_, err := m.Segment(ctx, c.img, c.o)
 		var ie *ImageError

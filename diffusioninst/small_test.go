@@ -53,3 +53,24 @@ func pattern(w, h int) *image.RGBA {
 
 // all asks for every candidate, as an untrained model scores low.
 var all = Options{Score: -1}
+
+// wholeView is the view of a whole picture of a size, as the network sees it in pixels.
+func wholeView(size image.Point, p Pixels) view {
+	const far = 1 << 30
+	return view{
+		size: size, part: image.Rectangle{Max: size}, core: Box{X1: -far, Y1: -far, X2: far, Y2: far},
+		width: p.Width, height: p.Height,
+	}
+}
+
+// testPass is a pass of one picture through a model.
+func testPass(t testing.TB, m *Model, img image.Image, o Options) *pass {
+	t.Helper()
+	settings, err := o.resolve(m.config)
+	require.NoError(t, err)
+	q, err := newRequest(settings, []image.Image{img})
+	require.NoError(t, err)
+	require.Len(t, q.passes, 1)
+	v := q.passes[0][0]
+	return &pass{settings: settings, model: m, views: q.passes[0], pixels: []Pixels{v.read(img)}, alone: true}
+}

@@ -77,8 +77,8 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
 		}
 	}
-	views, err := parseViews(o.views)
-	if err != nil {
+	var err error
+	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
 	}
 	inputs, err := findInputs(args)
@@ -107,13 +107,18 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	failed := 0
 	for i, in := range inputs {
 		start := time.Now()
-		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), segmentWith(model, views), o.model.options)
+		options := o.model.options
+		var steps []*diffusioninst.StepResult
+		if o.trace != "" {
+			options.OnStep = func(s *diffusioninst.StepResult) { steps = append(steps, s) }
+		}
+		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model.Segment, options)
 		if err == nil && o.trace != "" {
 			folder := o.trace
 			if len(inputs) > 1 {
 				folder = filepath.Join(folder, strings.TrimSuffix(in.name, filepath.Ext(in.name)))
 			}
-			err = writeTrace(cmd.Context(), model, img, o.model.options, folder, classes)
+			err = writeTrace(img, steps, folder, classes)
 		}
 		if err == nil {
 			err = writeAll(writers, truth, evaluation.LabeledImage(result, int64(i+1), in.name, classes), img)

@@ -75,8 +75,8 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err := o.eval.check(); err != nil {
 		return err
 	}
-	views, err := parseViews(o.views)
-	if err != nil {
+	var err error
+	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
 	}
 	set, err := evaluation.Open(o.eval.truth, o.pictures, o.limitImages)
@@ -95,7 +95,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	options := o.model.options
 	options.Limit = testLimit(&o.model, o.eval.style)
 	bar := progress(cmd.ErrOrStderr(), len(set.Images))
-	results, took, err := set.Run(cmd.Context(), segmentWith(model, views), options, func() { _ = bar.Add(1) })
+	results, took, err := set.Run(cmd.Context(), model.Segment, options, func() { _ = bar.Add(1) })
 	_ = bar.Finish()
 	if err != nil {
 		return err

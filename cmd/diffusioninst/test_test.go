@@ -178,10 +178,10 @@ func TestTestErrors(t *testing.T) {
 func TestParseViews(t *testing.T) {
 	got, err := parseViews([]string{"640", "flip", "800"})
 	require.NoError(t, err)
-	require.Equal(t, &diffusioninst.Augment{Scales: []int{640, 800}, Flip: true}, got)
+	require.Equal(t, diffusioninst.Augment{Scales: []int{640, 800}, Flip: true}, got)
 	got, err = parseViews(nil)
 	require.NoError(t, err)
-	require.Nil(t, got)
+	require.Zero(t, got)
 	for _, bad := range []string{"0", "-5", "flop", "1.5", ""} {
 		_, err := parseViews([]string{bad})
 		require.ErrorContains(t, err, "--tta "+bad)

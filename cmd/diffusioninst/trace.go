@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -25,18 +24,15 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// writeTrace writes the denoising of a picture to a folder: an overlay a step,
+// writeTrace writes the denoising of a picture to a folder: an overlay per step,
 // all of them on one contact sheet, and an animated GIF.
-func writeTrace(ctx context.Context, m *diffusioninst.Model, img image.Image, o diffusioninst.Options, folder string, classes []coco.Category) error {
+func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder string, classes []coco.Category) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
 	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
 	var steps []image.Image
-	for t, err := range m.SegmentTrace(ctx, img, o) {
-		if err != nil {
-			return err
-		}
+	for _, t := range trace {
 		frame, err := drawStep(img, t, classes)
 		if err != nil {
 			return err
@@ -58,8 +54,8 @@ const shownBoxes = 60
 
 // drawStep shows the surest of the boxes that a step received, the surer the
 // brighter, and the instances that it made of them.
-func drawStep(img image.Image, t *diffusioninst.Trace, classes []coco.Category) (image.Image, error) {
-	out := image.NewRGBA(image.Rect(0, 0, t.Found.Width, t.Found.Height))
+func drawStep(img image.Image, t *diffusioninst.StepResult, classes []coco.Category) (image.Image, error) {
+	out := image.NewRGBA(image.Rect(0, 0, t.Result.Width, t.Result.Height))
 	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
 	order := make([]int, len(t.Boxes))
 	for i := range order {
@@ -75,7 +71,7 @@ func drawStep(img image.Image, t *diffusioninst.Trace, classes []coco.Category) 
 	if err := mask.Overlay(out, boxes, mask.OverlayOptions{LineWidth: 1}); err != nil {
 		return nil, err
 	}
-	return out, evaluation.LabeledImage(t.Found, 1, "", classes).Overlay(out, mask.OverlayOptions{})
+	return out, evaluation.LabeledImage(t.Result, 1, "", classes).Overlay(out, mask.OverlayOptions{})
 }
 
 // shrink fits a picture into a square of a side, never enlarging it.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -71,9 +70,17 @@ func With(t testing.TB, files ...string) []string {
 // Dir returns the folder of a case in this package's testdata.
 func Dir(name string) string { return filepath.Join(source(), "testdata", name) }
 
+// source returns this package's folder. It looks for the module above the working folder,
+// which is the tested package's, because -trimpath hides where the sources are.
 func source() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(file)
+	dir, _ := os.Getwd()
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		own := filepath.Join(dir, "internal", "golden", "cases.go")
+		if _, err := os.Stat(own); err == nil {
+			return filepath.Dir(own)
+		}
+	}
+	panic("golden: no folder of the module above the working folder")
 }
 
 func roots(t testing.TB) []string {

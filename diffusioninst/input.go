@@ -1,0 +1,147 @@
+package diffusioninst
+
+import (
+	"fmt"
+	"image"
+	"image/draw"
+
+	"github.com/diffusioninst/go/internal/picture"
+)
+
+// Input says how a picture becomes the network's input. The zero value of a field
+// means the paper's.
+type Input struct {
+	Short int // length of the shorter side in pixels: 800
+	// Scale above 0 multiplies a picture's sides in place of Short, for a model whose
+	// objects have a size in pixels, not in parts of the picture: 1 keeps the size.
+	// It excludes Short.
+	Scale   float64
+	Longest int // greatest length of the longer side in pixels: 1333, or no limit with Scale; negative for no limit
+	// Tile above 0 finds the instances of a larger picture in overlapping squares of this
+	// side in pixels of the network's input, several at a time: for a model that has
+	// learned from parts of pictures, or where memory is short. It needs Scale. Objects
+	// larger than Overlap may be cut. Overlap is a quarter of Tile unless it is set, and
+	// negative for none.
+	Tile    int
+	Overlap int
+	Mean    [3]float64 // of red, green and blue, 0 to 255: ImageNet's
+	Std     [3]float64 // of red, green and blue: ImageNet's
+	BGR     bool       // the network wants blue first; Mean and Std are then in that order
+}
+
+var (
+	imageNetMean = [3]float64{123.675, 116.28, 103.53}
+	imageNetStd  = [3]float64{58.395, 57.12, 57.375}
+)
+
+const (
+	maxScale = 16 // bounds what a picture grows to
+	minTile  = 32 // least side of a tile, in pixels of the network's input
+)
+
+func (in Input) withDefaults() Input {
+	if !(in.Scale > 0) {
+		if in.Short == 0 {
+			in.Short = 800
+		}
+		if in.Longest == 0 {
+			in.Longest = max(1333, in.Short)
+		}
+	}
+	if in.Mean == [3]float64{} {
+		in.Mean = imageNetMean
+	}
+	if in.Std == [3]float64{} {
+		in.Std = imageNetStd
+	}
+	return in
+}
+
+func (in Input) check() error {
+	switch {
+	case in.Scale > 0 && in.Short != 0:
+		return configError("input scale %v and short side %d: one of them at most", in.Scale, in.Short)
+	case !(in.Scale <= maxScale):
+		return configError("input scale %v: want above 0 to %d", in.Scale, maxScale)
+	case in.Tile > 0 && (in.Tile < minTile || in.Overlap >= in.Tile):
+		return configError("input tiles of %d pixels that overlap by %d: want at least %d, and an overlap below that", in.Tile, in.Overlap, minTile)
+	case in.Tile > 0 && !(in.Scale > 0):
+		return configError("input tiles need a Scale: parts of a picture cannot each have the same short side")
+	case !(in.Scale > 0) && (in.Short < 1 || in.Longest >= 0 && in.Longest < in.Short):
+		return configError("input sides %d (short) and %d (longest)", in.Short, in.Longest)
+	}
+	for _, s := range in.Std {
+		if !(s > 0) {
+			return configError("input standard deviations %v: they must be positive", in.Std)
+		}
+	}
+	return nil
+}
+
+// scaled returns in with another shorter side and the longer side's limit in
+// proportion. A short of 0 leaves it as it is.
+func (in Input) scaled(short int) Input {
+	switch {
+	case short == 0:
+		return in
+	case in.Longest <= 0:
+	case in.Scale > 0:
+		in.Longest = max(in.Longest, short)
+	default:
+		in.Longest = max(int(float64(in.Longest)*float64(short)/float64(in.Short)+0.5), short)
+	}
+	in.Short, in.Scale = short, 0
+	return in
+}
+
+// size returns the size that a picture of w × h pixels is resized to.
+func (in Input) size(w, h int) (width, height int) {
+	if in.Scale > 0 {
+		return picture.Scale(w, h, in.Scale, in.Longest)
+	}
+	return picture.ShortestEdge(w, h, in.Short, in.Longest)
+}
+
+// ImageError says that a picture cannot be segmented because of its size.
+type ImageError struct {
+	Width, Height int
+	Reason        string
+}
+
+func (e *ImageError) Error() string {
+	return fmt.Sprintf("diffusioninst: picture of %d×%d pixels: %s", e.Width, e.Height, e.Reason)
+}
+
+// checkImage refuses pictures without pixels.
+func checkImage(img image.Image) error {
+	if img == nil {
+		return &ImageError{Reason: "there is no picture"}
+	}
+	switch w, h := img.Bounds().Dx(), img.Bounds().Dy(); {
+	case w < 1 || h < 1:
+		return &ImageError{w, h, "it is empty"}
+	case w < 2 || h < 2:
+		return &ImageError{w, h, "at least 2×2 pixels are needed to find anything"}
+	}
+	return nil
+}
+
+// pixels reads a part of a picture, given from its upper left corner, in another size.
+func pixels(img image.Image, part image.Rectangle, width, height int) Pixels {
+	if part.Size() != img.Bounds().Size() {
+		img = window(img, part.Add(img.Bounds().Min))
+	}
+	return Pixels{picture.Resize(picture.RGB(img), part.Dx(), part.Dy(), width, height), width, height}
+}
+
+// window returns a part of a picture.
+func window(img image.Image, part image.Rectangle) image.Image {
+	if m, ok := img.(interface {
+		SubImage(image.Rectangle) image.Image
+	}); ok {
+		return m.SubImage(part)
+	}
+	out := image.NewRGBA(part)
+	draw.Draw(out, part, img, part.Min, draw.Src)
+	return out
+}

@@ -1,0 +1,213 @@
+package diffusioninst
+
+import (
+	"cmp"
+	"image"
+	"slices"
+
+	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/torch"
+)
+
+// This file is where detections of the same object become one: those of one view (NMS
+// and the votes of an Ensemble), those of tiles that overlap (NMS), and those of looks
+// (Augment).
+
+// survivors are the candidates that non-maximum suppression leaves, best first.
+func (s *settings) survivors(c candidates) []int64 {
+	if s.nms < 0 {
+		order := make([]int64, len(c.scores))
+		for i := range order {
+			order[i] = int64(i)
+		}
+		slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
+		return order
+	}
+	flat := make([]float32, 0, 4*len(c.boxes))
+	for _, b := range c.boxes {
+		flat = append(flat, b.X1, b.Y1, b.X2, b.Y2)
+	}
+	if s.shiftClasses && len(flat) > 0 && len(flat) <= 4000 {
+		// torchvision moves the classes of up to 4000 coordinates apart instead of
+		// comparing them, which rounds the coordinates.
+		apart := slices.Max(flat) + 1
+		for i := range flat {
+			flat[i] += float32(c.classes[i/4]) * apart
+		}
+		return torch.NMS(flat, c.scores, nil, s.nms)
+	}
+	return torch.NMS(flat, c.scores, c.classes, s.nms)
+}
+
+// voters are the candidates that decide about candidate k, which is the first.
+func (e Ensemble) voters(c candidates, k int64) []int64 {
+	out := []int64{k}
+	if !(e.Vote > 0) {
+		return out
+	}
+	for j := range c.scores {
+		if int64(j) != k && c.classes[j] == c.classes[k] && c.boxes[j].IoU(c.boxes[k]) >= float32(e.Vote) {
+			out = append(out, int64(j))
+		}
+	}
+	slices.SortStableFunc(out[1:], func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
+	switch {
+	case e.Voters == 0:
+		return out[:min(len(out), 8)]
+	case e.Voters > 0:
+		return out[:min(len(out), e.Voters)]
+	}
+	return out
+}
+
+// merge makes one result of what the views of a picture have found.
+func (s *settings) merge(views []view, found [][]Instance) *Result {
+	out := &Result{Width: views[0].size.X, Height: views[0].size.Y}
+	looks := make([][]Instance, len(s.looks))
+	for i, v := range views {
+		at := slices.Index(s.looks, v.look)
+		looks[at] = append(looks[at], found[i]...)
+	}
+	if len(views) > len(looks) { // tiles
+		for i := range looks {
+			slices.SortStableFunc(looks[i], byScore)
+			if s.nms >= 0 {
+				looks[i] = suppress(looks[i], s.nms)
+			}
+		}
+	}
+	out.Instances = looks[0]
+	if len(looks) > 1 {
+		out.Instances = vote(looks, s.iou)
+	}
+	if s.limit > 0 {
+		out.Instances = out.Instances[:min(len(out.Instances), s.limit)]
+	}
+	return out
+}
+
+func byScore(a, b Instance) int { return cmp.Compare(b.Score, a.Score) }
+
+// suppress leaves out instances that overlap a better one of their class by more than
+// iou; they come best first.
+func suppress(instances []Instance, iou float64) []Instance {
+	var kept []Instance
+	for _, in := range instances {
+		if !slices.ContainsFunc(kept, func(k Instance) bool {
+			return k.Class == in.Class && k.Box.IoU(in.Box) > float32(iou)
+		}) {
+			kept = append(kept, in)
+		}
+	}
+	return kept
+}
+
+// vote merges what several looks have found, best first. An iou below 0 merges nothing.
+func vote(looks [][]Instance, iou float64) []Instance {
+	type sighting struct {
+		Instance
+		look int
+	}
+	var all []sighting
+	for i, list := range looks {
+		for _, in := range list {
+			all = append(all, sighting{in, i})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b sighting) int { return byScore(a.Instance, b.Instance) })
+	// Best first, each instance goes to the group whose first it overlaps most.
+	var groups [][]sighting
+	for _, s := range all {
+		most, best := float32(iou), -1
+		for g, group := range groups {
+			first := group[0]
+			if first.Class != s.Class || first.look == s.look || iou < 0 {
+				continue
+			}
+			if o := first.Box.IoU(s.Box); o > most || o == most && best < 0 {
+				most, best = o, g
+			}
+		}
+		if best < 0 {
+			groups = append(groups, []sighting{s})
+		} else {
+			groups[best] = append(groups[best], s)
+		}
+	}
+	out := make([]Instance, len(groups))
+	for i, group := range groups {
+		out[i] = group[0].Instance
+		if len(group) == 1 {
+			continue
+		}
+		var boxes []Box
+		var weights []float32
+		var masks []*mask.Bitmap
+		for _, s := range group {
+			boxes, weights, masks = append(boxes, s.Box), append(weights, s.Score), append(masks, s.Mask)
+		}
+		out[i].Box = meanBox(boxes, weights)
+		out[i].Mask = mergeMasks(masks, weights, out[i].Box)
+	}
+	return out
+}
+
+// meanBox returns the mean of boxes, weighted by their scores.
+func meanBox(boxes []Box, weights []float32) Box {
+	if len(boxes) == 1 {
+		return boxes[0]
+	}
+	var sum [4]float64
+	total := 0.0
+	for i, b := range boxes {
+		weight := float64(weights[i])
+		total += weight
+		for k, x := range [4]float32{b.X1, b.Y1, b.X2, b.Y2} {
+			sum[k] += weight * float64(x)
+		}
+	}
+	if total == 0 {
+		return boxes[0]
+	}
+	return Box{X1: float32(sum[0] / total), Y1: float32(sum[1] / total), X2: float32(sum[2] / total), Y2: float32(sum[3] / total)}
+}
+
+// mergeMasks lets masks vote on the pixels inside a box.
+func mergeMasks(masks []*mask.Bitmap, weights []float32, box Box) *mask.Bitmap {
+	whole := masks[0].Bounds()
+	region := box.Pixels(whole.Dx(), whole.Dy())
+	parts := make([]*mask.Bitmap, len(masks))
+	for i, m := range masks {
+		parts[i] = m.Crop(region)
+	}
+	return majority(parts, weights, region.Sub(region.Min)).Crop(whole.Sub(region.Min))
+}
+
+// majority returns the mask of the pixels for which more than half of the weight is,
+// given masks that lie within a rectangle.
+func majority(masks []*mask.Bitmap, weights []float32, within image.Rectangle) *mask.Bitmap {
+	if len(masks) == 1 {
+		return masks[0]
+	}
+	width := within.Dx()
+	votes := make([]float64, width*within.Dy())
+	total := 0.0
+	for i, m := range masks {
+		weight := float64(weights[i])
+		total += weight
+		for y := within.Min.Y; y < within.Max.Y; y++ {
+			for from, to := range m.Row(y) {
+				for x := from; x < to; x++ {
+					votes[(y-within.Min.Y)*width+x-within.Min.X] += weight
+				}
+			}
+		}
+	}
+	out := mask.NewBitmap(masks[0].Width, masks[0].Height)
+	for i, v := range votes {
+		if 2*v > total {
+			out.Set(within.Min.X+i%width, within.Min.Y+i/width, true)
+		}
+	}
+	return out
+}

@@ -1,0 +1,185 @@
+package diffusioninst
+
+import (
+	"context"
+	"runtime/trace"
+
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/torch"
+)
+
+// pass is a batch of views on its way through the network.
+type pass struct {
+	*settings
+	model  *Model
+	views  []view
+	pixels []Pixels // of each view
+	alone  bool     // no other pass sees the pictures, so that Limit holds for each view
+	watch  *watcher // nil outside of tests
+	// onStep, if not nil, gets what the proposals of view i were before a step, in pixels of
+	// the picture, their scores after it, and the instances that it made.
+	onStep func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance)
+
+	sizes    *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
+	levels   []*torch.Tensor // the feature pyramid
+	features *torch.Tensor   // the mask features
+	found    []candidates    // of each view
+}
+
+// watcher sees what goes on inside; it makes every decoder stage predict.
+type watcher struct {
+	input   func(x *torch.Tensor)
+	levels  func(levels []*torch.Tensor)
+	masks   func(features *torch.Tensor)
+	decoded func(step, t int, boxes *torch.Tensor, stages []decoder.Output)
+}
+
+// run returns the instances that each view answers for, in pixels of its picture.
+func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([][]Instance, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m := p.model
+	trace.WithRegion(ctx, "diffusioninst.features", func() {
+		mark := s.Mark()
+		x := p.pack(s)
+		p.levels = m.backbone.Forward(x)
+		p.features = m.branch.Forward(p.levels)
+		if p.watch != nil {
+			p.watch.input(x)
+			p.watch.levels(p.levels)
+			p.watch.masks(p.features)
+		}
+		s.Release(mark, append([]*torch.Tensor{p.features}, p.levels...)...)
+	})
+
+	p.found = make([]candidates, len(p.views))
+	shape := []int64{int64(len(p.views)), int64(p.proposals), 4}
+	if m.config.FilterRange > 0 {
+		shape[2] += int64(m.config.MaskHead.Params())
+	}
+	var whwh []float32
+	for _, v := range p.views {
+		w, h := float32(v.width), float32(v.height)
+		whwh = append(whwh, w, h, w, h)
+	}
+	p.sizes = torch.From(s, whwh, shape[0], 1, 4).To(m.device)
+	var err error
+	trace.WithRegion(ctx, "diffusioninst.sampling", func() {
+		_, err = p.sampling.Run(ctx, s, m.device, shape, noise, p.denoise)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range p.levels {
+		l.Close()
+	}
+	out := make([][]Instance, len(p.views))
+	trace.WithRegion(ctx, "diffusioninst.masks", func() {
+		for i := range out {
+			out[i] = p.finish(s, i, p.found[i])
+		}
+	})
+	return out, nil
+}
+
+// pack normalises the pictures and pads them with zeros to a common multiple of
+// the coarsest stride: (B,3,H,W).
+func (p *pass) pack(s *torch.Scope) *torch.Tensor {
+	strides := p.model.backbone.Strides()
+	divisor := strides[len(strides)-1]
+	height, width := 0, 0
+	for _, v := range p.views {
+		height, width = max(height, v.height), max(width, v.width)
+	}
+	height, width = (height+divisor-1)/divisor*divisor, (width+divisor-1)/divisor*divisor
+	return p.model.config.Input.Pack(s, p.pixels, width, height, p.model.device)
+}
+
+// denoise decodes a noisy state (B,N,4), or wider if filters are part of it,
+// collects the detections, and maps the decoder's last boxes and filters back to a state.
+func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
+	m := p.model
+	scale := m.config.SignalScale
+	x = x.Clamp(-scale, scale)
+	boxes := corners(x.Narrow(2, 0, 4).DivScalar(scale).AddScalar(1).DivScalar(2)).Mul(p.sizes)
+	var filters *torch.Tensor
+	if m.config.FilterRange > 0 {
+		filters = x.Narrow(2, 4, x.Size(2)-4).MulScalar(m.config.FilterRange / scale)
+	}
+	times := make([]float64, len(p.views))
+	for i := range times {
+		times[i] = float64(at.T)
+	}
+	stages, err := m.decoder.ForwardState(p.levels, boxes, filters, times, p.watch != nil)
+	if err != nil {
+		return sampler.Prediction{}, err
+	}
+	if p.watch != nil && !at.Inner {
+		p.watch.decoded(at.Step, at.T, boxes, stages)
+	}
+	last := stages[len(stages)-1]
+	scores := last.Logits.Sigmoid()
+	if !at.Inner && p.counts(at.Step) {
+		for i := range p.found {
+			p.found[i].collect(int64(i), scores, last, p.score)
+		}
+	}
+	if !at.Inner && p.onStep != nil {
+		p.report(at, boxes, scores, last)
+	}
+	x0 := centres(last.Boxes.Div(p.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale)
+	if filters != nil {
+		x0 = torch.Cat([]*torch.Tensor{x0, last.Filters.MulScalar(scale / m.config.FilterRange)}, 2)
+	}
+	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int64{2}, false)}, nil
+}
+
+// counts reports whether a step's detections belong to the result.
+func (p *pass) counts(step int) bool {
+	last := step == p.sampling.Steps-1
+	if p.sampling.Steps > 1 && last && !p.lastCounts {
+		return false
+	}
+	return last || !p.ensemble.LastOnly
+}
+
+// report describes a step: boxes (B,N,4) as it received them, scores (B,N,K) and the
+// decoder's last output as it left them.
+func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) {
+	s := scores.Scope()
+	for i, v := range p.views {
+		mark := s.Mark()
+		best := torch.Values[float32](scores.Select(0, int64(i)).Amax([]int64{1}, false))
+		xyxy := torch.Values[float32](boxes.Select(0, int64(i)))
+		placed := make([]Box, len(best))
+		sx, sy := v.factors()
+		for k := range placed {
+			b := xyxy[4*k:]
+			placed[k] = v.place(Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]}.Scale(sx, sy))
+		}
+		var c candidates
+		c.collect(int64(i), scores, last, p.score)
+		found := p.finish(s, i, c)
+		s.Release(mark)
+		p.onStep(at, i, placed, best, found)
+	}
+}
+
+// factors maps pixels of the network's input to those of the view's part.
+func (v view) factors() (x, y float32) {
+	return float32(v.part.Dx()) / float32(v.width), float32(v.part.Dy()) / float32(v.height)
+}
+
+// corners maps cx cy w h to x1 y1 x2 y2.
+func corners(b *torch.Tensor) *torch.Tensor {
+	centre, half := b.Narrow(2, 0, 2), b.Narrow(2, 2, 2).MulScalar(0.5)
+	return torch.Cat([]*torch.Tensor{centre.Sub(half), centre.Add(half)}, 2)
+}
+
+// centres maps x1 y1 x2 y2 to cx cy w h.
+func centres(b *torch.Tensor) *torch.Tensor {
+	low, high := b.Narrow(2, 0, 2), b.Narrow(2, 2, 2)
+	return torch.Cat([]*torch.Tensor{low.Add(high).DivScalar(2), high.Sub(low)}, 2)
+}

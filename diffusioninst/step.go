@@ -1,0 +1,45 @@
+package diffusioninst
+
+import "github.com/diffusioninst/go/sampler"
+
+// StepResult is one denoising step of a picture, seen from outside.
+type StepResult struct {
+	Picture     int // of the batch
+	Step, Steps int // counted from 0, and how many there are
+	Time        int // of the diffusion: the noisiest is the first
+	// Boxes are all proposals of all views as the step received them, in pixels of the
+	// picture, not clipped, and Scores the best score of each after the step.
+	Boxes  []Box
+	Scores []float32
+	Result *Result // the instances that this step alone makes
+}
+
+// recorder puts the steps of a picture together from the views of all passes.
+type recorder struct {
+	request *request
+	steps   map[[2]int]*recorded // by picture and step
+}
+
+// recorded is what is known of a step so far.
+type recorded struct {
+	result StepResult
+	found  [][]Instance // by view of the picture
+}
+
+// add takes what a step made of a view, and reports the step when no view is missing.
+func (r *recorder) add(v view, at sampler.Moment, boxes []Box, scores []float32, found []Instance) {
+	key := [2]int{v.picture, at.Step}
+	step := r.steps[key]
+	if step == nil {
+		step = &recorded{result: StepResult{Picture: v.picture, Step: at.Step, Steps: r.request.sampling.Steps, Time: at.T}}
+		r.steps[key] = step
+	}
+	step.result.Boxes = append(step.result.Boxes, boxes...)
+	step.result.Scores = append(step.result.Scores, scores...)
+	step.found = append(step.found, found)
+	if views := r.request.byPicture[v.picture]; len(step.found) == len(views) {
+		delete(r.steps, key)
+		step.result.Result = r.request.merge(views, step.found)
+		r.request.onStep(&step.result)
+	}
+}
