@@ -6,13 +6,11 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// matching says how dear it is to match a proposal with a ground truth.
-type matching struct {
-	class, l1, giou float32 // weights
-	alpha, gamma    float64 // of the focal cost
-	focal           bool
-	sum             int  // best IoUs whose sum says how many proposals a ground truth takes
-	reference       bool // see rescue
+// costWeights are the weights of the cost of matching a proposal with a ground truth.
+type costWeights struct {
+	class, l1, giou float32
+	alpha, gamma    float64 // constants of the focal cost
+	focal           bool    // false for plain binary cross entropy
 }
 
 const (
@@ -27,7 +25,7 @@ const (
 // truths (G) are x1 y1 x2 y2 in pixels, size the picture's width and height.
 //
 //	2·C + 5·L1 − 2·GIoU + 100·[not at the centre of this ground truth] + 10⁴·[at no ground truth]
-func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, iou []float32) {
+func (m costWeights) costs(prob, boxes, truths []float32, size [2]float32) (cost, iou []float32) {
 	n, g := len(boxes)/4, len(truths)/4
 	cost, iou = make([]float32, n*g), make([]float32, n*g)
 	whwh := [4]float32{size[0], size[1], size[0], size[1]}
@@ -69,7 +67,7 @@ func (m matching) costs(prob, boxes, truths []float32, size [2]float32) (cost, i
 // classCost is what the class would cost as a positive less what it would as a
 // negative: α(1−p)^γ·(−ln p) − (1−α)p^γ·(−ln(1−p)), without the factors of the focal
 // loss where that is off.
-func (m matching) classCost(p float32) float32 {
+func (m costWeights) classCost(p float32) float32 {
 	positive := float32(-math.Log(float64(p + probabilityStep)))
 	negative := float32(-math.Log(float64(1 - p + probabilityStep)))
 	if !m.focal {
@@ -84,7 +82,7 @@ func (m matching) classCost(p float32) float32 {
 	return float32(m.alpha)*pow(1-p)*positive - float32(1-m.alpha)*pow(p)*negative
 }
 
-// nearCentre tells whether a point is within centreRadius box sizes of a box's centre.
+// nearCentre reports whether a point is within centreRadius box sizes of a box's centre.
 func nearCentre(x, y float32, b [4]float32) bool {
 	rx, ry := centreRadius*(b[2]-b[0]), centreRadius*(b[3]-b[1])
 	return abs(x-(b[0]+b[2])/2) < rx && abs(y-(b[1]+b[3])/2) < ry

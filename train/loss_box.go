@@ -4,7 +4,7 @@ import "github.com/diffusioninst/go/torch"
 
 // boxLosses are, over the matches, the mean L1 distance of boxes (B,N,4) in picture
 // sizes and the mean of 1 − GIoU. Without matches both are 0.
-func (m *matches) boxLosses(boxes *torch.Tensor) (l1, giou *torch.Tensor) {
+func (m *matchedPairs) boxLosses(all settled, boxes *torch.Tensor) (l1, giou *torch.Tensor) {
 	s := boxes.Scope()
 	if len(m.rows) == 0 {
 		return nothing(boxes), nothing(boxes)
@@ -14,8 +14,8 @@ func (m *matches) boxLosses(boxes *torch.Tensor) (l1, giou *torch.Tensor) {
 		return torch.From(s, values, int64(len(m.rows)), 4).ToDType(boxes.DType()).To(boxes.Device())
 	}
 	truths, sizes := alike(m.boxes), alike(m.sizes)
-	l1 = boxes.Div(sizes).Sub(truths.Div(sizes)).Abs().Sum().DivScalar(m.count())
-	giou = generalIoU(boxes, truths).RSubScalar(1).Sum().DivScalar(m.count())
+	l1 = boxes.Div(sizes).Sub(truths.Div(sizes)).Abs().Sum().DivScalar(all.divisor())
+	giou = generalIoU(boxes, truths).RSubScalar(1).Sum().DivScalar(all.divisor())
 	return l1, giou
 }
 

@@ -35,12 +35,15 @@ func (f Federated) withDefaults(classes int) (*Federated, error) {
 }
 
 // choose is the classes that count, ascending.
-func (f Federated) choose(m *matches, draws Draws) []int64 {
-	chosen := slices.Clone(m.classes)
-	slices.Sort(chosen)
-	chosen = slices.Compact(chosen)
+func (f Federated) choose(t stageTotals, draws Draws) []int64 {
+	var chosen []int64
+	for class, n := range t.matches {
+		if n > 0 {
+			chosen = append(chosen, int64(class))
+		}
+	}
 	present := len(chosen)
-	if len(m.rows) < m.total {
+	if t.pairs() < t.proposals {
 		present++
 	}
 	if present < f.Classes {
@@ -58,15 +61,15 @@ func (f Federated) choose(m *matches, draws Draws) []int64 {
 
 // classLoss is the focal loss (Lin et al. 2017) of logits (B,N,K) over all proposals
 // and classes that count, divided by the number of matches.
-func (o Objective) classLoss(m *matches, logits *torch.Tensor) *torch.Tensor {
+func (o Objective) classLoss(m *matchedPairs, all settled, logits *torch.Tensor) *torch.Tensor {
 	s := logits.Scope()
 	x := exact(logits.Flatten(0, 1))
 	like := torch.Options{DType: x.DType(), Device: x.Device()}
 	column := func(class int64) int64 { return class }
 	if o.Federated != nil {
-		x = x.IndexSelect(1, torch.From(s, m.chosen).To(x.Device()))
+		x = x.IndexSelect(1, torch.From(s, all.classes).To(x.Device()))
 		column = func(class int64) int64 {
-			i, _ := slices.BinarySearch(m.chosen, class)
+			i, _ := slices.BinarySearch(all.classes, class)
 			return int64(i)
 		}
 	}
@@ -84,7 +87,7 @@ func (o Objective) classLoss(m *matches, logits *torch.Tensor) *torch.Tensor {
 	if !o.NoFocal {
 		loss = loss.Mul(o.focalWeight(x, target))
 	}
-	return loss.Sum().DivScalar(m.count())
+	return loss.Sum().DivScalar(all.divisor())
 }
 
 // focalWeight is α_t·(1−p_t)^γ. With targets of 0 and 1, 1−p_t is |p−target|.

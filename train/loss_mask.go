@@ -8,14 +8,14 @@ import (
 
 // maskLoss is the mean dice loss of a stage's masks over the matches: its own filters
 // on the mask features (B,C,h,w) against the sampled ground truths. Without matches it is 0.
-func (m *matches) maskLoss(b *batch, head maskhead.Head, features *torch.Tensor, out decoder.Output) *torch.Tensor {
+func (m *matchedPairs) maskLoss(all settled, b *batch, head maskhead.Head, features *torch.Tensor, out decoder.Output) *torch.Tensor {
 	switch {
-	case len(m.rows)+m.others == 0:
+	case all.pairs == 0:
 		return nothing(out.Boxes)
 	case len(m.rows) == 0:
 		return nothing(features) // whose gradient the other parts' norms want to hear of
 	}
 	rows := torch.From(features.Scope(), m.rows).To(features.Device())
 	filters := out.Filters.Flatten(0, 1).IndexSelect(0, rows)
-	return head.Dice(exact(features), exact(filters), m.images, b.masks, m.truths).Sum().DivScalar(m.count())
+	return head.Dice(exact(features), exact(filters), m.images, b.masks, m.truths).Sum().DivScalar(all.divisor())
 }

@@ -49,9 +49,12 @@ func values(n int, f func(i int) float64) []float64 {
 	return out
 }
 
-// someMatches pairs proposals of two pictures of 100×80 pixels, 3 proposals each.
-func someMatches() *matches {
-	return &matches{
+// alone is what losses have in common when a batch has no other parts.
+func alone(m *matchedPairs) settled { return settled{pairs: int64(len(m.rows))} }
+
+// somePairs pairs proposals of two pictures of 100×80 pixels, 3 proposals each.
+func somePairs() *matchedPairs {
+	return &matchedPairs{
 		rows: []int64{0, 2, 4}, classes: []int64{1, 0, 3}, total: 6,
 		boxes:  []float32{10, 10, 50, 60, 30, 5, 60, 40, 1, 2, 90, 70},
 		sizes:  []float32{100, 80, 100, 80, 100, 80, 100, 80, 100, 80, 100, 80},
@@ -70,9 +73,8 @@ func TestClassLossGradients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			checkGradient(t, x, []int64{2, 3, 5}, func(x *torch.Tensor) *torch.Tensor {
-				m := someMatches()
-				o.settle([][]*matches{{m}}, NewRandom(4))
-				return o.classLoss(m, x)
+				m := somePairs()
+				return o.classLoss(m, o.settle([]stageTotals{m.totals(5)}, NewRandom(4))[0], x)
 			})
 		})
 	}
@@ -80,7 +82,7 @@ func TestClassLossGradients(t *testing.T) {
 
 func TestFocalLossByHand(t *testing.T) {
 	x := values(2*3*5, func(i int) float64 { return 3 * math.Sin(float64(7*i)) })
-	m := someMatches()
+	m := somePairs()
 	positive := map[int]bool{}
 	for i, row := range m.rows {
 		positive[int(row*5+m.classes[i])] = true
@@ -95,7 +97,7 @@ func TestFocalLossByHand(t *testing.T) {
 		}
 	}
 	modeltest.Do(t, func(s *torch.Scope) {
-		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, torch.From(s, x, 2, 3, 5))
+		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, alone(m), torch.From(s, x, 2, 3, 5))
 		require.InEpsilon(t, want/3, got.Item(), 1e-12)
 	})
 }
@@ -104,8 +106,8 @@ func TestFocalLossOfExtremeLogitsIsFinite(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
 		torch.WithGrad(func() {
 			x := torch.From(s, []float32{200, -200, 0, 1e4, -1e4, 90, -90, 88}, 1, 2, 4).SetRequiresGrad(true)
-			m := &matches{rows: []int64{0, 1}, classes: []int64{1, 0}, total: 2}
-			loss := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, x)
+			m := &matchedPairs{rows: []int64{0, 1}, classes: []int64{1, 0}, total: 2}
+			loss := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, alone(m), x)
 			loss.Backward()
 			require.NotZero(t, loss.Item())
 			require.Equal(t, 1.0, x.Grad(s).IsFinite().All().Item())
@@ -122,7 +124,7 @@ func TestBoxLossGradients(t *testing.T) {
 	for k, name := range []string{"L1", "GIoU"} {
 		t.Run(name, func(t *testing.T) {
 			checkGradient(t, x, []int64{2, 3, 4}, func(x *torch.Tensor) *torch.Tensor {
-				l1, giou := someMatches().boxLosses(x)
+				l1, giou := somePairs().boxLosses(settled{pairs: 3}, x)
 				return []*torch.Tensor{l1, giou}[k]
 			})
 		})
@@ -141,7 +143,7 @@ func TestMaskLossGradients(t *testing.T) {
 			1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0,
 		}, 3, 20)}
-		return someMatches().maskLoss(b, head, features, decoder.Output{Boxes: filters, Filters: filters})
+		return somePairs().maskLoss(settled{pairs: 3}, b, head, features, decoder.Output{Boxes: filters, Filters: filters})
 	}
 	t.Run("filters", func(t *testing.T) {
 		checkGradient(t, filters, []int64{2, 3, params}, func(x *torch.Tensor) *torch.Tensor {
@@ -158,10 +160,10 @@ func TestMaskLossGradients(t *testing.T) {
 func TestLossesWithoutMatchesAreZeroAndKeepTheGraph(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
 		torch.WithGrad(func() {
-			m := &matches{total: 6}
+			m := &matchedPairs{total: 6}
 			boxes := s.Full(3, torch.F32(torch.CPU), 2, 3, 4).SetRequiresGrad(true)
-			l1, giou := m.boxLosses(boxes)
-			masks := m.maskLoss(&batch{}, maskhead.Head{}, s.Zeros(torch.F32(torch.CPU), 2, 8, 4, 4), decoder.Output{Boxes: boxes})
+			l1, giou := m.boxLosses(settled{}, boxes)
+			masks := m.maskLoss(settled{}, &batch{}, maskhead.Head{}, s.Zeros(torch.F32(torch.CPU), 2, 8, 4, 4), decoder.Output{Boxes: boxes})
 			for _, v := range []*torch.Tensor{l1, giou, masks} {
 				require.Zero(t, v.Item())
 				v.Backward()
@@ -178,16 +180,16 @@ func TestFederatedChoice(t *testing.T) {
 	}
 	weights[7] = 0
 	f := Federated{Weights: weights, Classes: 10}
-	m := &matches{rows: make([]int64, 3), classes: []int64{5, 42, 5}, total: 20}
+	m := (&matchedPairs{classes: []int64{5, 42, 5}, total: 20}).totals(100)
 	got := f.choose(m, NewRandom(1))
 	require.Len(t, got, 9, "two classes, the background and seven more make ten")
 	require.Subset(t, got, []int64{5, 42})
 	require.NotContains(t, got, int64(7))
 	require.IsIncreasing(t, got)
 
-	m.total = 3
+	m.proposals = 3
 	require.Len(t, f.choose(m, NewRandom(1)), 10, "no background")
 	f.Classes = 2
-	m.total = 20
+	m.proposals = 20
 	require.Equal(t, []int64{5, 42}, f.choose(m, nil), "nothing is drawn")
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/torch"
@@ -62,10 +61,14 @@ func (o Objective) withDefaults(classes int) (Objective, error) {
 	return o, nil
 }
 
-func (o Objective) matching() matching {
-	return matching{
-		class: float32(o.ClassWeight), l1: float32(o.L1Weight), giou: float32(o.GIoUWeight),
-		alpha: o.Alpha, gamma: o.Gamma, focal: !o.NoFocal, sum: o.BestIoUs, reference: o.Quirks == diffusioninst.Reference,
+// assigner returns the rule that matches proposals with ground truths.
+func (o Objective) assigner() simOTA {
+	return simOTA{
+		costWeights: costWeights{
+			class: float32(o.ClassWeight), l1: float32(o.L1Weight), giou: float32(o.GIoUWeight),
+			alpha: o.Alpha, gamma: o.Gamma, focal: !o.NoFocal,
+		},
+		bestIoUs: o.BestIoUs, reference: o.Quirks == diffusioninst.Reference,
 	}
 }
 
@@ -94,58 +97,30 @@ func (o Objective) order(stages int) []int {
 	return out
 }
 
-// matches are those of all stages with losses, in order.
-func (o Objective) matches(b *batch, stages []decoder.Output) []*matches {
-	var out []*matches
-	for _, i := range o.order(len(stages)) {
-		out = append(out, o.match(b, stages[i]))
-	}
-	return out
-}
-
-// settle tells the parts of a batch, each with its matches stage by stage, what they
-// have in common: the number of matches, and the classes that count.
-func (o Objective) settle(parts [][]*matches, draws Draws) {
-	for stage := range parts[0] {
-		whole := &matches{}
-		for _, part := range parts {
-			m := part[stage]
-			whole.rows, whole.classes = append(whole.rows, m.rows...), append(whole.classes, m.classes...)
-			whole.total += m.total
-		}
-		var chosen []int64
-		if o.Federated != nil {
-			chosen = o.Federated.choose(whole, draws)
-		}
-		for _, part := range parts {
-			part[stage].others, part[stage].chosen = len(whole.rows)-len(part[stage].rows), chosen
-		}
-	}
-}
-
-// terms are the losses of all stages on a batch, in order, given their settled
-// matches. features are the mask features (B,C,h,w).
-func (o Objective) terms(b *batch, head maskhead.Head, features *torch.Tensor, stages []decoder.Output, found []*matches) []term {
-	s := features.Scope()
+// terms computes the losses of all supervised stages, in order, given what the whole
+// batch has in common.
+func (o Objective) terms(p *pass, head maskhead.Head, common []settled) []term {
+	s := p.scope
 	var out []term
-	for k, i := range o.order(len(stages)) {
+	for k, i := range o.order(len(p.stages)) {
 		mark := s.Mark()
-		m := found[k]
+		pairs, all, stage := p.pairs[k], common[k], p.stages[i]
 		values := []*torch.Tensor{
-			o.classLoss(m, stages[i].Logits).MulScalar(o.ClassWeight),
+			o.classLoss(pairs, all, stage.Logits).MulScalar(o.ClassWeight),
 		}
-		l1, giou := m.boxLosses(stages[i].Boxes)
+		l1, giou := pairs.boxLosses(all, stage.Boxes)
 		values = append(values, l1.MulScalar(o.L1Weight), giou.MulScalar(o.GIoUWeight),
-			m.maskLoss(b, head, features, stages[i]).MulScalar(o.MaskWeight))
+			pairs.maskLoss(all, p.batch, head, p.features, stage).MulScalar(o.MaskWeight))
 		names := []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"}
 		for _, e := range o.Extra {
 			names = append(names, e.Name())
-			values = append(values, e.Loss(Prediction{
-				i, b.samples, stages[i].Logits, stages[i].Boxes, stages[i].Filters, features, m.pairs(b.samples), m.count(),
+			values = append(values, e.Loss(StagePrediction{
+				Stage: i, Samples: p.batch.samples, Logits: stage.Logits, Boxes: stage.Boxes, Filters: stage.Filters,
+				Features: p.features, Pairs: pairs.exported(p.batch.samples), Divisor: all.divisor(),
 			}))
 		}
 		for k, name := range names {
-			out = append(out, term{name, i, i == len(stages)-1, values[k]})
+			out = append(out, term{name, i, i == len(p.stages)-1, values[k]})
 		}
 		s.Release(mark, values...)
 	}

@@ -1,11 +1,7 @@
 package train
 
 import (
-	"context"
-	"errors"
 	"hash/fnv"
-	"sync"
-	"sync/atomic"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/diffusioninst"
@@ -82,53 +78,15 @@ func (t *Trainer) closeReplicas() {
 	}
 }
 
-// errStopped is what replicas end with when another one has failed.
-var errStopped = errors.New("train: another replica has stopped")
-
-// sideBySide is learn on replicas, each with its part of the pictures. Their gradients
-// stay apart until gather.
-func (t *Trainer) sideBySide(ctx context.Context, n noised, share float64) ([]Loss, error) {
-	active := t.replicas[:min(len(t.replicas), len(n.samples))]
-	t.before(active)
-	meeting := newMeeting(len(active), t.settle)
-	group := torch.NewGroup(len(active))
-	for i, r := range active {
-		for _, norm := range r.store.Norms() {
-			norm.Member = nil
-			if t.options.SyncBatchNorm {
-				norm.Member = &torch.Member{Group: group, Rank: i}
-			}
+// join makes the replica member number rank of a step's group. With synchronised norms
+// their statistics are those of all members.
+func (r *replica) join(group *torch.Group, rank int, synchronised bool) {
+	for _, norm := range r.store.Norms() {
+		norm.Member = nil
+		if synchronised {
+			norm.Member = &torch.Member{Group: group, Rank: rank}
 		}
 	}
-	losses := make([][]Loss, len(active))
-	var failed atomic.Int32 // the first that did, from 1
-	errs := t.team.Do(ctx, len(active), func(i int, s *torch.Scope) (err error) {
-		finished := false
-		defer func() {
-			if !finished || err != nil {
-				failed.CompareAndSwap(0, int32(i+1))
-			}
-			meeting.leave()
-			group.Abort()
-		}()
-		part := n.part(i, len(active))
-		losses[i], err = t.learn(s, active[i], part, share, func(m []*matches) error { return meeting.join(i, m) })
-		finished = true
-		return err
-	})
-	if i := failed.Load(); i > 0 {
-		return nil, errs[i-1]
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	t.after(active)
-	for _, part := range losses[1:] {
-		for i := range part {
-			losses[0][i].Value += part[i].Value
-		}
-	}
-	return losses[0], nil
 }
 
 // before gives replicas the trainer's running statistics, and stochastic depths of
@@ -177,47 +135,4 @@ func leaves(st *nn.Store) []*torch.Tensor {
 		out = append(out, p.Tensor)
 	}
 	return out
-}
-
-// meeting is where replicas learn what the matches of all have in common.
-type meeting struct {
-	sync.Mutex
-	changed *sync.Cond
-	settle  func(parts [][]*matches)
-	parts   [][]*matches
-	came    int
-	left    bool
-}
-
-func newMeeting(replicas int, settle func(parts [][]*matches)) *meeting {
-	m := &meeting{settle: settle, parts: make([][]*matches, replicas)}
-	m.changed = sync.NewCond(m)
-	return m
-}
-
-// join waits for all replicas; the last one settles for all.
-func (m *meeting) join(replica int, mine []*matches) error {
-	m.Lock()
-	defer m.Unlock()
-	m.parts[replica] = mine
-	if m.came+1 == len(m.parts) {
-		m.settle(m.parts)
-		m.changed.Broadcast()
-	}
-	m.came++
-	for m.came < len(m.parts) && !m.left {
-		m.changed.Wait()
-	}
-	if m.came < len(m.parts) {
-		return errStopped
-	}
-	return nil
-}
-
-// leave ends the waiting of the others.
-func (m *meeting) leave() {
-	m.Lock()
-	defer m.Unlock()
-	m.left = true
-	m.changed.Broadcast()
 }

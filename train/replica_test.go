@@ -162,7 +162,7 @@ type spoilt string
 
 func (spoilt) Name() string { return "loss_spoilt" }
 
-func (id spoilt) Loss(p Prediction) *torch.Tensor {
+func (id spoilt) Loss(p StagePrediction) *torch.Tensor {
 	out := p.Boxes.Sum().MulScalar(1e-6)
 	for _, s := range p.Samples {
 		if s.ID == string(id) {

@@ -220,12 +220,3 @@ func (r *Run) stop(ctx context.Context, log *journal.Journal, state *runState, e
 	}
 	return errors.Join(ctx.Err(), r.save(log, state, LastCheckpoint))
 }
-
-// scalars are the report's numbers for the journal.
-func (r *Report) scalars() []journal.Scalar {
-	out := []journal.Scalar{{Name: "loss", Value: r.Total}}
-	for _, l := range r.Losses {
-		out = append(out, journal.Scalar{Name: l.Name, Value: l.Value})
-	}
-	return append(out, journal.Scalar{Name: "gradient_norm", Value: r.Norm}, journal.Scalar{Name: "rate", Value: r.Rate})
-}

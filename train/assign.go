@@ -5,15 +5,21 @@ import "slices"
 // unmatched is a proposal without a ground truth.
 const unmatched = -1
 
-// match assigns proposals to ground truths by SimOTA (Ge et al. 2021): each ground
-// truth takes its k cheapest proposals, k being the sum of its best IoUs; a proposal
-// taken twice goes to the ground truth it is cheapest for; ground truths left without
-// any are rescued. cost and iou are N×G row by row. The result is each proposal's
-// ground truth or unmatched.
+// simOTA assigns ground truths to proposals (Ge et al., YOLOX, arXiv 2107.08430).
+type simOTA struct {
+	costWeights
+	bestIoUs  int  // number of a ground truth's best IoUs whose sum is the number of its proposals
+	reference bool // see rescue
+}
+
+// assign returns the ground truth of each of n proposals, or unmatched. Each of g ground
+// truths takes its k cheapest proposals, k being the sum of its best IoUs rounded down,
+// at least 1; a proposal that is taken twice goes to the ground truth for which it is
+// cheapest; ground truths left without a proposal are rescued. cost and iou are n×g, row by row.
 //
-// It always ends, and equal costs go to the lower index. With fewer proposals than
-// ground truths every proposal is taken and some ground truths get none.
-func (m matching) match(cost, iou []float32, n, g int) []int {
+// It always terminates, and of equal costs the lower index wins. With fewer proposals
+// than ground truths every proposal is taken and some ground truths get none.
+func (m simOTA) assign(cost, iou []float32, n, g int) []int {
 	of := make([]int, n)
 	takers := make([]int, n)
 	for i := range of {
@@ -21,7 +27,7 @@ func (m matching) match(cost, iou []float32, n, g int) []int {
 	}
 	for j := range g {
 		var sum float32
-		for _, i := range first(n, m.sum, func(a, b int) bool { return iou[a*g+j] > iou[b*g+j] }) {
+		for _, i := range first(n, m.bestIoUs, func(a, b int) bool { return iou[a*g+j] > iou[b*g+j] }) {
 			sum += iou[i*g+j]
 		}
 		for _, i := range first(n, max(int(sum), 1), func(a, b int) bool { return cost[a*g+j] < cost[b*g+j] }) {
@@ -58,7 +64,7 @@ func first(n, k int, before func(a, b int) bool) []int {
 // want the same, the one it is cheaper for gets it and the other looks again; in the
 // reference's way the first gets it and the other goes without. Each round takes at
 // least one proposal or ends the search.
-func (m matching) rescue(of []int, cost []float32, n, g int) {
+func (m simOTA) rescue(of []int, cost []float32, n, g int) {
 	given := make([]bool, g)
 	for {
 		free := 0

@@ -8,9 +8,9 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// matches are the pairs of a proposal and a ground truth in a batch, sample by sample
-// and by proposal.
-type matches struct {
+// matchedPairs are the pairs of a proposal and a ground truth of a batch at one decoder
+// stage, ordered by sample and then by proposal.
+type matchedPairs struct {
 	rows    []int64   // b·N + proposal
 	classes []int64   // of the ground truths
 	boxes   []float32 // of the ground truths: x1 y1 x2 y2 in pixels
@@ -18,21 +18,14 @@ type matches struct {
 	images  []int64   // of the pictures in the batch
 	truths  []int64   // of the ground truths, among all of the batch
 	total   int       // proposals in the batch, B·N
-
-	// What settle says, where the batch is part of a larger one.
-	others int     // matches in the other parts
-	chosen []int64 // classes that count in a federated loss, ascending
 }
 
-// count is what losses are divided by.
-func (m *matches) count() float64 { return float64(max(len(m.rows)+m.others, 1)) }
-
 // match assigns a stage's proposals to the ground truths of each sample.
-func (o Objective) match(b *batch, out decoder.Output) *matches {
+func (o Objective) match(b *batch, out decoder.Output) *matchedPairs {
 	n := int(out.Boxes.Size(1))
 	boxes := torch.Values[float32](out.Boxes.Detach())
 	prob, most := classScores(b, out.Logits)
-	rule := o.matching()
+	rule := o.assigner()
 	found := make([][]int, len(b.samples)) // of each sample: its proposals' ground truths
 	var all sync.WaitGroup
 	for i, sample := range b.samples {
@@ -44,11 +37,11 @@ func (o Objective) match(b *batch, out decoder.Output) *matches {
 				scores = append(scores, row[:g]...)
 			}
 			cost, iou := rule.costs(scores, boxes[4*n*i:4*n*(i+1)], truths(sample), [2]float32{float32(sample.Width), float32(sample.Height)})
-			found[i] = rule.match(cost, iou, n, g)
+			found[i] = rule.assign(cost, iou, n, g)
 		})
 	}
 	all.Wait()
-	m := &matches{total: n * len(b.samples)}
+	m := &matchedPairs{total: n * len(b.samples)}
 	before := 0 // objects of earlier samples
 	for i, sample := range b.samples {
 		w, h := float32(sample.Width), float32(sample.Height)

@@ -15,41 +15,41 @@ type StageLoss interface {
 	// of a decoder stage by operators that have gradients. It is called for every
 	// supervised stage, and with Options.Replicas for all parts of a batch at once,
 	// whose terms are added.
-	Loss(p Prediction) *torch.Tensor
+	Loss(p StagePrediction) *torch.Tensor
 }
 
-// Prediction is what a decoder stage says about a batch.
-type Prediction struct {
+// StagePrediction is what a decoder stage says about a batch.
+type StagePrediction struct {
 	Stage    int // from 0
 	Samples  []data.Sample
 	Logits   *torch.Tensor // (B,N,K): class scores before the sigmoid
 	Boxes    *torch.Tensor // (B,N,4): x1 y1 x2 y2 in pixels
 	Filters  *torch.Tensor // (B,N,F): of the dynamic mask head
 	Features *torch.Tensor // (B,C,H/4,W/4): mask features
-	Matches  []Match       // by sample and proposal
+	Pairs    []MatchedPair // by sample and proposal
 	// Divisor is the number of matches in the whole batch, at least 1, by which the
 	// objective's own terms are divided. With Options.Replicas, Samples are a part of it.
 	Divisor float64
 }
 
-// Match says that a proposal answers for an object.
-type Match struct {
+// MatchedPair says that a proposal answers for an object.
+type MatchedPair struct {
 	Sample   int // in the batch
 	Proposal int
 	Object   int // of Sample.Objects
 }
 
-// pairs are the matches for those who write a StageLoss.
-func (m *matches) pairs(samples []data.Sample) []Match {
+// exported are the pairs for those who write a StageLoss.
+func (m *matchedPairs) exported(samples []data.Sample) []MatchedPair {
 	per := m.total / max(len(samples), 1)
 	first := make([]int64, len(samples)) // of each sample's objects, among all of the batch
 	for i := 1; i < len(samples); i++ {
 		first[i] = first[i-1] + int64(len(samples[i-1].Objects))
 	}
-	out := make([]Match, len(m.rows))
+	out := make([]MatchedPair, len(m.rows))
 	for k, row := range m.rows {
 		i := m.images[k]
-		out[k] = Match{int(i), int(row) % per, int(m.truths[k] - first[i])}
+		out[k] = MatchedPair{int(i), int(row) % per, int(m.truths[k] - first[i])}
 	}
 	return out
 }

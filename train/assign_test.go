@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var paperMatching = matching{class: 2, l1: 5, giou: 2, alpha: 0.25, gamma: 2, focal: true, sum: 5}
+var paperRule = simOTA{costWeights: costWeights{class: 2, l1: 5, giou: 2, alpha: 0.25, gamma: 2, focal: true}, bestIoUs: 5}
 
 // scene draws n proposals, g ground truths and the scores between them on 100×80 pixels.
 func scene(seed uint64, n, g int) (prob, boxes, truths []float32) {
@@ -41,7 +41,7 @@ func scene(seed uint64, n, g int) (prob, boxes, truths []float32) {
 
 // plainCost restates the cost of one proposal and one ground truth in float64, and
 // whether the proposal is at this ground truth's centre, or near it at all.
-func plainCost(m matching, p float64, box, truth []float32) (cost, iou float64, centred, near bool) {
+func plainCost(m costWeights, p float64, box, truth []float32) (cost, iou float64, centred, near bool) {
 	var b, t [4]float64
 	for k := range b {
 		b[k], t[k] = float64(box[k]), float64(truth[k])
@@ -68,11 +68,11 @@ func plainCost(m matching, p float64, box, truth []float32) (cost, iou float64, 
 }
 
 func TestCostsAgainstARestatement(t *testing.T) {
-	plain := paperMatching
+	plain := paperRule.costWeights
 	plain.focal = false
-	odd := paperMatching
+	odd := paperRule.costWeights
 	odd.gamma, odd.alpha = 1.5, 0.6
-	for name, m := range map[string]matching{"focal": paperMatching, "federated without focal": plain, "other constants": odd} {
+	for name, m := range map[string]costWeights{"focal": paperRule.costWeights, "federated without focal": plain, "other constants": odd} {
 		t.Run(name, func(t *testing.T) {
 			const n, g = 40, 5
 			prob, boxes, truths := scene(3, n, g)
@@ -174,8 +174,8 @@ func TestMatchAgainstARestatement(t *testing.T) {
 	for _, size := range []struct{ n, g int }{{20, 3}, {50, 10}, {12, 12}, {5, 9}, {1, 4}, {3, 1}, {30, 25}, {4, 0}} {
 		for seed := range uint64(40) {
 			prob, boxes, truths := scene(seed, size.n, size.g)
-			cost, iou := paperMatching.costs(prob, boxes, truths, [2]float32{100, 80})
-			got := paperMatching.match(cost, iou, size.n, size.g)
+			cost, iou := paperRule.costs(prob, boxes, truths, [2]float32{100, 80})
+			got := paperRule.assign(cost, iou, size.n, size.g)
 			want := plainMatch(cost, iou, size.n, size.g, 5)
 			require.Empty(t, cmp.Diff(want, got), "%v, seed %d", size, seed)
 		}
@@ -185,8 +185,8 @@ func TestMatchAgainstARestatement(t *testing.T) {
 func TestMatchGivesEveryGroundTruthAProposalWhileThereAreAny(t *testing.T) {
 	for _, size := range []struct{ n, g int }{{40, 12}, {12, 12}, {7, 30}, {1, 100}, {60, 12}} {
 		prob, boxes, truths := scene(9, size.n, size.g)
-		cost, iou := paperMatching.costs(prob, boxes, truths, [2]float32{100, 80})
-		of := paperMatching.match(cost, iou, size.n, size.g)
+		cost, iou := paperRule.costs(prob, boxes, truths, [2]float32{100, 80})
+		of := paperRule.assign(cost, iou, size.n, size.g)
 		found := map[int]bool{}
 		for _, j := range of {
 			if j != unmatched {
@@ -197,14 +197,14 @@ func TestMatchGivesEveryGroundTruthAProposalWhileThereAreAny(t *testing.T) {
 			require.NotContains(t, of, unmatched, "%v: a ground truth goes without though a proposal is free", size)
 		}
 		require.Equal(t, size.g <= 12, len(found) == size.g, "%v", size)
-		again := paperMatching.match(cost, iou, size.n, size.g)
+		again := paperRule.assign(cost, iou, size.n, size.g)
 		require.Equal(t, of, again, "deterministic")
 	}
 }
 
 func TestMatchOfEqualCostsGoesToTheLowerIndex(t *testing.T) {
 	cost, iou := make([]float32, 6*2), make([]float32, 6*2)
-	require.Equal(t, []int{0, 1, unmatched, unmatched, unmatched, unmatched}, paperMatching.match(cost, iou, 6, 2))
+	require.Equal(t, []int{0, 1, unmatched, unmatched, unmatched, unmatched}, paperRule.assign(cost, iou, 6, 2))
 }
 
 func TestReferenceDropsTheLoserOfARescue(t *testing.T) {
@@ -216,17 +216,17 @@ func TestReferenceDropsTheLoserOfARescue(t *testing.T) {
 		9, 9, 9,
 	}
 	iou := make([]float32, len(cost))
-	require.Equal(t, []int{0, 2, 1, unmatched}, paperMatching.match(slices.Clone(cost), iou, 4, 3))
-	m := paperMatching
+	require.Equal(t, []int{0, 2, 1, unmatched}, paperRule.assign(slices.Clone(cost), iou, 4, 3))
+	m := paperRule
 	m.reference = true
-	require.Equal(t, []int{0, 1, unmatched, unmatched}, m.match(slices.Clone(cost), iou, 4, 3))
+	require.Equal(t, []int{0, 1, unmatched, unmatched}, m.assign(slices.Clone(cost), iou, 4, 3))
 }
 
 func BenchmarkMatch(b *testing.B) {
 	const n, g = 500, 20
 	prob, boxes, truths := scene(1, n, g)
 	for b.Loop() {
-		cost, iou := paperMatching.costs(prob, boxes, truths, [2]float32{100, 80})
-		paperMatching.match(cost, iou, n, g)
+		cost, iou := paperRule.costs(prob, boxes, truths, [2]float32{100, 80})
+		paperRule.assign(cost, iou, n, g)
 	}
 }

@@ -13,12 +13,12 @@ import (
 // smallFilters is a loss of one's own: the filters' mean square, so heavy that they shrink.
 type smallFilters struct {
 	name  string
-	check func(p Prediction)
+	check func(p StagePrediction)
 }
 
 func (l smallFilters) Name() string { return l.name }
 
-func (l smallFilters) Loss(p Prediction) *torch.Tensor {
+func (l smallFilters) Loss(p StagePrediction) *torch.Tensor {
 	if l.check != nil {
 		l.check(p)
 	}
@@ -28,13 +28,13 @@ func (l smallFilters) Loss(p Prediction) *torch.Tensor {
 func TestExtraLoss(t *testing.T) {
 	batch := pictures(2)
 	var stages []int
-	loss := smallFilters{"loss_filters", func(p Prediction) {
+	loss := smallFilters{"loss_filters", func(p StagePrediction) {
 		stages = append(stages, p.Stage)
 		require.Equal(t, []int64{3, 12, 4}, p.Boxes.Shape())
 		require.Equal(t, []int64{3, 12, 2}, p.Logits.Shape())
 		require.Len(t, p.Samples, 3)
 		answered := map[[2]int]bool{}
-		for _, m := range p.Matches {
+		for _, m := range p.Pairs {
 			require.Less(t, m.Proposal, 12)
 			require.Less(t, m.Object, len(p.Samples[m.Sample].Objects))
 			answered[[2]int{m.Sample, m.Object}] = true

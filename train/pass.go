@@ -1,0 +1,104 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime/trace"
+
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/torch"
+)
+
+// A pass is the way of one replica's part of a batch through a training step. It has
+// two phases: predict runs the network and matches its predictions with the ground
+// truths; learn, given what settle found over all replicas, computes the losses and
+// their gradients. In between, the predictions and the graph of gradients live in scope.
+type pass struct {
+	replica *replica
+	scope   *torch.Scope
+	group   *torch.Group // of all replicas in this step; nil for a single one
+	noised  noised
+
+	batch    *batch
+	features *torch.Tensor // mask features (B,C,h,w)
+	stages   []decoder.Output
+	pairs    []*matchedPairs // of the supervised stages, in the objective's order
+}
+
+// predict is the first phase: the forward pass and the matching of every supervised stage.
+func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
+	torch.WithGrad(func() {
+		region := trace.StartRegion(ctx, "train: forward")
+		err = t.forward(p)
+		region.End()
+	})
+	if err != nil {
+		return err
+	}
+	defer trace.StartRegion(ctx, "train: match").End()
+	for _, i := range t.options.Objective.order(len(p.stages)) {
+		p.pairs = append(p.pairs, t.options.Objective.match(p.batch, p.stages[i]))
+	}
+	return nil
+}
+
+// forward runs the network on noised ground truths.
+func (t *Trainer) forward(p *pass) error {
+	s, n, net := p.scope, p.noised, p.replica.network
+	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0], t.device)
+	start := torch.From(s, n.boxes, int64(len(n.samples)), int64(t.config.Proposals), 4).To(t.device)
+	levels := net.Backbone.Forward(p.batch.input.ToDType(t.options.dtype()))
+	p.features = net.Branch.Forward(levels)
+	for i, level := range levels {
+		levels[i] = exact(level)
+	}
+	var err error
+	p.stages, err = net.Decoder.Forward(levels, start, n.times, true)
+	if lost := (*decoder.NotFiniteError)(nil); errors.As(err, &lost) {
+		return &NotFiniteError{"prediction", lost.Stage, ids(n.samples), math.NaN()}
+	}
+	return err
+}
+
+// learn is the second phase: it adds the gradient of share times the objective to the
+// replica's parameters and returns share times each of the losses.
+func (t *Trainer) learn(ctx context.Context, p *pass, common []settled, share float64) (losses []Loss, err error) {
+	torch.WithGrad(func() {
+		region := trace.StartRegion(ctx, "train: losses")
+		var sum *torch.Tensor
+		losses, sum, err = t.losses(p, common, share)
+		region.End()
+		if err != nil {
+			return
+		}
+		defer trace.StartRegion(ctx, "train: backward").End()
+		sum.Backward()
+	})
+	return losses, err
+}
+
+// losses computes share times the objective, term by term, and the scalar tensor whose
+// gradient the parameters take.
+func (t *Trainer) losses(p *pass, common []settled, share float64) ([]Loss, *torch.Tensor, error) {
+	terms := t.options.Objective.terms(p, t.config.MaskHead, common)
+	values := make([]*torch.Tensor, len(terms))
+	for i, term := range terms {
+		values[i] = term.value
+	}
+	stacked := torch.Stack(values, 0).MulScalar(share)
+	var losses []Loss
+	for i, v := range torch.Values[float64](stacked.Detach()) {
+		if !finite(v) {
+			return nil, nil, &NotFiniteError{terms[i].loss, terms[i].stage, ids(p.noised.samples), v}
+		}
+		losses = append(losses, Loss{terms[i].name(), v})
+	}
+	sum := stacked.Sum()
+	if t.scale != nil {
+		sum = sum.MulScalar(t.scale.Value)
+	}
+	return losses, sum, nil
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -1,0 +1,165 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"runtime/trace"
+	"sync/atomic"
+
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
+)
+
+// Step trains on one batch. A batch that does not fit into memory at once comes in parts,
+// whose gradients are averaged. A sample that cannot be trained on is a *data.SampleError and
+// a value that is not finite a *NotFiniteError; after either no parameter has changed.
+func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, error) {
+	var all []data.Sample
+	for _, part := range parts {
+		if len(part) == 0 {
+			return nil, errors.New("train: a batch without samples")
+		}
+		all = append(all, part...)
+	}
+	for _, s := range all {
+		if err := s.Check(len(t.config.Classes)); err != nil {
+			return nil, err
+		}
+	}
+	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps)}
+	err := torch.Do(ctx, func(s *torch.Scope) error {
+		defer t.clearGrads()
+		for _, part := range parts {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			mark := s.Mark()
+			losses, err := t.accumulate(ctx, s, part, 1/float64(len(parts)))
+			if err != nil {
+				return err
+			}
+			r.add(losses)
+			s.Release(mark)
+		}
+		defer trace.StartRegion(ctx, "train: optimizer").End()
+		return t.update(r, all)
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.steps++
+	return r, nil
+}
+
+// update moves the parameters along the gradients that the replicas have accumulated.
+func (t *Trainer) update(r *Report, samples []data.Sample) error {
+	t.gather()
+	if t.scale != nil {
+		t.scale.unscale(t.store.Parameters())
+	}
+	r.Norm = nn.ClipNorm(t.store.Parameters(), t.options.Clip)
+	if t.scale != nil {
+		r.Skipped = t.scale.after(finite(r.Norm))
+	}
+	switch {
+	case r.Skipped:
+		return nil
+	case !finite(r.Norm):
+		return &NotFiniteError{"gradient", -1, ids(samples), r.Norm}
+	}
+	t.optimizer.Step(r.Rate)
+	if t.average != nil {
+		t.average.Update()
+	}
+	return nil
+}
+
+// accumulate adds the gradient of share times the objective of samples to the gradients
+// of the replicas, each of which takes a part of the samples. It returns share times the losses.
+func (t *Trainer) accumulate(ctx context.Context, s *torch.Scope, samples []data.Sample, share float64) ([]Loss, error) {
+	passes := t.passes(s, t.noise(samples))
+	defer closeScopes(passes, s)
+	if err := t.each(ctx, passes, func(_ int, p *pass) error { return t.predict(ctx, p) }); err != nil {
+		return nil, err
+	}
+	common := t.settle(passes)
+	losses := make([][]Loss, len(passes))
+	err := t.each(ctx, passes, func(i int, p *pass) (err error) {
+		losses[i], err = t.learn(ctx, p, common, share)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.after(t.replicas[:len(passes)])
+	for _, part := range losses[1:] {
+		addLosses(losses[0], part)
+	}
+	return losses[0], nil
+}
+
+// passes shares a batch out to as many replicas as it has pictures for. A single
+// replica works in s; several have scopes of their own, which live through both phases.
+func (t *Trainer) passes(s *torch.Scope, n noised) []*pass {
+	if t.team == nil {
+		return []*pass{{replica: t.replicas[0], noised: n, scope: s}}
+	}
+	active := t.replicas[:min(len(t.replicas), len(n.samples))]
+	t.before(active)
+	group := torch.NewGroup(len(active))
+	out := make([]*pass, len(active))
+	for i, r := range active {
+		r.join(group, i, t.options.SyncBatchNorm)
+		out[i] = &pass{replica: r, noised: n.part(i, len(active)), scope: torch.NewScope(), group: group}
+	}
+	return out
+}
+
+// closeScopes frees what passes left in scopes other than s.
+func closeScopes(passes []*pass, s *torch.Scope) {
+	for _, p := range passes {
+		if p.scope != s {
+			p.scope.Close()
+		}
+	}
+}
+
+// settle adds up the matches of all passes and derives what their losses have in common.
+func (t *Trainer) settle(passes []*pass) []settled {
+	o, classes := t.options.Objective, len(t.config.Classes)
+	totals := make([]stageTotals, len(passes[0].pairs))
+	for k := range totals {
+		totals[k] = passes[0].pairs[k].totals(classes)
+		for _, p := range passes[1:] {
+			totals[k].add(p.pairs[k].totals(classes))
+		}
+	}
+	return o.settle(totals, t.options.Draws)
+}
+
+// each runs one phase of all passes side by side, each on its replica's own worker, and
+// waits for all. A pass that fails ends the waiting of the others for it; the error of
+// the first one that failed is returned.
+func (t *Trainer) each(ctx context.Context, passes []*pass, phase func(i int, p *pass) error) error {
+	if t.team == nil {
+		return phase(0, passes[0])
+	}
+	var failed atomic.Int32 // the first that did, counted from 1
+	errs := t.team.Do(ctx, len(passes), func(i int, _ *torch.Scope) (err error) {
+		finished := false
+		defer func() {
+			if !finished || err != nil {
+				failed.CompareAndSwap(0, int32(i+1))
+				passes[i].group.Abort()
+			}
+		}()
+		err = phase(i, passes[i])
+		finished = true
+		return err
+	})
+	if i := failed.Load(); i > 0 {
+		return errs[i-1]
+	}
+	return errs[0] // nil, or the error of ctx, which is the same for all
+}
