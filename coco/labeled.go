@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-	"image/draw"
 	"iter"
 	"math"
 	"path"
@@ -79,11 +78,11 @@ func (p *LabeledImage) Results() []Result {
 	return out
 }
 
-// Overlay draws the instances on dst, which must have the image's size: masks, boxes, and
-// names with scores in percent, in one colour per instance.
-func (p *LabeledImage) Overlay(dst draw.Image, o mask.OverlayOptions) error {
+// OverlayItems returns the instances for [mask.Overlay]: masks, boxes, and names with
+// scores in percent.
+func (p *LabeledImage) OverlayItems() ([]mask.OverlayItem, error) {
 	if err := p.check(); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+		return nil, fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
 	items := make([]mask.OverlayItem, len(p.Instances))
 	for i := range p.Instances {
@@ -92,10 +91,7 @@ func (p *LabeledImage) Overlay(dst draw.Image, o mask.OverlayOptions) error {
 		items[i] = mask.OverlayItem{Mask: v.Mask.Bitmap(), Label: v.label(), Box: image.Rect(
 			int(math.Floor(b[0])), int(math.Floor(b[1])), int(math.Ceil(b[0]+b[2])), int(math.Ceil(b[1]+b[3])))}
 	}
-	if err := mask.Overlay(dst, items, o); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
-	}
-	return nil
+	return items, nil
 }
 
 func (i *LabeledInstance) label() string {

@@ -126,12 +126,17 @@ func samePixels(t *testing.T, want, got *LabeledImage) {
 	}
 }
 
-func TestOverlay(t *testing.T) {
+func TestOverlayItems(t *testing.T) {
 	p := prediction(t)
-	dst := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
-	require.NoError(t, p.Overlay(dst, mask.OverlayOptions{}))
-	require.NotEqual(t, image.NewRGBA(dst.Rect).Pix, dst.Pix)
-	require.Error(t, p.Overlay(image.NewRGBA(image.Rect(0, 0, 3, 3)), mask.OverlayOptions{}))
+	items, err := p.OverlayItems()
+	require.NoError(t, err)
+	img := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
+	overlay, err := mask.Overlay(img, items, mask.OverlayOptions{})
+	require.NoError(t, err)
+	require.NotEqual(t, img.Pix, overlay.Pix)
+	p.Width++
+	_, err = p.OverlayItems()
+	require.Error(t, err, "masks of another size")
 }
 
 func TestReadLabelMe(t *testing.T) {

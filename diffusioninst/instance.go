@@ -1,6 +1,8 @@
 package diffusioninst
 
 import (
+	"encoding/binary"
+	"fmt"
 	"image"
 
 	"github.com/diffusioninst/go/mask"
@@ -19,11 +21,21 @@ type Result struct {
 // background. Where instances overlap the one with the best score is on top. More than
 // 65535 instances are an error.
 func (r *Result) LabelMap() (*image.Gray16, error) {
-	masks := make([]*mask.Bitmap, len(r.Instances))
+	n := len(r.Instances)
+	masks := make([]*mask.Bitmap, n) // worst first: the last one is on top
 	for i, in := range r.Instances {
-		masks[i] = in.Mask
+		masks[n-1-i] = in.Mask
 	}
-	return mask.LabelMap(r.Width, r.Height, masks)
+	labels, err := mask.LabelMap(r.Width, r.Height, masks)
+	if err != nil {
+		return nil, fmt.Errorf("diffusioninst: label map: %w", err)
+	}
+	for p := labels.Pix; len(p) > 1; p = p[2:] {
+		if v := binary.BigEndian.Uint16(p); v != 0 {
+			binary.BigEndian.PutUint16(p, uint16(n+1)-v)
+		}
+	}
+	return labels, nil
 }
 
 // Instance is one found object.

@@ -3,22 +3,21 @@ package diffusioninst
 import (
 	"fmt"
 	"image"
-	"image/draw"
+	"math"
 
 	"github.com/diffusioninst/go/mask"
 )
 
-// Overlay draws the instances on a copy of the picture they were found in: masks
-// filled and outlined, with class and score. The worst score is drawn first.
-func (r *Result) Overlay(img image.Image) (*image.RGBA, error) {
-	out := image.NewRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy()))
-	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
+// OverlayItems returns the instances for [mask.Overlay], which draws them on the picture
+// that they were found in: masks, boxes, and names with scores in percent.
+func (r *Result) OverlayItems() []mask.OverlayItem {
 	items := make([]mask.OverlayItem, len(r.Instances))
 	for i, in := range r.Instances {
+		b := in.Box
 		items[i] = mask.OverlayItem{
-			Mask: in.Mask, Label: fmt.Sprintf("%s %.2f", in.Name, in.Score),
-			Box: image.Rect(int(in.Box.X1), int(in.Box.Y1), int(in.Box.X2+0.5), int(in.Box.Y2+0.5)),
+			Mask: in.Mask, Label: fmt.Sprintf("%s %.0f%%", in.Name, 100*in.Score),
+			Box: image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))),
 		}
 	}
-	return out, mask.Overlay(out, items, mask.OverlayOptions{})
+	return items
 }

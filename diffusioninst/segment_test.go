@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,9 +39,17 @@ func TestSegmentGivesPlainResults(t *testing.T) {
 			require.LessOrEqual(t, in.Score, r.Instances[i-1].Score)
 		}
 	}
-	overlay, err := r.Overlay(img)
+	overlay, err := mask.Overlay(img, r.OverlayItems(), mask.OverlayOptions{})
 	require.NoError(t, err)
 	require.NotEqual(t, img.Pix, overlay.Pix)
+	labels, err := r.LabelMap()
+	require.NoError(t, err)
+	for y := range 90 {
+		for x := range 150 {
+			want := slices.IndexFunc(r.Instances, func(in Instance) bool { return in.Mask.Get(x, y) }) + 1
+			require.Equal(t, uint16(want), labels.Gray16At(x, y).Y, "the best score is on top")
+		}
+	}
 }
 
 func TestSegmentFollowsItsOptions(t *testing.T) {

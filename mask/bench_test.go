@@ -166,7 +166,7 @@ func BenchmarkOverlay(b *testing.B) {
 	dst := image.NewRGBA(image.Rect(0, 0, 640, 480))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := mask.Overlay(dst, items, mask.OverlayOptions{}); err != nil {
+		if _, err := mask.Overlay(dst, items, mask.OverlayOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}

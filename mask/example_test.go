@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"image"
 	"log"
-	"os"
 	"strings"
 
 	"github.com/diffusioninst/go/mask"
@@ -168,10 +167,11 @@ func ExampleOverlay() {
 	m := mask.NewBitmap(320, 240)
 	m.Fill(image.Rect(100, 80, 200, 160))
 	items := []mask.OverlayItem{{Mask: m, Box: m.Box(), Label: "cat 0.97"}}
-	if err := mask.Overlay(picture, items, mask.OverlayOptions{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	overlay, err := mask.Overlay(picture, items, mask.OverlayOptions{})
+	if err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println(picture.RGBAAt(100, 120), picture.RGBAAt(10, 10))
+	fmt.Println(overlay.RGBAAt(100, 120), overlay.RGBAAt(10, 10))
 	// Output:
 	// {230 159 0 255} {0 0 0 0}
 }

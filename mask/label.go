@@ -21,7 +21,7 @@ var labelFont = sync.OnceValues(func() (*opentype.Font, error) { return opentype
 
 // drawLabels writes the labels of items, the first ones choosing their places
 // first.
-func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
+func drawLabels(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 	parsed, err := labelFont()
 	if err != nil {
 		return fmt.Errorf("mask: font of the labels: %w", err)
@@ -42,7 +42,7 @@ func drawLabels(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
 		if box.Empty() && item.Mask != nil {
 			box = item.Mask.Box()
 		}
-		room.boxes[i] = box.Add(bounds.Min).Intersect(bounds)
+		room.boxes[i] = box.Intersect(bounds)
 	}
 	for i, item := range items {
 		anchor := room.boxes[i]

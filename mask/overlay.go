@@ -36,16 +36,22 @@ type OverlayOptions struct {
 	FontSize float64
 }
 
-// Overlay draws instances on dst. Pixel (0, 0) of the masks and boxes is the
-// upper left corner of dst's bounds.
+// Overlay returns a copy of img with instances drawn on it. Its bounds start at (0, 0),
+// as the pixels of masks and boxes do, wherever those of img start.
 //
 // Larger masks are drawn first so that they hide no smaller ones. Labels stand
 // on a plate of the instance's colour, inside the picture, clear of each other
 // and hiding no more than a third of any instance's box: earlier items choose
 // first, a label wider than half the picture and its box is shortened, and one
-// that finds no place is left out. A mask whose size is not
-// that of dst is a *[SizeError], and nothing is drawn.
-func Overlay(dst draw.Image, items []OverlayItem, opt OverlayOptions) error {
+// that finds no place is left out. A mask that has not the size of img is a *[SizeError].
+func Overlay(img image.Image, items []OverlayItem, opt OverlayOptions) (*image.RGBA, error) {
+	dst := image.NewRGBA(image.Rectangle{Max: img.Bounds().Size()})
+	draw.Draw(dst, dst.Rect, img, img.Bounds().Min, draw.Src)
+	return dst, overlay(dst, items, opt)
+}
+
+// overlay draws instances on dst.
+func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 	bounds := dst.Bounds()
 	for i, item := range items {
 		if item.Mask == nil {
@@ -96,10 +102,10 @@ func itemColor(items []OverlayItem, i int) color.NRGBA {
 }
 
 // drawInstance draws everything of an item but its label.
-func drawInstance(dst draw.Image, item OverlayItem, c color.NRGBA, opt OverlayOptions) {
+func drawInstance(dst *image.RGBA, item OverlayItem, c color.NRGBA, opt OverlayOptions) {
 	if item.Mask != nil {
 		box := item.Mask.Box()
-		m, at := item.Mask.Crop(box), dst.Bounds().Min.Add(box.Min)
+		m, at := item.Mask.Crop(box), box.Min
 		if opt.FillOpacity > 0 {
 			fill := c
 			fill.A = uint8(math.Round(255 * min(opt.FillOpacity, 1)))
@@ -110,7 +116,7 @@ func drawInstance(dst draw.Image, item OverlayItem, c color.NRGBA, opt OverlayOp
 		}
 	}
 	if opt.LineWidth > 0 && !item.Box.Empty() {
-		r := item.Box.Add(dst.Bounds().Min)
+		r := item.Box
 		inner := r.Inset(opt.LineWidth)
 		if inner.Empty() {
 			inner = image.Rectangle{Min: r.Max, Max: r.Max}
@@ -127,7 +133,7 @@ func drawInstance(dst draw.Image, item OverlayItem, c color.NRGBA, opt OverlayOp
 }
 
 // paint lays colour c over the set pixels of m, whose pixel (0, 0) is at.
-func paint(dst draw.Image, m *Bitmap, at image.Point, c color.NRGBA) {
+func paint(dst *image.RGBA, m *Bitmap, at image.Point, c color.NRGBA) {
 	src := image.NewUniform(c)
 	for y := range m.Height {
 		for x0, x1 := range m.Row(y) {

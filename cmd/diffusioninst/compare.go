@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"image"
 	"image/color"
-	"image/draw"
 	"image/png"
 	"io"
 	"os"
@@ -136,8 +136,8 @@ var (
 	missColor  = color.NRGBA{255, 225, 60, 255}
 )
 
-// add finds out how a picture's instances agree with the true ones and draws both on dst.
-func (c *comparison) add(found *coco.LabeledImage, dst draw.Image) error {
+// add finds out how a picture's instances agree with the true ones and draws both on the picture.
+func (c *comparison) add(found *coco.LabeledImage, img image.Image) error {
 	truth := c.truths[found.FileName]
 	if truth == nil {
 		truth = c.truths[path.Base(found.FileName)]
@@ -165,7 +165,8 @@ func (c *comparison) add(found *coco.LabeledImage, dst draw.Image) error {
 		}
 		items = append(items, item)
 	}
-	if err := mask.Overlay(dst, items, mask.OverlayOptions{FillOpacity: 0.25, FontSize: -1}); err != nil {
+	dst, err := mask.Overlay(img, items, mask.OverlayOptions{FillOpacity: 0.25, FontSize: -1})
+	if err != nil {
 		return err
 	}
 	name := filepath.Join(c.folder, filepath.FromSlash(strings.TrimSuffix(found.FileName, path.Ext(found.FileName)))+".png")

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/draw"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,9 +83,9 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 			return err
 		}
 		in.name(p)
-		var pixels func() (draw.Image, error)
+		var pixels func() (image.Image, error)
 		if o.images != "" {
-			pixels = func() (draw.Image, error) { return openPicture(o.images, p) }
+			pixels = func() (image.Image, error) { return openPicture(o.images, p) }
 		}
 		if err := out.Write(p, pixels); err != nil {
 			return err
@@ -96,7 +95,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 }
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.
-func openPicture(folder string, p *coco.LabeledImage) (draw.Image, error) {
+func openPicture(folder string, p *coco.LabeledImage) (image.Image, error) {
 	path := filepath.Join(folder, filepath.FromSlash(p.FileName))
 	m, err := picture.Open(path, picture.Limits{})
 	if err != nil {

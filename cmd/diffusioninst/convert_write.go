@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"image/draw"
+	"image"
 	"image/png"
 	"io"
 	"os"
@@ -56,9 +56,9 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 	return w, nil
 }
 
-// Write adds a picture. pixels returns a copy of the picture to draw on; it is called for
+// Write adds a picture. pixels returns the picture to draw on; it is called for
 // overlay only.
-func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (draw.Image, error)) error {
+func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image, error)) error {
 	switch w.format {
 	case "coco":
 		return w.builder.Add(p)
@@ -93,14 +93,19 @@ func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (draw.Image, 
 			return toFile(create, stem+".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, p) })
 		})
 	}
-	dst, err := pixels()
+	img, err := pixels()
 	if err != nil {
 		return err
 	}
-	if err := p.Overlay(dst, mask.OverlayOptions{}); err != nil {
+	items, err := p.OverlayItems()
+	if err != nil {
 		return err
 	}
-	return toFile(create, stem+".png", func(f io.Writer) error { return png.Encode(f, dst) })
+	overlay, err := mask.Overlay(img, items, mask.OverlayOptions{})
+	if err != nil {
+		return err
+	}
+	return toFile(create, stem+".png", func(f io.Writer) error { return png.Encode(f, overlay) })
 }
 
 // place returns the folder of a picture's files and what their names begin with. The

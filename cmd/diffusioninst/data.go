@@ -127,11 +127,16 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 		if err != nil {
 			return err
 		}
-		dst, err := openPicture(o.images, p)
+		img, err := openPicture(o.images, p)
 		if err != nil {
 			return err
 		}
-		if err := p.Overlay(dst, mask.OverlayOptions{}); err != nil {
+		items, err := p.OverlayItems()
+		if err != nil {
+			return err
+		}
+		dst, err := mask.Overlay(img, items, mask.OverlayOptions{})
+		if err != nil {
 			return err
 		}
 		name := filepath.Join(o.out, fmt.Sprintf("%d_%s.png", id, p.Stem()))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/draw"
 	"io"
 	"os"
 	"path/filepath"
@@ -229,11 +228,7 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 
 // writeAll writes what was found in a picture and, where truth is not nil, compares it.
 func writeAll(writers []*instanceWriter, truth *comparison, p *coco.LabeledImage, img image.Image) error {
-	pixels := func() (draw.Image, error) {
-		out := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
-		draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
-		return out, nil
-	}
+	pixels := func() (image.Image, error) { return img, nil }
 	for _, w := range writers {
 		if err := w.Write(p, pixels); err != nil {
 			return err
@@ -242,11 +237,7 @@ func writeAll(writers []*instanceWriter, truth *comparison, p *coco.LabeledImage
 	if truth == nil {
 		return nil
 	}
-	dst, err := pixels()
-	if err != nil {
-		return err
-	}
-	return truth.add(p, dst)
+	return truth.add(p, img)
 }
 
 // progress is a bar on a terminal and nothing elsewhere or for a single picture.

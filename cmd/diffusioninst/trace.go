@@ -20,7 +20,6 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -55,8 +54,6 @@ const shownBoxes = 60
 // drawStep shows the surest of the boxes that a step received, the surer the
 // brighter, and the instances that it made of them.
 func drawStep(img image.Image, t *diffusioninst.StepResult, classes []coco.Category) (image.Image, error) {
-	out := image.NewRGBA(image.Rect(0, 0, t.Result.Width, t.Result.Height))
-	draw.Draw(out, out.Bounds(), img, img.Bounds().Min, draw.Src)
 	order := make([]int, len(t.Boxes))
 	for i := range order {
 		order[i] = i
@@ -65,13 +62,14 @@ func drawStep(img image.Image, t *diffusioninst.StepResult, classes []coco.Categ
 	var boxes []mask.OverlayItem
 	for _, i := range order[:min(len(order), shownBoxes)] {
 		b, v := t.Boxes[i], uint8(70+185*min(max(t.Scores[i], 0), 1))
-		r := image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))).Intersect(out.Bounds())
+		r := image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))).Intersect(image.Rect(0, 0, t.Result.Width, t.Result.Height))
 		boxes = append(boxes, mask.OverlayItem{Box: r, Color: color.Gray{Y: v}})
 	}
-	if err := mask.Overlay(out, boxes, mask.OverlayOptions{LineWidth: 1}); err != nil {
+	under, err := mask.Overlay(img, boxes, mask.OverlayOptions{LineWidth: 1})
+	if err != nil {
 		return nil, err
 	}
-	return out, evaluation.LabeledImage(t.Result, 1, "", classes).Overlay(out, mask.OverlayOptions{})
+	return mask.Overlay(under, t.Result.OverlayItems(), mask.OverlayOptions{})
 }
 
 // shrink fits a picture into a square of a side, never enlarging it.

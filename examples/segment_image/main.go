@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/nuclei"
 )
 
@@ -42,7 +43,7 @@ func main() {
 	for _, instance := range result.Instances {
 		fmt.Println(instance.Name, instance.Score, instance.Box, instance.Area())
 	}
-	overlay, err := result.Overlay(img)
+	overlay, err := mask.Overlay(img, result.OverlayItems(), mask.OverlayOptions{})
 	check(err)
 	out, err := os.Create(os.Args[2])
 	check(err)
