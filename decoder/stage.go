@@ -11,13 +11,13 @@ import (
 // with their pooled features, a feed-forward network, modulation by the time, and
 // the predictions.
 type Stage struct {
-	attention            *nn.SelfAttention
-	dynamic              *dynamicConv
-	linear1, linear2     *nn.Linear
-	norm1, norm2, norm3  *nn.LayerNorm
-	time                 *nn.Linear
-	class, box           []layer
-	logits, delta, filts *nn.Linear
+	attention              *nn.SelfAttention
+	dynamic                *dynamicConv
+	linear1, linear2       *nn.Linear
+	norm1, norm2, norm3    *nn.LayerNorm
+	time                   *nn.Linear
+	class, box             []layer
+	logits, delta, filters *nn.Linear
 }
 
 // layer is Linear without bias, layer norm, ReLU.
@@ -56,9 +56,9 @@ func newStage(p nn.Path, c Config) *Stage {
 		class:     layers("cls_module", c.ClassLayers),
 		box:       layers("reg_module", c.BoxLayers),
 		// An untrained model scores every class with the prior (Lin et al., focal loss, 2017).
-		logits: nn.NewLinear(p.Sub("class_logits"), d, int64(c.Classes), nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
-		delta:  linear("bboxes_delta", d, 4),
-		filts:  linear("controller", d, int64(c.FilterParams)),
+		logits:  nn.NewLinear(p.Sub("class_logits"), d, int64(c.Classes), nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
+		delta:   linear("bboxes_delta", d, 4),
+		filters: linear("controller", d, int64(c.FilterParams)),
 	}
 }
 
@@ -89,7 +89,7 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 		for _, l := range st.class {
 			class = l.forward(class)
 		}
-		o.Logits, o.Filters = st.logits.Forward(class), st.filts.Forward(box)
+		o.Logits, o.Filters = st.logits.Forward(class), st.filters.Forward(box)
 		keep = append(keep, o.Logits, o.Filters)
 	}
 	s.Release(mark, keep...)

@@ -11,11 +11,11 @@ import (
 	"github.com/diffusioninst/go/sampler"
 )
 
-// jsonVersion is that of a configuration's JSON.
+// jsonVersion is the version of the JSON form.
 const jsonVersion = 1
 
-// A configuration in JSON has its fields by their names, and of its interfaces the
-// names and fields of what implements them. Fields out here go before those of the
+// A configuration in JSON has its fields by their names, and for an interface the name
+// and the fields of what implements it. The fields declared here override those of the
 // same name in the embedded structs.
 type (
 	plainConfig   Config
@@ -28,7 +28,7 @@ type (
 		plainConfig
 	}
 	jsonSampling struct {
-		Schedule sampler.Schedule `json:",omitempty"` // the paper's where it is left out
+		Schedule sampler.Schedule `json:",omitempty"` // the paper's if absent
 		Sampler  part[sampler.Sampler]
 		Grid     part[sampler.Grid]
 		Renewal  part[sampler.Renewal]
@@ -36,10 +36,9 @@ type (
 	}
 )
 
-// MarshalJSON writes the whole configuration, which Export and the program's training
-// put into a checkpoint so that Load needs no other. Of a Backbone, Sampler, Grid or
-// Renewal of the caller's own it writes the type's name alone, which UnmarshalJSON
-// refuses.
+// MarshalJSON returns the whole configuration as JSON, which training puts into a
+// checkpoint so that Load needs no other. Of a Backbone, Sampler, Grid or Renewal of the
+// caller's own it writes only the name of the type, which UnmarshalJSON refuses.
 func (c Config) MarshalJSON() ([]byte, error) {
 	j := jsonConfig{Version: jsonVersion, Backbone: part[backbone.Builder]{c.Backbone}, plainConfig: plainConfig(c)}
 	j.Sampling = jsonSampling{
@@ -53,17 +52,17 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Fields that it does not know, and parts
-// that are not of this module, are a *ConfigError.
+// UnmarshalJSON reads what MarshalJSON wrote. Unknown fields, and parts that are not of
+// this module, are a *ConfigError.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	var j jsonConfig
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&j); err != nil {
-		return configError("%v", err)
+		return asConfigError(err)
 	}
 	if j.Version != jsonVersion {
-		return configError("it is of version %d, this program reads version %d", j.Version, jsonVersion)
+		return configError("its JSON has version %d, this program reads version %d", j.Version, jsonVersion)
 	}
 	*c = Config(j.plainConfig)
 	c.Backbone = j.Backbone.value
@@ -73,7 +72,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// parts are the implementations of a configuration's interfaces by their names in JSON.
+// parts are the implementations of the interfaces of Config, by their names in JSON.
 var parts = map[string]reflect.Type{
 	"ResNetFPN": reflect.TypeFor[backbone.ResNetFPN](), "SwinFPN": reflect.TypeFor[backbone.SwinFPN](),
 	"DDIM": reflect.TypeFor[sampler.DDIM](), "DDPM": reflect.TypeFor[sampler.DDPM](), "DPMSolver2M": reflect.TypeFor[sampler.DPMSolver2M](),
@@ -106,12 +105,12 @@ func (p *part[I]) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if len(named) > 1 {
-		return fmt.Errorf("%d parts where one belongs", len(named))
+		return fmt.Errorf("%d parts, want one", len(named))
 	}
 	for name, text := range named {
 		known, ok := parts[name]
 		if !ok || !known.Implements(reflect.TypeFor[I]()) {
-			return fmt.Errorf("%s is no %s of this module: give a configuration", name, reflect.TypeFor[I]().Name())
+			return fmt.Errorf("%s is not a %s of this module: give a configuration (LoadOptions.Config)", name, reflect.TypeFor[I]().Name())
 		}
 		v := reflect.New(known)
 		d := json.NewDecoder(bytes.NewReader(text))

@@ -108,11 +108,11 @@ func TestUnreadableConfigurations(t *testing.T) {
 	own, err := json.Marshal(Config{Sampling: sampler.Config{Sampler: mine{}}})
 	require.NoError(t, err)
 	for text, want := range map[string]string{
-		string(own):                            "diffusioninst.mine is no Sampler of this module",
+		string(own):                            "diffusioninst.mine is not a Sampler of this module",
 		`{"Version":2}`:                        "version 2",
 		`{}`:                                   "version 0",
 		`{"Version":1,"Colour":true}`:          "Colour",
-		`{"Version":1,"Backbone":{"DDIM":{}}}`: "DDIM is no Builder",
+		`{"Version":1,"Backbone":{"DDIM":{}}}`: "DDIM is not a Builder",
 		`{"Version":1,"Backbone":{"ResNetFPN":{"Levels":4}}}`:      "Levels",
 		`{"Version":1,"Backbone":{"ResNetFPN":{},"SwinFPN":{}}}`:   "2 parts",
 		`{"Version":1,"Backbone":7}`:                               "cannot unmarshal",

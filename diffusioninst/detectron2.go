@@ -13,12 +13,14 @@ import (
 )
 
 // LoadConfig reads a Detectron2 YAML file of the official project, with the files
-// that it builds on (_BASE_). Keys that matter and are unknown, or have values that
-// cannot be honoured, are errors, all reported at once; settings of parts that
-// DiffusionInst does not have are warnings. A data set named lvis_… or coco_… with as
-// many classes gives the class names. An INPUT.MIN_SIZE_TEST of 0 keeps a picture's
-// size (Input.Scale 1), whatever MAX_SIZE_TEST says, as in Detectron2. A Swin of an unknown size is a warning and
-// leaves Config.Backbone nil: Load reads it off the checkpoint.
+// that it builds on (_BASE_), and returns the configuration and warnings. Keys that
+// matter and are unknown, or have values that cannot be honoured, are errors, all
+// reported at once; settings of parts that DiffusionInst does not have are warnings.
+//
+// A data set named lvis_… or coco_… with as many classes gives the class names. An
+// INPUT.MIN_SIZE_TEST of 0 keeps a picture's size (Input.Scale 1), whatever
+// MAX_SIZE_TEST says, as in Detectron2. A Swin of an unknown size is a warning and
+// leaves Config.Backbone nil: Load then reads it off the checkpoint.
 func LoadConfig(path string) (Config, []string, error) {
 	d, notes, err := detectron2.Load(path)
 	if err != nil {
@@ -38,7 +40,7 @@ func LoadConfig(path string) (Config, []string, error) {
 func fromDetectron2(d *detectron2.Config) (Config, error) {
 	m, head := d.Model, d.Model.DiffusionInst
 	if !head.UseFocal && !head.UseFedLoss {
-		return Config{}, configError("USE_FOCAL and USE_FED_LOSS are both off: a softmax over the classes and a background is not built here")
+		return Config{}, configError("USE_FOCAL and USE_FED_LOSS are both off: a softmax over the classes and a background is not supported")
 	}
 	c := Config{
 		Decoder: decoder.Config{
@@ -81,7 +83,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 	return c, nil
 }
 
-// detectron2Classes names the classes after the data sets, where their number fits.
+// detectron2Classes returns the class names of the data sets if their number fits.
 func detectron2Classes(d *detectron2.Config) []string {
 	n := d.Model.DiffusionInst.NumClasses
 	of := func(prefix string) bool {

@@ -10,6 +10,11 @@
 //		fmt.Println(instance.Name, instance.Score, instance.Box, instance.Mask.Area())
 //	}
 //
+// A call is a request that becomes one or more views of each picture: its tiles
+// (Options.Tile), sizes and mirror images (Options.Augment). Views go through the network
+// in batches, and what they find is merged into one Result per picture. Options.OnStep
+// shows the denoising steps on the way.
+//
 // A Model is safe for concurrent use. The same picture, options and seed give the
 // same result, whatever else runs at the time.
 package diffusioninst

@@ -13,11 +13,12 @@ import (
 	"github.com/diffusioninst/go/maskhead"
 )
 
-// Infer reads a configuration off the parameters of a checkpoint: kind and size of
-// the backbone, sizes of the decoder and the number of classes. What parameters
-// cannot tell stands in the metadata of what this module has trained, and is the
-// paper's otherwise: proposals, attention heads, input size, sampling. Classes are then
-// COCO's or LVIS's names where their number is 80 or 1203.
+// Infer returns the configuration of a checkpoint's model. Kind and size of the backbone,
+// sizes of the decoder and the number of classes follow from the shapes of its
+// parameters. Proposals, attention heads, input size and sampling, which they do not
+// tell, come from the metadata that this module's training writes or, in other
+// checkpoints, are the paper's. Without metadata 80 or 1203 classes have the names of
+// COCO or LVIS. Errors are a *LoadError.
 func Infer(path string) (Config, error) {
 	file, err := checkpoint.Open(path)
 	if err != nil {
@@ -31,10 +32,10 @@ func Infer(path string) (Config, error) {
 	return c, nil
 }
 
-// shapes are those of a checkpoint's tensors.
+// shapes are the shapes of a checkpoint's tensors by name.
 type shapes map[string][]int64
 
-// at is one size of a tensor, 0 where there is none.
+// at returns one size of a tensor, 0 if it is absent.
 func (s shapes) at(name string, dim int) int {
 	if shape := s[name]; dim < len(shape) {
 		return int(shape[dim])
@@ -42,8 +43,8 @@ func (s shapes) at(name string, dim int) int {
 	return 0
 }
 
-// count is how many consecutive numbers from 0, step apart, have a tensor, where
-// the name has a %d.
+// count returns how many consecutive numbers from 0, step apart, have a tensor when they
+// are put in place of the name's %d.
 func (s shapes) count(name string, step int) int {
 	n := 0
 	for s[strings.Replace(name, "%d", strconv.Itoa(n*step), 1)] != nil {
@@ -124,7 +125,7 @@ func inferBackbone(s shapes) (backbone.Builder, error) {
 	return nil, fmt.Errorf("its backbone is neither a Swin Transformer nor a ResNet known here (blocks %v): give a configuration", n)
 }
 
-// inferSwin reads a Swin Transformer off its parameters below at. A position bias
+// inferSwin returns the Swin Transformer whose parameters are below at. A position bias
 // table has a row for each of the (2·window−1)² relative positions and a column for
 // each head.
 func inferSwin(s shapes, at string) backbone.Swin {

@@ -6,9 +6,9 @@ import (
 	"github.com/diffusioninst/go/backbone"
 )
 
-// withMetadata completes a configuration that was read off a checkpoint's parameters
-// by the one in its metadata. The sizes stay those of the parameters: metadata alone
-// must not make a model larger than its file.
+// withMetadata completes a configuration inferred from a checkpoint's parameters by the
+// one in its metadata. Sizes stay as the parameters have them: metadata alone must not
+// make a model larger than its file.
 func (c Config) withMetadata(text string) (Config, error) {
 	var m Config
 	if err := json.Unmarshal([]byte(text), &m); err != nil {

@@ -12,17 +12,16 @@ import (
 
 // LoadOptions say how a checkpoint is loaded.
 type LoadOptions struct {
-	// Config describes the checkpoint's model. Nil reads the sizes off the checkpoint's
-	// parameters and takes the rest from its metadata or the paper; see Infer. A nil
-	// Backbone is read off alone.
+	// Config describes the checkpoint's model. If it is nil, the checkpoint's own is
+	// used; see Infer. If only its Backbone is nil, that is inferred.
 	Config *Config
-	Device torch.Device // the CPU where it is left out
+	Device torch.Device // the default is the CPU
 }
 
 // Load reads a model from a checkpoint: the official project's .pth, Detectron2's
-// .pkl, or safetensors, also the state of a training run. A file that is no checkpoint, or a broken one, is a
-// *LoadError; parameters that do not fit the configuration are a *nn.LoadError
-// that lists all of them.
+// .pkl, or safetensors, including the state of a training run. A file that is broken or
+// not a checkpoint is a *LoadError; parameters that do not fit the configuration are a
+// *nn.LoadError that lists all of them.
 func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
 	file, err := checkpoint.Open(path)
 	if err != nil {
@@ -32,9 +31,9 @@ func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
 	return load(ctx, file, path, o)
 }
 
-// LoadFrom is Load for size bytes behind a reader, such as a file that a program carries
-// in itself: LoadFrom(ctx, bytes.NewReader(data), int64(len(data)), o). The reader is not
-// needed any more when it returns.
+// LoadFrom reads a model as Load does from size bytes behind a reader, such as a file that
+// is embedded in the program: LoadFrom(ctx, bytes.NewReader(data), int64(len(data)), o).
+// The reader is not used after it returns.
 func LoadFrom(ctx context.Context, r io.ReaderAt, size int64, o LoadOptions) (*Model, error) {
 	file, err := checkpoint.Read(r, size)
 	if err != nil {
@@ -56,7 +55,7 @@ func load(ctx context.Context, file *checkpoint.File, path string, o LoadOptions
 	return m, nil
 }
 
-// complete is the configuration, with what it leaves out read off the checkpoint.
+// complete returns the configuration with what it leaves out inferred from the checkpoint.
 func (o LoadOptions) complete(file *checkpoint.File) (Config, error) {
 	if o.Config == nil {
 		return infer(file)

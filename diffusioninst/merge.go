@@ -9,9 +9,8 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// This file is where detections of the same object become one: those of one view (NMS
-// and the votes of an Ensemble), those of tiles that overlap (NMS), and those of looks
-// (Augment).
+// Here detections of the same object become one: within a view (NMS and the votes of an
+// Ensemble), among overlapping tiles (NMS), and among looks (Augment).
 
 // survivors are the candidates that non-maximum suppression leaves, best first.
 func (s *settings) survivors(c candidates) []int64 {

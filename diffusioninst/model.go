@@ -28,20 +28,20 @@ type Model struct {
 // ErrClosed says that a model was used after Close.
 var ErrClosed = errors.New("diffusioninst: the model is closed")
 
-// New makes an untrained model, its parameters drawn from a seed. It finds
-// nothing sensible; it is for tests, benchmarks and as a start of training.
+// New returns an untrained model whose parameters are drawn from a seed. It finds
+// nothing sensible; it is for tests and benchmarks.
 func New(ctx context.Context, c Config, seed uint64, device torch.Device) (*Model, error) {
 	return build(ctx, c, nn.FromSeed(seed), device)
 }
 
-// NewFrom makes a model of the parameters of a source, such as those that a training
-// run has at the moment (nn.FromParameters). Parameters that do not fit are a
-// *nn.LoadError that lists all of them.
+// NewFrom returns a model with the parameters of a source, such as the current ones of a
+// training run (nn.FromParameters). Parameters that do not fit are a *nn.LoadError that
+// lists all of them.
 func NewFrom(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
 	return build(ctx, c, source, device)
 }
 
-// build makes the model with the parameters of a source.
+// build returns a model with the parameters of a source.
 func build(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
 	c, err := c.WithDefaults()
 	if err != nil {
@@ -69,13 +69,13 @@ func build(ctx context.Context, c Config, source nn.Source, device torch.Device)
 	return m, nil
 }
 
-// Config is the model's configuration, with all defaults filled in.
+// Config returns the model's configuration with all defaults filled in.
 func (m *Model) Config() Config { return m.config }
 
-// Device is where the model runs.
+// Device returns the device that the model runs on.
 func (m *Model) Device() torch.Device { return m.device }
 
-// Parameters counts the numbers in the model.
+// Parameters returns the number of parameters, counted in single numbers; 0 after Close.
 func (m *Model) Parameters() int64 {
 	if m.begin() != nil {
 		return 0
@@ -84,7 +84,7 @@ func (m *Model) Parameters() int64 {
 	return m.store.Bytes() / int64(torch.Float32.Size())
 }
 
-// begin must be followed by m.use.RUnlock unless it fails.
+// begin keeps the model open until m.use.RUnlock, which must follow unless it fails.
 func (m *Model) begin() error {
 	m.use.RLock()
 	if m.closed {
@@ -94,7 +94,7 @@ func (m *Model) begin() error {
 	return nil
 }
 
-// Close frees the model's memory after the calls that are running. Later calls
+// Close waits for the calls that are running and frees the model's memory. Later calls
 // return ErrClosed. Closing twice does nothing.
 func (m *Model) Close() error {
 	m.use.Lock()

@@ -7,17 +7,17 @@ import (
 	"github.com/diffusioninst/go/nn"
 )
 
-// Network is the parts of a model, for those who run them on their own, as training
-// does. Their parameters have the reference checkpoint's names and belong to the store
-// that they were built in.
+// Network is the network of a model in its parts, for callers that run them themselves, as
+// training does. Its parameters have the names of the reference's checkpoints and belong
+// to the store that they were built in.
 type Network struct {
 	Backbone backbone.Backbone
 	Branch   *maskhead.Branch // FPN features → mask features
 	Decoder  *decoder.Decoder
 }
 
-// NewNetwork builds the network that c, which has gone through WithDefaults,
-// describes. It must be called inside torch.Do.
+// NewNetwork builds the network that c describes, which has gone through WithDefaults,
+// with parameters of the store that root belongs to. It must be called inside torch.Do.
 func NewNetwork(root nn.Path, c Config) (*Network, error) {
 	n := &Network{}
 	var err error

@@ -2,15 +2,15 @@ package diffusioninst
 
 import "github.com/diffusioninst/go/torch"
 
-// Pixels is a picture in the network's size: (Height, Width, 3), red, green, blue.
+// Pixels is a picture in the size that the network sees.
 type Pixels struct {
-	RGB           []uint8
+	RGB           []uint8 // (Height, Width, 3), row by row
 	Width, Height int
 }
 
-// Pack normalises pictures as Input says and pads them with zeros on the right and below
-// to width × height pixels: (B,3,height,width). Pictures of one size that follow each other
-// go to the device at once. It must be called inside torch.Do.
+// Pack returns pictures as a batch (B,3,height,width) on the device: normalised with Mean
+// and Std and padded with zeros on the right and below to width × height pixels.
+// Consecutive pictures of one size are copied together. It must be called inside torch.Do.
 func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, device torch.Device) *torch.Tensor {
 	mean := torch.From(s, in.Mean[:]).ToDType(torch.Float32).To(device)
 	std := torch.From(s, in.Std[:]).ToDType(torch.Float32).To(device)

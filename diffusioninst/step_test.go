@@ -37,8 +37,8 @@ func TestOnStep(t *testing.T) {
 	require.True(t, sameResult(want, steps[2].Result))
 }
 
-// The steps of pictures in tiles, and of several views, are those of the whole pictures,
-// and the last step alone is the result.
+// Pictures in tiles and in several views report steps of the whole picture, and the last
+// step alone is the result.
 func TestStepsOfSeveralPasses(t *testing.T) {
 	c := small()
 	c.Input = Input{Scale: 1, Tile: 64}

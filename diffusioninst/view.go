@@ -121,8 +121,8 @@ func spans(length, tile, overlap int) []span {
 const passPixels = 1 << 18
 
 // passes groups views that go through the network together: the whole pictures of one
-// look, padded to a common size, and neighbouring tiles of a picture. Views are those of
-// the first picture, then of the second, and so on.
+// look, padded to a common size, and neighbouring tiles of a picture. The views of a
+// picture follow each other.
 func passes(views []view) [][]view {
 	var out [][]view
 	room := map[look]int{} // the open pass of whole pictures of each look
