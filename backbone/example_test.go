@@ -57,7 +57,7 @@ func (b *patches) Channels() int { return 8 }
 func (b *patches) Forward(x *torch.Tensor) []*torch.Tensor {
 	var out []*torch.Tensor
 	for _, stride := range b.Strides() {
-		size := []int64{x.Size(2) / int64(stride), x.Size(3) / int64(stride)}
+		size := []int{x.Size(2) / stride, x.Size(3) / stride}
 		out = append(out, b.conv.Forward(x.UpsampleBilinear2d(size, false)))
 	}
 	return out

@@ -40,9 +40,9 @@ func newFPN(p nn.Path, bottom bottomUp, channels int) (*fpn, error) {
 	f := &fpn{bottom: bottom, width: channels}
 	for i, in := range bottom.channels() {
 		o := nn.ConvOptions{Bias: true, Init: nn.CaffeXavier}
-		f.lateral = append(f.lateral, nn.NewConv2d(p.Sub(fmt.Sprintf("fpn_lateral%d", i+2)), int64(in), int64(channels), o))
+		f.lateral = append(f.lateral, nn.NewConv2d(p.Sub(fmt.Sprintf("fpn_lateral%d", i+2)), in, channels, o))
 		o.Kernel = 3
-		f.output = append(f.output, nn.NewConv2d(p.Sub(fmt.Sprintf("fpn_output%d", i+2)), int64(channels), int64(channels), o))
+		f.output = append(f.output, nn.NewConv2d(p.Sub(fmt.Sprintf("fpn_output%d", i+2)), channels, channels, o))
 	}
 	return f, nil
 }
@@ -60,7 +60,7 @@ func (f *fpn) Forward(x *torch.Tensor) []*torch.Tensor {
 	for i := len(features) - 1; i >= 0; i-- {
 		sum := f.lateral[i].Forward(features[i])
 		if above != nil {
-			sum = sum.AddInPlace(above.UpsampleNearest2d(sum.Shape()[2:]))
+			sum = sum.AddInPlace(above.UpsampleNearest2d(sum.Shape()[2:]...))
 		}
 		out[i] = f.output[i].Forward(sum)
 		above = sum

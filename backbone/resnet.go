@@ -68,7 +68,7 @@ func newResNet(p nn.Path, c ResNet) (*resNet, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &resNet{stem: nn.NewConv2d(p.Sub("stem", "conv1"), 3, int64(c.StemChannels),
+	r := &resNet{stem: nn.NewConv2d(p.Sub("stem", "conv1"), 3, c.StemChannels,
 		nn.ConvOptions{Kernel: 7, Stride: 2, Norm: c.Norm, ReLU: true})}
 	in, out, width := c.StemChannels, c.Res2Channels, c.Width
 	for i, n := range blocks[c.Depth] {
@@ -88,8 +88,8 @@ func newResNet(p nn.Path, c ResNet) (*resNet, error) {
 
 func newBlock(p nn.Path, c ResNet, in, width, out, stride int) *block {
 	conv := func(name string, from, to, kernel, stride int, relu bool) *nn.Conv2d {
-		return nn.NewConv2d(p.Sub(name), int64(from), int64(to),
-			nn.ConvOptions{Kernel: int64(kernel), Stride: int64(stride), Norm: c.Norm, ReLU: relu})
+		return nn.NewConv2d(p.Sub(name), from, to,
+			nn.ConvOptions{Kernel: kernel, Stride: stride, Norm: c.Norm, ReLU: relu})
 	}
 	b := &block{}
 	if in != out || (stride != 1 && c.Depth < 50) {
@@ -133,7 +133,7 @@ func (r *resNet) channels() []int { return r.widths }
 func (r *resNet) features(x *torch.Tensor) []*torch.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
-	y := r.stem.Forward(x.ChannelsLast()).MaxPool2d([]int64{3, 3}, []int64{2, 2}, []int64{1, 1})
+	y := r.stem.Forward(x.ChannelsLast()).MaxPool2d([]int{3, 3}, []int{2, 2}, []int{1, 1})
 	var out []*torch.Tensor
 	for _, stage := range r.stages {
 		for _, b := range stage {

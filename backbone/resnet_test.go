@@ -13,19 +13,19 @@ import (
 )
 
 // resNetShapes lists the parameters of a ResNet of standard width by hand: name to shape.
-func resNetShapes(depth int) map[string][]int64 {
-	out := map[string][]int64{}
-	conv := func(name string, from, to, kernel int64) {
-		out[name+".weight"] = []int64{to, from, kernel, kernel}
+func resNetShapes(depth int) map[string][]int {
+	out := map[string][]int{}
+	conv := func(name string, from, to, kernel int) {
+		out[name+".weight"] = []int{to, from, kernel, kernel}
 		for _, part := range []string{"weight", "bias", "running_mean", "running_var"} {
-			out[name+".norm."+part] = []int64{to}
+			out[name+".norm."+part] = []int{to}
 		}
 	}
 	conv("stem.conv1", 3, 64, 7)
 	stages := map[int][]int{18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}, 50: {3, 4, 6, 3}, 101: {3, 4, 23, 3}, 152: {3, 8, 36, 3}}[depth]
-	in := int64(64)
+	in := 64
 	for i, blocks := range stages {
-		width := int64(64) << i
+		width := 64 << i
 		for j := range blocks {
 			at := fmt.Sprintf("res%d.%d.", i+2, j)
 			if depth < 50 {
@@ -51,14 +51,14 @@ func resNetShapes(depth int) map[string][]int64 {
 
 // The totals are those of the published classifiers without their last linear layer.
 func TestResNetParameters(t *testing.T) {
-	for depth, total := range map[int]int64{18: 11176512, 34: 21284672, 50: 23508032, 101: 42500160, 152: 58143808} {
+	for depth, total := range map[int]int{18: 11176512, 34: 21284672, 50: 23508032, 101: 42500160, 152: 58143808} {
 		t.Run(fmt.Sprint(depth), func(t *testing.T) {
 			modeltest.Do(t, func(s *torch.Scope) {
 				store := nn.NewStore(zeros{}, nn.StoreOptions{})
 				defer store.Close()
 				_, err := newResNet(store.Root(), ResNet{Depth: depth, Norm: nn.BatchNorm})
 				require.NoError(t, err)
-				got, trained := map[string][]int64{}, int64(0)
+				got, trained := map[string][]int{}, 0
 				for _, p := range store.Parameters() {
 					got[p.Name] = p.Tensor.Shape()
 					if !p.Buffer {
@@ -78,17 +78,17 @@ func TestResNetPyramidNames(t *testing.T) {
 		defer store.Close()
 		_, err := ResNetFPN{ResNet: ResNet{Depth: 50}}.Build(store.Root().Sub("backbone"))
 		require.NoError(t, err)
-		want := map[string][]int64{}
+		want := map[string][]int{}
 		for name, shape := range resNetShapes(50) {
 			want["backbone.bottom_up."+name] = shape
 		}
-		for i, in := range []int64{256, 512, 1024, 2048} {
-			want[fmt.Sprintf("backbone.fpn_lateral%d.weight", i+2)] = []int64{256, in, 1, 1}
-			want[fmt.Sprintf("backbone.fpn_output%d.weight", i+2)] = []int64{256, 256, 3, 3}
-			want[fmt.Sprintf("backbone.fpn_lateral%d.bias", i+2)] = []int64{256}
-			want[fmt.Sprintf("backbone.fpn_output%d.bias", i+2)] = []int64{256}
+		for i, in := range []int{256, 512, 1024, 2048} {
+			want[fmt.Sprintf("backbone.fpn_lateral%d.weight", i+2)] = []int{256, in, 1, 1}
+			want[fmt.Sprintf("backbone.fpn_output%d.weight", i+2)] = []int{256, 256, 3, 3}
+			want[fmt.Sprintf("backbone.fpn_lateral%d.bias", i+2)] = []int{256}
+			want[fmt.Sprintf("backbone.fpn_output%d.bias", i+2)] = []int{256}
 		}
-		got := map[string][]int64{}
+		got := map[string][]int{}
 		for _, p := range store.Parameters() {
 			got[p.Name] = p.Tensor.Shape()
 			require.Equal(t, p.Buffer, !p.Tensor.RequiresGrad(), p.Name)
@@ -147,7 +147,7 @@ func TestStrideIn1x1MovesTheStride(t *testing.T) {
 
 func TestPyramidShapes(t *testing.T) {
 	for name, build := range map[string]Builder{"ResNet-18": narrow(18), "ResNet-50": narrow(50), "Swin": SwinFPN{Swin: smallSwin, Channels: 16}} {
-		for _, size := range [][2]int64{{32, 32}, {32, 96}, {160, 64}, {224, 288}} {
+		for _, size := range [][2]int{{32, 32}, {32, 96}, {160, 64}, {224, 288}} {
 			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
 				modeltest.Do(t, func(s *torch.Scope) {
 					store := nn.NewStore(scattered(4), nn.StoreOptions{Inference: true})
@@ -160,7 +160,7 @@ func TestPyramidShapes(t *testing.T) {
 					require.Len(t, levels, len(net.Strides()))
 					require.Equal(t, live+int64(len(levels)), torch.Live(), "only the levels stay")
 					for i, stride := range net.Strides() {
-						require.Equal(t, []int64{2, int64(net.Channels()), size[0] / int64(stride), size[1] / int64(stride)}, levels[i].Shape())
+						require.Equal(t, []int{2, net.Channels(), size[0] / stride, size[1] / stride}, levels[i].Shape())
 						require.Equal(t, 1.0, levels[i].IsFinite().All().Item())
 					}
 					s.Release(mark)
@@ -196,7 +196,7 @@ func (f fixed) features(*torch.Tensor) []*torch.Tensor { return f.maps }
 func (f fixed) channels() []int {
 	var out []int
 	for _, m := range f.maps {
-		out = append(out, int(m.Size(1)))
+		out = append(out, m.Size(1))
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 // is the identity.
 type scattered uint64
 
-func (seed scattered) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+func (seed scattered) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) (*torch.Tensor, error) {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	g := torch.NewGenerator(uint64(seed) ^ h.Sum64())
@@ -38,7 +38,7 @@ func (scattered) Names() []string { return nil }
 // zeros is a source for tests that look at names and shapes only.
 type zeros struct{}
 
-func (zeros) Parameter(s *torch.Scope, _ string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+func (zeros) Parameter(s *torch.Scope, _ string, shape []int, _ nn.Init) (*torch.Tensor, error) {
 	return s.Zeros(torch.F32(torch.CPU), shape...), nil
 }
 

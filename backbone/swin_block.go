@@ -29,15 +29,15 @@ type swinBlock struct {
 }
 
 type blockOptions struct {
-	heads, window, shift int64
-	hidden               int64   // channels inside the perceptron
-	piece                int64   // numbers worked on at once on the CPU
+	heads, window, shift int
+	hidden               int     // channels inside the perceptron
+	piece                int     // numbers worked on at once on the CPU
 	drop                 float64 // probability of leaving a branch out in training
 	random               *depthRandom
 }
 
-func newSwinBlock(p nn.Path, width int64, o blockOptions) *swinBlock {
-	linear := func(name string, in, out int64) *nn.Linear {
+func newSwinBlock(p nn.Path, width int, o blockOptions) *swinBlock {
+	linear := func(name string, in, out int) *nn.Linear {
 		return nn.NewLinear(p.Sub(name), in, out, nn.LinearOptions{Init: swinInit})
 	}
 	return &swinBlock{
@@ -76,8 +76,8 @@ func (b *swinBlock) forward(x *torch.Tensor, t windowTensors) *torch.Tensor {
 	}
 	images, step := b.pieces(x, rows, columns)
 	inner := s.Mark()
-	for image := int64(0); image < shape[0]; image += images {
-		for first := int64(0); first < rows.windows(); first += step {
+	for image := 0; image < shape[0]; image += images {
+		for first := 0; first < rows.windows(); first += step {
 			n := min(step, rows.windows()-first)
 			part := x.Narrow(0, image, images)
 			y := b.attend(part, rows, columns, first, n, bias, t)
@@ -95,7 +95,7 @@ func (b *swinBlock) forward(x *torch.Tensor, t windowTensors) *torch.Tensor {
 }
 
 // pieces is how many images and rows of windows are worked on at once.
-func (b *swinBlock) pieces(x *torch.Tensor, rows, columns axis) (images, step int64) {
+func (b *swinBlock) pieces(x *torch.Tensor, rows, columns axis) (images, step int) {
 	if x.Device().IsCUDA() {
 		return x.Size(0), rows.windows()
 	}
@@ -105,7 +105,7 @@ func (b *swinBlock) pieces(x *torch.Tensor, rows, columns axis) (images, step in
 // attend is the block's attention for n rows of windows from number first on:
 // softmax(q·kᵀ/√d + bias + mask)·v in each window, then a linear map. The result
 // (B, n·window, columns·window, C) is padded and rolled.
-func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int64, bias *torch.Tensor, t windowTensors) *torch.Tensor {
+func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int, bias *torch.Tensor, t windowTensors) *torch.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
 	tokens := b.gather(x, rows, columns, first, n)
@@ -113,13 +113,13 @@ func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int64, 
 	d, area := width/b.heads, b.window*b.window
 	each := images * n * across * b.heads
 	qkv := b.qkv.Forward(tokens).
-		Reshape([]int64{images, n, b.window, across, b.window, 3, b.heads, d}).
-		Permute([]int64{5, 0, 1, 3, 6, 2, 4, 7}).
-		Reshape([]int64{3, each, area, d})
+		Reshape(images, n, b.window, across, b.window, 3, b.heads, d).
+		Permute(5, 0, 1, 3, 6, 2, 4, 7).
+		Reshape(3, each, area, d)
 	s.Release(mark, qkv)
 	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
 	logits := q.MulScalar(1 / math.Sqrt(float64(d))).Bmm(k.Transpose(1, 2))
-	windows := logits.View([]int64{images, n, across, b.heads, area, area})
+	windows := logits.View(images, n, across, b.heads, area, area)
 	windows.AddInPlace(bias)
 	if b.shift > 0 {
 		windows.Narrow(2, across-1, 1).AddInPlace(t.lastColumn)
@@ -127,10 +127,10 @@ func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int64, 
 			windows.Narrow(1, n-1, 1).AddInPlace(t.lastRow)
 		}
 	}
-	y := windows.Softmax(-1).View([]int64{each, area, area}).Bmm(v).
-		View([]int64{images, n, across, b.heads, b.window, b.window, d}).
-		Permute([]int64{0, 1, 4, 2, 5, 3, 6}).
-		Reshape([]int64{images, n * b.window, across * b.window, width})
+	y := windows.Softmax(-1).View(each, area, area).Bmm(v).
+		View(images, n, across, b.heads, b.window, b.window, d).
+		Permute(0, 1, 4, 2, 5, 3, 6).
+		Reshape(images, n*b.window, across*b.window, width)
 	s.Release(mark, y)
 	y = b.proj.Forward(y)
 	s.Release(mark, y)
@@ -139,7 +139,7 @@ func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int64, 
 
 // gather normalises the tokens of n rows of windows, pads with zeros and rolls:
 // (B, n·window, columns·window, C).
-func (b *swinBlock) gather(x *torch.Tensor, rows, columns axis, first, n int64) *torch.Tensor {
+func (b *swinBlock) gather(x *torch.Tensor, rows, columns axis, first, n int) *torch.Tensor {
 	s := x.Scope()
 	mark := s.Mark()
 	high, wide := n*b.window, columns.windows()*b.window
@@ -162,7 +162,7 @@ func (b *swinBlock) gather(x *torch.Tensor, rows, columns axis, first, n int64) 
 // position: (heads, window², window²).
 func (b *swinBlock) bias(t windowTensors) *torch.Tensor {
 	area := b.window * b.window
-	return b.table.IndexSelect(0, t.index).Reshape([]int64{area, area, b.heads}).Permute([]int64{2, 0, 1}).Contiguous()
+	return b.table.IndexSelect(0, t.index).Reshape(area, area, b.heads).Permute(2, 0, 1).Contiguous()
 }
 
 func (b *swinBlock) perceptron(x *torch.Tensor) *torch.Tensor {
@@ -179,7 +179,7 @@ func (b *swinBlock) maybe(branch *torch.Tensor) *torch.Tensor {
 	if b.drop == 0 || !branch.RequiresGrad() {
 		return branch
 	}
-	shape := make([]int64, branch.Dim())
+	shape := make([]int, branch.Dim())
 	for i := range shape {
 		shape[i] = 1
 	}
@@ -231,7 +231,7 @@ func (r *depthRandom) setState(state []byte) (err error) {
 	return nil
 }
 
-func (r *depthRandom) uniform(s *torch.Scope, shape []int64) *torch.Tensor {
+func (r *depthRandom) uniform(s *torch.Scope, shape []int) *torch.Tensor {
 	r.Lock()
 	defer r.Unlock()
 	return s.Rand(r.generator, torch.Float32, shape...)

@@ -35,23 +35,23 @@ func newSwin(p nn.Path, c Swin) (*swin, error) {
 		return nil, err
 	}
 	embed := p.Sub("patch_embed")
-	width, patch := int64(c.EmbedDim), nn.Uniform(1/math.Sqrt(3*patchSide*patchSide)) // PyTorch's start of a convolution
+	width, patch := c.EmbedDim, nn.Uniform(1/math.Sqrt(3*patchSide*patchSide)) // PyTorch's start of a convolution
 	t := &swin{
 		patchWeight: embed.Sub("proj").Parameter("weight", patch, width, 3, patchSide, patchSide),
 		patchBias:   embed.Sub("proj").Parameter("bias", patch, width),
 		patchNorm:   nn.NewLayerNorm(embed.Sub("norm"), width),
-		window:      newWindowTables(int64(c.Window)),
+		window:      newWindowTables(c.Window),
 		random:      newDepthRandom(),
 	}
 	total := c.Depths[0] + c.Depths[1] + c.Depths[2] + c.Depths[3]
 	built := 0
 	for i := range t.stages {
 		at := p.Sub("layers", i)
-		stage := swinStage{width: int(width)}
+		stage := swinStage{width: width}
 		for j := range c.Depths[i] {
 			o := blockOptions{
-				heads: int64(c.Heads[i]), window: int64(c.Window), hidden: int64(float64(width) * c.MLPRatio),
-				piece: pieceOfCore * int64(runtime.NumCPU()), random: t.random,
+				heads: c.Heads[i], window: c.Window, hidden: int(float64(width) * c.MLPRatio),
+				piece: pieceOfCore * runtime.NumCPU(), random: t.random,
 			}
 			if j%2 == 1 {
 				o.shift = o.window / 2
@@ -93,7 +93,7 @@ func (t *swin) features(pictures *torch.Tensor) []*torch.Tensor {
 			x = b.forward(x, tables)
 			s.Release(mark, append(out, append(tables.all(), x)...)...)
 		}
-		level := stage.norm.Forward(x).Permute([]int64{0, 3, 1, 2})
+		level := stage.norm.Forward(x).Permute(0, 3, 1, 2)
 		out = append(out, level)
 		if stage.merge != nil {
 			x = stage.merge.forward(x)
@@ -110,11 +110,11 @@ func (t *swin) embed(x *torch.Tensor) *torch.Tensor {
 	shape := x.Shape()
 	h, w := ceilDiv(shape[2], patchSide), ceilDiv(shape[3], patchSide)
 	if down, right := h*patchSide-shape[2], w*patchSide-shape[3]; down+right > 0 {
-		x = x.ConstantPad([]int64{0, right, 0, down}, 0)
+		x = x.ConstantPad([]int{0, right, 0, down}, 0)
 	}
-	side := []int64{patchSide, patchSide}
-	x = x.Conv2d(t.patchWeight, t.patchBias, side, []int64{0, 0}, []int64{1, 1}, 1)
-	return t.patchNorm.Forward(x.Permute([]int64{0, 2, 3, 1}).Contiguous())
+	side := []int{patchSide, patchSide}
+	x = x.Conv2d(t.patchWeight, t.patchBias, side, []int{0, 0}, []int{1, 1}, 1)
+	return t.patchNorm.Forward(x.Permute(0, 2, 3, 1).Contiguous())
 }
 
 // patchMerge halves the size of a map: four neighbouring tokens become one of
@@ -124,7 +124,7 @@ type patchMerge struct {
 	reduction *nn.Linear
 }
 
-func newPatchMerge(p nn.Path, width int64) *patchMerge {
+func newPatchMerge(p nn.Path, width int) *patchMerge {
 	return &patchMerge{
 		norm:      nn.NewLayerNorm(p.Sub("norm"), 4*width),
 		reduction: nn.NewLinear(p.Sub("reduction"), 4*width, 2*width, nn.LinearOptions{NoBias: true, Init: swinInit}),
@@ -138,11 +138,11 @@ func (m *patchMerge) forward(x *torch.Tensor) *torch.Tensor {
 	shape := x.Shape()
 	b, h, w, c := shape[0], shape[1], shape[2], shape[3]
 	if h%2+w%2 > 0 {
-		x = x.ConstantPad([]int64{0, 0, 0, w % 2, 0, h % 2}, 0)
+		x = x.ConstantPad([]int{0, 0, 0, w % 2, 0, h % 2}, 0)
 	}
 	h, w = ceilDiv(h, 2), ceilDiv(w, 2)
 	// The checkpoints' order of the four is top left, bottom left, top right, bottom right.
-	four := x.Reshape([]int64{b, h, 2, w, 2, c}).Permute([]int64{0, 1, 3, 4, 2, 5}).Reshape([]int64{b, h, w, 4 * c})
+	four := x.Reshape(b, h, 2, w, 2, c).Permute(0, 1, 3, 4, 2, 5).Reshape(b, h, w, 4*c)
 	y := m.reduction.Forward(m.norm.Forward(four))
 	s.Release(mark, y)
 	return y

@@ -227,14 +227,14 @@ func TestSwinEqualsAttentionOverPairsOfTokens(t *testing.T) {
 				for _, p := range store.Parameters() {
 					r.values[p.Name] = torch.Values[float64](p.Tensor)
 				}
-				x := s.Randn(torch.NewGenerator(3), torch.Float32, 1, 3, int64(c.h), int64(c.w))
+				x := s.Randn(torch.NewGenerator(3), torch.Float32, 1, 3, c.h, c.w)
 				want := r.forward(torch.Values[float64](x), c.h, c.w)
 				for i, got := range net.features(x) {
 					var flat []float64
 					for _, v := range want[i].at {
 						flat = append(flat, v...)
 					}
-					expected := torch.From(s, flat, 1, int64(want[i].h), int64(want[i].w), int64(c.config.EmbedDim<<i)).Permute([]int64{0, 3, 1, 2})
+					expected := torch.From(s, flat, 1, want[i].h, want[i].w, c.config.EmbedDim<<i).Permute(0, 3, 1, 2)
 					require.Equal(t, expected.Shape(), got.Shape())
 					require.Less(t, distance(got, expected), 1e-4, "stage %d", i)
 				}

@@ -18,7 +18,7 @@ var smallSwin = Swin{EmbedDim: 8, Depths: [4]int{2, 2, 2, 2}, Heads: [4]int{1, 2
 // The numbers of parameters of the published classifiers, less their last norm and
 // linear layer, plus the norms of four stages.
 func TestSwinSizesHaveThePublishedNumberOfParameters(t *testing.T) {
-	for size, classifier := range map[string]int64{"T": 28288354, "S": 49606258, "B": 87768224, "L": 196532476} {
+	for size, classifier := range map[string]int{"T": 28288354, "S": 49606258, "B": 87768224, "L": 196532476} {
 		t.Run(size, func(t *testing.T) {
 			if testing.Short() && size == "L" {
 				t.Skip("800 MB of parameters")
@@ -29,12 +29,12 @@ func TestSwinSizesHaveThePublishedNumberOfParameters(t *testing.T) {
 				net, err := newSwin(store.Root(), Swin{Size: size})
 				require.NoError(t, err)
 				widths := net.channels()
-				last := int64(widths[3])
+				last := widths[3]
 				want := classifier - (1000*last + 1000) - 2*last
 				for _, w := range widths {
-					want += 2 * int64(w)
+					want += 2 * w
 				}
-				require.Equal(t, want, store.Bytes()/4)
+				require.EqualValues(t, want, store.Bytes()/4)
 			})
 		})
 	}
@@ -92,11 +92,11 @@ func TestSwinInPiecesEqualsSwinAsAWhole(t *testing.T) {
 			for _, b := range net.stages[0].blocks {
 				b.piece = 2 * 56 * 4 * 8
 				_, step := b.pieces(net.embed(x), axis{26, 4, b.shift}, axis{53, 4, b.shift})
-				require.Equal(t, int64(2), step, "of seven rows of windows")
+				require.Equal(t, 2, step, "of seven rows of windows")
 			}
 			all[inference] = net.features(x)
 		}
-		for i, shape := range [][]int64{{2, 8, 26, 53}, {2, 16, 13, 27}, {2, 32, 7, 14}, {2, 64, 4, 7}} {
+		for i, shape := range [][]int{{2, 8, 26, 53}, {2, 16, 13, 27}, {2, 32, 7, 14}, {2, 64, 4, 7}} {
 			require.Equal(t, shape, all[true][i].Shape())
 			require.Less(t, distance(all[true][i], all[false][i]), 1e-5)
 		}
@@ -113,7 +113,7 @@ func TestSwinOfABatchIsSwinOfEach(t *testing.T) {
 		before := x.Clone()
 		together := net.features(x)
 		require.Zero(t, x.Sub(before).Norm().Item(), "the input stays")
-		for b := range int64(3) {
+		for b := range 3 {
 			for i, alone := range net.features(x.Narrow(0, b, 1)) {
 				require.True(t, alone.IsChannelsLast())
 				require.Less(t, distance(together[i].Narrow(0, b, 1), alone), 1e-5)

@@ -14,20 +14,20 @@ const separated = -100
 
 // windowTables are the constants of attention in windows of n = side² tokens.
 type windowTables struct {
-	side       int64
+	side       int
 	index      []int64   // (n,n): the row of the position bias table for a query and a key
 	lastRow    []float32 // (n,n): 0 or separated, for windows of the last row
 	lastColumn []float32 // (n,n): the same for windows of the last column
 }
 
-func newWindowTables(side int64) windowTables {
+func newWindowTables(side int) windowTables {
 	n := side * side
 	t := windowTables{side: side, index: make([]int64, n*n), lastRow: make([]float32, n*n), lastColumn: make([]float32, n*n)}
 	edge := side - side/2 // tokens from here on come from the opposite edge
 	for query := range n {
 		for key := range n {
 			qy, qx, ky, kx := query/side, query%side, key/side, key%side
-			t.index[query*n+key] = (qy-ky+side-1)*(2*side-1) + qx - kx + side - 1
+			t.index[query*n+key] = int64((qy-ky+side-1)*(2*side-1) + qx - kx + side - 1)
 			if (qy < edge) != (ky < edge) {
 				t.lastRow[query*n+key] = separated
 			}
@@ -57,16 +57,16 @@ func (t windowTensors) all() []*torch.Tensor {
 
 // axis is one side of a map of tokens that is padded to whole windows and rolled
 // back by shift tokens.
-type axis struct{ tokens, window, shift int64 }
+type axis struct{ tokens, window, shift int }
 
-func (a axis) windows() int64 { return ceilDiv(a.tokens, a.window) }
+func (a axis) windows() int { return ceilDiv(a.tokens, a.window) }
 
 // span says that n tokens from number from on lie at places to, to+1, …
-type span struct{ from, to, n int64 }
+type span struct{ from, to, n int }
 
 // spans tells where the tokens lie that are in the windows first … first+n−1; to
 // counts from the first of these windows. All other places there are padding.
-func (a axis) spans(first, n int64) []span {
+func (a axis) spans(first, n int) []span {
 	low, high := first*a.window, (first+n)*a.window
 	var out []span
 	for _, s := range []span{
@@ -81,11 +81,11 @@ func (a axis) spans(first, n int64) []span {
 }
 
 // covered tells whether the spans are a plain run from place 0 to the end.
-func covered(spans []span, n int64) bool { return len(spans) == 1 && spans[0].n == n }
+func covered(spans []span, n int) bool { return len(spans) == 1 && spans[0].n == n }
 
 // rectangle is the part of a map (B,H,W,C).
-func rectangle(x *torch.Tensor, row, rows, column, columns int64) *torch.Tensor {
+func rectangle(x *torch.Tensor, row, rows, column, columns int) *torch.Tensor {
 	return x.Narrow(1, row, rows).Narrow(2, column, columns)
 }
 
-func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -40,8 +40,8 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := int64(c.Hidden)
-	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: int64(c.Bins), Samples: int64(c.Samples)}}
+	d := c.Hidden
+	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: c.Bins, Samples: c.Samples}}
 	for _, s := range strides {
 		out.pooling.Scales = append(out.pooling.Scales, 1/float64(s))
 	}
@@ -49,7 +49,7 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	out.time[1] = nn.NewLinear(p.Sub("time_mlp", 3), 4*d, 4*d, nn.LinearOptions{})
 	if c.FilterState {
 		// Zero to begin with: a model that was trained on boxes alone starts unchanged.
-		out.filters = nn.NewLinear(p.Sub("filter_state"), int64(c.FilterParams), d, nn.LinearOptions{Init: nn.Constant(0)})
+		out.filters = nn.NewLinear(p.Sub("filter_state"), c.FilterParams, d, nn.LinearOptions{Init: nn.Constant(0)})
 	}
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
@@ -104,7 +104,7 @@ func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
 	s := rois.Scope()
 	mark := s.Mark()
 	// Transposed, the bins are summed in the reference's order.
-	x := rois.Transpose(1, 2).Contiguous().MeanDim([]int64{2}, false).Reshape([]int64{boxes.Size(0), boxes.Size(1), rois.Size(2)})
+	x := rois.Transpose(1, 2).Contiguous().MeanDim([]int{2}, false).Reshape(boxes.Size(0), boxes.Size(1), rois.Size(2))
 	if filters != nil {
 		x = x.Add(d.filters.Forward(filters.ToDType(rois.DType())))
 	}
@@ -125,8 +125,8 @@ func (o Output) finite() bool {
 // embed is [sin(t·ω), cos(t·ω)] with ω_i = exp(−ln(10000)·i/(d/2−1)): (B,d).
 func (d *Decoder) embed(s *torch.Scope, times []float64, device torch.Device) *torch.Tensor {
 	half := d.Config.Hidden / 2
-	omega := s.Arange(int64(half), torch.F32(torch.CPU)).MulScalar(-math.Log(10000) / float64(half-1)).Exp()
-	angle := torch.From(s, times, int64(len(times)), 1).ToDType(torch.Float32).Mul(omega.Unsqueeze(0))
+	omega := s.Arange(half, torch.F32(torch.CPU)).MulScalar(-math.Log(10000) / float64(half-1)).Exp()
+	angle := torch.From(s, times, len(times), 1).ToDType(torch.Float32).Mul(omega.Unsqueeze(0))
 	return torch.Cat([]*torch.Tensor{angle.Sin(), angle.Cos()}, 1).To(device)
 }
 
@@ -136,7 +136,7 @@ func (d *Decoder) pool(levels []*torch.Tensor, boxes *torch.Tensor) *torch.Tenso
 	s := boxes.Scope()
 	shape := boxes.Shape()
 	b, n := shape[0], shape[1]
-	flat := boxes.Reshape([]int64{b * n, 4})
+	flat := boxes.Reshape(b*n, 4)
 	area := flat.Select(1, 2).Sub(flat.Select(1, 0)).Mul(flat.Select(1, 3).Sub(flat.Select(1, 1)))
 	finest := -math.Log2(d.pooling.Scales[0])
 	level := area.Sqrt().DivScalar(224).AddScalar(1e-8).Log2().AddScalar(4).Floor().

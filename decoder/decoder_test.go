@@ -12,7 +12,7 @@ import (
 )
 
 // withDecoder runs f with a small decoder over a pyramid of random features.
-func withDecoder(t *testing.T, images int64, f func(s *torch.Scope, d *Decoder, levels []*torch.Tensor)) {
+func withDecoder(t *testing.T, images int, f func(s *torch.Scope, d *Decoder, levels []*torch.Tensor)) {
 	t.Helper()
 	before := torch.Live()
 	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
@@ -22,7 +22,7 @@ func withDecoder(t *testing.T, images int64, f func(s *torch.Scope, d *Decoder, 
 		require.NoError(t, err)
 		g := torch.NewGenerator(2)
 		var levels []*torch.Tensor
-		for _, size := range []int64{32, 16, 8} {
+		for _, size := range []int{32, 16, 8} {
 			levels = append(levels, s.Randn(g, torch.Float32, images, 16, size, size))
 		}
 		f(s, d, levels)
@@ -31,7 +31,7 @@ func withDecoder(t *testing.T, images int64, f func(s *torch.Scope, d *Decoder, 
 	require.Equal(t, before, torch.Live(), "tensors left behind")
 }
 
-func someBoxes(s *torch.Scope, images, n int64) *torch.Tensor {
+func someBoxes(s *torch.Scope, images, n int) *torch.Tensor {
 	g := torch.NewGenerator(3)
 	corner := s.Rand(g, torch.Float32, images, n, 2).MulScalar(80)
 	return torch.Cat([]*torch.Tensor{corner, corner.Add(s.Rand(g, torch.Float32, images, n, 2).MulScalar(60))}, 2)
@@ -44,10 +44,10 @@ func TestForwardShapes(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, out, 3)
 			for i, o := range out {
-				require.Equal(t, []int64{2, 7, 4}, o.Boxes.Shape())
+				require.Equal(t, []int{2, 7, 4}, o.Boxes.Shape())
 				if all || i == 2 {
-					require.Equal(t, []int64{2, 7, 3}, o.Logits.Shape())
-					require.Equal(t, []int64{2, 7, 153}, o.Filters.Shape())
+					require.Equal(t, []int{2, 7, 3}, o.Logits.Shape())
+					require.Equal(t, []int{2, 7, 153}, o.Filters.Shape())
 				} else {
 					require.Nil(t, o.Logits)
 					require.Nil(t, o.Filters)
@@ -67,15 +67,15 @@ func TestForwardIsEquivariant(t *testing.T) {
 			return out[2].Logits
 		}
 		want := run(levels, boxes, 100, 700)
-		turned := run(levels, boxes.Flip([]int64{1}), 100, 700).Flip([]int64{1})
-		require.Less(t, want.Sub(turned).Abs().Amax([]int64{0, 1, 2}, false).Item(), 1e-4)
+		turned := run(levels, boxes.Flip(1), 100, 700).Flip(1)
+		require.Less(t, want.Sub(turned).Abs().Amax([]int{0, 1, 2}, false).Item(), 1e-4)
 
 		var second []*torch.Tensor
 		for _, l := range levels {
 			second = append(second, l.Narrow(0, 1, 1))
 		}
 		alone := run(second, boxes.Narrow(0, 1, 1), 700)
-		require.Less(t, want.Narrow(0, 1, 1).Sub(alone).Abs().Amax([]int64{0, 1, 2}, false).Item(), 1e-4)
+		require.Less(t, want.Narrow(0, 1, 1).Sub(alone).Abs().Amax([]int{0, 1, 2}, false).Item(), 1e-4)
 	})
 }
 

@@ -11,12 +11,12 @@ type dynamicConv struct {
 	layer               *nn.Linear // d → 2·d·w
 	norm1, norm2, norm3 *nn.LayerNorm
 	out                 *nn.Linear // Bins²·d → d
-	inner               int64
+	inner               int
 	product             func(a, b *torch.Tensor) *torch.Tensor // of batches of small matrices
 }
 
 func newDynamicConv(p nn.Path, c Config) *dynamicConv {
-	d, w := int64(c.Hidden), int64(c.Dynamic)
+	d, w := c.Hidden, c.Dynamic
 	product := (*torch.Tensor).SmallBmm
 	if p.Eager() {
 		product = (*torch.Tensor).Bmm
@@ -24,7 +24,7 @@ func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 	return &dynamicConv{
 		layer: nn.NewLinear(p.Sub("dynamic_layer"), d, 2*d*w, nn.LinearOptions{}),
 		norm1: nn.NewLayerNorm(p.Sub("norm1"), w), norm2: nn.NewLayerNorm(p.Sub("norm2"), d), norm3: nn.NewLayerNorm(p.Sub("norm3"), d),
-		out:   nn.NewLinear(p.Sub("out_layer"), int64(c.Bins*c.Bins)*d, d, nn.LinearOptions{}),
+		out:   nn.NewLinear(p.Sub("out_layer"), c.Bins*c.Bins*d, d, nn.LinearOptions{}),
 		inner: w, product: product,
 	}
 }
@@ -35,8 +35,8 @@ func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
 	mark := s.Mark()
 	d := proposals.Size(1)
 	matrices := c.layer.Forward(proposals)
-	first := matrices.Narrow(1, 0, d*c.inner).View([]int64{-1, d, c.inner})
-	second := matrices.Narrow(1, d*c.inner, d*c.inner).View([]int64{-1, c.inner, d})
+	first := matrices.Narrow(1, 0, d*c.inner).View(-1, d, c.inner)
+	second := matrices.Narrow(1, d*c.inner, d*c.inner).View(-1, c.inner, d)
 	x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
 	x = c.norm2.Forward(c.product(x, second)).ReluInPlace()
 	x = c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()

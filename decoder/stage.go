@@ -31,8 +31,8 @@ func (l layer) forward(x *torch.Tensor) *torch.Tensor {
 }
 
 func newStage(p nn.Path, c Config) *Stage {
-	d := int64(c.Hidden)
-	linear := func(name string, in, out int64) *nn.Linear {
+	d := c.Hidden
+	linear := func(name string, in, out int) *nn.Linear {
 		return nn.NewLinear(p.Sub(name), in, out, nn.LinearOptions{})
 	}
 	layers := func(name string, n int) []layer {
@@ -45,10 +45,10 @@ func newStage(p nn.Path, c Config) *Stage {
 		return out
 	}
 	return &Stage{
-		attention: nn.NewSelfAttention(p.Sub("self_attn"), d, int64(c.Heads)),
+		attention: nn.NewSelfAttention(p.Sub("self_attn"), d, c.Heads),
 		dynamic:   newDynamicConv(p.Sub("inst_interact"), c),
-		linear1:   linear("linear1", d, int64(c.FeedForward)),
-		linear2:   linear("linear2", int64(c.FeedForward), d),
+		linear1:   linear("linear1", d, c.FeedForward),
+		linear2:   linear("linear2", c.FeedForward, d),
 		norm1:     nn.NewLayerNorm(p.Sub("norm1"), d),
 		norm2:     nn.NewLayerNorm(p.Sub("norm2"), d),
 		norm3:     nn.NewLayerNorm(p.Sub("norm3"), d),
@@ -56,9 +56,9 @@ func newStage(p nn.Path, c Config) *Stage {
 		class:     layers("cls_module", c.ClassLayers),
 		box:       layers("reg_module", c.BoxLayers),
 		// An untrained model scores every class with the prior (Lin et al., focal loss, 2017).
-		logits:  nn.NewLinear(p.Sub("class_logits"), d, int64(c.Classes), nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
+		logits:  nn.NewLinear(p.Sub("class_logits"), d, c.Classes, nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
 		delta:   linear("bboxes_delta", d, 4),
-		filters: linear("controller", d, int64(c.FilterParams)),
+		filters: linear("controller", d, c.FilterParams),
 	}
 }
 
@@ -71,7 +71,7 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 	shape := boxes.Shape()
 	b, n, d := shape[0], shape[1], rois.Size(2)
 	x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
-	x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape([]int64{b * n, d}), rois).Reshape([]int64{b, n, d})))
+	x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape(b*n, d), rois).Reshape(b, n, d)))
 	x = st.norm3.Forward(x.Add(st.linear2.Forward(st.linear1.Forward(x).ReluInPlace())))
 	s.Release(mark, x)
 
@@ -107,7 +107,7 @@ var (
 // fractions of the size, sizes by exponentials (Girshick et al. 2014).
 func applyDeltas(boxes, deltas *torch.Tensor) *torch.Tensor {
 	s := boxes.Scope()
-	corner := func(i int64) *torch.Tensor { return boxes.Narrow(2, i, 2) }
+	corner := func(i int) *torch.Tensor { return boxes.Narrow(2, i, 2) }
 	size := corner(2).Sub(corner(0))
 	centre := corner(0).Add(size.MulScalar(0.5))
 	deltas = deltas.Div(torch.From(s, deltaWeights).ToDType(deltas.DType()).To(deltas.Device()))

@@ -18,7 +18,7 @@ import (
 // noise's boxes stay where they are and as many instances survive as are asked for.
 type still struct{ nn.Source }
 
-func (st still) Parameter(s *torch.Scope, name string, shape []int64, init nn.Init) (*torch.Tensor, error) {
+func (st still) Parameter(s *torch.Scope, name string, shape []int, init nn.Init) (*torch.Tensor, error) {
 	if strings.Contains(name, ".bboxes_delta.") {
 		init = nn.Constant(0)
 	}

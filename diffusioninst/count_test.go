@@ -146,7 +146,7 @@ func (p *pass) parts(b *testing.B) (features, decode time.Duration) {
 		levels := m.backbone.Forward(p.pack(s))
 		m.branch.Forward(levels)
 		features = time.Since(start)
-		noise := sampler.SeededNoise(0)(s, []int64{1, int64(m.config.Proposals), 4})
+		noise := sampler.SeededNoise(0)(s, []int{1, m.config.Proposals, 4})
 		sizes := torch.From(s, []float32{float32(v.width), float32(v.height), float32(v.width), float32(v.height)}, 1, 1, 4)
 		boxes := corners(noise.Clamp(-2, 2).DivScalar(2).AddScalar(1).DivScalar(2)).Mul(sizes)
 		start = time.Now()

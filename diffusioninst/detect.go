@@ -5,7 +5,6 @@ import (
 
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/mask"
-	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -21,15 +20,15 @@ type candidates struct {
 
 // collect takes, of view i, the best N of the N·K (box, class) pairs that reach
 // the least score.
-func (c *candidates) collect(i int64, scores *torch.Tensor, o decoder.Output, least float64) {
+func (c *candidates) collect(i int, scores *torch.Tensor, o decoder.Output, least float64) {
 	shape := scores.Shape()
-	n, classes := shape[1], shape[2]
+	n, classes := shape[1], int64(shape[2])
 	value, index := scores.Select(0, i).Flatten(0, 1).Topk(n, 0, true, false)
 	xyxy := torch.Values[float32](o.Boxes.Select(0, i))
 	filters := torch.Values[float32](o.Filters.Select(0, i))
-	params := len(filters) / int(n)
+	params := len(filters) / n
 	first := len(c.rows)
-	for row := range int(n) {
+	for row := range n {
 		c.rows = append(c.rows, filters[row*params:(row+1)*params])
 	}
 	values := torch.Values[float32](value)
@@ -98,8 +97,8 @@ const maskBytes = 256 << 20
 
 // masks makes the mask of each instance of view i within its area, from its voters' filters.
 func (p *pass) masks(s *torch.Scope, i int, c candidates, voters [][]int64, areas []image.Rectangle) []*mask.Bitmap {
-	v, head, features := p.views[i], p.model.config.MaskHead, p.features.Select(0, int64(i))
-	geometry := maskhead.Picture{
+	v, head, features := p.views[i], p.model.config.MaskHead, p.features.Select(0, i)
+	geometry := torch.MaskGeometry{
 		Stride: p.model.backbone.Strides()[0], InputW: v.width, InputH: v.height, OutputW: v.part.Dx(), OutputH: v.part.Dy(), Threshold: 0.5,
 	}
 	most := max(maskBytes*8/(v.part.Dx()*v.part.Dy()), 1)
@@ -116,8 +115,8 @@ func (p *pass) masks(s *torch.Scope, i int, c candidates, voters [][]int64, area
 				within = append(within, areas[last])
 			}
 		}
-		n := int64(len(within))
-		masks := head.Masks(features, torch.From(s, filters, n, int64(head.Params())).To(p.model.device), within, geometry)
+		n := len(within)
+		masks := head.Masks(features, torch.From(s, filters, n, head.Params()).To(p.model.device), within, geometry)
 		for j := first; j < last; j++ {
 			k := len(voters[j])
 			out = append(out, majority(masks[:k], weights[:k], areas[j]))

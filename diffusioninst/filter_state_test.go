@@ -12,7 +12,7 @@ import (
 )
 
 // wide remembers the width of the state that it steps.
-type wide struct{ width *int64 }
+type wide struct{ width *int }
 
 func (wide) String() string { return "wide" }
 
@@ -25,7 +25,7 @@ func (w wide) Step(s *sampler.Step) (*torch.Tensor, error) {
 // filters, which it does not when it starts.
 type listening struct{ nn.Source }
 
-func (l listening) Parameter(s *torch.Scope, name string, shape []int64, init nn.Init) (*torch.Tensor, error) {
+func (l listening) Parameter(s *torch.Scope, name string, shape []int, init nn.Init) (*torch.Tensor, error) {
 	if name == "head.filter_state.weight" {
 		init = nn.XavierUniform
 	}
@@ -34,7 +34,7 @@ func (l listening) Parameter(s *torch.Scope, name string, shape []int64, init nn
 
 func TestFiltersAreDiffusedWithTheBoxes(t *testing.T) {
 	ctx, img := context.Background(), pattern(64, 64)
-	var width int64
+	var width int
 	o := Options{Score: -1, Steps: 3, Seed: 4, Sampling: &sampler.Config{Sampler: wide{&width}, Renewal: sampler.NoRenewal{}}}
 	results := map[string]*Result{}
 	for name, source := range map[string]nn.Source{"deaf": nn.FromSeed(1), "listening": listening{nn.FromSeed(1)}} {
@@ -47,7 +47,7 @@ func TestFiltersAreDiffusedWithTheBoxes(t *testing.T) {
 		again, err := m.Segment(ctx, img, o)
 		require.NoError(t, err)
 		require.True(t, sameResult(results[name], again))
-		require.Equal(t, int64(4+153), width)
+		require.Equal(t, 4+153, width)
 		require.NoError(t, m.Close())
 	}
 	require.NotEmpty(t, results["deaf"].Instances)
@@ -56,7 +56,7 @@ func TestFiltersAreDiffusedWithTheBoxes(t *testing.T) {
 	m := smallModel(t)
 	_, err := m.Segment(ctx, img, o)
 	require.NoError(t, err)
-	require.Equal(t, int64(4), width, "boxes alone by default")
+	require.Equal(t, 4, width, "boxes alone by default")
 
 	c := small()
 	c.FilterRange = -1
@@ -65,5 +65,5 @@ func TestFiltersAreDiffusedWithTheBoxes(t *testing.T) {
 	defer none.Close()
 	_, err = none.Segment(ctx, img, o)
 	require.NoError(t, err)
-	require.Equal(t, int64(4), width, "negative for none")
+	require.Equal(t, 4, width, "negative for none")
 }

@@ -105,7 +105,7 @@ func (g *goldenCase) watch() *watcher {
 // noise for the proposals that stayed and the fresh proposals behind them.
 func (g *goldenCase) noise() sampler.Noise {
 	call := 0
-	return func(s *torch.Scope, shape []int64) *torch.Tensor {
+	return func(s *torch.Scope, shape []int) *torch.Tensor {
 		z := g.read(s, fmt.Sprintf("noise.%02d", call))
 		if missing := shape[1] - z.Size(1); missing > 0 {
 			zeros := s.Zeros(torch.Options{DType: z.DType()}, shape[0], missing, shape[2])
@@ -165,7 +165,7 @@ func (g *goldenCase) config() Config {
 	if config.Backbone == nil {
 		sizes := shapes{}
 		for name, w := range modeltest.GoldenWeights(g.t, g.dir) {
-			sizes[name] = w.Shape
+			sizes[name] = checkpoint.Ints(w.Shape)
 		}
 		config.Backbone, err = inferBackbone(sizes)
 		require.NoError(g.t, err)

@@ -33,12 +33,12 @@ func Infer(path string) (Config, error) {
 }
 
 // shapes are the shapes of a checkpoint's tensors by name.
-type shapes map[string][]int64
+type shapes map[string][]int
 
 // at returns one size of a tensor, 0 if it is absent.
 func (s shapes) at(name string, dim int) int {
 	if shape := s[name]; dim < len(shape) {
-		return int(shape[dim])
+		return shape[dim]
 	}
 	return 0
 }
@@ -56,7 +56,7 @@ func (s shapes) count(name string, step int) int {
 func shapesOf(file *checkpoint.File) shapes {
 	s := shapes{}
 	for _, t := range file.Tensors {
-		s[t.Name] = append([]int64{}, t.Shape...)
+		s[t.Name] = checkpoint.Ints(t.Shape)
 	}
 	return s
 }

@@ -15,7 +15,7 @@ import (
 // seen is a source that notes the shapes of what it is asked for.
 type seen struct{ shapes shapes }
 
-func (r seen) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+func (r seen) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) (*torch.Tensor, error) {
 	r.shapes[name] = shape
 	return s.Zeros(torch.F32(torch.CPU), shape...), nil
 }
@@ -44,7 +44,7 @@ func TestInferBackboneOfTheGoldenCases(t *testing.T) {
 	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
 		s := shapes{}
 		for _, w := range golden.Weights(t, dir) {
-			s[w.Name] = w.Shape
+			s[w.Name] = checkpoint.Ints(w.Shape)
 		}
 		b, err := inferBackbone(s)
 		require.NoError(t, err)

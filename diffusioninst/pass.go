@@ -55,9 +55,9 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]
 	})
 
 	p.found = make([]candidates, len(p.views))
-	shape := []int64{int64(len(p.views)), int64(p.proposals), 4}
+	shape := []int{len(p.views), p.proposals, 4}
 	if m.config.FilterRange > 0 {
-		shape[2] += int64(m.config.MaskHead.Params())
+		shape[2] += m.config.MaskHead.Params()
 	}
 	var whwh []float32
 	for _, v := range p.views {
@@ -123,7 +123,7 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	scores := last.Logits.Sigmoid()
 	if !at.Inner && p.counts(at.Step) {
 		for i := range p.found {
-			p.found[i].collect(int64(i), scores, last, p.score)
+			p.found[i].collect(i, scores, last, p.score)
 		}
 	}
 	if !at.Inner && p.onStep != nil {
@@ -133,7 +133,7 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	if filters != nil {
 		x0 = torch.Cat([]*torch.Tensor{x0, last.Filters.MulScalar(scale / m.config.FilterRange)}, 2)
 	}
-	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int64{2}, false)}, nil
+	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int{2}, false)}, nil
 }
 
 // counts reports whether a step's detections belong to the result.
@@ -151,8 +151,8 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 	s := scores.Scope()
 	for i, v := range p.views {
 		mark := s.Mark()
-		best := torch.Values[float32](scores.Select(0, int64(i)).Amax([]int64{1}, false))
-		xyxy := torch.Values[float32](boxes.Select(0, int64(i)))
+		best := torch.Values[float32](scores.Select(0, i).Amax([]int{1}, false))
+		xyxy := torch.Values[float32](boxes.Select(0, i))
 		placed := make([]Box, len(best))
 		sx, sy := v.factors()
 		for k := range placed {
@@ -160,7 +160,7 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 			placed[k] = v.place(Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]}.Scale(sx, sy))
 		}
 		var c candidates
-		c.collect(int64(i), scores, last, p.score)
+		c.collect(i, scores, last, p.score)
 		found := p.finish(s, i, c)
 		s.Release(mark)
 		p.onStep(at, i, placed, best, found)

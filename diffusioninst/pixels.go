@@ -23,12 +23,12 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 		for ; to < len(pictures) && pictures[to].Width == w && pictures[to].Height == h; to++ {
 			rgb = append(rgb, pictures[to].RGB...)
 		}
-		x := torch.From(s, rgb, int64(to-from), int64(h), int64(w), 3).To(device)
+		x := torch.From(s, rgb, to-from, h, w, 3).To(device)
 		if in.BGR {
-			x = x.Flip([]int64{3})
+			x = x.Flip(3)
 		}
-		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute([]int64{0, 3, 1, 2})
-		x = x.ConstantPad([]int64{0, int64(width - w), 0, int64(height - h)}, 0)
+		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute(0, 3, 1, 2)
+		x = x.ConstantPad([]int{0, width - w, 0, height - h}, 0)
 		s.Release(mark, x)
 		parts = append(parts, x)
 		from = to

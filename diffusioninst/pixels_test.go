@@ -24,7 +24,7 @@ func TestPackedPictures(t *testing.T) {
 		}
 		for _, c := range []Input{{Std: [3]float64{1, 2, 4}}, {Mean: [3]float64{10, 20, 30}, Std: [3]float64{1, 1, 1}, BGR: true}} {
 			x := c.Pack(s, pictures, 64, 32, torch.CPU)
-			require.Equal(t, []int64{4, 3, 32, 64}, x.Shape())
+			require.Equal(t, []int{4, 3, 32, 64}, x.Shape())
 			got := torch.Values[float32](x.Contiguous())
 			for b, p := range pictures {
 				for k := range 3 {

@@ -44,7 +44,7 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	}
 	conv := func(at nn.Path, from int) *nn.Conv2d {
 		norm := at.Sub(1)
-		return nn.NewConv2d(at.Sub(0), int64(from), int64(c.Width),
+		return nn.NewConv2d(at.Sub(0), from, c.Width,
 			nn.ConvOptions{Kernel: 3, Norm: nn.BatchNorm, NormAt: &norm, ReLU: true})
 	}
 	b := &Branch{eager: p.Eager()}
@@ -54,7 +54,7 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	for i := range c.Convs {
 		b.Tower = append(b.Tower, conv(p.Sub("mask_head", i), c.Width))
 	}
-	b.Last = nn.NewConv2d(p.Sub("mask_head", c.Convs), int64(c.Width), int64(c.Channels), nn.ConvOptions{Bias: true, Init: nn.KaimingUniform})
+	b.Last = nn.NewConv2d(p.Sub("mask_head", c.Convs), c.Width, c.Channels, nn.ConvOptions{Bias: true, Init: nn.KaimingUniform})
 	return b, nil
 }
 
@@ -84,7 +84,7 @@ func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 // AlignedBilinear upsamples (B,C,h,w) by a whole factor f so that the pixel
 // centres stay aligned: one replicated row and column after, bilinear with aligned
 // corners to (f·h+1, f·w+1), f/2 replicated before, the first f·h × f·w kept.
-func AlignedBilinear(x *torch.Tensor, f int64) *torch.Tensor {
+func AlignedBilinear(x *torch.Tensor, f int) *torch.Tensor {
 	if f == 1 {
 		return x
 	}
@@ -96,8 +96,8 @@ func AlignedBilinear(x *torch.Tensor, f int64) *torch.Tensor {
 
 // composedBilinear is AlignedBilinear of LibTorch's operators, for devices without the
 // fused kernel.
-func composedBilinear(x *torch.Tensor, f int64) *torch.Tensor {
+func composedBilinear(x *torch.Tensor, f int) *torch.Tensor {
 	h, w := x.Size(2)*f, x.Size(3)*f
-	y := x.ReplicationPad2d([]int64{0, 1, 0, 1}).UpsampleBilinear2d([]int64{h + 1, w + 1}, true)
-	return y.ReplicationPad2d([]int64{f / 2, 0, f / 2, 0}).Narrow(2, 0, h).Narrow(3, 0, w)
+	y := x.ReplicationPad2d(0, 1, 0, 1).UpsampleBilinear2d([]int{h + 1, w + 1}, true)
+	return y.ReplicationPad2d(f/2, 0, f/2, 0).Narrow(2, 0, h).Narrow(3, 0, w)
 }

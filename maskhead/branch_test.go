@@ -12,15 +12,15 @@ import (
 
 // The fused kernel and LibTorch's operators agree, and so do their gradients.
 func TestAlignedBilinear(t *testing.T) {
-	for _, shape := range [][]int64{{2, 16, 5, 7}, {1, 3, 1, 1}, {3, 130, 4, 2}, {1, 1, 8, 3}} {
-		for _, factor := range []int64{1, 2, 3, 4, 8} {
+	for _, shape := range [][]int{{2, 16, 5, 7}, {1, 3, 1, 1}, {3, 130, 4, 2}, {1, 1, 8, 3}} {
+		for _, factor := range []int{1, 2, 3, 4, 8} {
 			for d, tolerance := range map[torch.DType]float64{torch.Float32: 1e-6, torch.Float64: 1e-14, torch.BFloat16: 8e-3} {
 				t.Run(fmt.Sprint(shape, factor, d), func(t *testing.T) {
 					modeltest.Do(t, func(s *torch.Scope) {
 						g := torch.NewGenerator(4)
 						x := s.Randn(g, torch.Float32, shape...).ToDType(d)
 						weight := s.Randn(g, torch.Float32, shape[0], shape[1], shape[2]*factor, shape[3]*factor).ToDType(d)
-						run := func(x, weight *torch.Tensor, f func(x *torch.Tensor, factor int64) *torch.Tensor) (y, dx *torch.Tensor) {
+						run := func(x, weight *torch.Tensor, f func(x *torch.Tensor, factor int) *torch.Tensor) (y, dx *torch.Tensor) {
 							torch.WithGrad(func() {
 								leaf := x.Detach().SetRequiresGrad(true)
 								y = f(leaf, factor)

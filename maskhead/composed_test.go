@@ -11,16 +11,16 @@ import (
 const chunk = 64 << 20
 
 // composed is Masks of LibTorch's operators.
-func (h Head) composed(features, filters *torch.Tensor, boxes []image.Rectangle, p Picture, out []*mask.Bitmap) {
+func (h Head) composed(features, filters *torch.Tensor, boxes []image.Rectangle, p torch.MaskGeometry, out []*mask.Bitmap) {
 	s := filters.Scope()
-	full := features.Size(1) * features.Size(2) * int64(p.Stride) * int64(p.Stride)
-	step := max(int64(chunk)/max(full, int64(p.OutputW)*int64(p.OutputH)), 1)
-	for from := int64(0); from < int64(len(boxes)); from += step {
+	full := features.Size(1) * features.Size(2) * p.Stride * p.Stride
+	step := max(int(chunk)/max(full, p.OutputW*p.OutputH), 1)
+	for from := 0; from < len(boxes); from += step {
 		mark := s.Mark()
-		n := min(step, int64(len(boxes))-from)
+		n := min(step, len(boxes)-from)
 		x := h.Logits(features, filters.Narrow(0, from, n)).Sigmoid().Unsqueeze(1)
-		x = composedBilinear(x, int64(p.Stride)).Narrow(2, 0, int64(p.InputH)).Narrow(3, 0, int64(p.InputW))
-		x = x.UpsampleBilinear2d([]int64{int64(p.OutputH), int64(p.OutputW)}, false).Squeeze(1).GtScalar(p.Threshold)
+		x = composedBilinear(x, p.Stride).Narrow(2, 0, p.InputH).Narrow(3, 0, p.InputW)
+		x = x.UpsampleBilinear2d([]int{p.OutputH, p.OutputW}, false).Squeeze(1).GtScalar(p.Threshold)
 		x = x.LogicalAnd(inside(s, boxes[from:from+n], p, x.Device()))
 		pack(x, out[from:from+n])
 		s.Release(mark)
@@ -28,26 +28,26 @@ func (h Head) composed(features, filters *torch.Tensor, boxes []image.Rectangle,
 }
 
 // inside is true at the pixels within each box: (n,H,W).
-func inside(s *torch.Scope, boxes []image.Rectangle, p Picture, d torch.Device) *torch.Tensor {
+func inside(s *torch.Scope, boxes []image.Rectangle, p torch.MaskGeometry, d torch.Device) *torch.Tensor {
 	edges := make([]int32, 0, 4*len(boxes))
 	for _, b := range boxes {
 		edges = append(edges, int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y))
 	}
-	e := torch.From(s, edges, int64(len(boxes)), 4).To(d)
-	axis := func(size, lo, hi int64) *torch.Tensor {
+	e := torch.From(s, edges, len(boxes), 4).To(d)
+	axis := func(size, lo, hi int) *torch.Tensor {
 		at := s.Arange(size, torch.Options{DType: torch.Int32, Device: d}).Unsqueeze(0)
 		return at.Ge(e.Narrow(1, lo, 1)).LogicalAnd(at.Lt(e.Narrow(1, hi, 1)))
 	}
-	return axis(int64(p.OutputH), 1, 3).Unsqueeze(2).LogicalAnd(axis(int64(p.OutputW), 0, 2).Unsqueeze(1))
+	return axis(p.OutputH, 1, 3).Unsqueeze(2).LogicalAnd(axis(p.OutputW, 0, 2).Unsqueeze(1))
 }
 
 // pack moves bool masks (n,H,W) into bitmaps, eight pixels a byte on the device.
 func pack(x *torch.Tensor, out []*mask.Bitmap) {
 	s := x.Scope()
-	n, height, stride := x.Size(0), x.Size(1), int64(out[0].Stride)
-	x = x.ToDType(torch.Uint8).ConstantPad([]int64{0, stride*64 - x.Size(2)}, 0).Reshape([]int64{n, height, stride * 8, 8})
+	n, height, stride := x.Size(0), x.Size(1), out[0].Stride
+	x = x.ToDType(torch.Uint8).ConstantPad([]int{0, stride*64 - x.Size(2)}, 0).Reshape(n, height, stride*8, 8)
 	weights := torch.From(s, []uint8{1, 2, 4, 8, 16, 32, 64, 128}).To(x.Device())
-	bytes := torch.Values[uint8](x.Mul(weights).SumDim([]int64{3}, false).ToDType(torch.Uint8))
+	bytes := torch.Values[uint8](x.Mul(weights).SumDim([]int{3}, false).ToDType(torch.Uint8))
 	for i, b := range out {
 		for j := range b.Words {
 			at := (i*len(b.Words) + j) * 8

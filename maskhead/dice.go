@@ -23,7 +23,7 @@ func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch
 func (h Head) composedDice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
 	s := features.Scope()
 	picks := torch.From(s, truth).To(truths.Device())
-	row := func(t *torch.Tensor) *torch.Tensor { return t.SumDim([]int64{1}, false) }
+	row := func(t *torch.Tensor) *torch.Tensor { return t.SumDim([]int{1}, false) }
 	var losses []*torch.Tensor
 	for from := 0; from < len(image); {
 		mark := s.Mark()
@@ -31,9 +31,9 @@ func (h Head) composedDice(features, filters *torch.Tensor, image []int64, truth
 		for to < len(image) && image[to] == image[from] {
 			to++
 		}
-		start, n := int64(from), int64(to-from)
-		p := h.Logits(features.Select(0, image[from]), filters.Narrow(0, start, n)).Flatten(1, 2).Sigmoid()
-		g := truths.IndexSelect(0, picks.Narrow(0, start, n)).ToDType(p.DType())
+		n := to - from
+		p := h.Logits(features.Select(0, int(image[from])), filters.Narrow(0, from, n)).Flatten(1, 2).Sigmoid()
+		g := truths.IndexSelect(0, picks.Narrow(0, from, n)).ToDType(p.DType())
 		loss := row(p.Mul(g)).MulScalar(2).Div(row(p.Mul(p)).Add(row(g.Mul(g))).AddScalar(1e-5)).RSubScalar(1)
 		losses = append(losses, loss)
 		s.Release(mark, loss)

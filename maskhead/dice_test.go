@@ -16,22 +16,22 @@ import (
 // diceCase is four instances of three pictures, the second of which has none.
 type diceCase struct {
 	head              Head
-	h, w              int64
+	h, w              int
 	features, filters []float64
 	truths            []uint8
 }
 
-func newDiceCase(head Head, h, w int64) diceCase {
+func newDiceCase(head Head, h, w int) diceCase {
 	r := rand.New(rand.NewPCG(3, uint64(h*w)))
 	c := diceCase{head: head, h: h, w: w, truths: make([]uint8, 3*h*w)}
-	normal := func(n int64) []float64 {
+	normal := func(n int) []float64 {
 		out := make([]float64, n)
 		for i := range out {
 			out[i] = r.NormFloat64()
 		}
 		return out
 	}
-	c.features, c.filters = normal(3*int64(head.withDefaults().Channels)*h*w), normal(4*int64(head.Params()))
+	c.features, c.filters = normal(3*head.withDefaults().Channels*h*w), normal(4*head.Params())
 	for i := range c.truths {
 		c.truths[i] = uint8(r.IntN(2))
 	}
@@ -41,8 +41,8 @@ func newDiceCase(head Head, h, w int64) diceCase {
 // run gives the weighted sum of the losses, and their gradients.
 func (c diceCase) run(s *torch.Scope, d torch.Options, features, filters []float64, fused bool) (losses, dfeatures, dfilters *torch.Tensor) {
 	torch.WithGrad(func() {
-		x := torch.From(s, features, 3, int64(c.head.withDefaults().Channels), c.h, c.w).ToDType(d.DType).To(d.Device).SetRequiresGrad(true)
-		f := torch.From(s, filters, 4, int64(c.head.Params())).ToDType(d.DType).To(d.Device).SetRequiresGrad(true)
+		x := torch.From(s, features, 3, c.head.withDefaults().Channels, c.h, c.w).ToDType(d.DType).To(d.Device).SetRequiresGrad(true)
+		f := torch.From(s, filters, 4, c.head.Params()).ToDType(d.DType).To(d.Device).SetRequiresGrad(true)
 		dice := c.head.composedDice
 		if fused {
 			dice = c.head.Dice
@@ -123,7 +123,7 @@ func TestDiceKeepsNaN(t *testing.T) {
 }
 
 func TestDiceRefusesWhatDoesNotFit(t *testing.T) {
-	refused := func(image, truth []int64, params int64) {
+	refused := func(image, truth []int64, params int) {
 		t.Helper()
 		var e *torch.Error
 		err := torch.Do(context.Background(), func(s *torch.Scope) error {

@@ -45,54 +45,39 @@ func (h Head) Params() int {
 // (n,h,w). Differentiable; it composes LibTorch's operators.
 func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 	h = h.withDefaults()
-	c, shape, n := int64(h.Channels), features.Shape(), filters.Size(0)
-	x := features.Reshape([]int64{1, c, shape[1] * shape[2]}).Expand([]int64{n, -1, -1})
-	bias := int64(h.Layers-1)*c*c + c
-	weight := int64(0)
+	c, shape, n := h.Channels, features.Shape(), filters.Size(0)
+	x := features.Reshape(1, c, shape[1]*shape[2]).Expand(n, -1, -1)
+	bias := (h.Layers-1)*c*c + c
+	weight := 0
 	for l := range h.Layers {
 		out := c
 		if l == h.Layers-1 {
 			out = 1
 		}
-		w := filters.Narrow(1, weight, out*c).Reshape([]int64{n, out, c})
+		w := filters.Narrow(1, weight, out*c).Reshape(n, out, c)
 		x = w.Bmm(x).AddInPlace(filters.Narrow(1, bias, out).Unsqueeze(2))
 		if out != 1 {
 			x = x.ReluInPlace()
 		}
 		weight, bias = weight+out*c, bias+out
 	}
-	return x.Reshape([]int64{n, shape[1], shape[2]})
-}
-
-// Picture says how one picture's mask features, network input and output relate.
-type Picture struct {
-	Stride           int // of the mask features in the padded network input
-	InputW, InputH   int // of the network input without padding
-	OutputW, OutputH int // of the masks
-	Threshold        float64
+	return x.Reshape(n, shape[1], shape[2])
 }
 
 // Masks turns filters (n, Params) into bit masks: logits, sigmoid, aligned bilinear
 // to the padded input, crop to the input, bilinear to the output, above Threshold,
 // zero outside the box. boxes are ranges of pixels of the output;
 // nothing outside them is computed.
-func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, p Picture) []*mask.Bitmap {
+func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, g torch.MaskGeometry) []*mask.Bitmap {
 	out := make([]*mask.Bitmap, len(boxes))
 	words := make([][]uint64, len(boxes))
 	for i := range out {
-		out[i] = mask.NewBitmap(p.OutputW, p.OutputH)
+		out[i] = mask.NewBitmap(g.OutputW, g.OutputH)
 		words[i] = out[i].Words
 	}
 	if len(boxes) == 0 {
 		return out
 	}
-	flat := make([][4]int32, len(boxes))
-	for i, b := range boxes {
-		flat[i] = [4]int32{int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y)}
-	}
-	torch.DynamicMasks(features, filters, flat, words, out[0].Stride, torch.MaskConfig{
-		Layers: h.withDefaults().Layers, Stride: p.Stride, InputW: p.InputW, InputH: p.InputH,
-		OutputW: p.OutputW, OutputH: p.OutputH, Threshold: p.Threshold,
-	})
+	torch.DynamicMasks(features, filters, h.withDefaults().Layers, boxes, words, out[0].Stride, g)
 	return out
 }

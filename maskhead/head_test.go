@@ -12,28 +12,34 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
+func geometry(stride, inputW, inputH, outputW, outputH int, threshold float64) torch.MaskGeometry {
+	return torch.MaskGeometry{
+		Stride: stride, InputW: inputW, InputH: inputH, OutputW: outputW, OutputH: outputH, Threshold: threshold,
+	}
+}
+
 func TestFusedMasksAgainstComposed(t *testing.T) {
 	for name, c := range map[string]struct {
 		head Head
-		h, w int64
-		p    Picture
+		h, w int
+		p    torch.MaskGeometry
 	}{
-		"enlarged":        {Head{}, 24, 40, Picture{4, 150, 90, 233, 140, 0.5}},
-		"shrunk":          {Head{}, 24, 40, Picture{4, 160, 96, 71, 33, 0.5}},
-		"same size":       {Head{}, 8, 8, Picture{4, 32, 32, 32, 32, 0.4}},
-		"one pixel":       {Head{}, 8, 8, Picture{4, 1, 1, 1, 1, 0.5}},
-		"a line":          {Head{}, 8, 16, Picture{4, 64, 1, 700, 2, 0.5}},
-		"two layers":      {Head{Channels: 5, Layers: 2}, 12, 12, Picture{4, 40, 48, 60, 70, 0.5}},
-		"one layer":       {Head{Channels: 3, Layers: 1}, 12, 12, Picture{4, 40, 48, 60, 70, 0.5}},
-		"stride of eight": {Head{}, 12, 12, Picture{8, 90, 96, 60, 70, 0.5}},
+		"enlarged":        {Head{}, 24, 40, geometry(4, 150, 90, 233, 140, 0.5)},
+		"shrunk":          {Head{}, 24, 40, geometry(4, 160, 96, 71, 33, 0.5)},
+		"same size":       {Head{}, 8, 8, geometry(4, 32, 32, 32, 32, 0.4)},
+		"one pixel":       {Head{}, 8, 8, geometry(4, 1, 1, 1, 1, 0.5)},
+		"a line":          {Head{}, 8, 16, geometry(4, 64, 1, 700, 2, 0.5)},
+		"two layers":      {Head{Channels: 5, Layers: 2}, 12, 12, geometry(4, 40, 48, 60, 70, 0.5)},
+		"one layer":       {Head{Channels: 3, Layers: 1}, 12, 12, geometry(4, 40, 48, 60, 70, 0.5)},
+		"stride of eight": {Head{}, 12, 12, geometry(8, 90, 96, 60, 70, 0.5)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			modeltest.Do(t, func(s *torch.Scope) {
 				g := torch.NewGenerator(1)
 				const n = 60
-				channels := int64(c.head.withDefaults().Channels)
+				channels := c.head.withDefaults().Channels
 				features := s.Randn(g, torch.Float32, channels, c.h, c.w)
-				filters := s.Randn(g, torch.Float32, n, int64(c.head.Params()))
+				filters := s.Randn(g, torch.Float32, n, c.head.Params())
 				boxes := make([]image.Rectangle, n)
 				x := torch.Values[int64](s.Randint(g, 0, int64(c.p.OutputW)+1, n, 2))
 				y := torch.Values[int64](s.Randint(g, 0, int64(c.p.OutputH)+1, n, 2))
@@ -74,7 +80,7 @@ func TestParamsOfThePaper(t *testing.T) { require.Equal(t, 153, Head{}.Params())
 
 func TestMasksRefuseFiltersOfAnotherLength(t *testing.T) {
 	err := torch.Do(context.Background(), func(s *torch.Scope) error {
-		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([]image.Rectangle, 1), Picture{4, 16, 16, 16, 16, 0.5})
+		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([]image.Rectangle, 1), geometry(4, 16, 16, 16, 16, 0.5))
 		return nil
 	})
 	require.ErrorContains(t, err, "100 numbers does not fit 3 layers")

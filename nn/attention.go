@@ -11,12 +11,12 @@ import (
 type SelfAttention struct {
 	InWeight, InBias *torch.Tensor // (3d, d) and (3d): queries, keys, values
 	Out              *Linear
-	heads            int64
+	heads            int
 	compute          torch.DType
 }
 
 // NewSelfAttention attends over vectors of size d with a number of heads, which must divide d.
-func NewSelfAttention(p Path, d, heads int64) *SelfAttention {
+func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 	return &SelfAttention{
 		InWeight: p.Parameter("in_proj_weight", XavierUniform, 3*d, d),
 		InBias:   p.Parameter("in_proj_bias", Constant(0), 3*d),
@@ -32,11 +32,11 @@ func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 	mark := s.Mark()
 	shape := x.Shape()
 	b, n, d := shape[0], shape[1], shape[2]
-	qkv := linear(x, a.InWeight, a.InBias, a.compute).Reshape([]int64{b, n, 3, a.heads, d / a.heads}).
-		Permute([]int64{2, 0, 3, 1, 4}).Reshape([]int64{3, b * a.heads, n, d / a.heads})
+	qkv := linear(x, a.InWeight, a.InBias, a.compute).Reshape(b, n, 3, a.heads, d/a.heads).
+		Permute(2, 0, 3, 1, 4).Reshape(3, b*a.heads, n, d/a.heads)
 	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
 	weights := q.DivScalar(math.Sqrt(float64(d / a.heads))).Bmm(k.Transpose(1, 2)).Softmax(-1)
-	y := weights.Bmm(v).Reshape([]int64{b, a.heads, n, d / a.heads}).Transpose(1, 2).Reshape([]int64{b, n, d})
+	y := weights.Bmm(v).Reshape(b, a.heads, n, d/a.heads).Transpose(1, 2).Reshape(b, n, d)
 	y = a.Out.Forward(y)
 	s.Release(mark, y)
 	return y

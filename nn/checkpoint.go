@@ -28,13 +28,13 @@ var checkpointTypes = map[checkpoint.DType]torch.DType{
 	checkpoint.Int16: torch.Int16, checkpoint.Int8: torch.Int8, checkpoint.Uint8: torch.Uint8, checkpoint.Bool: torch.Bool,
 }
 
-func (c fromCheckpoint) Parameter(s *torch.Scope, name string, shape []int64, _ Init) (*torch.Tensor, error) {
+func (c fromCheckpoint) Parameter(s *torch.Scope, name string, shape []int, _ Init) (*torch.Tensor, error) {
 	t, ok := c.file.Tensor(name)
 	if !ok {
 		return nil, nil
 	}
-	if !slices.Equal(t.Shape, shape) {
-		return nil, &ShapeError{Have: t.Shape}
+	if have := checkpoint.Ints(t.Shape); !slices.Equal(have, shape) {
+		return nil, &ShapeError{Have: have}
 	}
 	return read(s, t)
 }
@@ -45,7 +45,7 @@ func read(s *torch.Scope, t *checkpoint.Tensor) (*torch.Tensor, error) {
 	if err := t.ReadInto(data); err != nil {
 		return nil, err
 	}
-	values := s.FromBytes(data, checkpointTypes[t.DType], torch.CPU, t.Shape...)
+	values := s.FromBytes(data, checkpointTypes[t.DType], torch.CPU, checkpoint.Ints(t.Shape)...)
 	if values.IsFinite().All().Item() == 0 {
 		return nil, ErrNotFinite
 	}
@@ -73,13 +73,13 @@ func FromMatching(m *checkpoint.Matching, seed uint64) Source {
 	return fromMatching{m.Tensors, FromSeed(seed)}
 }
 
-func (f fromMatching) Parameter(s *torch.Scope, name string, shape []int64, init Init) (*torch.Tensor, error) {
+func (f fromMatching) Parameter(s *torch.Scope, name string, shape []int, init Init) (*torch.Tensor, error) {
 	t, ok := f.tensors[name]
 	if !ok {
 		return f.drawn.Parameter(s, name, shape, init)
 	}
-	if !slices.Equal(t.Shape, shape) {
-		return nil, &ShapeError{Have: t.Shape}
+	if have := checkpoint.Ints(t.Shape); !slices.Equal(have, shape) {
+		return nil, &ShapeError{Have: have}
 	}
 	return read(s, t)
 }

@@ -13,7 +13,7 @@ type Conv2d struct {
 	Weight, Bias    *torch.Tensor
 	Norm            *Norm
 	ReLU            bool
-	stride, padding []int64
+	stride, padding []int
 	compute         torch.DType
 	products        bool // by matrix products instead of LibTorch's choice
 	eager           bool
@@ -21,8 +21,8 @@ type Conv2d struct {
 
 // ConvOptions differ from a 1×1 convolution with bias and stride 1.
 type ConvOptions struct {
-	Kernel int64 // 0 means 1; padded to keep the size
-	Stride int64 // 0 means 1
+	Kernel int // 0 means 1; padded to keep the size
+	Stride int // 0 means 1
 	Bias   bool
 	Norm   NormKind
 	NormAt *Path // the norm's own path, where it does not lie below the convolution's
@@ -31,11 +31,11 @@ type ConvOptions struct {
 }
 
 // NewConv2d maps in channels to out: weight (out, in, k, k).
-func NewConv2d(p Path, in, out int64, o ConvOptions) *Conv2d {
+func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	k, stride := max(o.Kernel, 1), max(o.Stride, 1)
 	c := &Conv2d{
 		Weight: p.Parameter("weight", or(o.Init, KaimingNormal), out, in, k, k),
-		ReLU:   o.ReLU, compute: p.Compute(), eager: p.Eager(), stride: []int64{stride, stride}, padding: []int64{k / 2, k / 2},
+		ReLU:   o.ReLU, compute: p.Compute(), eager: p.Eager(), stride: []int{stride, stride}, padding: []int{k / 2, k / 2},
 	}
 	if p.Device() == torch.CPU && (in%16 != 0 || out%16 != 0) && !strings.HasPrefix(torch.Version(), "1.") {
 		// oneDNN 3.7 (Debian 13) leaves what it pads the channels to 16 with unset, and reads
@@ -70,7 +70,7 @@ func (c *Conv2d) fold(st *Store) {
 	if n := c.Norm; n != nil {
 		gone = append(gone, n.Weight, n.Bias, n.Mean, n.Variance)
 		scale := exact(n.Weight).Div(exact(n.Variance).AddScalar(n.Eps).Sqrt())
-		weight = weight.Mul(scale.Reshape([]int64{-1, 1, 1, 1}))
+		weight = weight.Mul(scale.Reshape(-1, 1, 1, 1))
 		shift := exact(n.Mean).Neg()
 		if bias != nil {
 			gone = append(gone, bias)
@@ -99,7 +99,7 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 		// The same pixels without a stride: oneDNN (2.6 to 3.6 at least) writes past its
 		// buffers in the backward pass of strided 1×1 convolutions of few channels.
 		x = x.Slice(2, 0, math.MaxInt64, stride[0]).Slice(3, 0, math.MaxInt64, stride[1])
-		stride = []int64{1, 1}
+		stride = []int{1, 1}
 	}
 	weight, bias := c.Weight, c.Bias
 	fixed := c.Norm != nil && !c.Norm.learns() && !c.eager
@@ -113,7 +113,7 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	if c.products {
 		y = x.Contiguous().Conv2dProducts(s.Adopt(weight).Contiguous(), weight.Shape()[2:], bias, stride, c.padding)
 	} else {
-		y = x.Conv2d(weight, bias, stride, c.padding, []int64{1, 1}, 1)
+		y = x.Conv2d(weight, bias, stride, c.padding, []int{1, 1}, 1)
 	}
 	switch {
 	case c.Norm != nil && !fixed:

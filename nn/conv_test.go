@@ -13,11 +13,11 @@ import (
 // Any numbers of channels give the results and gradients of float64, which LibTorch
 // computes in another way, and in inference, with its own layout, the same results.
 func TestConvolutionsOfAnyNumbersOfChannels(t *testing.T) {
-	for _, c := range []struct{ kernel, in, out int64 }{
+	for _, c := range []struct{ kernel, in, out int }{
 		{1, 24, 24}, {1, 32, 5}, {3, 3, 16}, {3, 8, 16}, {3, 24, 16}, {3, 24, 24}, {3, 32, 5}, {3, 40, 40},
 		{5, 20, 12}, {7, 3, 24}, {7, 3, 32},
 	} {
-		for _, stride := range []int64{1, 2} {
+		for _, stride := range []int{1, 2} {
 			t.Run(fmt.Sprint(c, stride), func(t *testing.T) {
 				o := ConvOptions{Kernel: c.kernel, Stride: stride, Bias: true}
 				build := func(p Path) func(x *torch.Tensor) *torch.Tensor { return NewConv2d(p, c.in, c.out, o).Forward }

@@ -8,31 +8,31 @@ import (
 )
 
 // Init draws the first values of a parameter, float32 on the CPU.
-type Init func(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor
+type Init func(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor
 
 // Constant starts with one value.
 func Constant(value float64) Init {
-	return func(s *torch.Scope, _ *torch.Generator, shape []int64) *torch.Tensor {
+	return func(s *torch.Scope, _ *torch.Generator, shape []int) *torch.Tensor {
 		return s.Full(value, torch.F32(torch.CPU), shape...)
 	}
 }
 
 // Normal starts with N(0, std²).
 func Normal(std float64) Init {
-	return func(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor {
+	return func(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 		return s.Randn(g, torch.Float32, shape...).MulScalar(std)
 	}
 }
 
 // Uniform starts with the uniform distribution on ±bound.
 func Uniform(bound float64) Init {
-	return func(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor {
+	return func(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 		return s.Rand(g, torch.Float32, shape...).MulScalar(2 * bound).AddScalar(-bound)
 	}
 }
 
 // fans are the numbers of inputs and outputs of a weight (out, in, …).
-func fans(shape []int64) (in, out float64) {
+func fans(shape []int) (in, out float64) {
 	if len(shape) < 2 {
 		return 1, 1
 	}
@@ -44,26 +44,26 @@ func fans(shape []int64) (in, out float64) {
 }
 
 // XavierUniform keeps the variance of signals and gradients (Glorot, Bengio 2010).
-func XavierUniform(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor {
+func XavierUniform(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	in, out := fans(shape)
 	return Uniform(math.Sqrt(6/(in+out)))(s, g, shape)
 }
 
 // KaimingNormal keeps the variance through ReLU, by the number of outputs (He et al. 2015).
-func KaimingNormal(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor {
+func KaimingNormal(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	_, out := fans(shape)
 	return Normal(math.Sqrt(2/out))(s, g, shape)
 }
 
 // CaffeXavier keeps the variance of signals, by the number of inputs: Detectron2's
 // start of feature pyramids.
-func CaffeXavier(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor {
+func CaffeXavier(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	in, _ := fans(shape)
 	return Uniform(math.Sqrt(3/in))(s, g, shape)
 }
 
 // KaimingUniform is PyTorch's default of convolutions and linear layers.
-func KaimingUniform(s *torch.Scope, g *torch.Generator, shape []int64) *torch.Tensor {
+func KaimingUniform(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	in, _ := fans(shape)
 	return Uniform(1/math.Sqrt(in))(s, g, shape)
 }
@@ -75,7 +75,7 @@ type seeded uint64
 // FromSeed is a Source of freshly initialised parameters.
 func FromSeed(seed uint64) Source { return seeded(seed) }
 
-func (seed seeded) Parameter(s *torch.Scope, name string, shape []int64, init Init) (*torch.Tensor, error) {
+func (seed seeded) Parameter(s *torch.Scope, name string, shape []int, init Init) (*torch.Tensor, error) {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return init(s, torch.NewGenerator(uint64(seed)^h.Sum64()), shape), nil

@@ -16,7 +16,7 @@ type LinearOptions struct {
 }
 
 // NewLinear maps in features to out: weight (out, in), bias (out).
-func NewLinear(p Path, in, out int64, o LinearOptions) *Linear {
+func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
 	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute()}
 	if !o.NoBias {
 		l.Bias = p.Parameter("bias", or(o.InitBias, Constant(0)), out)
@@ -35,7 +35,7 @@ func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
 		// Up to three dimensions LibTorch 1.13 adds the bias within the product.
 		s, n := x.Scope(), len(shape)-1
 		mark := s.Mark()
-		y := linear(x.Flatten(0, int64(n-1)), weight, bias, compute).Reshape(append(shape[:n:n], -1))
+		y := linear(x.Flatten(0, n-1), weight, bias, compute).Reshape(append(shape[:n:n], -1)...)
 		s.Release(mark, y)
 		return y
 	}

@@ -11,7 +11,7 @@ import (
 
 // gradients runs f over a fresh store and returns its result and the parameters'
 // gradients, by name.
-func gradients(t *testing.T, o StoreOptions, build func(p Path) func(x *torch.Tensor) *torch.Tensor, shape ...int64) map[string][]float64 {
+func gradients(t *testing.T, o StoreOptions, build func(p Path) func(x *torch.Tensor) *torch.Tensor, shape ...int) map[string][]float64 {
 	t.Helper()
 	out := map[string][]float64{}
 	require.NoError(t, torch.Do(context.Background(), func(s *torch.Scope) error {
@@ -39,34 +39,34 @@ func gradients(t *testing.T, o StoreOptions, build func(p Path) func(x *torch.Te
 
 var layers = map[string]struct {
 	build func(p Path) func(x *torch.Tensor) *torch.Tensor
-	shape []int64
+	shape []int
 }{
 	"linear": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		return NewLinear(p, 24, 10, LinearOptions{}).Forward
-	}, []int64{3, 7, 24}},
+	}, []int{3, 7, 24}},
 	"attention": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		return NewSelfAttention(p, 16, 4).Forward
-	}, []int64{2, 9, 16}},
+	}, []int{2, 9, 16}},
 	"convolution": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		return NewConv2d(p, 16, 32, ConvOptions{Kernel: 3, Stride: 2, Bias: true, ReLU: true}).Forward
-	}, []int64{2, 16, 9, 11}},
+	}, []int{2, 16, 9, 11}},
 	"batch norm": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		c := NewConv2d(p, 16, 32, ConvOptions{Kernel: 3, Norm: BatchNorm, ReLU: true})
 		c.Norm.Training = true
 		return c.Forward
-	}, []int64{2, 16, 9, 11}},
+	}, []int{2, 16, 9, 11}},
 	"convolutions of few channels among others": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		first := NewConv2d(p.Sub("first"), 16, 32, ConvOptions{})
 		few := NewConv2d(p.Sub("few"), 32, 5, ConvOptions{Kernel: 3, ReLU: true})
 		last := NewConv2d(p.Sub("last"), 5, 16, ConvOptions{})
 		return func(x *torch.Tensor) *torch.Tensor { return last.Forward(few.Forward(first.Forward(x))) }
-	}, []int64{2, 16, 9, 11}},
+	}, []int{2, 16, 9, 11}},
 	"fixed norm that learns its scale": {func(p Path) func(x *torch.Tensor) *torch.Tensor {
 		c := NewConv2d(p, 16, 32, ConvOptions{Norm: BatchNorm, Stride: 2})
 		c.Norm.Mean.FillInPlace(0.3)
 		c.Norm.Variance.FillInPlace(2)
 		return c.Forward
-	}, []int64{2, 16, 9, 11}},
+	}, []int{2, 16, 9, 11}},
 }
 
 // distance is the squared distance of a from b, where nil stands for zeros.
@@ -105,7 +105,7 @@ func TestFixedNormsFold(t *testing.T) {
 		find := func(name string) *torch.Tensor { return p.store.byName[name].Tensor }
 		n := &Norm{Weight: find("norm.weight"), Bias: find("norm.bias"), Mean: find("norm.running_mean"), Variance: find("norm.running_var"), Eps: 1e-5}
 		return func(x *torch.Tensor) *torch.Tensor {
-			return n.Forward(x.Conv2d(find("weight"), nil, []int64{2, 2}, []int64{0, 0}, []int64{1, 1}, 1))
+			return n.Forward(x.Conv2d(find("weight"), nil, []int{2, 2}, []int{0, 0}, []int{1, 1}, 1))
 		}
 	}
 	want := gradients(t, StoreOptions{DType: torch.Float64}, apart, 2, 16, 9, 11)

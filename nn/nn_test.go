@@ -15,11 +15,11 @@ import (
 )
 
 // file is a checkpoint of float32 tensors.
-func file(t *testing.T, tensors map[string][]float32, shapes map[string][]int64) *checkpoint.File {
+func file(t *testing.T, tensors map[string][]float32, shapes map[string][]int) *checkpoint.File {
 	t.Helper()
 	var sources []checkpoint.Source
 	for name, shape := range shapes {
-		sources = append(sources, checkpoint.Source{Name: name, DType: checkpoint.Float32, Shape: shape, WriteTo: func(w io.Writer) error {
+		sources = append(sources, checkpoint.Source{Name: name, DType: checkpoint.Float32, Shape: checkpoint.Int64s(shape), WriteTo: func(w io.Writer) error {
 			for _, v := range tensors[name] {
 				bits := math.Float32bits(v)
 				if _, err := w.Write([]byte{byte(bits), byte(bits >> 8), byte(bits >> 16), byte(bits >> 24)}); err != nil {
@@ -40,7 +40,7 @@ func TestStoreReportsEverythingAtOnce(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
 		f := file(t, map[string][]float32{
 			"a.weight": {1, 2}, "b.weight": {1, 2, 3}, "c.weight": {float32(math.NaN()), 1}, "extra": {1}, "ignored": {1},
-		}, map[string][]int64{"a.weight": {2}, "b.weight": {3}, "c.weight": {2}, "extra": {1}, "ignored": {1}})
+		}, map[string][]int{"a.weight": {2}, "b.weight": {3}, "c.weight": {2}, "extra": {1}, "ignored": {1}})
 		st := nn.NewStore(nn.FromCheckpoint(f, func(name string) bool { return name == "ignored" }), nn.StoreOptions{})
 		defer st.Close()
 		a := st.Root().Sub("a").Parameter("weight", nn.Constant(0), 2)
@@ -52,7 +52,7 @@ func TestStoreReportsEverythingAtOnce(t *testing.T) {
 		require.ErrorAs(t, st.Err(), &e)
 		require.Equal(t, []string{"d.0.mean"}, e.Missing)
 		require.Equal(t, []string{"extra"}, e.Unexpected)
-		require.Equal(t, []nn.Mismatch{{"b.weight", []int64{2}, []int64{3}}}, e.Mismatched)
+		require.Equal(t, []nn.Mismatch{{"b.weight", []int{2}, []int{3}}}, e.Mismatched)
 		require.ErrorIs(t, e, nn.ErrNotFinite)
 		for _, line := range []string{"missing     d.0.mean", "unexpected  extra", "mismatched  b.weight: the model wants [2], the file has [3]", "unusable    c.weight: contains NaN"} {
 			require.ErrorContains(t, e, line)
@@ -111,7 +111,7 @@ func TestFoldedConvolutionEqualsTheUnfolded(t *testing.T) {
 // anything draws every parameter away from its usual start, variances above zero.
 type anything struct{}
 
-func (anything) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+func (anything) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) (*torch.Tensor, error) {
 	return s.Rand(torch.NewGenerator(uint64(len(name))), torch.Float32, shape...).AddScalar(0.1), nil
 }
 
@@ -178,7 +178,7 @@ func TestInitsHaveTheVarianceTheyPromise(t *testing.T) {
 			"xavier": {nn.XavierUniform, 2.0 / (100*9 + 50*9)}, "kaiming": {nn.KaimingNormal, 2.0 / (50 * 9)},
 			"caffe": {nn.CaffeXavier, 1.0 / (100 * 9)}, "pytorch": {nn.KaimingUniform, 1.0 / (3 * 100 * 9)},
 		} {
-			x := c.init(s, torch.NewGenerator(1), []int64{50, 100, 3, 3})
+			x := c.init(s, torch.NewGenerator(1), []int{50, 100, 3, 3})
 			require.InEpsilon(t, c.want, x.Mul(x).Mean().Item(), 0.03, name)
 			require.InDelta(t, 0, x.Mean().Item(), 0.02, name)
 		}

@@ -6,14 +6,14 @@ import "github.com/diffusioninst/go/torch"
 type LayerNorm struct {
 	Weight, Bias *torch.Tensor
 	Eps          float64
-	size         []int64
+	size         []int
 }
 
 // NewLayerNorm normalises vectors of a size, with eps 1e-5.
-func NewLayerNorm(p Path, size int64) *LayerNorm {
+func NewLayerNorm(p Path, size int) *LayerNorm {
 	return &LayerNorm{
 		Weight: p.Parameter("weight", Constant(1), size), Bias: p.Parameter("bias", Constant(0), size),
-		Eps: 1e-5, size: []int64{size},
+		Eps: 1e-5, size: []int{size},
 	}
 }
 
@@ -41,7 +41,7 @@ type Norm struct {
 	// Member makes the statistics those of all members' pictures; see
 	// torch.BatchNormTraining. Where Follows is off the running statistics stay as they
 	// are, for all members but one to leave them to it.
-	Member  *torch.Member
+	Member  *torch.SyncMember
 	Follows bool
 	// Batches counts those whose statistics the running ones have followed: PyTorch's
 	// num_batches_tracked.
@@ -50,7 +50,7 @@ type Norm struct {
 }
 
 // NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
-func NewNorm(p Path, kind NormKind, channels int64) *Norm {
+func NewNorm(p Path, kind NormKind, channels int) *Norm {
 	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String(), Follows: true, eager: p.Eager()}
 	if !p.Inference() {
 		p.store.norms = append(p.store.norms, n)
@@ -106,8 +106,8 @@ func (n *Norm) affine(x *torch.Tensor) *torch.Tensor {
 	mark := s.Mark()
 	scale := s.Adopt(n.Weight).Mul(s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt())
 	shift := s.Adopt(n.Bias).Sub(s.Adopt(n.Mean).Mul(scale))
-	shape := []int64{1, -1, 1, 1}
-	y := x.Mul(scale.Reshape(shape)).Add(shift.Reshape(shape))
+	shape := []int{1, -1, 1, 1}
+	y := x.Mul(scale.Reshape(shape...)).Add(shift.Reshape(shape...))
 	s.Release(mark, y)
 	return y
 }
@@ -120,5 +120,5 @@ func (n *Norm) fold(s *torch.Scope, weight, bias *torch.Tensor) (w, b *torch.Ten
 	if bias != nil {
 		shift = shift.Add(bias)
 	}
-	return scale.Reshape([]int64{-1, 1, 1, 1}).Mul(weight), shift.Mul(scale).Add(n.Bias)
+	return scale.Reshape(-1, 1, 1, 1).Mul(weight), shift.Mul(scale).Add(n.Bias)
 }

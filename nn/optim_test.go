@@ -122,7 +122,7 @@ func TestOptimizersAgainstTheirEquations(t *testing.T) {
 // tensors is a Source of what State lists.
 type tensors map[string]*torch.Tensor
 
-func (l tensors) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+func (l tensors) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) (*torch.Tensor, error) {
 	if l[name] == nil {
 		return nil, nil
 	}

@@ -18,7 +18,7 @@ func FromParameters(list []*Parameter) Source {
 	return out
 }
 
-func (f fromParameters) Parameter(s *torch.Scope, name string, shape []int64, _ Init) (*torch.Tensor, error) {
+func (f fromParameters) Parameter(s *torch.Scope, name string, shape []int, _ Init) (*torch.Tensor, error) {
 	p, ok := f[name]
 	if !ok {
 		return nil, nil

@@ -40,14 +40,14 @@ func TestFromParameters(t *testing.T) {
 		third.Root().Buffer("c", nn.Constant(0), 5)
 		require.ErrorAs(t, third.Err(), &e)
 		require.ErrorIs(t, e, nn.ErrNotFinite)
-		require.Equal(t, []nn.Mismatch{{Name: "b", Want: []int64{5}, Have: []int64{2}}}, e.Mismatched)
+		require.Equal(t, []nn.Mismatch{{Name: "b", Want: []int{5}, Have: []int{2}}}, e.Mismatched)
 		require.Equal(t, []string{"c"}, e.Missing)
 	})
 }
 
 func TestFromMatching(t *testing.T) {
 	modeltest.Do(t, func(s *torch.Scope) {
-		f := file(t, map[string][]float32{"conv.weight": {1, 2}, "fc.weight": {3}}, map[string][]int64{"conv.weight": {2}, "fc.weight": {1}})
+		f := file(t, map[string][]float32{"conv.weight": {1, 2}, "fc.weight": {3}}, map[string][]int{"conv.weight": {2}, "fc.weight": {1}})
 		m, err := checkpoint.Match(f, []checkpoint.Param{{Name: "net.conv.weight", Shape: []int64{2}}, {Name: "net.fc.weight", Shape: []int64{4}}})
 		require.NoError(t, err)
 		st := nn.NewStore(nn.FromMatching(m, 5), nn.StoreOptions{})

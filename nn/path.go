@@ -32,12 +32,12 @@ func (p Path) join(name string) string {
 func (p Path) String() string { return p.prefix }
 
 // Parameter makes a trained tensor. It lives as long as the store.
-func (p Path) Parameter(name string, init Init, shape ...int64) *torch.Tensor {
+func (p Path) Parameter(name string, init Init, shape ...int) *torch.Tensor {
 	return p.store.get(p.join(name), shape, init, false)
 }
 
 // Buffer makes a tensor that is saved with the model but not trained.
-func (p Path) Buffer(name string, init Init, shape ...int64) *torch.Tensor {
+func (p Path) Buffer(name string, init Init, shape ...int) *torch.Tensor {
 	return p.store.get(p.join(name), shape, init, true)
 }
 

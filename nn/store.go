@@ -12,7 +12,7 @@ type Source interface {
 	// Parameter returns the values of a parameter as a tensor on the CPU that
 	// belongs to s, or nil where the source does not have it. init says how the
 	// parameter starts when it is drawn.
-	Parameter(s *torch.Scope, name string, shape []int64, init Init) (*torch.Tensor, error)
+	Parameter(s *torch.Scope, name string, shape []int, init Init) (*torch.Tensor, error)
 	// Names lists what the source has, for the report of what nobody asked for;
 	// nil where it makes what it is asked for.
 	Names() []string
@@ -21,7 +21,7 @@ type Source interface {
 // StoreOptions say where and for what parameters are made.
 type StoreOptions struct {
 	Device torch.Device
-	DType  torch.DType // of parameters; the zero value (uint8) means float32
+	DType  torch.DType // of parameters; float32 if unset
 	// Compute is the type in which convolutions and linear maps multiply, where it is
 	// not the parameters': BFloat16, for training. Results of convolutions stay in it, sums and
 	// norms are made in the parameters' type.
@@ -56,10 +56,10 @@ type Parameter struct {
 
 // NewStore is a store without parameters; modules put theirs in when they are built.
 func NewStore(source Source, options StoreOptions) *Store {
-	if options.DType == torch.Uint8 {
+	if options.DType == 0 {
 		options.DType = torch.Float32
 	}
-	if options.Compute == torch.Uint8 {
+	if options.Compute == 0 {
 		options.Compute = options.DType
 	}
 	return &Store{source: source, options: options, byName: map[string]*Parameter{}}
@@ -80,7 +80,7 @@ func (st *Store) Norms() []*Norm { return st.norms }
 func (st *Store) Bytes() int64 {
 	var n int64
 	for _, t := range st.tensors() {
-		n += t.Elements() * int64(t.DType().Size())
+		n += int64(t.Elements()) * int64(t.DType().Size())
 	}
 	return n
 }
@@ -118,7 +118,7 @@ func (st *Store) Err() error {
 
 // get makes the parameter name. A problem is noted for Err and leaves zeros, so
 // that building goes on and all problems are found.
-func (st *Store) get(name string, shape []int64, init Init, buffer bool) *torch.Tensor {
+func (st *Store) get(name string, shape []int, init Init, buffer bool) *torch.Tensor {
 	if old, ok := st.byName[name]; ok {
 		panic(fmt.Sprintf("nn: parameter %s is made twice (first as %v)", name, old.Tensor))
 	}
@@ -166,7 +166,7 @@ func (st *Store) fold(gone []*torch.Tensor, made ...*torch.Tensor) {
 }
 
 // ShapeError says that a source has a parameter in another shape.
-type ShapeError struct{ Have []int64 }
+type ShapeError struct{ Have []int }
 
 func (e *ShapeError) Error() string { return fmt.Sprintf("has shape %v", e.Have) }
 
@@ -182,10 +182,10 @@ type LoadError struct {
 // Mismatch is a parameter whose shape in the source is another one.
 type Mismatch struct {
 	Name       string
-	Want, Have []int64
+	Want, Have []int
 }
 
-func (e *LoadError) note(name string, want []int64, err error) {
+func (e *LoadError) note(name string, want []int, err error) {
 	if se, ok := err.(*ShapeError); ok {
 		e.Mismatched = append(e.Mismatched, Mismatch{name, want, se.Have})
 		return

@@ -83,7 +83,7 @@ func TestStepErrors(t *testing.T) {
 				c.noise = sampler.SeededNoise(1)
 			}
 			inDo(t, func(s *torch.Scope) {
-				_, err := sampler.Config{Sampler: c.sampler, Renewal: c.renewal, Steps: 4}.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, c.noise, c.denoise)
+				_, err := sampler.Config{Sampler: c.sampler, Renewal: c.renewal, Steps: 4}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, c.noise, c.denoise)
 				var e *sampler.StepError
 				require.ErrorAs(t, err, &e)
 				require.Equal(t, "stub", e.Sampler)
@@ -106,14 +106,14 @@ func TestLaterStepsAreNamed(t *testing.T) {
 		return s.X, nil
 	})
 	err := torch.Do(context.Background(), func(s *torch.Scope) error {
-		_, err := sampler.Config{Sampler: sm, Steps: 4}.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1), scored)
+		_, err := sampler.Config{Sampler: sm, Steps: 4}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1), scored)
 		return err
 	})
 	require.EqualError(t, err, "sampler: stub: step 2: own error")
 }
 
 func TestImpossibleStates(t *testing.T) {
-	for _, shape := range [][]int64{nil, {5, 4}, {1, 0, 4}, {0, 5, 4}, {1, 5, 0}, {1, -5, 4}} {
+	for _, shape := range [][]int{nil, {5, 4}, {1, 0, 4}, {0, 5, 4}, {1, 5, 0}, {1, -5, 4}} {
 		err := torch.Do(context.Background(), func(s *torch.Scope) error {
 			_, err := sampler.Config{}.Run(context.Background(), s, torch.CPU, shape, sampler.SeededNoise(1), scored)
 			return err
@@ -124,7 +124,7 @@ func TestImpossibleStates(t *testing.T) {
 
 func TestRunRefusesImpossibleConfigs(t *testing.T) {
 	err := torch.Do(context.Background(), func(s *torch.Scope) error {
-		_, err := sampler.Config{Steps: -2}.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1), scored)
+		_, err := sampler.Config{Steps: -2}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1), scored)
 		return err
 	})
 	require.ErrorContains(t, err, "-2 steps")
@@ -134,7 +134,7 @@ func TestOtherPanicsGoOn(t *testing.T) {
 	sm := stub(func(*sampler.Step) (*torch.Tensor, error) { panic("a bug") })
 	require.PanicsWithValue(t, "a bug", func() {
 		_ = torch.Do(context.Background(), func(s *torch.Scope) error {
-			_, err := sampler.Config{Sampler: sm, Steps: 2}.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1), scored)
+			_, err := sampler.Config{Sampler: sm, Steps: 2}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1), scored)
 			return err
 		})
 	})
@@ -146,7 +146,7 @@ func TestCancel(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		calls := 0
 		inDo(t, func(s *torch.Scope) {
-			_, err := sampler.Config{Sampler: sampler.Heun{}, Steps: 5}.Run(ctx, s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1),
+			_, err := sampler.Config{Sampler: sampler.Heun{}, Steps: 5}.Run(ctx, s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1),
 				func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 					calls++
 					if at.Step == 1 && at.Inner == inner {

@@ -13,9 +13,9 @@ func ExampleConfig_Run() {
 	c := sampler.Config{Sampler: sampler.Heun{}, Steps: 4, Renewal: sampler.NoRenewal{}}
 	point := []float32{1, -1}
 	err := torch.Do(context.Background(), func(s *torch.Scope) error {
-		x0, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 3, 2}, sampler.SeededNoise(1),
+		x0, err := c.Run(context.Background(), s, torch.CPU, []int{1, 3, 2}, sampler.SeededNoise(1),
 			func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
-				return sampler.Prediction{X0: torch.From(s, point).Expand(x.Shape())}, nil
+				return sampler.Prediction{X0: torch.From(s, point).Expand(x.Shape()...)}, nil
 			})
 		if err == nil {
 			fmt.Println(torch.Values[float32](x0))
@@ -55,7 +55,7 @@ func ExampleSampler() {
 func ExampleStepError() {
 	err := torch.Do(context.Background(), func(s *torch.Scope) error {
 		c := sampler.Config{Sampler: stub(func(s *sampler.Step) (*torch.Tensor, error) { return s.X.Narrow(2, 0, 2), nil }), Steps: 2}
-		_, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1), scored)
+		_, err := c.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1), scored)
 		return err
 	})
 	fmt.Println(err)

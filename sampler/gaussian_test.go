@@ -48,7 +48,7 @@ func (g gaussian) flow(s sampler.Schedule, x float64, from, to int) float64 {
 
 // starts is a state in float64 of given numbers; it stands for the noise.
 func starts(x []float64) sampler.Noise {
-	return func(s *torch.Scope, shape []int64) *torch.Tensor { return torch.From(s, x, shape...) }
+	return func(s *torch.Scope, shape []int) *torch.Tensor { return torch.From(s, x, shape...) }
 }
 
 // flowError is the largest distance from the exact solution where the last time begins.
@@ -64,7 +64,7 @@ func flowError(t *testing.T, c sampler.Config) float64 {
 	worst := 0.0
 	inDo(t, func(s *torch.Scope) {
 		var last []float64
-		_, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 5, 1}, starts(x),
+		_, err := c.Run(context.Background(), s, torch.CPU, []int{1, 5, 1}, starts(x),
 			g.denoiser(c.Schedule, func(_ sampler.Moment, x *torch.Tensor) { last = torch.Values[float64](x) }))
 		require.NoError(t, err)
 		for i, v := range last {
@@ -143,7 +143,7 @@ func TestDistribution(t *testing.T) {
 				}
 			})
 			inDo(t, func(s *torch.Scope) {
-				_, err := config.Run(context.Background(), s, torch.CPU, []int64{1, n / 1000, 1000}, sampler.SeededNoise(uint64(i+1)), denoise)
+				_, err := config.Run(context.Background(), s, torch.CPU, []int{1, n / 1000, 1000}, sampler.SeededNoise(uint64(i+1)), denoise)
 				require.NoError(t, err)
 			})
 			mean, variance := moments(last)

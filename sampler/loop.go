@@ -44,7 +44,7 @@ func (e *StepError) Unwrap() error { return e.Err }
 //
 // ctx is checked before every evaluation of the denoiser. What goes wrong in a step,
 // a panic with *torch.Error included, is a *StepError.
-func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, shape []int64, noise Noise, denoise Denoiser) (*torch.Tensor, error) {
+func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, shape []int, noise Noise, denoise Denoiser) (*torch.Tensor, error) {
 	c, err := c.WithDefaults()
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ type run struct {
 	Config
 	scope    *torch.Scope
 	device   torch.Device
-	shape    []int64
+	shape    []int
 	noise    Noise
 	denoiser Denoiser
 }
@@ -162,7 +162,7 @@ func (r *run) inner(ctx context.Context, step, t int, x *torch.Tensor) (*torch.T
 	return x0, nil
 }
 
-func checkShape(what string, t *torch.Tensor, want []int64) error {
+func checkShape(what string, t *torch.Tensor, want []int) error {
 	if t == nil {
 		return fmt.Errorf("%s: there is none", what)
 	}
@@ -172,7 +172,7 @@ func checkShape(what string, t *torch.Tensor, want []int64) error {
 	return nil
 }
 
-func checkState(what string, t *torch.Tensor, shape []int64) error {
+func checkState(what string, t *torch.Tensor, shape []int) error {
 	if err := checkShape(what, t, shape); err != nil {
 		return err
 	}

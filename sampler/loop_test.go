@@ -37,10 +37,10 @@ func halves(scores [][][]float32) sampler.Denoiser {
 // counted is noise whose draw k is 100k + row + 1 in every number of a row.
 func counted() sampler.Noise {
 	draw := 0
-	return func(s *torch.Scope, shape []int64) *torch.Tensor {
+	return func(s *torch.Scope, shape []int) *torch.Tensor {
 		values := make([]float32, shape[0]*shape[1]*shape[2])
 		for i := range values {
-			values[i] = float32(100*draw + i/int(shape[2]) + 1)
+			values[i] = float32(100*draw + i/shape[2] + 1)
 		}
 		draw++
 		return torch.From(s, values, shape...)
@@ -48,7 +48,7 @@ func counted() sampler.Noise {
 }
 
 func firsts(x *torch.Tensor) []float32 {
-	all, d := torch.Values[float32](x), int(x.Size(2))
+	all, d := torch.Values[float32](x), x.Size(2)
 	var out []float32
 	for i := 0; i < len(all); i += d {
 		out = append(out, all[i])
@@ -88,12 +88,12 @@ func TestHistorySurvivesRenewal(t *testing.T) {
 	denoise := halves(scores)
 	inDo(t, func(s *torch.Scope) {
 		c := sampler.Config{Sampler: sm, Steps: 6}
-		x0, err := c.Run(context.Background(), s, torch.CPU, []int64{2, 3, 7}, counted(), func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
+		x0, err := c.Run(context.Background(), s, torch.CPU, []int{2, 3, 7}, counted(), func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 			states = append(states, firsts(x))
 			return denoise(at, x)
 		})
 		require.NoError(t, err)
-		require.Equal(t, []int64{2, 3, 7}, x0.Shape())
+		require.Equal(t, []int{2, 3, 7}, x0.Shape())
 	})
 	require.Equal(t, [][]float32{
 		{1, 2, 3, 4, 5, 6},
@@ -140,7 +140,7 @@ func TestMultistepSolverSurvivesRenewal(t *testing.T) {
 		var states [][]float64
 		inDo(t, func(s *torch.Scope) {
 			c := sampler.Config{Schedule: schedule, Sampler: sm, Grid: grid}
-			_, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 4, 2}, in64(sampler.SeededNoise(3)), func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
+			_, err := c.Run(context.Background(), s, torch.CPU, []int{1, 4, 2}, in64(sampler.SeededNoise(3)), func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 				if !at.Inner {
 					states = append(states, torch.Values[float64](x))
 				}
@@ -166,7 +166,7 @@ func TestMultistepSolverSurvivesRenewal(t *testing.T) {
 
 // in64 makes the state float64 from the start.
 func in64(noise sampler.Noise) sampler.Noise {
-	return func(s *torch.Scope, shape []int64) *torch.Tensor { return noise(s, shape).ToDType(torch.Float64) }
+	return func(s *torch.Scope, shape []int) *torch.Tensor { return noise(s, shape).ToDType(torch.Float64) }
 }
 
 func trajectoryFrom(t *testing.T, c sampler.Config, g gaussian, x []float64) [][]float64 {
@@ -174,7 +174,7 @@ func trajectoryFrom(t *testing.T, c sampler.Config, g gaussian, x []float64) [][
 	c.Renewal = sampler.NoRenewal{}
 	var out [][]float64
 	inDo(t, func(s *torch.Scope) {
-		_, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 1, int64(len(x))}, starts(x),
+		_, err := c.Run(context.Background(), s, torch.CPU, []int{1, 1, len(x)}, starts(x),
 			g.denoiser(c.Schedule, func(_ sampler.Moment, x *torch.Tensor) { out = append(out, torch.Values[float64](x)) }))
 		require.NoError(t, err)
 	})
@@ -197,7 +197,7 @@ func scored(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 	return sampler.Prediction{X0: x.MulScalar(0.9).Clamp(-2, 2), Scores: x.Select(2, 0).Sigmoid()}, nil
 }
 
-func result(t *testing.T, c sampler.Config, noise sampler.Noise, shape ...int64) []float32 {
+func result(t *testing.T, c sampler.Config, noise sampler.Noise, shape ...int) []float32 {
 	t.Helper()
 	var out []float32
 	inDo(t, func(s *torch.Scope) {
@@ -231,7 +231,7 @@ func TestSamplersAreShared(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			err := torch.Do(context.Background(), func(s *torch.Scope) error {
-				x0, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 20, 4}, sampler.SeededNoise(9), scored)
+				x0, err := c.Run(context.Background(), s, torch.CPU, []int{1, 20, 4}, sampler.SeededNoise(9), scored)
 				if err == nil && !equal(want, torch.Values[float32](x0)) {
 					err = errors.New("another result")
 				}
@@ -262,9 +262,9 @@ func TestEvaluations(t *testing.T) {
 	}{{sampler.DDIM{Eta: 1}, 4, 0}, {sampler.DPMSolver2M{}, 4, 0}, {sampler.Heun{}, 4, 3}} {
 		outer, inner := 0, 0
 		inDo(t, func(s *torch.Scope) {
-			_, err := sampler.Config{Sampler: c.sampler, Steps: 4}.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1),
+			_, err := sampler.Config{Sampler: c.sampler, Steps: 4}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1),
 				func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
-					require.Equal(t, []int64{1, 5, 4}, x.Shape(), "the denoiser always sees whole pictures")
+					require.Equal(t, []int{1, 5, 4}, x.Shape(), "the denoiser always sees whole pictures")
 					if at.Inner {
 						require.Equal(t, []int{749, 499, 249}[at.Step], at.T)
 						inner++
@@ -284,7 +284,7 @@ func TestEvaluations(t *testing.T) {
 func TestMemoryDoesNotGrow(t *testing.T) {
 	var live []int64
 	inDo(t, func(s *torch.Scope) {
-		_, err := sampler.Config{Sampler: sampler.Heun{}, Steps: 30}.Run(context.Background(), s, torch.CPU, []int64{1, 5, 4}, sampler.SeededNoise(1),
+		_, err := sampler.Config{Sampler: sampler.Heun{}, Steps: 30}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1),
 			func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 				if !at.Inner {
 					live = append(live, torch.Live())

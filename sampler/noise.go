@@ -3,7 +3,7 @@ package sampler
 import "github.com/diffusioninst/go/torch"
 
 // Noise draws N(0,1) for a state of shape (B,N,D), on the CPU.
-type Noise func(s *torch.Scope, shape []int64) *torch.Tensor
+type Noise func(s *torch.Scope, shape []int) *torch.Tensor
 
 // SeededNoise draws with one generator a picture, so that a picture's noise depends
 // on its own seed only and not on what else is in the batch.
@@ -12,7 +12,7 @@ func SeededNoise(seeds ...uint64) Noise {
 	for i, seed := range seeds {
 		generators[i] = torch.NewGenerator(seed)
 	}
-	return func(s *torch.Scope, shape []int64) *torch.Tensor {
+	return func(s *torch.Scope, shape []int) *torch.Tensor {
 		rows := make([]*torch.Tensor, len(generators))
 		for i, g := range generators {
 			rows[i] = s.Randn(g, torch.Float32, shape[1:]...)

@@ -11,7 +11,7 @@ import (
 )
 
 // trajectory is the states of a run with noise of seed 7 on Gaussian data.
-func trajectory(t *testing.T, c sampler.Config, shape ...int64) [][]float64 {
+func trajectory(t *testing.T, c sampler.Config, shape ...int) [][]float64 {
 	t.Helper()
 	c.Renewal, c.Float64 = sampler.NoRenewal{}, true
 	c, err := c.WithDefaults()
@@ -65,12 +65,12 @@ func TestFirstTimeIsNoSingularity(t *testing.T) {
 			inDo(t, func(s *torch.Scope) {
 				c := sampler.Config{Sampler: sm, Grid: grid, Renewal: sampler.NoRenewal{}}
 				clean := torch.From(s, []float32{0.5, -1, 2})
-				_, err := c.Run(context.Background(), s, torch.CPU, []int64{1, 1, 3}, sampler.SeededNoise(1),
+				_, err := c.Run(context.Background(), s, torch.CPU, []int{1, 1, 3}, sampler.SeededNoise(1),
 					func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 						if at.T == 0 {
 							require.InDeltaSlice(t, []float32{0.5, -1, 2}, torch.Values[float32](x), 0.05, "%v %v", sm, grid)
 						}
-						return sampler.Prediction{X0: clean.Expand([]int64{1, 1, 3})}, nil
+						return sampler.Prediction{X0: clean.Expand(1, 1, 3)}, nil
 					})
 				require.NoError(t, err, "%v %v", sm, grid)
 			})

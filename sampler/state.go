@@ -56,13 +56,13 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 	}
 	fresh := draw()
 	proposals := r.shape[1]
-	rows := r.scope.Arange(proposals, torch.Options{DType: torch.Int64, Device: r.device}).Reshape([]int64{1, proposals, 1})
+	rows := r.scope.Arange(proposals, torch.Options{DType: torch.Int64, Device: r.device}).Reshape(1, proposals, 1)
 	stays := rows.Lt(torch.From(r.scope, kept, r.shape[0], 1, 1).To(r.device))
 	st.x = stays.Where(moved, fresh)
 	st.past = st.past[:min(len(st.past), memory)]
 	for row := range st.age {
 		st.age[row]++
-		if int64(row)%proposals >= kept[int64(row)/proposals] {
+		if row%proposals >= int(kept[row/proposals]) {
 			st.age[row] = 0
 		}
 	}
@@ -73,7 +73,7 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 func (r *run) sort(st state, order []int64, dtype torch.DType) state {
 	index := torch.From(r.scope, order).To(r.device)
 	sorted := func(x *torch.Tensor) *torch.Tensor {
-		return x.Flatten(0, 1).IndexSelect(0, index).Reshape(r.shape).ToDType(dtype)
+		return x.Flatten(0, 1).IndexSelect(0, index).Reshape(r.shape...).ToDType(dtype)
 	}
 	out := state{x: st.x, age: make([]int, len(st.age))}
 	for _, p := range st.past {
@@ -104,7 +104,7 @@ func (r *run) known(past []Past, age []int) []Past {
 
 // order lists every picture's rows b·N+i, those that stay first, and how many stay.
 func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
-	proposals := int(r.shape[1])
+	proposals := r.shape[1]
 	values := make([]float32, r.shape[0]*r.shape[1])
 	if scores != nil {
 		values = torch.Values[float32](scores)

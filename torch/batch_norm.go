@@ -6,49 +6,49 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Group lets the workers of a Team train on parts of one batch as if each had all of
-// it: see BatchNormTraining.
-type Group struct{ g *libtorch.Group }
+// A SyncGroup lets the workers of a Team train on parts of one batch with the batch norm
+// statistics of all of it (SyncBN); see BatchNormTraining.
+type SyncGroup struct{ g *libtorch.Group }
 
-// NewGroup is a group of a number of members.
-func NewGroup(members int) *Group {
-	g := &Group{libtorch.NewGroup(members)}
+// NewSyncGroup returns a group with a number of members.
+func NewSyncGroup(members int) *SyncGroup {
+	g := &SyncGroup{libtorch.NewGroup(members)}
 	runtime.AddCleanup(g, (*libtorch.Group).Free, g.g)
 	return g
 }
 
-// Abort is an error for all members that wait for the others, now or later.
-func (g *Group) Abort() {
+// Abort makes all members fail that wait for the others, now or later.
+func (g *SyncGroup) Abort() {
 	g.g.Abort()
 	runtime.KeepAlive(g)
 }
 
-// Member is one of a group, by its rank from 0.
-type Member struct {
-	Group *Group
-	Rank  int
+// A SyncMember is one member of a SyncGroup.
+type SyncMember struct {
+	Group *SyncGroup
+	Rank  int // from 0
 }
 
-// BatchNormTraining is how x (B,C,H,W) is normalised in training (Ioffe, Szegedy 2015),
-// with a ReLU after it where relu says so.
+// BatchNormTraining says how x (B,C,H,W) is normalised in training (Ioffe, Szegedy 2015),
+// followed by a ReLU if ReLU is set.
 type BatchNormTraining struct {
 	Weight, Bias   *Tensor // (C)
 	Mean, Variance *Tensor // (C): the running ones, which follow the batch's; may be nil
 	Momentum, Eps  float64
 	ReLU           bool
-	// Member, if it is not nil, makes the statistics those of all members' pictures,
-	// forward and backward. All must do the same, in the same order.
-	Member *Member
+	// Member, if not nil, makes the statistics cover the pictures of all members (SyncBN),
+	// forward and backward. All members must do the same, in the same order.
+	Member *SyncMember
 }
 
-// Forward normalises x, which is of the type of Weight and Bias, or bfloat16 where
+// Forward returns x normalised. x is of the type of Weight and Bias, or bfloat16 where
 // they are float32. Gradients flow to x, Weight and Bias. On the CPU it is one fused
-// kernel, which keeps nothing but x for the backward pass; elsewhere it is LibTorch's,
-// which knows no members.
+// kernel, which keeps only x for the backward pass; elsewhere it is LibTorch's, which
+// cannot synchronise members.
 func (n BatchNormTraining) Forward(x *Tensor) *Tensor {
 	if x.Device().IsCUDA() {
 		if n.Member != nil {
-			fail("batch_norm", "a group's statistics are for the CPU", x)
+			fail("batch_norm", "synchronised statistics are for the CPU alone", x)
 		}
 		y := x.BatchNorm(n.Weight, n.Bias, n.Mean, n.Variance, true, n.Momentum, n.Eps, true)
 		if n.ReLU {

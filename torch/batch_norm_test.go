@@ -12,7 +12,7 @@ import (
 // normCase is a batch norm of (B,C,H,W) with running statistics, and a weighted sum
 // of what comes out.
 type normCase struct {
-	shape []int64
+	shape []int
 	dtype DType
 	relu  bool
 	last  bool // channels-last
@@ -22,7 +22,7 @@ type normResult struct{ y, dx, dweight, dbias, mean, variance *Tensor }
 
 func (c normCase) input(s *Scope) (x, weight, bias, loss *Tensor) {
 	g := NewGenerator(11)
-	draw := func(shape ...int64) *Tensor { return s.Randn(g, Float32, shape...).ToDType(c.dtype) }
+	draw := func(shape ...int) *Tensor { return s.Randn(g, Float32, shape...).ToDType(c.dtype) }
 	channels := c.shape[1]
 	x = draw(c.shape...).MulScalar(3).AddScalar(5)
 	if c.last {
@@ -32,7 +32,7 @@ func (c normCase) input(s *Scope) (x, weight, bias, loss *Tensor) {
 }
 
 // run normalises the pictures from … to with a kernel.
-func (c normCase) run(s *Scope, from, to int64, kernel func(n BatchNormTraining, x *Tensor) *Tensor, member *Member) (r normResult) {
+func (c normCase) run(s *Scope, from, to int, kernel func(n BatchNormTraining, x *Tensor) *Tensor, member *SyncMember) (r normResult) {
 	all, weight, bias, loss := c.input(s)
 	like := Options{c.dtype, CPU}
 	r.mean, r.variance = s.Full(0.5, like, c.shape[1]), s.Full(2, like, c.shape[1])
@@ -65,7 +65,7 @@ func (r normResult) same(t *testing.T, want normResult, tolerance float64) {
 	}
 }
 
-var normShapes = [][]int64{{4, 16, 6, 10}, {4, 3, 5, 7}, {2, 128, 20, 30}, {4, 70, 3, 3}, {2, 1, 2, 2}, {3, 8, 65, 33}}
+var normShapes = [][]int{{4, 16, 6, 10}, {4, 3, 5, 7}, {2, 128, 20, 30}, {4, 70, 3, 3}, {2, 1, 2, 2}, {3, 8, 65, 33}}
 
 func TestBatchNormTrainingIsLibTorchs(t *testing.T) {
 	before := Live()
@@ -91,15 +91,15 @@ func TestBatchNormTrainingOfAGroup(t *testing.T) {
 	before := Live()
 	team := NewTeam(3, 1)
 	defer team.Close()
-	for _, c := range []normCase{{[]int64{4, 16, 6, 10}, Float64, true, true}, {[]int64{7, 5, 9, 4}, Float64, false, false}, {[]int64{5, 32, 12, 12}, Float32, true, true}} {
+	for _, c := range []normCase{{[]int{4, 16, 6, 10}, Float64, true, true}, {[]int{7, 5, 9, 4}, Float64, false, false}, {[]int{5, 32, 12, 12}, Float32, true, true}} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			require.NoError(t, Do(context.Background(), func(s *Scope) error {
 				whole := c.run(s, 0, c.shape[0], composedNorm, nil)
-				group := NewGroup(3)
-				cuts := []int64{0, 1, 3, c.shape[0]} // members with different numbers of pictures
+				group := NewSyncGroup(3)
+				cuts := []int{0, 1, 3, c.shape[0]} // members with different numbers of pictures
 				parts := make([]normResult, 3)
 				for _, err := range team.Do(context.Background(), 3, func(i int, own *Scope) error {
-					r := c.run(own, cuts[i], cuts[i+1], BatchNormTraining.Forward, &Member{group, i})
+					r := c.run(own, cuts[i], cuts[i+1], BatchNormTraining.Forward, &SyncMember{group, i})
 					parts[i] = normResult{r.y.Keep(), r.dx.Keep(), r.dweight.Keep(), r.dbias.Keep(), r.mean.Keep(), r.variance.Keep()}
 					return nil
 				}) {
@@ -114,8 +114,8 @@ func TestBatchNormTrainingOfAGroup(t *testing.T) {
 				joined := normResult{
 					y:       Cat(all(func(r normResult) *Tensor { return r.y }), 0),
 					dx:      Cat(all(func(r normResult) *Tensor { return r.dx }), 0),
-					dweight: Stack(all(func(r normResult) *Tensor { return r.dweight }), 0).SumDim([]int64{0}, false),
-					dbias:   Stack(all(func(r normResult) *Tensor { return r.dbias }), 0).SumDim([]int64{0}, false),
+					dweight: Stack(all(func(r normResult) *Tensor { return r.dweight }), 0).SumDim([]int{0}, false),
+					dbias:   Stack(all(func(r normResult) *Tensor { return r.dbias }), 0).SumDim([]int{0}, false),
 				}
 				tolerance := map[DType]float64{Float32: 2e-5, Float64: 1e-12}[c.dtype]
 				for _, p := range parts {
@@ -138,23 +138,23 @@ func TestBatchNormTrainingOfAGroup(t *testing.T) {
 func TestGroupEndsWithItsMembers(t *testing.T) {
 	team := NewTeam(2, 1)
 	defer team.Close()
-	c := normCase{[]int64{4, 3, 2, 2}, Float32, false, true}
-	group := NewGroup(2)
+	c := normCase{[]int{4, 3, 2, 2}, Float32, false, true}
+	group := NewSyncGroup(2)
 	errs := team.Do(context.Background(), 2, func(i int, s *Scope) error {
 		if i == 1 {
 			group.Abort()
 			return nil
 		}
-		c.run(s, 0, 2, BatchNormTraining.Forward, &Member{group, 0})
+		c.run(s, 0, 2, BatchNormTraining.Forward, &SyncMember{group, 0})
 		return nil
 	})
 	require.NoError(t, errs[1])
 	require.ErrorContains(t, errs[0], "another member of the group has stopped")
 
-	group = NewGroup(2) // members of different widths do different things
+	group = NewSyncGroup(2) // members of different widths do different things
 	for _, err := range team.Do(context.Background(), 2, func(i int, s *Scope) error {
-		c := normCase{[]int64{4, int64(3 + i), 2, 2}, Float32, false, true}
-		c.run(s, 0, 2, BatchNormTraining.Forward, &Member{group, i})
+		c := normCase{[]int{4, 3 + i, 2, 2}, Float32, false, true}
+		c.run(s, 0, 2, BatchNormTraining.Forward, &SyncMember{group, i})
 		return nil
 	}) {
 		require.ErrorContains(t, err, "another member of the group has stopped")

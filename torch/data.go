@@ -12,7 +12,7 @@ type Element interface {
 	~uint8 | ~int8 | ~int16 | ~int32 | ~int64 | ~float32 | ~float64
 }
 
-// DTypeOf is the DType of a Go type.
+// DTypeOf returns the DType of a Go type.
 func DTypeOf[E Element]() DType {
 	var e E
 	switch any(e).(type) {
@@ -38,17 +38,17 @@ func bytesOf[E any](data []E) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), len(data)*int(unsafe.Sizeof(e)))
 }
 
-// From copies row-major data into a new tensor on the CPU. Without a shape it is a vector.
-func From[E Element](s *Scope, data []E, shape ...int64) *Tensor {
+// From copies row-major data into a new tensor on the CPU, a vector if no shape is given.
+func From[E Element](s *Scope, data []E, shape ...int) *Tensor {
 	if len(shape) == 0 {
-		shape = []int64{int64(len(data))}
+		shape = []int{len(data)}
 	}
 	return s.FromBytes(bytesOf(data), DTypeOf[E](), CPU, shape...)
 }
 
 // FromBytes copies row-major little-endian data of a type into a new tensor on a device.
-func (s *Scope) FromBytes(data []byte, dtype DType, device Device, shape ...int64) *Tensor {
-	h, e := libtorch.FromBytes(data, shape, int(dtype), device.index())
+func (s *Scope) FromBytes(data []byte, dtype DType, device Device, shape ...int) *Tensor {
+	h, e := libtorch.FromBytes(data, shape, dtype.number(), device.index())
 	check("from_bytes", e)
 	return s.own(h)
 }
@@ -67,12 +67,12 @@ func Values[E Element](t *Tensor) []E {
 
 // Bytes copies the tensor into row-major bytes of its own type.
 func (t *Tensor) Bytes() []byte {
-	out := make([]byte, t.Elements()*int64(t.DType().Size()))
+	out := make([]byte, t.Elements()*t.DType().Size())
 	check("to_bytes", libtorch.ToBytes(t.handle(), out), t)
 	return out
 }
 
-// Item is the value of a tensor of one element.
+// Item returns the value of a tensor of one element.
 func (t *Tensor) Item() float64 {
 	if n := t.Elements(); n != 1 {
 		fail("item", fmt.Sprintf("a tensor of %d elements has no single value", n), t)

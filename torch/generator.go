@@ -6,19 +6,19 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Generator is a seeded source of random numbers (LibTorch's Mersenne Twister).
-// It draws on the CPU, so that a seed means the same numbers on every device.
+// A Generator is a seeded source of random numbers (LibTorch's Mersenne Twister).
+// It draws on the CPU, so that a seed gives the same numbers on every device.
 // One goroutine at a time may use it.
 type Generator struct{ g libtorch.Generator }
 
-// NewGenerator is a generator of a seed.
+// NewGenerator returns a generator with a seed.
 func NewGenerator(seed uint64) *Generator {
 	g := &Generator{libtorch.NewGenerator(seed)}
 	runtime.AddCleanup(g, libtorch.FreeGenerator, g.g)
 	return g
 }
 
-// State is the generator's state, to be given to SetState later.
+// State returns the generator's state, to be given to SetState later.
 func (g *Generator) State() []byte {
 	h, e := libtorch.GeneratorState(g.g)
 	check("generator_state", e)
@@ -42,32 +42,32 @@ func (g *Generator) drawn(s *Scope, op string, h libtorch.Handle, e *libtorch.Er
 }
 
 // Randn draws from the normal distribution N(0,1), on the CPU.
-func (s *Scope) Randn(g *Generator, dtype DType, shape ...int64) *Tensor {
-	h, e := libtorch.Randn(g.g, shape, int(dtype))
+func (s *Scope) Randn(g *Generator, dtype DType, shape ...int) *Tensor {
+	h, e := libtorch.Randn(g.g, shape, dtype.number())
 	return g.drawn(s, "randn", h, e)
 }
 
 // Rand draws from the uniform distribution on [0,1), on the CPU.
-func (s *Scope) Rand(g *Generator, dtype DType, shape ...int64) *Tensor {
-	h, e := libtorch.Rand(g.g, shape, int(dtype))
+func (s *Scope) Rand(g *Generator, dtype DType, shape ...int) *Tensor {
+	h, e := libtorch.Rand(g.g, shape, dtype.number())
 	return g.drawn(s, "rand", h, e)
 }
 
-// Randint draws int64 from low … high−1, on the CPU.
-func (s *Scope) Randint(g *Generator, low, high int64, shape ...int64) *Tensor {
+// Randint draws int64 values from low … high−1, on the CPU.
+func (s *Scope) Randint(g *Generator, low, high int64, shape ...int) *Tensor {
 	h, e := libtorch.Randint(g.g, low, high, shape)
 	return g.drawn(s, "randint", h, e)
 }
 
-// Randperm draws a permutation of 0 … n−1, on the CPU.
-func (s *Scope) Randperm(g *Generator, n int64) *Tensor {
+// Randperm draws a permutation (int64) of 0 … n−1, on the CPU.
+func (s *Scope) Randperm(g *Generator, n int) *Tensor {
 	h, e := libtorch.Randperm(g.g, n)
 	return g.drawn(s, "randperm", h, e)
 }
 
-// Multinomial draws n different indices with probabilities in proportion to the
+// Multinomial draws n different indices (int64) with probabilities in proportion to the
 // vector weights, which must be on the CPU.
-func (s *Scope) Multinomial(g *Generator, weights *Tensor, n int64) *Tensor {
+func (s *Scope) Multinomial(g *Generator, weights *Tensor, n int) *Tensor {
 	h, e := libtorch.Multinomial(g.g, weights.handle(), n)
 	runtime.KeepAlive(weights)
 	return g.drawn(s, "multinomial", h, e)

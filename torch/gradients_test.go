@@ -16,21 +16,21 @@ func TestKernelGradientsAreSlopes(t *testing.T) {
 
 func kernelGradientsAreSlopes(t *testing.T, device Device) {
 	for name, c := range map[string]struct {
-		shapes [][]int64
+		shapes [][]int
 		kernel func(s *Scope, in []*Tensor) *Tensor
 	}{
-		"RoIAlign": {[][]int64{{2, 3, 6, 5}, {2, 3, 3, 3}}, func(s *Scope, in []*Tensor) *Tensor {
+		"RoIAlign": {[][]int{{2, 3, 6, 5}, {2, 3, 3, 3}}, func(s *Scope, in []*Tensor) *Tensor {
 			boxes := From(s, []float64{1, 2, 15, 21, -6, 3, 9, 30, 4, 4, 4, 9}, 3, 4)
 			image, level := From(s, []int64{0, 1, 1}), From(s, []int64{0, 1, 0})
 			return RoIAlign(in, boxes.To(device), image.To(device), level.To(device), RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8}, Bins: 3, Samples: 2})
 		}},
-		"SmallBmm": {[][]int64{{2, 7, 3}, {2, 3, 9}}, func(_ *Scope, in []*Tensor) *Tensor { return in[0].SmallBmm(in[1]) }},
-		"UpsampleAligned": {[][]int64{{2, 3, 3, 2}}, func(_ *Scope, in []*Tensor) *Tensor {
+		"SmallBmm": {[][]int{{2, 7, 3}, {2, 3, 9}}, func(_ *Scope, in []*Tensor) *Tensor { return in[0].SmallBmm(in[1]) }},
+		"UpsampleAligned": {[][]int{{2, 3, 3, 2}}, func(_ *Scope, in []*Tensor) *Tensor {
 			return in[0].To(CPU).UpsampleAligned(3).To(device) // for the CPU alone
 		}},
-		"BatchNormTraining": {[][]int64{{2, 3, 2, 3}, {3}, {3}}, batchNormOf(false)},
-		"with ReLU":         {[][]int64{{2, 3, 2, 3}, {3}, {3}}, batchNormOf(true)},
-		"MaskDice": {[][]int64{{2, 2, 3, 3}, {3, 9}}, func(s *Scope, in []*Tensor) *Tensor {
+		"BatchNormTraining": {[][]int{{2, 3, 2, 3}, {3}, {3}}, batchNormOf(false)},
+		"with ReLU":         {[][]int{{2, 3, 2, 3}, {3}, {3}}, batchNormOf(true)},
+		"MaskDice": {[][]int{{2, 2, 3, 3}, {3, 9}}, func(s *Scope, in []*Tensor) *Tensor {
 			truths := From(s, []uint8{1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0}, 2, 9)
 			return MaskDice(in[0], in[1], []int64{0, 1, 1}, truths.To(device), []int64{1, 0, 1}, 2)
 		}},

@@ -2,6 +2,7 @@ package torch
 
 import (
 	"fmt"
+	"image"
 
 	"github.com/diffusioninst/go/internal/libtorch"
 )
@@ -9,13 +10,13 @@ import (
 // RoIAlignConfig says how boxes are pooled from a feature pyramid.
 type RoIAlignConfig struct {
 	Scales  []float64 // of each level relative to the boxes' coordinates, such as 1/4, 1/8 …
-	Bins    int64     // a side of a pooled box
-	Samples int64     // bilinear samples a side of a bin
+	Bins    int       // per side of a pooled box
+	Samples int       // bilinear samples per side of a bin
 }
 
 // RoIAlign pools boxes from a feature pyramid (He et al. 2017, aligned by half a
 // pixel). levels are (B,C,H,W); boxes (R,4) are x1 y1 x2 y2; image and level,
-// int64 (R), say where each box is pooled from. The result is (R, Bins², C), bins
+// int64 (R), say which picture and level each box is pooled from. The result is (R, Bins², C), bins
 // row-major. Gradients flow to the levels.
 func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {
@@ -26,9 +27,9 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 	return scopeOf(append([]*Tensor{boxes}, levels...)...).own(h)
 }
 
-// MaskDice is the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of
+// MaskDice returns the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of
 // M dynamic masks, (M). p is the sigmoid of layers 1×1 convolutions with ReLU between
-// over the mask features (B,C,h,w) of picture image[i], whose numbers are row i of
+// over the mask features (B,C,h,w) of picture image[i], whose weights are row i of
 // filters (M,params); image must ascend. g is the row truth[i] of truths, uint8
 // (G,h·w) of 0 and 1. Gradients flow to features and filters. It is for up to 8 layers
 // of up to 32 channels, and on a GPU for up to 4 layers of up to 16.
@@ -39,9 +40,9 @@ func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []
 	return scopeOf(features, filters).own(h)
 }
 
-// SmallBmm is Bmm, the products of each pair of (B,m,k) and (B,k,n), for many pairs of
-// matrices that fit into the processor's caches: on the CPU, in float32 and float64, a
-// kernel that goes from one pair to the next without a detour.
+// SmallBmm returns the matrix product of each pair of (B,m,k) and (B,k,n), as Bmm does. It
+// is for many pairs of matrices that fit into the processor's caches: on the CPU, in float32
+// and float64, it is one fused kernel.
 func (t *Tensor) SmallBmm(other *Tensor) *Tensor {
 	if d := t.DType(); t.Device().IsCUDA() || (d != Float32 && d != Float64) {
 		return t.Bmm(other)
@@ -51,19 +52,19 @@ func (t *Tensor) SmallBmm(other *Tensor) *Tensor {
 	return scopeOf(t, other).own(h)
 }
 
-// UpsampleAligned is x (B,C,h,w) enlarged by a whole factor f so that the pixel centres
+// UpsampleAligned returns x (B,C,h,w) enlarged by a whole factor f so that the pixel centres
 // stay aligned: row u of the result lies at (u − f/2)/f, at least 0, bilinearly between
 // the rows of x, the last of which is repeated; columns alike. It is for float32,
 // float64 and bfloat16 on the CPU.
-func (t *Tensor) UpsampleAligned(factor int64) *Tensor {
+func (t *Tensor) UpsampleAligned(factor int) *Tensor {
 	h, e := libtorch.UpsampleAligned(t.handle(), factor)
 	check("upsample_aligned", e, t)
 	return t.scope.own(h)
 }
 
-// NMS is greedy non-maximum suppression: the indices of the boxes (x1 y1 x2 y2 each)
-// that overlap no better one of their class by more than threshold (IoU), best
-// first, of equal scores the earlier. Without classes (nil) all boxes compete.
+// NMS performs greedy non-maximum suppression. It returns the indices of the boxes (x1 y1
+// x2 y2 each) that overlap no better one of their class by more than threshold (IoU), best
+// first, of equal scores the earlier. If classes is nil all boxes compete.
 func NMS(boxes, scores []float32, classes []int64, threshold float64) []int64 {
 	if len(boxes) != 4*len(scores) || (classes != nil && len(classes) != len(scores)) {
 		fail("nms", fmt.Sprintf("%d coordinates, %d scores and %d classes", len(boxes), len(scores), len(classes)))
@@ -73,31 +74,28 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) []int64 {
 	return keep
 }
 
-// MaskConfig says how mask features become masks of one image.
-type MaskConfig struct {
-	Layers    int     // 1×1 convolutions of a filter set
-	Stride    int     // of the mask features in the padded network input
-	InputH    int     // height of the unpadded network input
-	InputW    int     // width of the unpadded network input
-	OutputH   int     // height of the masks
-	OutputW   int     // width of the masks
-	Threshold float64 // a pixel's least probability
+// MaskGeometry says how the mask features, the network input and the masks of one picture
+// relate.
+type MaskGeometry struct {
+	Stride           int     // of the mask features in the padded network input
+	InputW, InputH   int     // of the network input without padding
+	OutputW, OutputH int     // of the masks
+	Threshold        float64 // a pixel of a mask has a probability above it
 }
 
-// DynamicMasks runs one set of dynamic filters an instance (n, params) over the mask
-// features (C,H,W) and thresholds the upsampled probabilities into bits: bit x&63 of
-// word y·rowWords + x>>6 of words[i]. Only pixels inside boxes[i] (half open: x0 y0
-// x1 y1) are computed; words must be zero. Both tensors are float32.
-func DynamicMasks(features, filters *Tensor, boxes [][4]int32, words [][]uint64, rowWords int, c MaskConfig) {
+// DynamicMasks runs one filter set per instance, (n, params), of a number of 1×1
+// convolutions with ReLU between over the mask features (C,H,W) of one picture, and
+// thresholds the upsampled probabilities into bits: bit x&63 of word y·rowWords + x>>6 of
+// words[i]. Only pixels inside boxes[i] are computed; words must be zero. Both tensors are
+// float32.
+func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle, words [][]uint64, rowWords int, g MaskGeometry) {
 	if features.Dim() != 3 || filters.Dim() != 2 || len(boxes) != len(words) {
-		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask a filter set", features, filters)
+		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask per filter set", features, filters)
 	}
 	flat := make([]int32, 0, 4*len(boxes))
 	for _, b := range boxes {
-		flat = append(flat, b[:]...)
+		flat = append(flat, int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y))
 	}
-	check("dynamic_masks", libtorch.Masks(libtorch.MaskImage{
-		Layers: c.Layers, InputHeight: c.InputH, InputWidth: c.InputW, OutputHeight: c.OutputH, OutputWidth: c.OutputW,
-		Stride: c.Stride, Threshold: float32(c.Threshold),
-	}, features.handle(), filters.handle(), flat, words, rowWords), features, filters)
+	check("dynamic_masks", libtorch.Masks(features.handle(), filters.handle(), flat, words, rowWords, layers, g.Stride,
+		[2]int{g.InputH, g.InputW}, [2]int{g.OutputH, g.OutputW}, float32(g.Threshold)), features, filters)
 }

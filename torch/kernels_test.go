@@ -33,16 +33,16 @@ func distance(a, b *Tensor) float64 {
 	return a.Sub(b).Norm().Item() / math.Max(b.Norm().Item(), 1e-12)
 }
 
-func pyramid(s *Scope, g *Generator, dtype DType, images, channels int64) []*Tensor {
+func pyramid(s *Scope, g *Generator, dtype DType, images, channels int) []*Tensor {
 	var levels []*Tensor
-	for _, hw := range [][2]int64{{24, 40}, {12, 20}, {6, 10}} {
+	for _, hw := range [][2]int{{24, 40}, {12, 20}, {6, 10}} {
 		levels = append(levels, s.Randn(g, dtype, images, channels, hw[0], hw[1]))
 	}
 	return levels
 }
 
 // regions draws boxes that also leave the picture on every side, with empty ones.
-func regions(s *Scope, g *Generator, dtype DType, n int64) (boxes, image, level *Tensor) {
+func regions(s *Scope, g *Generator, dtype DType, n int) (boxes, image, level *Tensor) {
 	a := s.Rand(g, dtype, n, 2).MulScalar(140).AddScalar(-20)
 	size := s.Rand(g, dtype, n, 2).MulScalar(90).AddScalar(-5).ClampMin(0)
 	return Cat([]*Tensor{a, a.Add(size)}, 1), s.Randint(g, 0, 2, n), s.Randint(g, 0, 3, n)
@@ -52,7 +52,7 @@ var pool7 = RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8, 1. / 16}, Bins: 7, 
 
 func TestRoIAlignAgainstComposed(t *testing.T) {
 	for _, device := range devices() {
-		for _, channels := range []int64{1, 3, 32, 256, 300} {
+		for _, channels := range []int{1, 3, 32, 256, 300} {
 			inDo(t, func(s *Scope) {
 				g := NewGenerator(uint64(channels))
 				levels := pyramid(s, g, Float32, 2, channels)
@@ -62,7 +62,7 @@ func TestRoIAlignAgainstComposed(t *testing.T) {
 					levels[i] = l.To(device)
 				}
 				fused := RoIAlign(levels, boxes.To(device), image.To(device), level.To(device), pool7)
-				require.Equal(t, []int64{200, 49, channels}, fused.Shape())
+				require.Equal(t, []int{200, 49, channels}, fused.Shape())
 				require.Less(t, distance(fused, composed), 1e-5)
 			})
 		}
@@ -107,15 +107,15 @@ func roiAlignGradients(t *testing.T, device Device) {
 		value := func() float64 { return RoIAlign(levels, boxes, image, level, c).Mul(weight).Sum().Item() }
 		const h = 1e-6
 		for i, l := range levels {
-			flat := l.View([]int64{-1})
-			for _, j := range []int64{0, 7, l.Elements() / 2, l.Elements() - 1} {
+			flat := l.View(-1)
+			for _, j := range []int{0, 7, l.Elements() / 2, l.Elements() - 1} {
 				e := flat.Narrow(0, j, 1)
 				e.AddScalarInPlace(h)
 				up := value()
 				e.AddScalarInPlace(-2 * h)
 				down := value()
 				e.AddScalarInPlace(h)
-				want := fused[i].Contiguous().View([]int64{-1}).Narrow(0, j, 1).Item()
+				want := fused[i].Contiguous().View(-1).Narrow(0, j, 1).Item()
 				require.InDelta(t, want, (up-down)/(2*h), 1e-6)
 			}
 		}
@@ -139,9 +139,9 @@ func TestRoIAlignRefusesBadInput(t *testing.T) {
 
 // nmsPlain is non-maximum suppression over the matrix of all overlaps.
 func nmsPlain(s *Scope, boxes, scores, classes *Tensor, threshold float64) []int64 {
-	n := boxes.Size(0)
+	n := int64(boxes.Size(0))
 	a, b := boxes.Unsqueeze(1), boxes.Unsqueeze(0)
-	side := func(lo, hi int64) *Tensor {
+	side := func(lo, hi int) *Tensor {
 		return a.Select(2, hi).Minimum(b.Select(2, hi)).Sub(a.Select(2, lo).Maximum(b.Select(2, lo))).ClampMin(0)
 	}
 	both := side(0, 2).Mul(side(1, 3))
@@ -186,7 +186,7 @@ func BenchmarkRoIAlign(b *testing.B) {
 		g := NewGenerator(1)
 		c := RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8, 1. / 16, 1. / 32}, Bins: 7, Samples: 2}
 		var levels []*Tensor
-		for _, stride := range []int64{4, 8, 16, 32} {
+		for _, stride := range []int{4, 8, 16, 32} {
 			levels = append(levels, s.Randn(g, Float32, 1, 256, 800/stride, 1216/stride).ChannelsLast())
 		}
 		const n = 500

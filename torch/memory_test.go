@@ -25,16 +25,16 @@ func TestCacheMemory(t *testing.T) {
 			if len(alive) > 0 && (live > 200<<20 || r.IntN(2) == 0) {
 				at := r.IntN(len(alive))
 				e := alive[at]
-				require.Equal(t, e.value, e.tensor.Amin([]int64{0}, false).Item())
-				require.Equal(t, e.value, e.tensor.Amax([]int64{0}, false).Item())
-				live -= e.tensor.Elements() * 4
+				require.Equal(t, e.value, e.tensor.Amin([]int{0}, false).Item())
+				require.Equal(t, e.value, e.tensor.Amax([]int{0}, false).Item())
+				live -= int64(e.tensor.Elements()) * 4
 				e.tensor.Close()
 				alive = append(alive[:at], alive[at+1:]...)
 				continue
 			}
-			n := int64(1) << r.IntN(24) * int64(1+r.IntN(3))
+			n := 1 << r.IntN(24) * (1 + r.IntN(3))
 			alive = append(alive, entry{s.Full(float64(i), F32(CPU), n), float64(i)})
-			live += n * 4
+			live += int64(n) * 4
 			peak = max(peak, live)
 		}
 		require.Greater(t, CachedMemory(), before)

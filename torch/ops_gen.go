@@ -8,720 +8,640 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Add is self + other, broadcast.
-func (self *Tensor) Add(other *Tensor) *Tensor {
-
-	a, e := libtorch.Add(self.handle(), other.handle())
-	check("add", e, self, other)
-	s := scopeOf(self, other)
+// Add returns t + other, broadcast.
+func (t *Tensor) Add(other *Tensor) *Tensor {
+	a, e := libtorch.Add(t.handle(), other.handle())
+	check("add", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// AddScalar is self + other.
-func (self *Tensor) AddScalar(other float64) *Tensor {
-
-	a, e := libtorch.AddScalar(self.handle(), other)
-	check("add", e, self)
-	s := scopeOf(self)
+// AddScalar returns t + other.
+func (t *Tensor) AddScalar(other float64) *Tensor {
+	a, e := libtorch.AddScalar(t.handle(), other)
+	check("add", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Sub is self − other, broadcast.
-func (self *Tensor) Sub(other *Tensor) *Tensor {
-
-	a, e := libtorch.Sub(self.handle(), other.handle())
-	check("sub", e, self, other)
-	s := scopeOf(self, other)
+// Sub returns t − other, broadcast.
+func (t *Tensor) Sub(other *Tensor) *Tensor {
+	a, e := libtorch.Sub(t.handle(), other.handle())
+	check("sub", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// Mul is self · other, broadcast.
-func (self *Tensor) Mul(other *Tensor) *Tensor {
-
-	a, e := libtorch.Mul(self.handle(), other.handle())
-	check("mul", e, self, other)
-	s := scopeOf(self, other)
+// Mul returns t · other, broadcast.
+func (t *Tensor) Mul(other *Tensor) *Tensor {
+	a, e := libtorch.Mul(t.handle(), other.handle())
+	check("mul", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// MulScalar is self · other.
-func (self *Tensor) MulScalar(other float64) *Tensor {
-
-	a, e := libtorch.MulScalar(self.handle(), other)
-	check("mul", e, self)
-	s := scopeOf(self)
+// MulScalar returns t · other.
+func (t *Tensor) MulScalar(other float64) *Tensor {
+	a, e := libtorch.MulScalar(t.handle(), other)
+	check("mul", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Div is self / other, broadcast.
-func (self *Tensor) Div(other *Tensor) *Tensor {
-
-	a, e := libtorch.Div(self.handle(), other.handle())
-	check("div", e, self, other)
-	s := scopeOf(self, other)
+// Div returns t / other, broadcast.
+func (t *Tensor) Div(other *Tensor) *Tensor {
+	a, e := libtorch.Div(t.handle(), other.handle())
+	check("div", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// DivScalar is self / other.
-func (self *Tensor) DivScalar(other float64) *Tensor {
-
-	a, e := libtorch.DivScalar(self.handle(), other)
-	check("div", e, self)
-	s := scopeOf(self)
+// DivScalar returns t / other.
+func (t *Tensor) DivScalar(other float64) *Tensor {
+	a, e := libtorch.DivScalar(t.handle(), other)
+	check("div", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// PowScalar is self raised to exponent.
-func (self *Tensor) PowScalar(exponent float64) *Tensor {
-
-	a, e := libtorch.PowScalar(self.handle(), exponent)
-	check("pow", e, self)
-	s := scopeOf(self)
+// PowScalar returns t raised to exponent.
+func (t *Tensor) PowScalar(exponent float64) *Tensor {
+	a, e := libtorch.PowScalar(t.handle(), exponent)
+	check("pow", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// RSubScalar is other − self.
-func (self *Tensor) RSubScalar(other float64) *Tensor {
-
-	a, e := libtorch.RSubScalar(self.handle(), other)
-	check("rsub", e, self)
-	s := scopeOf(self)
+// RSubScalar returns other − t.
+func (t *Tensor) RSubScalar(other float64) *Tensor {
+	a, e := libtorch.RSubScalar(t.handle(), other)
+	check("rsub", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Maximum is the larger of both, element by element.
-func (self *Tensor) Maximum(other *Tensor) *Tensor {
-
-	a, e := libtorch.Maximum(self.handle(), other.handle())
-	check("maximum", e, self, other)
-	s := scopeOf(self, other)
+// Maximum returns the larger of t and other, element by element.
+func (t *Tensor) Maximum(other *Tensor) *Tensor {
+	a, e := libtorch.Maximum(t.handle(), other.handle())
+	check("maximum", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// Minimum is the smaller of both, element by element.
-func (self *Tensor) Minimum(other *Tensor) *Tensor {
-
-	a, e := libtorch.Minimum(self.handle(), other.handle())
-	check("minimum", e, self, other)
-	s := scopeOf(self, other)
+// Minimum returns the smaller of t and other, element by element.
+func (t *Tensor) Minimum(other *Tensor) *Tensor {
+	a, e := libtorch.Minimum(t.handle(), other.handle())
+	check("minimum", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// Clamp is self limited to [low, high].
-func (self *Tensor) Clamp(low float64, high float64) *Tensor {
-
-	a, e := libtorch.Clamp(self.handle(), low, high)
-	check("clamp", e, self)
-	s := scopeOf(self)
+// Clamp returns t limited to [low, high].
+func (t *Tensor) Clamp(low float64, high float64) *Tensor {
+	a, e := libtorch.Clamp(t.handle(), low, high)
+	check("clamp", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ClampMin is self, at least low.
-func (self *Tensor) ClampMin(low float64) *Tensor {
-
-	a, e := libtorch.ClampMin(self.handle(), low)
-	check("clamp_min", e, self)
-	s := scopeOf(self)
+// ClampMin returns max(t, low).
+func (t *Tensor) ClampMin(low float64) *Tensor {
+	a, e := libtorch.ClampMin(t.handle(), low)
+	check("clamp_min", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ClampMax is self, at most high.
-func (self *Tensor) ClampMax(high float64) *Tensor {
-
-	a, e := libtorch.ClampMax(self.handle(), high)
-	check("clamp_max", e, self)
-	s := scopeOf(self)
+// ClampMax returns min(t, high).
+func (t *Tensor) ClampMax(high float64) *Tensor {
+	a, e := libtorch.ClampMax(t.handle(), high)
+	check("clamp_max", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Neg is −self.
-func (self *Tensor) Neg() *Tensor {
-
-	a, e := libtorch.Neg(self.handle())
-	check("neg", e, self)
-	s := scopeOf(self)
+// Neg returns −t.
+func (t *Tensor) Neg() *Tensor {
+	a, e := libtorch.Neg(t.handle())
+	check("neg", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Abs is the absolute value.
-func (self *Tensor) Abs() *Tensor {
-
-	a, e := libtorch.Abs(self.handle())
-	check("abs", e, self)
-	s := scopeOf(self)
+// Abs returns the absolute value of each element.
+func (t *Tensor) Abs() *Tensor {
+	a, e := libtorch.Abs(t.handle())
+	check("abs", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Exp is the exponential.
-func (self *Tensor) Exp() *Tensor {
-
-	a, e := libtorch.Exp(self.handle())
-	check("exp", e, self)
-	s := scopeOf(self)
+// Exp returns e to the power t.
+func (t *Tensor) Exp() *Tensor {
+	a, e := libtorch.Exp(t.handle())
+	check("exp", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Log is the natural logarithm.
-func (self *Tensor) Log() *Tensor {
-
-	a, e := libtorch.Log(self.handle())
-	check("log", e, self)
-	s := scopeOf(self)
+// Log returns the natural logarithm.
+func (t *Tensor) Log() *Tensor {
+	a, e := libtorch.Log(t.handle())
+	check("log", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Log2 is the logarithm to base 2.
-func (self *Tensor) Log2() *Tensor {
-
-	a, e := libtorch.Log2(self.handle())
-	check("log2", e, self)
-	s := scopeOf(self)
+// Log2 returns the logarithm to base 2.
+func (t *Tensor) Log2() *Tensor {
+	a, e := libtorch.Log2(t.handle())
+	check("log2", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Sqrt is the square root.
-func (self *Tensor) Sqrt() *Tensor {
-
-	a, e := libtorch.Sqrt(self.handle())
-	check("sqrt", e, self)
-	s := scopeOf(self)
+// Sqrt returns the square root.
+func (t *Tensor) Sqrt() *Tensor {
+	a, e := libtorch.Sqrt(t.handle())
+	check("sqrt", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Rsqrt is one over the square root.
-func (self *Tensor) Rsqrt() *Tensor {
-
-	a, e := libtorch.Rsqrt(self.handle())
-	check("rsqrt", e, self)
-	s := scopeOf(self)
+// Rsqrt returns 1/√t.
+func (t *Tensor) Rsqrt() *Tensor {
+	a, e := libtorch.Rsqrt(t.handle())
+	check("rsqrt", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Reciprocal is one over self.
-func (self *Tensor) Reciprocal() *Tensor {
-
-	a, e := libtorch.Reciprocal(self.handle())
-	check("reciprocal", e, self)
-	s := scopeOf(self)
+// Reciprocal returns 1/t.
+func (t *Tensor) Reciprocal() *Tensor {
+	a, e := libtorch.Reciprocal(t.handle())
+	check("reciprocal", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Sin is the sine, in radians.
-func (self *Tensor) Sin() *Tensor {
-
-	a, e := libtorch.Sin(self.handle())
-	check("sin", e, self)
-	s := scopeOf(self)
+// Sin returns the sine of t, in radians.
+func (t *Tensor) Sin() *Tensor {
+	a, e := libtorch.Sin(t.handle())
+	check("sin", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Cos is the cosine, in radians.
-func (self *Tensor) Cos() *Tensor {
-
-	a, e := libtorch.Cos(self.handle())
-	check("cos", e, self)
-	s := scopeOf(self)
+// Cos returns the cosine of t, in radians.
+func (t *Tensor) Cos() *Tensor {
+	a, e := libtorch.Cos(t.handle())
+	check("cos", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Floor is the largest integer not above self.
-func (self *Tensor) Floor() *Tensor {
-
-	a, e := libtorch.Floor(self.handle())
-	check("floor", e, self)
-	s := scopeOf(self)
+// Floor returns the largest integer not above each element.
+func (t *Tensor) Floor() *Tensor {
+	a, e := libtorch.Floor(t.handle())
+	check("floor", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Round is the nearest integer, halves to even.
-func (self *Tensor) Round() *Tensor {
-
-	a, e := libtorch.Round(self.handle())
-	check("round", e, self)
-	s := scopeOf(self)
+// Round returns the nearest integer to each element, halves to even.
+func (t *Tensor) Round() *Tensor {
+	a, e := libtorch.Round(t.handle())
+	check("round", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Sigmoid is 1/(1+exp(−self)).
-func (self *Tensor) Sigmoid() *Tensor {
-
-	a, e := libtorch.Sigmoid(self.handle())
-	check("sigmoid", e, self)
-	s := scopeOf(self)
+// Sigmoid returns 1/(1+exp(−t)).
+func (t *Tensor) Sigmoid() *Tensor {
+	a, e := libtorch.Sigmoid(t.handle())
+	check("sigmoid", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Relu is max(self, 0).
-func (self *Tensor) Relu() *Tensor {
-
-	a, e := libtorch.Relu(self.handle())
-	check("relu", e, self)
-	s := scopeOf(self)
+// Relu returns max(t, 0).
+func (t *Tensor) Relu() *Tensor {
+	a, e := libtorch.Relu(t.handle())
+	check("relu", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Silu is self·sigmoid(self).
-func (self *Tensor) Silu() *Tensor {
-
-	a, e := libtorch.Silu(self.handle())
-	check("silu", e, self)
-	s := scopeOf(self)
+// Silu returns t·sigmoid(t).
+func (t *Tensor) Silu() *Tensor {
+	a, e := libtorch.Silu(t.handle())
+	check("silu", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Gelu is self·Φ(self) with the exact error function.
-func (self *Tensor) Gelu() *Tensor {
-
-	a, e := libtorch.Gelu(self.handle())
-	check("gelu", e, self)
-	s := scopeOf(self)
+// Gelu returns t·Φ(t) with the exact error function.
+func (t *Tensor) Gelu() *Tensor {
+	a, e := libtorch.Gelu(t.handle())
+	check("gelu", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Softmax is the softmax over dimension dim.
-func (self *Tensor) Softmax(dim int64) *Tensor {
-
-	a, e := libtorch.Softmax(self.handle(), dim)
-	check("softmax", e, self)
-	s := scopeOf(self)
+// Softmax returns the softmax over dimension dim.
+func (t *Tensor) Softmax(dim int) *Tensor {
+	a, e := libtorch.Softmax(t.handle(), dim)
+	check("softmax", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// LogSigmoid is log(sigmoid(self)), without overflow.
-func (self *Tensor) LogSigmoid() *Tensor {
-
-	a, e := libtorch.LogSigmoid(self.handle())
-	check("log_sigmoid", e, self)
-	s := scopeOf(self)
+// LogSigmoid returns log(sigmoid(t)), without overflow.
+func (t *Tensor) LogSigmoid() *Tensor {
+	a, e := libtorch.LogSigmoid(t.handle())
+	check("log_sigmoid", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Softplus is log(1+exp(self)).
-func (self *Tensor) Softplus() *Tensor {
-
-	a, e := libtorch.Softplus(self.handle())
-	check("softplus", e, self)
-	s := scopeOf(self)
+// Softplus returns log(1+exp(t)).
+func (t *Tensor) Softplus() *Tensor {
+	a, e := libtorch.Softplus(t.handle())
+	check("softplus", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Eq is self == other, broadcast, as bool.
-func (self *Tensor) Eq(other *Tensor) *Tensor {
-
-	a, e := libtorch.Eq(self.handle(), other.handle())
-	check("eq", e, self, other)
-	s := scopeOf(self, other)
+// Eq reports t == other element by element, broadcast, as bool.
+func (t *Tensor) Eq(other *Tensor) *Tensor {
+	a, e := libtorch.Eq(t.handle(), other.handle())
+	check("eq", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// EqScalar is self == other, as bool.
-func (self *Tensor) EqScalar(other float64) *Tensor {
-
-	a, e := libtorch.EqScalar(self.handle(), other)
-	check("eq", e, self)
-	s := scopeOf(self)
+// EqScalar reports t == other element by element, as bool.
+func (t *Tensor) EqScalar(other float64) *Tensor {
+	a, e := libtorch.EqScalar(t.handle(), other)
+	check("eq", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// NeScalar is self != other, as bool.
-func (self *Tensor) NeScalar(other float64) *Tensor {
-
-	a, e := libtorch.NeScalar(self.handle(), other)
-	check("ne", e, self)
-	s := scopeOf(self)
+// NeScalar reports t != other element by element, as bool.
+func (t *Tensor) NeScalar(other float64) *Tensor {
+	a, e := libtorch.NeScalar(t.handle(), other)
+	check("ne", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Gt is self > other, broadcast, as bool.
-func (self *Tensor) Gt(other *Tensor) *Tensor {
-
-	a, e := libtorch.Gt(self.handle(), other.handle())
-	check("gt", e, self, other)
-	s := scopeOf(self, other)
+// Gt reports t > other element by element, broadcast, as bool.
+func (t *Tensor) Gt(other *Tensor) *Tensor {
+	a, e := libtorch.Gt(t.handle(), other.handle())
+	check("gt", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// GtScalar is self > other, as bool.
-func (self *Tensor) GtScalar(other float64) *Tensor {
-
-	a, e := libtorch.GtScalar(self.handle(), other)
-	check("gt", e, self)
-	s := scopeOf(self)
+// GtScalar reports t > other element by element, as bool.
+func (t *Tensor) GtScalar(other float64) *Tensor {
+	a, e := libtorch.GtScalar(t.handle(), other)
+	check("gt", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Ge is self >= other, broadcast, as bool.
-func (self *Tensor) Ge(other *Tensor) *Tensor {
-
-	a, e := libtorch.Ge(self.handle(), other.handle())
-	check("ge", e, self, other)
-	s := scopeOf(self, other)
+// Ge reports t >= other element by element, broadcast, as bool.
+func (t *Tensor) Ge(other *Tensor) *Tensor {
+	a, e := libtorch.Ge(t.handle(), other.handle())
+	check("ge", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// GeScalar is self >= other, as bool.
-func (self *Tensor) GeScalar(other float64) *Tensor {
-
-	a, e := libtorch.GeScalar(self.handle(), other)
-	check("ge", e, self)
-	s := scopeOf(self)
+// GeScalar reports t >= other element by element, as bool.
+func (t *Tensor) GeScalar(other float64) *Tensor {
+	a, e := libtorch.GeScalar(t.handle(), other)
+	check("ge", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Lt is self < other, broadcast, as bool.
-func (self *Tensor) Lt(other *Tensor) *Tensor {
-
-	a, e := libtorch.Lt(self.handle(), other.handle())
-	check("lt", e, self, other)
-	s := scopeOf(self, other)
+// Lt reports t < other element by element, broadcast, as bool.
+func (t *Tensor) Lt(other *Tensor) *Tensor {
+	a, e := libtorch.Lt(t.handle(), other.handle())
+	check("lt", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// LtScalar is self < other, as bool.
-func (self *Tensor) LtScalar(other float64) *Tensor {
-
-	a, e := libtorch.LtScalar(self.handle(), other)
-	check("lt", e, self)
-	s := scopeOf(self)
+// LtScalar reports t < other element by element, as bool.
+func (t *Tensor) LtScalar(other float64) *Tensor {
+	a, e := libtorch.LtScalar(t.handle(), other)
+	check("lt", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// LeScalar is self <= other, as bool.
-func (self *Tensor) LeScalar(other float64) *Tensor {
-
-	a, e := libtorch.LeScalar(self.handle(), other)
-	check("le", e, self)
-	s := scopeOf(self)
+// LeScalar reports t <= other element by element, as bool.
+func (t *Tensor) LeScalar(other float64) *Tensor {
+	a, e := libtorch.LeScalar(t.handle(), other)
+	check("le", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// LogicalAnd is self and other.
-func (self *Tensor) LogicalAnd(other *Tensor) *Tensor {
-
-	a, e := libtorch.LogicalAnd(self.handle(), other.handle())
-	check("logical_and", e, self, other)
-	s := scopeOf(self, other)
+// LogicalAnd reports element by element whether both are true.
+func (t *Tensor) LogicalAnd(other *Tensor) *Tensor {
+	a, e := libtorch.LogicalAnd(t.handle(), other.handle())
+	check("logical_and", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// LogicalOr is self or other.
-func (self *Tensor) LogicalOr(other *Tensor) *Tensor {
-
-	a, e := libtorch.LogicalOr(self.handle(), other.handle())
-	check("logical_or", e, self, other)
-	s := scopeOf(self, other)
+// LogicalOr reports element by element whether either is true.
+func (t *Tensor) LogicalOr(other *Tensor) *Tensor {
+	a, e := libtorch.LogicalOr(t.handle(), other.handle())
+	check("logical_or", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// LogicalNot is not self.
-func (self *Tensor) LogicalNot() *Tensor {
-
-	a, e := libtorch.LogicalNot(self.handle())
-	check("logical_not", e, self)
-	s := scopeOf(self)
+// LogicalNot reports element by element whether t is false.
+func (t *Tensor) LogicalNot() *Tensor {
+	a, e := libtorch.LogicalNot(t.handle())
+	check("logical_not", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// IsFinite is neither NaN nor infinite, as bool.
-func (self *Tensor) IsFinite() *Tensor {
-
-	a, e := libtorch.IsFinite(self.handle())
-	check("isfinite", e, self)
-	s := scopeOf(self)
+// IsFinite reports element by element whether t is neither NaN nor infinite, as bool.
+func (t *Tensor) IsFinite() *Tensor {
+	a, e := libtorch.IsFinite(t.handle())
+	check("isfinite", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// All is whether every element is true.
-func (self *Tensor) All() *Tensor {
-
-	a, e := libtorch.All(self.handle())
-	check("all", e, self)
-	s := scopeOf(self)
+// All reports whether every element is true, as a bool scalar.
+func (t *Tensor) All() *Tensor {
+	a, e := libtorch.All(t.handle())
+	check("all", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Any is whether an element is true.
-func (self *Tensor) Any() *Tensor {
-
-	a, e := libtorch.Any(self.handle())
-	check("any", e, self)
-	s := scopeOf(self)
+// Any reports whether any element is true, as a bool scalar.
+func (t *Tensor) Any() *Tensor {
+	a, e := libtorch.Any(t.handle())
+	check("any", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// AnyDim is whether an element along dim is true.
-func (self *Tensor) AnyDim(dim int64, keepDim bool) *Tensor {
-
-	a, e := libtorch.AnyDim(self.handle(), dim, keepDim)
-	check("any", e, self)
-	s := scopeOf(self)
+// AnyDim reports whether any element along dim is true.
+func (t *Tensor) AnyDim(dim int, keepDim bool) *Tensor {
+	a, e := libtorch.AnyDim(t.handle(), dim, keepDim)
+	check("any", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Where is yes where self (bool) holds, no elsewhere.
-func (self *Tensor) Where(yes *Tensor, no *Tensor) *Tensor {
-
-	a, e := libtorch.Where(self.handle(), yes.handle(), no.handle())
-	check("where", e, self, yes, no)
-	s := scopeOf(self, yes, no)
+// Where returns yes where t (bool) holds and no elsewhere, broadcast.
+func (t *Tensor) Where(yes *Tensor, no *Tensor) *Tensor {
+	a, e := libtorch.Where(t.handle(), yes.handle(), no.handle())
+	check("where", e, t, yes, no)
+	s := scopeOf(t, yes, no)
 	return s.own(a)
 }
 
-// MaskedFill is self with value where mask (bool) holds.
-func (self *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
-
-	a, e := libtorch.MaskedFill(self.handle(), mask.handle(), value)
-	check("masked_fill", e, self, mask)
-	s := scopeOf(self, mask)
+// MaskedFill returns t with value where mask (bool) holds.
+func (t *Tensor) MaskedFill(mask *Tensor, value float64) *Tensor {
+	a, e := libtorch.MaskedFill(t.handle(), mask.handle(), value)
+	check("masked_fill", e, t, mask)
+	s := scopeOf(t, mask)
 	return s.own(a)
 }
 
-// Sum is the sum of all elements.
-func (self *Tensor) Sum() *Tensor {
-
-	a, e := libtorch.Sum(self.handle())
-	check("sum", e, self)
-	s := scopeOf(self)
+// Sum returns the sum of all elements.
+func (t *Tensor) Sum() *Tensor {
+	a, e := libtorch.Sum(t.handle())
+	check("sum", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// SumDim is the sum over the dimensions dim.
-func (self *Tensor) SumDim(dim []int64, keepDim bool) *Tensor {
-
-	a, e := libtorch.SumDim(self.handle(), dim, keepDim)
-	check("sum", e, self)
-	s := scopeOf(self)
+// SumDim returns the sum over the dimensions dims.
+func (t *Tensor) SumDim(dims []int, keepDim bool) *Tensor {
+	a, e := libtorch.SumDim(t.handle(), dims, keepDim)
+	check("sum", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Mean is the mean of all elements.
-func (self *Tensor) Mean() *Tensor {
-
-	a, e := libtorch.Mean(self.handle())
-	check("mean", e, self)
-	s := scopeOf(self)
+// Mean returns the mean of all elements.
+func (t *Tensor) Mean() *Tensor {
+	a, e := libtorch.Mean(t.handle())
+	check("mean", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// MeanDim is the mean over the dimensions dim.
-func (self *Tensor) MeanDim(dim []int64, keepDim bool) *Tensor {
-
-	a, e := libtorch.MeanDim(self.handle(), dim, keepDim)
-	check("mean", e, self)
-	s := scopeOf(self)
+// MeanDim returns the mean over the dimensions dims.
+func (t *Tensor) MeanDim(dims []int, keepDim bool) *Tensor {
+	a, e := libtorch.MeanDim(t.handle(), dims, keepDim)
+	check("mean", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Amax is the maximum over the dimensions dim.
-func (self *Tensor) Amax(dim []int64, keepDim bool) *Tensor {
-
-	a, e := libtorch.Amax(self.handle(), dim, keepDim)
-	check("amax", e, self)
-	s := scopeOf(self)
+// Amax returns the maximum over the dimensions dims.
+func (t *Tensor) Amax(dims []int, keepDim bool) *Tensor {
+	a, e := libtorch.Amax(t.handle(), dims, keepDim)
+	check("amax", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Amin is the minimum over the dimensions dim.
-func (self *Tensor) Amin(dim []int64, keepDim bool) *Tensor {
-
-	a, e := libtorch.Amin(self.handle(), dim, keepDim)
-	check("amin", e, self)
-	s := scopeOf(self)
+// Amin returns the minimum over the dimensions dims.
+func (t *Tensor) Amin(dims []int, keepDim bool) *Tensor {
+	a, e := libtorch.Amin(t.handle(), dims, keepDim)
+	check("amin", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// MaxDim is the maxima along dim and their indices.
-func (self *Tensor) MaxDim(dim int64, keepDim bool) (*Tensor, *Tensor) {
-
-	a, b, e := libtorch.MaxDim(self.handle(), dim, keepDim)
-	check("max", e, self)
-	s := scopeOf(self)
+// MaxDim returns the maxima along dim and their indices (int64).
+func (t *Tensor) MaxDim(dim int, keepDim bool) (*Tensor, *Tensor) {
+	a, b, e := libtorch.MaxDim(t.handle(), dim, keepDim)
+	check("max", e, t)
+	s := scopeOf(t)
 	return s.own(a), s.own(b)
 }
 
-// Argmax is the indices of the maxima along dim.
-func (self *Tensor) Argmax(dim int64, keepDim bool) *Tensor {
-
-	a, e := libtorch.Argmax(self.handle(), dim, keepDim)
-	check("argmax", e, self)
-	s := scopeOf(self)
+// Argmax returns the indices (int64) of the maxima along dim.
+func (t *Tensor) Argmax(dim int, keepDim bool) *Tensor {
+	a, e := libtorch.Argmax(t.handle(), dim, keepDim)
+	check("argmax", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Cumsum is the running sum along dim.
-func (self *Tensor) Cumsum(dim int64) *Tensor {
-
-	a, e := libtorch.Cumsum(self.handle(), dim)
-	check("cumsum", e, self)
-	s := scopeOf(self)
+// Cumsum returns the running sum along dim.
+func (t *Tensor) Cumsum(dim int) *Tensor {
+	a, e := libtorch.Cumsum(t.handle(), dim)
+	check("cumsum", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Norm is the Euclidean norm of all elements.
-func (self *Tensor) Norm() *Tensor {
-
-	a, e := libtorch.Norm(self.handle())
-	check("norm", e, self)
-	s := scopeOf(self)
+// Norm returns the Euclidean norm of all elements.
+func (t *Tensor) Norm() *Tensor {
+	a, e := libtorch.Norm(t.handle())
+	check("norm", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Reshape is the same elements in another shape; one size may be −1.
-func (self *Tensor) Reshape(shape []int64) *Tensor {
-
-	a, e := libtorch.Reshape(self.handle(), shape)
-	check("reshape", e, self)
-	s := scopeOf(self)
+// Reshape returns the same elements in another shape; one size may be −1, which is inferred.
+func (t *Tensor) Reshape(shape ...int) *Tensor {
+	a, e := libtorch.Reshape(t.handle(), shape)
+	check("reshape", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// View is as Reshape, sharing memory; an error where that is impossible.
-func (self *Tensor) View(shape []int64) *Tensor {
-
-	a, e := libtorch.View(self.handle(), shape)
-	check("view", e, self)
-	s := scopeOf(self)
+// View is Reshape without a copy; it fails if t's memory layout would need one.
+func (t *Tensor) View(shape ...int) *Tensor {
+	a, e := libtorch.View(t.handle(), shape)
+	check("view", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Permute is the dimensions in another order.
-func (self *Tensor) Permute(dims []int64) *Tensor {
-
-	a, e := libtorch.Permute(self.handle(), dims)
-	check("permute", e, self)
-	s := scopeOf(self)
+// Permute returns t with its dimensions in the order dims.
+func (t *Tensor) Permute(dims ...int) *Tensor {
+	a, e := libtorch.Permute(t.handle(), dims)
+	check("permute", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Transpose is two dimensions exchanged.
-func (self *Tensor) Transpose(dim0 int64, dim1 int64) *Tensor {
-
-	a, e := libtorch.Transpose(self.handle(), dim0, dim1)
-	check("transpose", e, self)
-	s := scopeOf(self)
+// Transpose returns t with two dimensions exchanged.
+func (t *Tensor) Transpose(dim0 int, dim1 int) *Tensor {
+	a, e := libtorch.Transpose(t.handle(), dim0, dim1)
+	check("transpose", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Unsqueeze is a dimension of size 1 put in at dim.
-func (self *Tensor) Unsqueeze(dim int64) *Tensor {
-
-	a, e := libtorch.Unsqueeze(self.handle(), dim)
-	check("unsqueeze", e, self)
-	s := scopeOf(self)
+// Unsqueeze returns t with a dimension of size 1 inserted at dim.
+func (t *Tensor) Unsqueeze(dim int) *Tensor {
+	a, e := libtorch.Unsqueeze(t.handle(), dim)
+	check("unsqueeze", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Squeeze is dimension dim of size 1 taken out.
-func (self *Tensor) Squeeze(dim int64) *Tensor {
-
-	a, e := libtorch.Squeeze(self.handle(), dim)
-	check("squeeze", e, self)
-	s := scopeOf(self)
+// Squeeze returns t without dimension dim if its size is 1.
+func (t *Tensor) Squeeze(dim int) *Tensor {
+	a, e := libtorch.Squeeze(t.handle(), dim)
+	check("squeeze", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Flatten is the dimensions first … last as one.
-func (self *Tensor) Flatten(first int64, last int64) *Tensor {
-
-	a, e := libtorch.Flatten(self.handle(), first, last)
-	check("flatten", e, self)
-	s := scopeOf(self)
+// Flatten returns t with the dimensions first … last as one.
+func (t *Tensor) Flatten(first int, last int) *Tensor {
+	a, e := libtorch.Flatten(t.handle(), first, last)
+	check("flatten", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Expand is dimensions of size 1 repeated without a copy; −1 keeps a size.
-func (self *Tensor) Expand(shape []int64) *Tensor {
-
-	a, e := libtorch.Expand(self.handle(), shape)
-	check("expand", e, self)
-	s := scopeOf(self)
+// Expand returns t with dimensions of size 1 repeated without a copy; −1 keeps a size.
+func (t *Tensor) Expand(shape ...int) *Tensor {
+	a, e := libtorch.Expand(t.handle(), shape)
+	check("expand", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// RepeatInterleave is every element along dim repeated in place.
-func (self *Tensor) RepeatInterleave(repeats int64, dim int64) *Tensor {
-
-	a, e := libtorch.RepeatInterleave(self.handle(), repeats, dim)
-	check("repeat_interleave", e, self)
-	s := scopeOf(self)
+// RepeatInterleave returns t with every element along dim repeated in place.
+func (t *Tensor) RepeatInterleave(repeats int, dim int) *Tensor {
+	a, e := libtorch.RepeatInterleave(t.handle(), repeats, dim)
+	check("repeat_interleave", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Repeat is the tensor tiled.
-func (self *Tensor) Repeat(repeats []int64) *Tensor {
-
-	a, e := libtorch.Repeat(self.handle(), repeats)
-	check("repeat", e, self)
-	s := scopeOf(self)
+// Repeat returns t tiled repeats times along each dimension.
+func (t *Tensor) Repeat(repeats ...int) *Tensor {
+	a, e := libtorch.Repeat(t.handle(), repeats)
+	check("repeat", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Narrow is a range of dimension dim, sharing memory.
-func (self *Tensor) Narrow(dim int64, start int64, length int64) *Tensor {
-
-	a, e := libtorch.Narrow(self.handle(), dim, start, length)
-	check("narrow", e, self)
-	s := scopeOf(self)
+// Narrow returns a range of dimension dim, sharing memory.
+func (t *Tensor) Narrow(dim int, start int, length int) *Tensor {
+	a, e := libtorch.Narrow(t.handle(), dim, start, length)
+	check("narrow", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Select is one index of dimension dim, sharing memory.
-func (self *Tensor) Select(dim int64, index int64) *Tensor {
-
-	a, e := libtorch.Select(self.handle(), dim, index)
-	check("select", e, self)
-	s := scopeOf(self)
+// Select returns one index of dimension dim, sharing memory.
+func (t *Tensor) Select(dim int, index int) *Tensor {
+	a, e := libtorch.Select(t.handle(), dim, index)
+	check("select", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Slice is start, start+step, … below end along dim, sharing memory.
-func (self *Tensor) Slice(dim int64, start int64, end int64, step int64) *Tensor {
-
-	a, e := libtorch.Slice(self.handle(), dim, start, end, step)
-	check("slice", e, self)
-	s := scopeOf(self)
+// Slice returns start, start+step, … below end along dim, sharing memory.
+func (t *Tensor) Slice(dim int, start int, end int, step int) *Tensor {
+	a, e := libtorch.Slice(t.handle(), dim, start, end, step)
+	check("slice", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Flip is the order along dims reversed.
-func (self *Tensor) Flip(dims []int64) *Tensor {
-
-	a, e := libtorch.Flip(self.handle(), dims)
-	check("flip", e, self)
-	s := scopeOf(self)
+// Flip returns t with the order along each of dims reversed.
+func (t *Tensor) Flip(dims ...int) *Tensor {
+	a, e := libtorch.Flip(t.handle(), dims)
+	check("flip", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Roll is elements moved cyclically along dims.
-func (self *Tensor) Roll(shifts []int64, dims []int64) *Tensor {
-
-	a, e := libtorch.Roll(self.handle(), shifts, dims)
-	check("roll", e, self)
-	s := scopeOf(self)
+// Roll returns t with its elements moved cyclically by shifts along dims.
+func (t *Tensor) Roll(shifts []int, dims []int) *Tensor {
+	a, e := libtorch.Roll(t.handle(), shifts, dims)
+	check("roll", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ConstantPad is value put around; pad lists (before, after) from the last dimension on.
-func (self *Tensor) ConstantPad(pad []int64, value float64) *Tensor {
-
-	a, e := libtorch.ConstantPad(self.handle(), pad, value)
-	check("constant_pad_nd", e, self)
-	s := scopeOf(self)
+// ConstantPad returns t with value put around it; pad lists (before, after) from the last dimension on.
+func (t *Tensor) ConstantPad(pad []int, value float64) *Tensor {
+	a, e := libtorch.ConstantPad(t.handle(), pad, value)
+	check("constant_pad_nd", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ReplicationPad2d is the border repeated: left, right, top, bottom.
-func (self *Tensor) ReplicationPad2d(pad []int64) *Tensor {
-
-	a, e := libtorch.ReplicationPad2d(self.handle(), pad)
-	check("replication_pad2d", e, self)
-	s := scopeOf(self)
+// ReplicationPad2d returns t with its border repeated; pad is left, right, top, bottom.
+func (t *Tensor) ReplicationPad2d(pad ...int) *Tensor {
+	a, e := libtorch.ReplicationPad2d(t.handle(), pad)
+	check("replication_pad2d", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Cat is tensors joined along dim.
-func Cat(tensors []*Tensor, dim int64) *Tensor {
-
+// Cat returns tensors joined along dim.
+func Cat(tensors []*Tensor, dim int) *Tensor {
 	a, e := libtorch.Cat(handles(tensors), dim)
 	check("cat", e, tensors...)
 	s := scopeOf(tensors...)
@@ -729,9 +649,8 @@ func Cat(tensors []*Tensor, dim int64) *Tensor {
 	return s.own(a)
 }
 
-// Stack is tensors joined along a new dimension dim.
-func Stack(tensors []*Tensor, dim int64) *Tensor {
-
+// Stack returns tensors joined along a new dimension dim.
+func Stack(tensors []*Tensor, dim int) *Tensor {
 	a, e := libtorch.Stack(handles(tensors), dim)
 	check("stack", e, tensors...)
 	s := scopeOf(tensors...)
@@ -739,361 +658,332 @@ func Stack(tensors []*Tensor, dim int64) *Tensor {
 	return s.own(a)
 }
 
-// IndexSelect is the given indices (int64) of dimension dim.
-func (self *Tensor) IndexSelect(dim int64, index *Tensor) *Tensor {
-
-	a, e := libtorch.IndexSelect(self.handle(), dim, index.handle())
-	check("index_select", e, self, index)
-	s := scopeOf(self, index)
+// IndexSelect returns the given indices (int64) of dimension dim.
+func (t *Tensor) IndexSelect(dim int, index *Tensor) *Tensor {
+	a, e := libtorch.IndexSelect(t.handle(), dim, index.handle())
+	check("index_select", e, t, index)
+	s := scopeOf(t, index)
 	return s.own(a)
 }
 
-// Gather is out[i][j] = self[index[i][j]][j] for dim 0, alike for others.
-func (self *Tensor) Gather(dim int64, index *Tensor) *Tensor {
-
-	a, e := libtorch.Gather(self.handle(), dim, index.handle())
-	check("gather", e, self, index)
-	s := scopeOf(self, index)
+// Gather returns out[i][j] = t[index[i][j]][j] for dim 0, and alike for other dimensions.
+func (t *Tensor) Gather(dim int, index *Tensor) *Tensor {
+	a, e := libtorch.Gather(t.handle(), dim, index.handle())
+	check("gather", e, t, index)
+	s := scopeOf(t, index)
 	return s.own(a)
 }
 
-// ScatterAdd is self with src added at index along dim.
-func (self *Tensor) ScatterAdd(dim int64, index *Tensor, src *Tensor) *Tensor {
-
-	a, e := libtorch.ScatterAdd(self.handle(), dim, index.handle(), src.handle())
-	check("scatter_add", e, self, index, src)
-	s := scopeOf(self, index, src)
+// ScatterAdd returns t with src added at index (int64) along dim.
+func (t *Tensor) ScatterAdd(dim int, index *Tensor, src *Tensor) *Tensor {
+	a, e := libtorch.ScatterAdd(t.handle(), dim, index.handle(), src.handle())
+	check("scatter_add", e, t, index, src)
+	s := scopeOf(t, index, src)
 	return s.own(a)
 }
 
-// IndexAdd is self with the rows of src added at index along dim.
-func (self *Tensor) IndexAdd(dim int64, index *Tensor, src *Tensor) *Tensor {
-
-	a, e := libtorch.IndexAdd(self.handle(), dim, index.handle(), src.handle())
-	check("index_add", e, self, index, src)
-	s := scopeOf(self, index, src)
+// IndexAdd returns t with the rows of src added at index (int64) along dim.
+func (t *Tensor) IndexAdd(dim int, index *Tensor, src *Tensor) *Tensor {
+	a, e := libtorch.IndexAdd(t.handle(), dim, index.handle(), src.handle())
+	check("index_add", e, t, index, src)
+	s := scopeOf(t, index, src)
 	return s.own(a)
 }
 
-// IndexCopy is self with the rows index along dim taken from src.
-func (self *Tensor) IndexCopy(dim int64, index *Tensor, src *Tensor) *Tensor {
-
-	a, e := libtorch.IndexCopy(self.handle(), dim, index.handle(), src.handle())
-	check("index_copy", e, self, index, src)
-	s := scopeOf(self, index, src)
+// IndexCopy returns t with the rows index (int64) along dim taken from src.
+func (t *Tensor) IndexCopy(dim int, index *Tensor, src *Tensor) *Tensor {
+	a, e := libtorch.IndexCopy(t.handle(), dim, index.handle(), src.handle())
+	check("index_copy", e, t, index, src)
+	s := scopeOf(t, index, src)
 	return s.own(a)
 }
 
-// MaskedSelect is the elements where mask (bool) holds, as a vector.
-func (self *Tensor) MaskedSelect(mask *Tensor) *Tensor {
-
-	a, e := libtorch.MaskedSelect(self.handle(), mask.handle())
-	check("masked_select", e, self, mask)
-	s := scopeOf(self, mask)
+// MaskedSelect returns the elements where mask (bool) holds, as a vector.
+func (t *Tensor) MaskedSelect(mask *Tensor) *Tensor {
+	a, e := libtorch.MaskedSelect(t.handle(), mask.handle())
+	check("masked_select", e, t, mask)
+	s := scopeOf(t, mask)
 	return s.own(a)
 }
 
-// Nonzero is the indices (n, dims) of the elements that are not zero.
-func (self *Tensor) Nonzero() *Tensor {
-
-	a, e := libtorch.Nonzero(self.handle())
-	check("nonzero", e, self)
-	s := scopeOf(self)
+// Nonzero returns the indices (n, dims), int64, of the elements that are not zero.
+func (t *Tensor) Nonzero() *Tensor {
+	a, e := libtorch.Nonzero(t.handle())
+	check("nonzero", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Topk is the k largest or smallest along dim and their indices.
-func (self *Tensor) Topk(k int64, dim int64, largest bool, sorted bool) (*Tensor, *Tensor) {
-
-	a, b, e := libtorch.Topk(self.handle(), k, dim, largest, sorted)
-	check("topk", e, self)
-	s := scopeOf(self)
+// Topk returns the k largest or smallest elements along dim and their indices (int64).
+func (t *Tensor) Topk(k int, dim int, largest bool, sorted bool) (*Tensor, *Tensor) {
+	a, b, e := libtorch.Topk(t.handle(), k, dim, largest, sorted)
+	check("topk", e, t)
+	s := scopeOf(t)
 	return s.own(a), s.own(b)
 }
 
-// Sort is sorted along dim, and the indices.
-func (self *Tensor) Sort(dim int64, descending bool) (*Tensor, *Tensor) {
-
-	a, b, e := libtorch.Sort(self.handle(), dim, descending)
-	check("sort", e, self)
-	s := scopeOf(self)
+// Sort returns t sorted along dim and the indices (int64).
+func (t *Tensor) Sort(dim int, descending bool) (*Tensor, *Tensor) {
+	a, b, e := libtorch.Sort(t.handle(), dim, descending)
+	check("sort", e, t)
+	s := scopeOf(t)
 	return s.own(a), s.own(b)
 }
 
-// OneHot is int64 classes as rows of 0 and 1.
-func (self *Tensor) OneHot(classes int64) *Tensor {
-
-	a, e := libtorch.OneHot(self.handle(), classes)
-	check("one_hot", e, self)
-	s := scopeOf(self)
+// OneHot returns the indices t (int64) as rows of 0 and 1, of length classes.
+func (t *Tensor) OneHot(classes int) *Tensor {
+	a, e := libtorch.OneHot(t.handle(), classes)
+	check("one_hot", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Matmul is the matrix product, batched and broadcast.
-func (self *Tensor) Matmul(other *Tensor) *Tensor {
-
-	a, e := libtorch.Matmul(self.handle(), other.handle())
-	check("matmul", e, self, other)
-	s := scopeOf(self, other)
+// Matmul returns the matrix product, batched and broadcast.
+func (t *Tensor) Matmul(other *Tensor) *Tensor {
+	a, e := libtorch.Matmul(t.handle(), other.handle())
+	check("matmul", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// Bmm is the matrix product of each pair of a batch.
-func (self *Tensor) Bmm(other *Tensor) *Tensor {
-
-	a, e := libtorch.Bmm(self.handle(), other.handle())
-	check("bmm", e, self, other)
-	s := scopeOf(self, other)
+// Bmm returns the matrix product of each pair of (B,m,k) and (B,k,n).
+func (t *Tensor) Bmm(other *Tensor) *Tensor {
+	a, e := libtorch.Bmm(t.handle(), other.handle())
+	check("bmm", e, t, other)
+	s := scopeOf(t, other)
 	return s.own(a)
 }
 
-// Linear is self·weightᵀ + bias.
-func (self *Tensor) Linear(weight *Tensor, bias *Tensor) *Tensor {
-
-	a, e := libtorch.Linear(self.handle(), weight.handle(), bias.optionalHandle())
-	check("linear", e, self, weight, bias)
-	s := scopeOf(self, weight, bias)
+// Linear returns t·weightᵀ + bias.
+func (t *Tensor) Linear(weight *Tensor, bias *Tensor) *Tensor {
+	a, e := libtorch.Linear(t.handle(), weight.handle(), bias.optionalHandle())
+	check("linear", e, t, weight, bias)
+	s := scopeOf(t, weight, bias)
 	return s.own(a)
 }
 
-// Conv2d is two-dimensional convolution of (B,C,H,W).
-func (self *Tensor) Conv2d(weight *Tensor, bias *Tensor, stride []int64, padding []int64, dilation []int64, groups int64) *Tensor {
-
-	a, e := libtorch.Conv2d(self.handle(), weight.handle(), bias.optionalHandle(), stride, padding, dilation, groups)
-	check("conv2d", e, self, weight, bias)
-	s := scopeOf(self, weight, bias)
+// Conv2d returns the two-dimensional convolution of (B,C,H,W).
+func (t *Tensor) Conv2d(weight *Tensor, bias *Tensor, stride []int, padding []int, dilation []int, groups int) *Tensor {
+	a, e := libtorch.Conv2d(t.handle(), weight.handle(), bias.optionalHandle(), stride, padding, dilation, groups)
+	check("conv2d", e, t, weight, bias)
+	s := scopeOf(t, weight, bias)
 	return s.own(a)
 }
 
 // Conv2dProducts is Conv2d by matrix products of unfolded windows, for the CPU.
-func (self *Tensor) Conv2dProducts(weight *Tensor, kernel []int64, bias *Tensor, stride []int64, padding []int64) *Tensor {
-
-	a, e := libtorch.Conv2dProducts(self.handle(), weight.handle(), kernel, bias.optionalHandle(), stride, padding)
-	check("thnn_conv2d", e, self, weight, bias)
-	s := scopeOf(self, weight, bias)
+func (t *Tensor) Conv2dProducts(weight *Tensor, kernel []int, bias *Tensor, stride []int, padding []int) *Tensor {
+	a, e := libtorch.Conv2dProducts(t.handle(), weight.handle(), kernel, bias.optionalHandle(), stride, padding)
+	check("thnn_conv2d", e, t, weight, bias)
+	s := scopeOf(t, weight, bias)
 	return s.own(a)
 }
 
-// MaxPool2d is the maximum of each window.
-func (self *Tensor) MaxPool2d(kernel []int64, stride []int64, padding []int64) *Tensor {
-
-	a, e := libtorch.MaxPool2d(self.handle(), kernel, stride, padding)
-	check("max_pool2d", e, self)
-	s := scopeOf(self)
+// MaxPool2d returns the maximum of each window of (B,C,H,W).
+func (t *Tensor) MaxPool2d(kernel []int, stride []int, padding []int) *Tensor {
+	a, e := libtorch.MaxPool2d(t.handle(), kernel, stride, padding)
+	check("max_pool2d", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// UpsampleNearest2d is (B,C,h,w) resized to size by nearest neighbour.
-func (self *Tensor) UpsampleNearest2d(size []int64) *Tensor {
-
-	a, e := libtorch.UpsampleNearest2d(self.handle(), size)
-	check("upsample_nearest2d", e, self)
-	s := scopeOf(self)
+// UpsampleNearest2d returns (B,C,h,w) resized to size (height, width) by nearest neighbour.
+func (t *Tensor) UpsampleNearest2d(size ...int) *Tensor {
+	a, e := libtorch.UpsampleNearest2d(t.handle(), size)
+	check("upsample_nearest2d", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// UpsampleBilinear2d is (B,C,h,w) resized to size bilinearly.
-func (self *Tensor) UpsampleBilinear2d(size []int64, alignCorners bool) *Tensor {
-
-	a, e := libtorch.UpsampleBilinear2d(self.handle(), size, alignCorners)
-	check("upsample_bilinear2d", e, self)
-	s := scopeOf(self)
+// UpsampleBilinear2d returns (B,C,h,w) resized to size (height, width) bilinearly.
+func (t *Tensor) UpsampleBilinear2d(size []int, alignCorners bool) *Tensor {
+	a, e := libtorch.UpsampleBilinear2d(t.handle(), size, alignCorners)
+	check("upsample_bilinear2d", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// LayerNorm is normalised over the last dimensions.
-func (self *Tensor) LayerNorm(shape []int64, weight *Tensor, bias *Tensor, eps float64) *Tensor {
-
-	a, e := libtorch.LayerNorm(self.handle(), shape, weight.optionalHandle(), bias.optionalHandle(), eps)
-	check("layer_norm", e, self, weight, bias)
-	s := scopeOf(self, weight, bias)
+// LayerNorm returns t normalised over its last dimensions, which have the given shape.
+func (t *Tensor) LayerNorm(shape []int, weight *Tensor, bias *Tensor, eps float64) *Tensor {
+	a, e := libtorch.LayerNorm(t.handle(), shape, weight.optionalHandle(), bias.optionalHandle(), eps)
+	check("layer_norm", e, t, weight, bias)
+	s := scopeOf(t, weight, bias)
 	return s.own(a)
 }
 
-// BatchNorm is normalised per channel.
-func (self *Tensor) BatchNorm(weight *Tensor, bias *Tensor, mean *Tensor, variance *Tensor, training bool, momentum float64, eps float64, cudnn bool) *Tensor {
-
-	a, e := libtorch.BatchNorm(self.handle(), weight.optionalHandle(), bias.optionalHandle(), mean.optionalHandle(), variance.optionalHandle(), training, momentum, eps, cudnn)
-	check("batch_norm", e, self, weight, bias, mean, variance)
-	s := scopeOf(self, weight, bias, mean, variance)
+// BatchNorm returns (B,C,H,W) normalised per channel.
+func (t *Tensor) BatchNorm(weight *Tensor, bias *Tensor, mean *Tensor, variance *Tensor, training bool, momentum float64, eps float64, cudnn bool) *Tensor {
+	a, e := libtorch.BatchNorm(t.handle(), weight.optionalHandle(), bias.optionalHandle(), mean.optionalHandle(), variance.optionalHandle(), training, momentum, eps, cudnn)
+	check("batch_norm", e, t, weight, bias, mean, variance)
+	s := scopeOf(t, weight, bias, mean, variance)
 	return s.own(a)
 }
 
-// Dropout is elements zeroed with probability p.
-func (self *Tensor) Dropout(p float64, training bool) *Tensor {
-
-	a, e := libtorch.Dropout(self.handle(), p, training)
-	check("dropout", e, self)
-	s := scopeOf(self)
+// Dropout returns t with each element zeroed with probability p.
+func (t *Tensor) Dropout(p float64, training bool) *Tensor {
+	a, e := libtorch.Dropout(t.handle(), p, training)
+	check("dropout", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// BCEWithLogits is binary cross entropy of logits; reduction 0 none, 1 mean, 2 sum.
-func (self *Tensor) BCEWithLogits(target *Tensor, weight *Tensor, posWeight *Tensor, reduction int64) *Tensor {
-
-	a, e := libtorch.BCEWithLogits(self.handle(), target.handle(), weight.optionalHandle(), posWeight.optionalHandle(), reduction)
-	check("binary_cross_entropy_with_logits", e, self, target, weight, posWeight)
-	s := scopeOf(self, target, weight, posWeight)
+// BCEWithLogits returns the binary cross-entropy of the logits t; reduction is 0 for none, 1 for mean, 2 for sum.
+func (t *Tensor) BCEWithLogits(target *Tensor, weight *Tensor, posWeight *Tensor, reduction int) *Tensor {
+	a, e := libtorch.BCEWithLogits(t.handle(), target.handle(), weight.optionalHandle(), posWeight.optionalHandle(), reduction)
+	check("binary_cross_entropy_with_logits", e, t, target, weight, posWeight)
+	s := scopeOf(t, target, weight, posWeight)
 	return s.own(a)
 }
 
-// Contiguous is row-major, copied only where it is not.
-func (self *Tensor) Contiguous() *Tensor {
-
-	a, e := libtorch.Contiguous(self.handle())
-	check("contiguous", e, self)
-	s := scopeOf(self)
+// Contiguous returns t in row-major order, copied only if it is not.
+func (t *Tensor) Contiguous() *Tensor {
+	a, e := libtorch.Contiguous(t.handle())
+	check("contiguous", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ChannelsLast is (B,C,H,W) with the channels adjacent in memory.
-func (self *Tensor) ChannelsLast() *Tensor {
-
-	a, e := libtorch.ChannelsLast(self.handle())
-	check("contiguous", e, self)
-	s := scopeOf(self)
+// ChannelsLast returns (B,C,H,W) in channels-last order, copied only if it is not.
+func (t *Tensor) ChannelsLast() *Tensor {
+	a, e := libtorch.ChannelsLast(t.handle())
+	check("contiguous", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Clone is a copy.
-func (self *Tensor) Clone() *Tensor {
-
-	a, e := libtorch.Clone(self.handle())
-	check("clone", e, self)
-	s := scopeOf(self)
+// Clone returns a copy.
+func (t *Tensor) Clone() *Tensor {
+	a, e := libtorch.Clone(t.handle())
+	check("clone", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// Detach is the same memory without its gradient history.
-func (self *Tensor) Detach() *Tensor {
-
-	a, e := libtorch.Detach(self.handle())
-	check("detach", e, self)
-	s := scopeOf(self)
+// Detach returns the same memory without its gradient history.
+func (t *Tensor) Detach() *Tensor {
+	a, e := libtorch.Detach(t.handle())
+	check("detach", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ToDType is converted; itself where nothing changes.
-func (self *Tensor) ToDType(dtype DType) *Tensor {
-
-	a, e := libtorch.ToDType(self.handle(), int(dtype))
-	check("to", e, self)
-	s := scopeOf(self)
+// ToDType returns t converted to dtype, sharing memory if that changes nothing.
+func (t *Tensor) ToDType(dtype DType) *Tensor {
+	a, e := libtorch.ToDType(t.handle(), dtype.number())
+	check("to", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// ZerosLike is zeros of the same shape, type and device.
-func (self *Tensor) ZerosLike() *Tensor {
-
-	a, e := libtorch.ZerosLike(self.handle())
-	check("zeros_like", e, self)
-	s := scopeOf(self)
+// ZerosLike returns zeros of t's shape, type and device.
+func (t *Tensor) ZerosLike() *Tensor {
+	a, e := libtorch.ZerosLike(t.handle())
+	check("zeros_like", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// OnesLike is ones of the same shape, type and device.
-func (self *Tensor) OnesLike() *Tensor {
-
-	a, e := libtorch.OnesLike(self.handle())
-	check("ones_like", e, self)
-	s := scopeOf(self)
+// OnesLike returns ones of t's shape, type and device.
+func (t *Tensor) OnesLike() *Tensor {
+	a, e := libtorch.OnesLike(t.handle())
+	check("ones_like", e, t)
+	s := scopeOf(t)
 	return s.own(a)
 }
 
-// AddInPlace is self += other.
-func (self *Tensor) AddInPlace(other *Tensor) *Tensor {
-	e := libtorch.AddInPlace(self.handle(), other.handle())
-	check("add_", e, self, other)
-	return self
+// AddInPlace adds other to t, broadcast, and returns t.
+func (t *Tensor) AddInPlace(other *Tensor) *Tensor {
+	e := libtorch.AddInPlace(t.handle(), other.handle())
+	check("add_", e, t, other)
+	return t
 }
 
-// AddScaledInPlace is self += alpha·other.
-func (self *Tensor) AddScaledInPlace(other *Tensor, alpha float64) *Tensor {
-	e := libtorch.AddScaledInPlace(self.handle(), other.handle(), alpha)
-	check("add_", e, self, other)
-	return self
+// AddScaledInPlace adds alpha·other to t, broadcast, and returns t.
+func (t *Tensor) AddScaledInPlace(other *Tensor, alpha float64) *Tensor {
+	e := libtorch.AddScaledInPlace(t.handle(), other.handle(), alpha)
+	check("add_", e, t, other)
+	return t
 }
 
-// AddScalarInPlace is self += other.
-func (self *Tensor) AddScalarInPlace(other float64) *Tensor {
-	e := libtorch.AddScalarInPlace(self.handle(), other)
-	check("add_", e, self)
-	return self
+// AddScalarInPlace adds other to every element of t and returns t.
+func (t *Tensor) AddScalarInPlace(other float64) *Tensor {
+	e := libtorch.AddScalarInPlace(t.handle(), other)
+	check("add_", e, t)
+	return t
 }
 
-// MulInPlace is self *= other.
-func (self *Tensor) MulInPlace(other *Tensor) *Tensor {
-	e := libtorch.MulInPlace(self.handle(), other.handle())
-	check("mul_", e, self, other)
-	return self
+// MulInPlace multiplies t by other, broadcast, and returns t.
+func (t *Tensor) MulInPlace(other *Tensor) *Tensor {
+	e := libtorch.MulInPlace(t.handle(), other.handle())
+	check("mul_", e, t, other)
+	return t
 }
 
-// MulScalarInPlace is self *= other.
-func (self *Tensor) MulScalarInPlace(other float64) *Tensor {
-	e := libtorch.MulScalarInPlace(self.handle(), other)
-	check("mul_", e, self)
-	return self
+// MulScalarInPlace multiplies every element of t by other and returns t.
+func (t *Tensor) MulScalarInPlace(other float64) *Tensor {
+	e := libtorch.MulScalarInPlace(t.handle(), other)
+	check("mul_", e, t)
+	return t
 }
 
-// SubInPlace is self −= other.
-func (self *Tensor) SubInPlace(other *Tensor) *Tensor {
-	e := libtorch.SubInPlace(self.handle(), other.handle())
-	check("sub_", e, self, other)
-	return self
+// SubInPlace subtracts other from t, broadcast, and returns t.
+func (t *Tensor) SubInPlace(other *Tensor) *Tensor {
+	e := libtorch.SubInPlace(t.handle(), other.handle())
+	check("sub_", e, t, other)
+	return t
 }
 
-// DivInPlace is self /= other.
-func (self *Tensor) DivInPlace(other *Tensor) *Tensor {
-	e := libtorch.DivInPlace(self.handle(), other.handle())
-	check("div_", e, self, other)
-	return self
+// DivInPlace divides t by other, broadcast, and returns t.
+func (t *Tensor) DivInPlace(other *Tensor) *Tensor {
+	e := libtorch.DivInPlace(t.handle(), other.handle())
+	check("div_", e, t, other)
+	return t
 }
 
-// ReluInPlace is self = max(self, 0).
-func (self *Tensor) ReluInPlace() *Tensor {
-	e := libtorch.ReluInPlace(self.handle())
-	check("relu_", e, self)
-	return self
+// ReluInPlace sets t to max(t, 0) and returns t.
+func (t *Tensor) ReluInPlace() *Tensor {
+	e := libtorch.ReluInPlace(t.handle())
+	check("relu_", e, t)
+	return t
 }
 
-// CopyInPlace is the values of src, converted and moved as needed.
-func (self *Tensor) CopyInPlace(src *Tensor) *Tensor {
-	e := libtorch.CopyInPlace(self.handle(), src.handle())
-	check("copy_", e, self, src)
-	return self
+// CopyInPlace sets t to the values of src, converted and moved as needed, and returns t.
+func (t *Tensor) CopyInPlace(src *Tensor) *Tensor {
+	e := libtorch.CopyInPlace(t.handle(), src.handle())
+	check("copy_", e, t, src)
+	return t
 }
 
-// ZeroInPlace is all zero.
-func (self *Tensor) ZeroInPlace() *Tensor {
-	e := libtorch.ZeroInPlace(self.handle())
-	check("zero_", e, self)
-	return self
+// ZeroInPlace sets every element of t to 0 and returns t.
+func (t *Tensor) ZeroInPlace() *Tensor {
+	e := libtorch.ZeroInPlace(t.handle())
+	check("zero_", e, t)
+	return t
 }
 
-// FillInPlace is all value.
-func (self *Tensor) FillInPlace(value float64) *Tensor {
-	e := libtorch.FillInPlace(self.handle(), value)
-	check("fill_", e, self)
-	return self
+// FillInPlace sets every element of t to value and returns t.
+func (t *Tensor) FillInPlace(value float64) *Tensor {
+	e := libtorch.FillInPlace(t.handle(), value)
+	check("fill_", e, t)
+	return t
 }
 
-// LerpInPlace is self += weight·(end − self).
-func (self *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
-	e := libtorch.LerpInPlace(self.handle(), end.handle(), weight)
-	check("lerp_", e, self, end)
-	return self
+// LerpInPlace adds weight·(end − t) to t and returns t.
+func (t *Tensor) LerpInPlace(end *Tensor, weight float64) *Tensor {
+	e := libtorch.LerpInPlace(t.handle(), end.handle(), weight)
+	check("lerp_", e, t, end)
+	return t
 }
 
-// AddcmulInPlace is self += value·a·b.
-func (self *Tensor) AddcmulInPlace(a *Tensor, b *Tensor, value float64) *Tensor {
-	e := libtorch.AddcmulInPlace(self.handle(), a.handle(), b.handle(), value)
-	check("addcmul_", e, self, a, b)
-	return self
+// AddcmulInPlace adds value·a·b to t and returns t.
+func (t *Tensor) AddcmulInPlace(a *Tensor, b *Tensor, value float64) *Tensor {
+	e := libtorch.AddcmulInPlace(t.handle(), a.handle(), b.handle(), value)
+	check("addcmul_", e, t, a, b)
+	return t
 }
 
-// AddcdivInPlace is self += value·a/b.
-func (self *Tensor) AddcdivInPlace(a *Tensor, b *Tensor, value float64) *Tensor {
-	e := libtorch.AddcdivInPlace(self.handle(), a.handle(), b.handle(), value)
-	check("addcdiv_", e, self, a, b)
-	return self
+// AddcdivInPlace adds value·a/b to t and returns t.
+func (t *Tensor) AddcdivInPlace(a *Tensor, b *Tensor, value float64) *Tensor {
+	e := libtorch.AddcdivInPlace(t.handle(), a.handle(), b.handle(), value)
+	check("addcdiv_", e, t, a, b)
+	return t
 }

@@ -23,7 +23,7 @@ func leaves(s *Scope, o Options) []*Tensor {
 	g := NewGenerator(5)
 	var out []*Tensor
 	WithGrad(func() {
-		for i, n := range []int64{1, 40000, 7, 16384, 333} {
+		for i, n := range []int{1, 40000, 7, 16384, 333} {
 			p := s.Randn(g, Float32, n).ToDType(o.DType).To(o.Device).SetRequiresGrad(true)
 			if i != 2 {
 				p.Mul(p).MulScalar(0.5).Sum().Backward() // the gradient is p
@@ -69,9 +69,9 @@ func TestLerpAll(t *testing.T) {
 			to := []*Tensor{s.Full(2, o, 50000), s.Full(-1, o, 3, 5)}
 			LerpAll(to, []*Tensor{s.Full(6, o, 50000), s.Full(1, o, 3, 5)}, 0.25)
 			for i, want := range []float64{3, -0.5} {
-				require.InDelta(t, want, to[i].Flatten(0, -1).Amin([]int64{0}, false).Item(), tolerance)
+				require.InDelta(t, want, to[i].Flatten(0, -1).Amin([]int{0}, false).Item(), tolerance)
 				if i == 0 {
-					require.InDelta(t, want, to[i].Amax([]int64{0}, false).Item(), tolerance)
+					require.InDelta(t, want, to[i].Amax([]int{0}, false).Item(), tolerance)
 				}
 			}
 			return nil

@@ -25,17 +25,17 @@ func roiAlignComposed(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignC
 func poolLevel(features, boxes, image *Tensor, scale float64, c RoIAlignConfig) *Tensor {
 	shape := features.Shape()
 	channels, height, width := shape[1], shape[2], shape[3]
-	flat := features.Permute([]int64{0, 2, 3, 1}).Reshape([]int64{-1, channels})
+	flat := features.Permute(0, 2, 3, 1).Reshape(-1, channels)
 	n := c.Bins * c.Samples
 	y0, y1, wy0, wy1 := axis(boxes.Select(1, 1), boxes.Select(1, 3), scale, height, c)
 	x0, x1, wx0, wx1 := axis(boxes.Select(1, 0), boxes.Select(1, 2), scale, width, c)
-	base := image.MulScalar(float64(height * width)).Reshape([]int64{-1, 1, 1})
+	base := image.MulScalar(float64(height*width)).Reshape(-1, 1, 1)
 	var sum *Tensor
 	for _, y := range []struct{ at, w *Tensor }{{y0, wy0}, {y1, wy1}} {
 		for _, x := range []struct{ at, w *Tensor }{{x0, wx0}, {x1, wx1}} {
 			at := y.at.MulScalar(float64(width)).Unsqueeze(2).Add(x.at.Unsqueeze(1)).Add(base) // (R,n,n)
 			weight := y.w.Unsqueeze(2).Mul(x.w.Unsqueeze(1))
-			tap := flat.IndexSelect(0, at.Flatten(0, 2)).Mul(weight.Reshape([]int64{-1, 1}))
+			tap := flat.IndexSelect(0, at.Flatten(0, 2)).Mul(weight.Reshape(-1, 1))
 			if sum == nil {
 				sum = tap
 			} else {
@@ -44,13 +44,13 @@ func poolLevel(features, boxes, image *Tensor, scale float64, c RoIAlignConfig) 
 		}
 	}
 	rois := boxes.Size(0)
-	return sum.Reshape([]int64{rois, c.Bins, n / c.Bins, c.Bins, n / c.Bins, channels}).
-		MeanDim([]int64{2, 4}, false).Reshape([]int64{rois, c.Bins * c.Bins, channels})
+	return sum.Reshape(rois, c.Bins, n/c.Bins, c.Bins, n/c.Bins, channels).
+		MeanDim([]int{2, 4}, false).Reshape(rois, c.Bins*c.Bins, channels)
 }
 
 // axis places the samples of all boxes along one axis (R, Bins·Samples): the
 // indices of both neighbours and their weights, zero beyond a pixel outside.
-func axis(from, to *Tensor, scale float64, size int64, c RoIAlignConfig) (i0, i1, w0, w1 *Tensor) {
+func axis(from, to *Tensor, scale float64, size int, c RoIAlignConfig) (i0, i1, w0, w1 *Tensor) {
 	s := scopeOf(from)
 	n := c.Bins * c.Samples
 	start := from.MulScalar(scale).AddScalar(-0.5).Unsqueeze(1)

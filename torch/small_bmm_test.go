@@ -12,7 +12,7 @@ import (
 // and for matrices that do not lie row by row.
 func TestSmallBmmIsBmm(t *testing.T) {
 	before := Live()
-	for _, c := range []struct{ b, m, k, n int64 }{
+	for _, c := range []struct{ b, m, k, n int }{
 		{5, 49, 64, 16}, {5, 49, 16, 64}, {3, 1, 1, 1}, {2, 7, 5, 17}, {9, 6, 3, 48}, {2, 13, 2, 65}, {1, 8, 9, 130}, {2, 4, 100, 31},
 	} {
 		for d, tolerance := range map[DType]float64{Float32: 1e-6, Float64: 1e-14} {
@@ -20,7 +20,7 @@ func TestSmallBmmIsBmm(t *testing.T) {
 				t.Run(fmt.Sprintf("%+v %v %v", c, d, turned), func(t *testing.T) {
 					require.NoError(t, Do(context.Background(), func(s *Scope) error {
 						g := NewGenerator(7)
-						make := func(rows, columns int64) *Tensor {
+						make := func(rows, columns int) *Tensor {
 							if turned {
 								return s.Randn(g, d, c.b, columns, rows+3).Narrow(2, 2, rows).Transpose(1, 2)
 							}
@@ -52,7 +52,7 @@ func TestSmallBmmIsBmm(t *testing.T) {
 }
 
 func TestSmallBmmRefusesWhatDoesNotFit(t *testing.T) {
-	for _, c := range [][2][]int64{{{2, 3, 4}, {2, 3, 4}}, {{2, 3, 4}, {3, 4, 3}}, {{3, 4}, {4, 3}}} {
+	for _, c := range [][2][]int{{{2, 3, 4}, {2, 3, 4}}, {{2, 3, 4}, {3, 4, 3}}, {{3, 4}, {4, 3}}} {
 		err := Do(context.Background(), func(s *Scope) error {
 			s.Zeros(F32(CPU), c[0]...).SmallBmm(s.Zeros(F32(CPU), c[1]...))
 			return nil
@@ -66,7 +66,7 @@ func TestSmallBmmRefusesWhatDoesNotFit(t *testing.T) {
 // BenchmarkSmallBmm is the products of the paper's dynamic convolution for a picture,
 // 500 proposals, beside LibTorch's own.
 func BenchmarkSmallBmm(b *testing.B) {
-	for _, c := range []struct{ m, k, n int64 }{{49, 256, 64}, {49, 64, 256}, {49, 64, 16}} {
+	for _, c := range []struct{ m, k, n int }{{49, 256, 64}, {49, 64, 256}, {49, 64, 16}} {
 		for name, f := range map[string]func(a, b *Tensor) *Tensor{"SmallBmm": (*Tensor).SmallBmm, "Bmm": (*Tensor).Bmm} {
 			b.Run(fmt.Sprintf("%dx%dx%d/%s", c.m, c.k, c.n, name), func(b *testing.B) {
 				require.NoError(b, Do(context.Background(), func(s *Scope) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Tensor is a multi-dimensional array that belongs to a Scope or, after Keep, to
+// A Tensor is a multi-dimensional array that belongs to a Scope or, after Keep, to
 // whoever holds it. Its operators panic with *Error; see Do.
 type Tensor struct {
 	h       libtorch.Handle
@@ -18,8 +18,8 @@ type Tensor struct {
 
 var live atomic.Int64
 
-// Live counts the tensor handles that have not been freed. Tests end with it
-// back at its baseline.
+// Live returns the number of tensor handles that have not been freed. Tests check that
+// it ends where it began.
 func Live() int64 { return live.Load() }
 
 func free(handles []libtorch.Handle) {
@@ -57,7 +57,7 @@ func (t *Tensor) Close() {
 	t.h = nil
 }
 
-// Scope is the tensor's owner, nil for a kept one.
+// Scope returns the tensor's owner, nil for a kept one.
 func (t *Tensor) Scope() *Scope { return t.scope }
 
 func (t *Tensor) handle() libtorch.Handle {
@@ -89,14 +89,14 @@ func keepAlive(tensors []*Tensor) {
 	}
 }
 
-// Shape is the size of every dimension.
-func (t *Tensor) Shape() []int64 {
+// Shape returns the size of every dimension.
+func (t *Tensor) Shape() []int {
 	defer runtime.KeepAlive(t)
 	return libtorch.Shape(t.handle())
 }
 
-// Size is the size of one dimension; negative ones count from the last.
-func (t *Tensor) Size(dim int) int64 {
+// Size returns the size of one dimension; negative ones count from the last.
+func (t *Tensor) Size(dim int) int {
 	shape := t.Shape()
 	if dim < 0 {
 		dim += len(shape)
@@ -107,46 +107,46 @@ func (t *Tensor) Size(dim int) int64 {
 	return shape[dim]
 }
 
-// Dim is the number of dimensions.
+// Dim returns the number of dimensions.
 func (t *Tensor) Dim() int { return len(t.Shape()) }
 
-// Elements is the number of elements.
-func (t *Tensor) Elements() int64 { return elements(t.Shape()) }
+// Elements returns the number of elements.
+func (t *Tensor) Elements() int { return elements(t.Shape()) }
 
-func elements(shape []int64) int64 {
-	n := int64(1)
+func elements(shape []int) int {
+	n := 1
 	for _, d := range shape {
 		n *= d
 	}
 	return n
 }
 
-// DType is the type of the elements.
+// DType returns the type of the elements.
 func (t *Tensor) DType() DType {
 	defer runtime.KeepAlive(t)
-	return DType(libtorch.DType(t.handle()))
+	return dtypeOf(libtorch.DType(t.handle()))
 }
 
-// Device is where the tensor lives.
+// Device returns the device that the tensor lives on.
 func (t *Tensor) Device() Device {
 	defer runtime.KeepAlive(t)
 	return Device{libtorch.Device(t.handle()) + 1}
 }
 
-// IsChannelsLast tells whether (B,C,H,W) lies in memory with its channels adjacent.
+// IsChannelsLast reports whether (B,C,H,W) lies in memory with its channels adjacent.
 func (t *Tensor) IsChannelsLast() bool {
 	defer runtime.KeepAlive(t)
 	return libtorch.IsChannelsLast(t.handle())
 }
 
-// To is the tensor on another device.
+// To returns the tensor on another device, sharing memory if it is there.
 func (t *Tensor) To(d Device) *Tensor {
 	h, e := libtorch.ToDevice(t.handle(), d.index())
 	check("to", e, t)
 	return t.scope.own(h)
 }
 
-// String is type, shape and device, such as "float32[3 4] cpu".
+// String returns type, shape and device, such as "float32[3 4] cpu".
 func (t *Tensor) String() string {
 	if t == nil || t.h == nil {
 		return "closed tensor"

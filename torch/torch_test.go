@@ -38,7 +38,7 @@ func TestDataRoundTrip(t *testing.T) {
 	inDo(t, func(s *Scope) {
 		want := []float32{1.5, -2, 3, 4, 5, 6}
 		a := From(s, want, 2, 3)
-		require.Equal(t, []int64{2, 3}, a.Shape())
+		require.Equal(t, []int{2, 3}, a.Shape())
 		require.Equal(t, want, Values[float32](a))
 		require.Equal(t, []int64{1, -2, 3, 4, 5, 6}, Values[int64](a))
 		require.Equal(t, []float32{1.5, 4, -2, 5, 3, 6}, Values[float32](a.Transpose(0, 1)))

@@ -26,7 +26,7 @@ func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, devic
 	return &batch{
 		samples: n.samples,
 		input:   c.Pack(s, pictures, n.width, n.height, device),
-		masks:   torch.From(s, bits, int64(objects), int64(len(bits)/max(objects, 1))).To(device),
+		masks:   torch.From(s, bits, objects, len(bits)/max(objects, 1)).To(device),
 	}
 }
 

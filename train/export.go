@@ -79,7 +79,7 @@ func (t *Trainer) exported(ctx context.Context, o ExportOptions) []checkpoint.So
 
 // converted is a parameter in a type that must be able to hold its values.
 func converted(ctx context.Context, p *nn.Parameter, dtype torch.DType) checkpoint.Source {
-	return checkpoint.Source{Name: p.Name, DType: fileTypes[dtype], Shape: p.Tensor.Shape(), WriteTo: func(w io.Writer) error {
+	return checkpoint.Source{Name: p.Name, DType: fileTypes[dtype], Shape: checkpoint.Int64s(p.Tensor.Shape()), WriteTo: func(w io.Writer) error {
 		var data []byte
 		err := torch.Do(ctx, func(s *torch.Scope) error {
 			values := s.Adopt(p.Tensor).Detach().ToDType(dtype)

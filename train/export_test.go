@@ -172,7 +172,7 @@ func TestPyTorchReadsExports(t *testing.T) {
 	for _, p := range found.Tensors {
 		got[p[0].(string)] = p
 	}
-	row := func(name, dtype string, shape []int64, data []byte) [4]any {
+	row := func(name, dtype string, shape []int, data []byte) [4]any {
 		sum := sha256.Sum256(data)
 		list := []any{}
 		for _, d := range shape {

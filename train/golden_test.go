@@ -43,7 +43,7 @@ const (
 // shakenWeights are off by a unit in the last place at every other element.
 type shakenWeights struct{ modeltest.Weights }
 
-func (w shakenWeights) Parameter(s *torch.Scope, name string, shape []int64, init nn.Init) (*torch.Tensor, error) {
+func (w shakenWeights) Parameter(s *torch.Scope, name string, shape []int, init nn.Init) (*torch.Tensor, error) {
 	x, err := w.Weights.Parameter(s, name, shape, init)
 	if x == nil || err != nil {
 		return x, err
@@ -68,7 +68,7 @@ type goldenCase struct {
 func (g *goldenCase) has(name string) bool { _, ok := g.file.Tensor(name); return ok }
 
 // read is a tensor's values, converted to float64, and its shape.
-func (g *goldenCase) read(name string) ([]float64, []int64) {
+func (g *goldenCase) read(name string) ([]float64, []int) {
 	g.t.Helper()
 	x := modeltest.Tensor(g.t, nil, g.file, name)
 	defer x.Close()
@@ -132,12 +132,12 @@ func (g *goldenCase) Classes(weights []float32, n int) []int {
 func (g *goldenCase) samples() []data.Sample {
 	var out []data.Sample
 	for i := 0; g.has(fmt.Sprintf("image%d.hwc_u8", i)); i++ {
-		at := func(what string) ([]float64, []int64) { return g.read(fmt.Sprintf("image%d.%s", i, what)) }
+		at := func(what string) ([]float64, []int) { return g.read(fmt.Sprintf("image%d.%s", i, what)) }
 		rgb, shape := at("hwc_u8")
 		boxes, _ := at("gt_boxes_xyxy")
 		classes, _ := at("gt_classes")
 		packed, packing := at("gt_masks_packed")
-		s := data.Sample{ID: fmt.Sprintf("image%d", i), Height: int(shape[0]), Width: int(shape[1])}
+		s := data.Sample{ID: fmt.Sprintf("image%d", i), Height: shape[0], Width: shape[1]}
 		for _, v := range rgb {
 			s.RGB = append(s.RGB, uint8(v))
 		}
@@ -145,7 +145,7 @@ func (g *goldenCase) samples() []data.Sample {
 			m := mask.NewBitmap(s.Width, s.Height)
 			for y := range s.Height {
 				for x := range s.Width {
-					at := (int64(k)*packing[1]+int64(y))*packing[2] + int64(x/8)
+					at := (k*packing[1]+y)*packing[2] + x/8
 					m.Set(x, y, uint8(packed[at])>>(x%8)&1 == 1)
 				}
 			}

@@ -11,7 +11,7 @@ func (m *matchedPairs) boxLosses(all settled, boxes *torch.Tensor) (l1, giou *to
 	}
 	boxes = exact(boxes.Flatten(0, 1).IndexSelect(0, torch.From(s, m.rows).To(boxes.Device())))
 	alike := func(values []float32) *torch.Tensor {
-		return torch.From(s, values, int64(len(m.rows)), 4).ToDType(boxes.DType()).To(boxes.Device())
+		return torch.From(s, values, len(m.rows), 4).ToDType(boxes.DType()).To(boxes.Device())
 	}
 	truths, sizes := alike(m.boxes), alike(m.sizes)
 	l1 = boxes.Div(sizes).Sub(truths.Div(sizes)).Abs().Sum().DivScalar(all.divisor())

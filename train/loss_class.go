@@ -78,11 +78,11 @@ func (o Objective) classLoss(m *matchedPairs, all settled, logits *torch.Tensor)
 	if len(m.rows) > 0 {
 		at := make([]int64, len(m.rows))
 		for i, row := range m.rows {
-			at[i] = row*shape[1] + column(m.classes[i])
+			at[i] = row*int64(shape[1]) + column(m.classes[i])
 		}
-		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), s.Full(1, like, int64(len(at))))
+		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), s.Full(1, like, len(at)))
 	}
-	target = target.Reshape(shape)
+	target = target.Reshape(shape...)
 	loss := x.BCEWithLogits(target, nil, nil, 0)
 	if !o.NoFocal {
 		loss = loss.Mul(o.focalWeight(x, target))

@@ -14,7 +14,7 @@ import (
 
 // checkGradient compares the gradient of loss at x, float64 values of a shape, with
 // central differences.
-func checkGradient(t *testing.T, x []float64, shape []int64, loss func(x *torch.Tensor) *torch.Tensor) {
+func checkGradient(t *testing.T, x []float64, shape []int, loss func(x *torch.Tensor) *torch.Tensor) {
 	t.Helper()
 	modeltest.Do(t, func(s *torch.Scope) {
 		var got []float64
@@ -72,7 +72,7 @@ func TestClassLossGradients(t *testing.T) {
 		"federated without focal": {NoFocal: true, Federated: federated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkGradient(t, x, []int64{2, 3, 5}, func(x *torch.Tensor) *torch.Tensor {
+			checkGradient(t, x, []int{2, 3, 5}, func(x *torch.Tensor) *torch.Tensor {
 				m := somePairs()
 				return o.classLoss(m, o.settle([]stageTotals{m.totals(5)}, NewRandom(4))[0], x)
 			})
@@ -123,7 +123,7 @@ func TestBoxLossGradients(t *testing.T) {
 	}
 	for k, name := range []string{"L1", "GIoU"} {
 		t.Run(name, func(t *testing.T) {
-			checkGradient(t, x, []int64{2, 3, 4}, func(x *torch.Tensor) *torch.Tensor {
+			checkGradient(t, x, []int{2, 3, 4}, func(x *torch.Tensor) *torch.Tensor {
 				l1, giou := somePairs().boxLosses(settled{pairs: 3}, x)
 				return []*torch.Tensor{l1, giou}[k]
 			})
@@ -133,8 +133,8 @@ func TestBoxLossGradients(t *testing.T) {
 
 func TestMaskLossGradients(t *testing.T) {
 	head := maskhead.Head{Channels: 2, Layers: 2}
-	params := int64(head.Params())
-	filters := values(int(2*3*params), func(i int) float64 { return math.Cos(float64(5 * i)) })
+	params := head.Params()
+	filters := values(2*3*params, func(i int) float64 { return math.Cos(float64(5 * i)) })
 	features := values(2*2*4*5, func(i int) float64 { return math.Sin(float64(3*i)) + 0.1 })
 	loss := func(filters, features *torch.Tensor) *torch.Tensor {
 		s := features.Scope()
@@ -146,12 +146,12 @@ func TestMaskLossGradients(t *testing.T) {
 		return somePairs().maskLoss(settled{pairs: 3}, b, head, features, decoder.Output{Boxes: filters, Filters: filters})
 	}
 	t.Run("filters", func(t *testing.T) {
-		checkGradient(t, filters, []int64{2, 3, params}, func(x *torch.Tensor) *torch.Tensor {
+		checkGradient(t, filters, []int{2, 3, params}, func(x *torch.Tensor) *torch.Tensor {
 			return loss(x, torch.From(x.Scope(), features, 2, 2, 4, 5))
 		})
 	})
 	t.Run("features", func(t *testing.T) {
-		checkGradient(t, features, []int64{2, 2, 4, 5}, func(x *torch.Tensor) *torch.Tensor {
+		checkGradient(t, features, []int{2, 2, 4, 5}, func(x *torch.Tensor) *torch.Tensor {
 			return loss(torch.From(x.Scope(), filters, 2, 3, params), x)
 		})
 	})

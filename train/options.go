@@ -103,7 +103,7 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	}
 	o.Replicas = max(o.Replicas, 1)
 	switch {
-	case o.Precision == torch.Uint8:
+	case o.Precision == 0:
 		o.Precision = o.dtype()
 	case o.Float64 && o.Precision != torch.Float64, o.Precision != torch.Float32 && o.Precision != torch.BFloat16 && o.Precision != torch.Float16:
 		return o, fmt.Errorf("train: options: a precision of %v: want float32, bfloat16 or float16, without Float64", o.Precision)

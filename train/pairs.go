@@ -22,7 +22,7 @@ type matchedPairs struct {
 
 // match assigns a stage's proposals to the ground truths of each sample.
 func (o Objective) match(b *batch, out decoder.Output) *matchedPairs {
-	n := int(out.Boxes.Size(1))
+	n := out.Boxes.Size(1)
 	boxes := torch.Values[float32](out.Boxes.Detach())
 	prob, most := classScores(b, out.Logits)
 	rule := o.assigner()
@@ -79,8 +79,8 @@ func classScores(b *batch, logits *torch.Tensor) (scores []float32, most int) {
 			classes[i*most+j] = int64(object.Class)
 		}
 	}
-	images := int64(len(b.samples))
-	index := torch.From(s, classes, images, 1, int64(most)).To(logits.Device()).Expand([]int64{-1, logits.Size(1), -1})
+	images := len(b.samples)
+	index := torch.From(s, classes, images, 1, most).To(logits.Device()).Expand(-1, logits.Size(1), -1)
 	return torch.Values[float32](logits.Detach().Gather(2, index).ToDType(torch.Float32).Sigmoid()), most
 }
 

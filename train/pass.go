@@ -17,7 +17,7 @@ import (
 type pass struct {
 	replica *replica
 	scope   *torch.Scope
-	group   *torch.Group // of all replicas in this step; nil for a single one
+	group   *torch.SyncGroup // of all replicas in this step; nil for a single one
 	noised  noised
 
 	batch    *batch
@@ -47,7 +47,7 @@ func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 func (t *Trainer) forward(p *pass) error {
 	s, n, net := p.scope, p.noised, p.replica.network
 	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0], t.device)
-	start := torch.From(s, n.boxes, int64(len(n.samples)), int64(t.config.Proposals), 4).To(t.device)
+	start := torch.From(s, n.boxes, len(n.samples), t.config.Proposals, 4).To(t.device)
 	levels := net.Backbone.Forward(p.batch.input.ToDType(t.options.dtype()))
 	p.features = net.Branch.Forward(levels)
 	for i, level := range levels {

@@ -87,7 +87,7 @@ func match(file *checkpoint.File, wanted []checkpoint.Param, seed uint64) (*Pret
 		}
 		p.Drawn = append(p.Drawn, w.Name)
 		if t := m.Mismatched[w.Name]; t != nil {
-			p.Reshaped = append(p.Reshaped, nn.Mismatch{Name: w.Name, Want: w.Shape, Have: t.Shape})
+			p.Reshaped = append(p.Reshaped, nn.Mismatch{Name: w.Name, Want: checkpoint.Ints(w.Shape), Have: checkpoint.Ints(t.Shape)})
 		}
 	}
 	for _, t := range m.Unused {
@@ -140,8 +140,8 @@ func summary(names, others []string) []string {
 // asked is a source that notes what it is asked for.
 type asked struct{ list []checkpoint.Param }
 
-func (a *asked) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
-	a.list = append(a.list, checkpoint.Param{Name: name, Shape: slices.Clone(shape)})
+func (a *asked) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) (*torch.Tensor, error) {
+	a.list = append(a.list, checkpoint.Param{Name: name, Shape: checkpoint.Int64s(shape)})
 	return s.Zeros(torch.F32(torch.CPU), shape...), nil
 }
 

@@ -146,10 +146,10 @@ func TestFineTuningForOtherClasses(t *testing.T) {
 	t.Cleanup(func() { require.Equal(t, before, torch.Live()) })
 	tr, p := fromFile(t, path, small(2), 9)
 	require.Equal(t, []nn.Mismatch{
-		{Name: "head.head_series.0.class_logits.weight", Want: []int64{2, 16}, Have: []int64{3, 16}},
-		{Name: "head.head_series.0.class_logits.bias", Want: []int64{2}, Have: []int64{3}},
-		{Name: "head.head_series.1.class_logits.weight", Want: []int64{2, 16}, Have: []int64{3, 16}},
-		{Name: "head.head_series.1.class_logits.bias", Want: []int64{2}, Have: []int64{3}},
+		{Name: "head.head_series.0.class_logits.weight", Want: []int{2, 16}, Have: []int{3, 16}},
+		{Name: "head.head_series.0.class_logits.bias", Want: []int{2}, Have: []int{3}},
+		{Name: "head.head_series.1.class_logits.weight", Want: []int{2, 16}, Have: []int{3, 16}},
+		{Name: "head.head_series.1.class_logits.bias", Want: []int{2}, Have: []int{3}},
 	}, p.Reshaped)
 	require.Len(t, p.Drawn, 4)
 	require.Empty(t, p.Unused)

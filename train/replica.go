@@ -23,7 +23,7 @@ type replica struct {
 // shared is a Source of other leaves over the memory of a store's tensors.
 type shared map[string]*torch.Tensor
 
-func (p shared) Parameter(s *torch.Scope, name string, _ []int64, _ nn.Init) (*torch.Tensor, error) {
+func (p shared) Parameter(s *torch.Scope, name string, _ []int, _ nn.Init) (*torch.Tensor, error) {
 	return s.Adopt(p[name]).Detach(), nil
 }
 
@@ -80,11 +80,11 @@ func (t *Trainer) closeReplicas() {
 
 // join makes the replica member number rank of a step's group. With synchronised norms
 // their statistics are those of all members.
-func (r *replica) join(group *torch.Group, rank int, synchronised bool) {
+func (r *replica) join(group *torch.SyncGroup, rank int, synchronised bool) {
 	for _, norm := range r.store.Norms() {
 		norm.Member = nil
 		if synchronised {
-			norm.Member = &torch.Member{Group: group, Rank: rank}
+			norm.Member = &torch.SyncMember{Group: group, Rank: rank}
 		}
 	}
 }

@@ -30,8 +30,8 @@ func TestExtraLoss(t *testing.T) {
 	var stages []int
 	loss := smallFilters{"loss_filters", func(p StagePrediction) {
 		stages = append(stages, p.Stage)
-		require.Equal(t, []int64{3, 12, 4}, p.Boxes.Shape())
-		require.Equal(t, []int64{3, 12, 2}, p.Logits.Shape())
+		require.Equal(t, []int{3, 12, 4}, p.Boxes.Shape())
+		require.Equal(t, []int{3, 12, 2}, p.Logits.Shape())
 		require.Len(t, p.Samples, 3)
 		answered := map[[2]int]bool{}
 		for _, m := range p.Pairs {

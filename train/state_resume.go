@@ -61,8 +61,8 @@ func (t *Trainer) stage(ctx context.Context, s *torch.Scope, file *checkpoint.Fi
 		switch have, ok := file.Tensor(p.Name); {
 		case !ok:
 			problem.Missing = append(problem.Missing, p.Name)
-		case !slices.Equal(have.Shape, p.Tensor.Shape()):
-			problem.Mismatched = append(problem.Mismatched, nn.Mismatch{Name: p.Name, Want: p.Tensor.Shape(), Have: have.Shape})
+		case !slices.Equal(checkpoint.Ints(have.Shape), p.Tensor.Shape()):
+			problem.Mismatched = append(problem.Mismatched, nn.Mismatch{Name: p.Name, Want: p.Tensor.Shape(), Have: checkpoint.Ints(have.Shape)})
 		case have.DType != fileTypes[p.Tensor.DType()]:
 			problem.Broken = append(problem.Broken, fmt.Errorf("%s: the trainer wants %v, the file has %v", p.Name, p.Tensor.DType(), have.DType))
 		}
@@ -90,7 +90,7 @@ func (t *Trainer) stage(ctx context.Context, s *torch.Scope, file *checkpoint.Fi
 			continue
 		}
 		sum.tensor(have.Name, have.DType, have.Shape, data)
-		values[have.Name] = s.FromBytes(data, want[have.Name].DType(), torch.CPU, have.Shape...)
+		values[have.Name] = s.FromBytes(data, want[have.Name].DType(), torch.CPU, checkpoint.Ints(have.Shape)...)
 	}
 	if !bytes.Equal(stored, sum.sum()) {
 		return nil, fmt.Errorf("%w: its checksum is wrong", ErrCorrupt)
@@ -159,7 +159,7 @@ type staged struct {
 	prefix string
 }
 
-func (v staged) Parameter(s *torch.Scope, name string, _ []int64, _ nn.Init) (*torch.Tensor, error) {
+func (v staged) Parameter(s *torch.Scope, name string, _ []int, _ nn.Init) (*torch.Tensor, error) {
 	if found := v.values[v.prefix+name]; found != nil {
 		return s.Adopt(found), nil
 	}

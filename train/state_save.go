@@ -63,7 +63,7 @@ func (t *Trainer) Save(ctx context.Context, path string, note []byte) error {
 // source writes a tensor, which is copied off its device when its turn comes, and
 // shows the bytes to seen.
 func source(ctx context.Context, p *nn.Parameter, seen func(data []byte, s checkpoint.Source)) checkpoint.Source {
-	s := checkpoint.Source{Name: p.Name, DType: fileTypes[p.Tensor.DType()], Shape: p.Tensor.Shape()}
+	s := checkpoint.Source{Name: p.Name, DType: fileTypes[p.Tensor.DType()], Shape: checkpoint.Int64s(p.Tensor.Shape())}
 	s.WriteTo = func(w io.Writer) error {
 		var data []byte
 		err := torch.Do(ctx, func(s *torch.Scope) error {

@@ -172,7 +172,7 @@ func TestStatesOfOtherModelsAreRefused(t *testing.T) {
 	require.Contains(t, e.Missing, "optimizer.sgd.steps")
 	require.Contains(t, e.Unexpected, "optimizer.adamw.steps")
 	require.Contains(t, e.Unexpected, "average.head.head_series.0.class_logits.bias", "no averages wanted")
-	require.Contains(t, e.Mismatched, nn.Mismatch{Name: "model.head.head_series.0.linear1.weight", Want: []int64{24, 16}, Have: []int64{16, 16}})
+	require.Contains(t, e.Mismatched, nn.Mismatch{Name: "model.head.head_series.0.linear1.weight", Want: []int{24, 16}, Have: []int{16, 16}})
 
 	err = refused(t, newTrainer(t, small(2), Options{EMA: 0.9, Float64: true}), path)
 	require.ErrorAs(t, err, &e)

@@ -107,7 +107,7 @@ func (t *Trainer) passes(s *torch.Scope, n noised) []*pass {
 	}
 	active := t.replicas[:min(len(t.replicas), len(n.samples))]
 	t.before(active)
-	group := torch.NewGroup(len(active))
+	group := torch.NewSyncGroup(len(active))
 	out := make([]*pass, len(active))
 	for i, r := range active {
 		r.join(group, i, t.options.SyncBatchNorm)

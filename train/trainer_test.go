@@ -52,7 +52,7 @@ func TestUntrainedScoresAreThePriorForAnyNumberOfClasses(t *testing.T) {
 				for _, v := range torch.Values[float64](p.Tensor) {
 					require.InDelta(t, 0.01, 1/(1+math.Exp(-v)), 1e-6)
 				}
-			} else if p.Tensor.Dim() > 1 && p.Tensor.Size(-1) == int64(classes) && classes > 1 {
+			} else if p.Tensor.Dim() > 1 && p.Tensor.Size(-1) == classes && classes > 1 {
 				values := torch.Values[float64](p.Tensor)
 				require.NotEqual(t, values[0], values[1], "%s is a constant", p.Name)
 			}

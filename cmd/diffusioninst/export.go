@@ -168,7 +168,7 @@ func halved(ctx context.Context, t *checkpoint.Tensor) checkpoint.Source {
 		}
 		var data []byte
 		err = torch.Do(ctx, func(s *torch.Scope) error {
-			x := torch.From(s, values, int64(len(values))).ToDType(torch.Float16)
+			x := torch.From(s, values, len(values)).ToDType(torch.Float16)
 			if x.ToDType(torch.Float32).IsFinite().All().Item() == 0 {
 				return fmt.Errorf("as float16 it %w", nn.ErrNotFinite)
 			}

@@ -35,7 +35,7 @@ func tryDevice(d torch.Device) error {
 		}
 		box := torch.From(s, []float32{8, 8, 24, 24}, 1, 4).To(d)
 		first := s.Zeros(torch.Options{DType: torch.Int64, Device: d}, 1)
-		pooled := torch.RoIAlign([]*torch.Tensor{x.Reshape([]int64{1, 1, 64, 64})}, box, first, first,
+		pooled := torch.RoIAlign([]*torch.Tensor{x.Reshape(1, 1, 64, 64)}, box, first, first,
 			torch.RoIAlignConfig{Scales: []float64{1}, Bins: 2, Samples: 2})
 		if mean := pooled.Mean().Item(); mean != 2 {
 			return fmt.Errorf("the mean of pooled twos came out as %v", mean)

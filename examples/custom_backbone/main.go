@@ -25,7 +25,7 @@ type pyramid struct{ stem, p2, p3, p4, p5 *nn.Conv2d }
 const channels = 64
 
 func build(p nn.Path) (backbone.Backbone, error) {
-	halve := func(name string, in, out int64) *nn.Conv2d {
+	halve := func(name string, in, out int) *nn.Conv2d {
 		return nn.NewConv2d(p.Sub(name), in, out, nn.ConvOptions{Kernel: 3, Stride: 2, Norm: nn.BatchNorm, ReLU: true})
 	}
 	return &pyramid{

@@ -3,20 +3,20 @@ package libtorch
 // #include "kernels.h"
 import "C"
 
-// Group is threads that compute one thing together, on the C++ heap.
+// A Group is threads that compute one thing together, on the C++ heap.
 type Group struct{ g C.di_group }
 
-// NewGroup is a group of a number of members.
+// NewGroup returns a group with a number of members.
 func NewGroup(members int) *Group { return &Group{C.di_group_new(C.size_t(members))} }
 
 // Free gives up the group.
 func (g *Group) Free() { C.di_group_free(g.g) }
 
-// Abort is an error for all members that wait for others or will.
+// Abort makes all members fail that wait for others, now or later.
 func (g *Group) Abort() { C.di_group_abort(g.g) }
 
-// BatchNormTraining normalises x (B,C,H,W) with the statistics of the batch, or of those of all
-// members of a group, which may be nil, and moves the running ones, which may be nil.
+// BatchNormTraining normalises x (B,C,H,W) with the statistics of the batch, or of the batches of
+// all members of a group, which may be nil, and moves the running ones, which may be nil.
 func BatchNormTraining(x, weight, bias, mean, variance Handle, momentum, eps float64, relu bool, group *Group, rank int) (Handle, *Error) {
 	var g C.di_group
 	if group != nil {

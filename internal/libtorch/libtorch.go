@@ -16,13 +16,13 @@ import "C"
 
 import "unsafe"
 
-// Handle is a tensor on the C++ heap that somebody must Free.
+// A Handle is a tensor on the C++ heap, to be given up by Free.
 type Handle unsafe.Pointer
 
-// Generator is a random number generator on the C++ heap.
+// A Generator is a random number generator on the C++ heap.
 type Generator unsafe.Pointer
 
-// Error is LibTorch's message, without its C++ backtrace.
+// An Error is LibTorch's message, without its C++ backtrace.
 type Error struct{ Message string }
 
 func takeError(e *C.di_error) *Error {
@@ -35,11 +35,15 @@ func takeError(e *C.di_error) *Error {
 
 func one(r C.di_result1) (Handle, *Error) { return Handle(r.a), takeError(r.error) }
 
-func dims(shape []int64) (*C.int64_t, C.size_t) {
-	return (*C.int64_t)(unsafe.SliceData(shape)), C.size_t(len(shape))
-}
+// LibTorch is for 64-bit machines alone, where a Go int is a C int64_t: ints and dims
+// lend a list to C without a copy. This does not compile where that is wrong.
+const _ = uint(unsafe.Sizeof(int(0)) - unsafe.Sizeof(C.int64_t(0)))
 
-// Alias is another handle to the same tensor.
+func ints(list []int) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(list))) }
+
+func dims(shape []int) (*C.int64_t, C.size_t) { return ints(shape), C.size_t(len(shape)) }
+
+// Alias returns another handle to the same tensor.
 func Alias(t Handle) Handle { return Handle(C.di_alias(C.di_tensor(t))) }
 
 // Free gives up all handles in one call.
@@ -47,26 +51,26 @@ func Free(handles ...Handle) {
 	C.di_free((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(handles))), C.size_t(len(handles)))
 }
 
-// Shape is the tensor's size in every dimension.
-func Shape(t Handle) []int64 {
-	out := make([]int64, C.di_dim(C.di_tensor(t)))
+// Shape returns the tensor's size in every dimension.
+func Shape(t Handle) []int {
+	out := make([]int, C.di_dim(C.di_tensor(t)))
 	if len(out) > 0 {
-		C.di_shape(C.di_tensor(t), (*C.int64_t)(unsafe.SliceData(out)))
+		C.di_shape(C.di_tensor(t), ints(out))
 	}
 	return out
 }
 
-// DType is the number of the tensor's at::ScalarType.
+// DType returns the number of the tensor's at::ScalarType.
 func DType(t Handle) int { return int(C.di_dtype(C.di_tensor(t))) }
 
-// Device is −1 for the CPU, otherwise the index of the CUDA device.
+// Device returns −1 for the CPU, otherwise the index of the CUDA device.
 func Device(t Handle) int { return int(C.di_device(C.di_tensor(t))) }
 
-// IsChannelsLast tells whether (B,C,H,W) lies in memory with its channels adjacent.
+// IsChannelsLast reports whether (B,C,H,W) lies in memory with its channels adjacent.
 func IsChannelsLast(t Handle) bool { return bool(C.di_is_channels_last(C.di_tensor(t))) }
 
 // FromBytes copies row-major data into a new tensor.
-func FromBytes(data []byte, shape []int64, dtype, device int) (Handle, *Error) {
+func FromBytes(data []byte, shape []int, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_from_bytes(unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), p, n, C.int(dtype), C.int(device)))
 }
@@ -76,35 +80,35 @@ func ToBytes(t Handle, data []byte) *Error {
 	return takeError(C.di_to_bytes(C.di_tensor(t), unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))))
 }
 
-// Empty is a new tensor of undefined content.
-func Empty(shape []int64, dtype, device int) (Handle, *Error) {
+// Empty returns a new tensor of undefined content.
+func Empty(shape []int, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_empty(p, n, C.int(dtype), C.int(device)))
 }
 
-// Full is a new tensor of one value.
-func Full(shape []int64, value float64, dtype, device int) (Handle, *Error) {
+// Full returns a new tensor of one value.
+func Full(shape []int, value float64, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_full(p, n, C.double(value), C.int(dtype), C.int(device)))
 }
 
-// Arange is start, start+step, … below end.
+// Arange returns the vector start, start+step, … below end.
 func Arange(start, end, step float64, dtype, device int) (Handle, *Error) {
 	return one(C.di_arange(C.double(start), C.double(end), C.double(step), C.int(dtype), C.int(device)))
 }
 
-// ToDevice is the tensor on another device; another handle to it where nothing changes.
+// ToDevice returns the tensor on another device, or another handle to it if it is there.
 func ToDevice(t Handle, device int) (Handle, *Error) {
 	return one(C.di_to_device(C.di_tensor(t), C.int(device)))
 }
 
-// NewGenerator is a CPU generator (Mersenne Twister) of a seed.
+// NewGenerator returns a CPU generator (Mersenne Twister) with a seed.
 func NewGenerator(seed uint64) Generator { return Generator(C.di_generator_new(C.uint64_t(seed))) }
 
 // FreeGenerator gives up the generator.
 func FreeGenerator(g Generator) { C.di_generator_free(C.di_generator(g)) }
 
-// GeneratorState is the generator's state as a byte tensor.
+// GeneratorState returns the generator's state as a byte tensor.
 func GeneratorState(g Generator) (Handle, *Error) {
 	return one(C.di_generator_state(C.di_generator(g)))
 }
@@ -115,43 +119,43 @@ func SetGeneratorState(g Generator, state Handle) *Error {
 }
 
 // Randn draws from N(0,1).
-func Randn(g Generator, shape []int64, dtype int) (Handle, *Error) {
+func Randn(g Generator, shape []int, dtype int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_randn(C.di_generator(g), p, n, C.int(dtype)))
 }
 
 // Rand draws from the uniform distribution on [0,1).
-func Rand(g Generator, shape []int64, dtype int) (Handle, *Error) {
+func Rand(g Generator, shape []int, dtype int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_rand(C.di_generator(g), p, n, C.int(dtype)))
 }
 
 // Randint draws int64 from low … high−1.
-func Randint(g Generator, low, high int64, shape []int64) (Handle, *Error) {
+func Randint(g Generator, low, high int64, shape []int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_randint(C.di_generator(g), C.int64_t(low), C.int64_t(high), p, n))
 }
 
 // Randperm draws a permutation of 0 … n−1.
-func Randperm(g Generator, n int64) (Handle, *Error) {
+func Randperm(g Generator, n int) (Handle, *Error) {
 	return one(C.di_randperm(C.di_generator(g), C.int64_t(n)))
 }
 
 // Multinomial draws n indices without replacement, with probabilities in proportion to weights.
-func Multinomial(g Generator, weights Handle, n int64) (Handle, *Error) {
+func Multinomial(g Generator, weights Handle, n int) (Handle, *Error) {
 	return one(C.di_multinomial(C.di_generator(g), C.di_tensor(weights), C.int64_t(n)))
 }
 
-// GradEnabled tells whether operators on the calling thread record gradients.
+// GradEnabled reports whether operators on the calling thread record gradients.
 func GradEnabled() bool { return bool(C.di_grad_enabled()) }
 
-// SetGradEnabled says whether operators on the calling thread record gradients.
+// SetGradEnabled sets whether operators on the calling thread record gradients.
 func SetGradEnabled(enabled bool) { C.di_set_grad_enabled(C.bool(enabled)) }
 
-// RequiresGrad tells whether gradients flow to the tensor.
+// RequiresGrad reports whether gradients flow to the tensor.
 func RequiresGrad(t Handle) bool { return bool(C.di_requires_grad(C.di_tensor(t))) }
 
-// SetRequiresGrad says whether gradients flow to the tensor.
+// SetRequiresGrad sets whether gradients flow to the tensor.
 func SetRequiresGrad(t Handle, requires bool) *Error {
 	return takeError(C.di_set_requires_grad(C.di_tensor(t), C.bool(requires)))
 }
@@ -159,25 +163,25 @@ func SetRequiresGrad(t Handle, requires bool) *Error {
 // Backward adds the gradients of the scalar t to all leaves.
 func Backward(t Handle) *Error { return takeError(C.di_backward(C.di_tensor(t))) }
 
-// Grad is the leaf's gradient, nil if it has none.
+// Grad returns the leaf's gradient, nil if it has none.
 func Grad(t Handle) (Handle, *Error) { return one(C.di_grad(C.di_tensor(t))) }
 
 // ClearGrad forgets the leaf's gradient.
 func ClearGrad(t Handle) { C.di_clear_grad(C.di_tensor(t)) }
 
-// Version is LibTorch's version.
+// Version returns LibTorch's version.
 func Version() string { return C.GoString(C.di_version()) }
 
-// AllowTF32 lets products of float32 on GPUs round their factors.
+// AllowTF32 sets whether GPUs may compute float32 products and convolutions in TF32, in the whole process.
 func AllowTF32(allow bool) { C.di_allow_tf32(C.bool(allow)) }
 
-// BenchmarkCuDNN makes cuDNN try its ways to compute a convolution, once a shape.
+// BenchmarkCuDNN sets whether cuDNN measures its algorithms for each new shape, in the whole process.
 func BenchmarkCuDNN(on bool) { C.di_benchmark_cudnn(C.bool(on)) }
 
-// CUDADevices counts the CUDA devices that LibTorch can use.
+// CUDADevices returns the number of CUDA devices that LibTorch can use.
 func CUDADevices() int { return int(C.di_cuda_devices()) }
 
-// Threads is the size of the calling thread's intra-operator team.
+// Threads returns the size of the calling thread's intra-operator team.
 func Threads() int { return int(C.di_threads()) }
 
 // SetThreads sets the size of the calling thread's intra-operator team.

@@ -97,320 +97,320 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
-di_result1 di_Add(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::add(di::ref(self), di::ref(other)); });
+di_result1 di_Add(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::add(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_AddScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::add(di::ref(self), di::scalar(other)); });
+di_result1 di_AddScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::add(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_Sub(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::sub(di::ref(self), di::ref(other)); });
+di_result1 di_Sub(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::sub(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_Mul(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::mul(di::ref(self), di::ref(other)); });
+di_result1 di_Mul(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::mul(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_MulScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::mul(di::ref(self), di::scalar(other)); });
+di_result1 di_MulScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::mul(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_Div(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::div(di::ref(self), di::ref(other)); });
+di_result1 di_Div(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::div(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_DivScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::div(di::ref(self), di::scalar(other)); });
+di_result1 di_DivScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::div(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_PowScalar(di_tensor self, double exponent) noexcept {
-  return di::call1([&] { return at::pow(di::ref(self), di::scalar(exponent)); });
+di_result1 di_PowScalar(di_tensor t, double exponent) noexcept {
+  return di::call1([&] { return at::pow(di::ref(t), di::scalar(exponent)); });
 }
 
-di_result1 di_RSubScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::rsub(di::ref(self), di::scalar(other)); });
+di_result1 di_RSubScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::rsub(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_Maximum(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::maximum(di::ref(self), di::ref(other)); });
+di_result1 di_Maximum(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::maximum(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_Minimum(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::minimum(di::ref(self), di::ref(other)); });
+di_result1 di_Minimum(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::minimum(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_Clamp(di_tensor self, double low, double high) noexcept {
-  return di::call1([&] { return at::clamp(di::ref(self), di::scalar(low), di::scalar(high)); });
+di_result1 di_Clamp(di_tensor t, double low, double high) noexcept {
+  return di::call1([&] { return at::clamp(di::ref(t), di::scalar(low), di::scalar(high)); });
 }
 
-di_result1 di_ClampMin(di_tensor self, double low) noexcept {
-  return di::call1([&] { return at::clamp_min(di::ref(self), di::scalar(low)); });
+di_result1 di_ClampMin(di_tensor t, double low) noexcept {
+  return di::call1([&] { return at::clamp_min(di::ref(t), di::scalar(low)); });
 }
 
-di_result1 di_ClampMax(di_tensor self, double high) noexcept {
-  return di::call1([&] { return at::clamp_max(di::ref(self), di::scalar(high)); });
+di_result1 di_ClampMax(di_tensor t, double high) noexcept {
+  return di::call1([&] { return at::clamp_max(di::ref(t), di::scalar(high)); });
 }
 
-di_result1 di_Neg(di_tensor self) noexcept {
-  return di::call1([&] { return at::neg(di::ref(self)); });
+di_result1 di_Neg(di_tensor t) noexcept {
+  return di::call1([&] { return at::neg(di::ref(t)); });
 }
 
-di_result1 di_Abs(di_tensor self) noexcept {
-  return di::call1([&] { return at::abs(di::ref(self)); });
+di_result1 di_Abs(di_tensor t) noexcept {
+  return di::call1([&] { return at::abs(di::ref(t)); });
 }
 
-di_result1 di_Exp(di_tensor self) noexcept {
-  return di::call1([&] { return at::exp(di::ref(self)); });
+di_result1 di_Exp(di_tensor t) noexcept {
+  return di::call1([&] { return at::exp(di::ref(t)); });
 }
 
-di_result1 di_Log(di_tensor self) noexcept {
-  return di::call1([&] { return at::log(di::ref(self)); });
+di_result1 di_Log(di_tensor t) noexcept {
+  return di::call1([&] { return at::log(di::ref(t)); });
 }
 
-di_result1 di_Log2(di_tensor self) noexcept {
-  return di::call1([&] { return at::log2(di::ref(self)); });
+di_result1 di_Log2(di_tensor t) noexcept {
+  return di::call1([&] { return at::log2(di::ref(t)); });
 }
 
-di_result1 di_Sqrt(di_tensor self) noexcept {
-  return di::call1([&] { return at::sqrt(di::ref(self)); });
+di_result1 di_Sqrt(di_tensor t) noexcept {
+  return di::call1([&] { return at::sqrt(di::ref(t)); });
 }
 
-di_result1 di_Rsqrt(di_tensor self) noexcept {
-  return di::call1([&] { return at::rsqrt(di::ref(self)); });
+di_result1 di_Rsqrt(di_tensor t) noexcept {
+  return di::call1([&] { return at::rsqrt(di::ref(t)); });
 }
 
-di_result1 di_Reciprocal(di_tensor self) noexcept {
-  return di::call1([&] { return at::reciprocal(di::ref(self)); });
+di_result1 di_Reciprocal(di_tensor t) noexcept {
+  return di::call1([&] { return at::reciprocal(di::ref(t)); });
 }
 
-di_result1 di_Sin(di_tensor self) noexcept {
-  return di::call1([&] { return at::sin(di::ref(self)); });
+di_result1 di_Sin(di_tensor t) noexcept {
+  return di::call1([&] { return at::sin(di::ref(t)); });
 }
 
-di_result1 di_Cos(di_tensor self) noexcept {
-  return di::call1([&] { return at::cos(di::ref(self)); });
+di_result1 di_Cos(di_tensor t) noexcept {
+  return di::call1([&] { return at::cos(di::ref(t)); });
 }
 
-di_result1 di_Floor(di_tensor self) noexcept {
-  return di::call1([&] { return at::floor(di::ref(self)); });
+di_result1 di_Floor(di_tensor t) noexcept {
+  return di::call1([&] { return at::floor(di::ref(t)); });
 }
 
-di_result1 di_Round(di_tensor self) noexcept {
-  return di::call1([&] { return at::round(di::ref(self)); });
+di_result1 di_Round(di_tensor t) noexcept {
+  return di::call1([&] { return at::round(di::ref(t)); });
 }
 
-di_result1 di_Sigmoid(di_tensor self) noexcept {
-  return di::call1([&] { return at::sigmoid(di::ref(self)); });
+di_result1 di_Sigmoid(di_tensor t) noexcept {
+  return di::call1([&] { return at::sigmoid(di::ref(t)); });
 }
 
-di_result1 di_Relu(di_tensor self) noexcept {
-  return di::call1([&] { return at::relu(di::ref(self)); });
+di_result1 di_Relu(di_tensor t) noexcept {
+  return di::call1([&] { return at::relu(di::ref(t)); });
 }
 
-di_result1 di_Silu(di_tensor self) noexcept {
-  return di::call1([&] { return at::silu(di::ref(self)); });
+di_result1 di_Silu(di_tensor t) noexcept {
+  return di::call1([&] { return at::silu(di::ref(t)); });
 }
 
-di_result1 di_Gelu(di_tensor self) noexcept {
-  return di::call1([&] { return at::gelu(di::ref(self)); });
+di_result1 di_Gelu(di_tensor t) noexcept {
+  return di::call1([&] { return at::gelu(di::ref(t)); });
 }
 
-di_result1 di_Softmax(di_tensor self, int64_t dim) noexcept {
-  return di::call1([&] { return at::softmax(di::ref(self), dim); });
+di_result1 di_Softmax(di_tensor t, int64_t dim) noexcept {
+  return di::call1([&] { return at::softmax(di::ref(t), dim); });
 }
 
-di_result1 di_LogSigmoid(di_tensor self) noexcept {
-  return di::call1([&] { return at::log_sigmoid(di::ref(self)); });
+di_result1 di_LogSigmoid(di_tensor t) noexcept {
+  return di::call1([&] { return at::log_sigmoid(di::ref(t)); });
 }
 
-di_result1 di_Softplus(di_tensor self) noexcept {
-  return di::call1([&] { return at::softplus(di::ref(self)); });
+di_result1 di_Softplus(di_tensor t) noexcept {
+  return di::call1([&] { return at::softplus(di::ref(t)); });
 }
 
-di_result1 di_Eq(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::eq(di::ref(self), di::ref(other)); });
+di_result1 di_Eq(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::eq(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_EqScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::eq(di::ref(self), di::scalar(other)); });
+di_result1 di_EqScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::eq(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_NeScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::ne(di::ref(self), di::scalar(other)); });
+di_result1 di_NeScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::ne(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_Gt(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::gt(di::ref(self), di::ref(other)); });
+di_result1 di_Gt(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::gt(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_GtScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::gt(di::ref(self), di::scalar(other)); });
+di_result1 di_GtScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::gt(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_Ge(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::ge(di::ref(self), di::ref(other)); });
+di_result1 di_Ge(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::ge(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_GeScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::ge(di::ref(self), di::scalar(other)); });
+di_result1 di_GeScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::ge(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_Lt(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::lt(di::ref(self), di::ref(other)); });
+di_result1 di_Lt(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::lt(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_LtScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::lt(di::ref(self), di::scalar(other)); });
+di_result1 di_LtScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::lt(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_LeScalar(di_tensor self, double other) noexcept {
-  return di::call1([&] { return at::le(di::ref(self), di::scalar(other)); });
+di_result1 di_LeScalar(di_tensor t, double other) noexcept {
+  return di::call1([&] { return at::le(di::ref(t), di::scalar(other)); });
 }
 
-di_result1 di_LogicalAnd(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::logical_and(di::ref(self), di::ref(other)); });
+di_result1 di_LogicalAnd(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::logical_and(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_LogicalOr(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::logical_or(di::ref(self), di::ref(other)); });
+di_result1 di_LogicalOr(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::logical_or(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_LogicalNot(di_tensor self) noexcept {
-  return di::call1([&] { return at::logical_not(di::ref(self)); });
+di_result1 di_LogicalNot(di_tensor t) noexcept {
+  return di::call1([&] { return at::logical_not(di::ref(t)); });
 }
 
-di_result1 di_IsFinite(di_tensor self) noexcept {
-  return di::call1([&] { return at::isfinite(di::ref(self)); });
+di_result1 di_IsFinite(di_tensor t) noexcept {
+  return di::call1([&] { return at::isfinite(di::ref(t)); });
 }
 
-di_result1 di_All(di_tensor self) noexcept {
-  return di::call1([&] { return at::all(di::ref(self)); });
+di_result1 di_All(di_tensor t) noexcept {
+  return di::call1([&] { return at::all(di::ref(t)); });
 }
 
-di_result1 di_Any(di_tensor self) noexcept {
-  return di::call1([&] { return at::any(di::ref(self)); });
+di_result1 di_Any(di_tensor t) noexcept {
+  return di::call1([&] { return at::any(di::ref(t)); });
 }
 
-di_result1 di_AnyDim(di_tensor self, int64_t dim, bool keepDim) noexcept {
-  return di::call1([&] { return at::any(di::ref(self), dim, keepDim); });
+di_result1 di_AnyDim(di_tensor t, int64_t dim, bool keepDim) noexcept {
+  return di::call1([&] { return at::any(di::ref(t), dim, keepDim); });
 }
 
-di_result1 di_Where(di_tensor self, di_tensor yes, di_tensor no) noexcept {
-  return di::call1([&] { return at::where(di::ref(self), di::ref(yes), di::ref(no)); });
+di_result1 di_Where(di_tensor t, di_tensor yes, di_tensor no) noexcept {
+  return di::call1([&] { return at::where(di::ref(t), di::ref(yes), di::ref(no)); });
 }
 
-di_result1 di_MaskedFill(di_tensor self, di_tensor mask, double value) noexcept {
-  return di::call1([&] { return at::masked_fill(di::ref(self), di::ref(mask), di::scalar(value)); });
+di_result1 di_MaskedFill(di_tensor t, di_tensor mask, double value) noexcept {
+  return di::call1([&] { return at::masked_fill(di::ref(t), di::ref(mask), di::scalar(value)); });
 }
 
-di_result1 di_Sum(di_tensor self) noexcept {
-  return di::call1([&] { return at::sum(di::ref(self)); });
+di_result1 di_Sum(di_tensor t) noexcept {
+  return di::call1([&] { return at::sum(di::ref(t)); });
 }
 
-di_result1 di_SumDim(di_tensor self, const int64_t* dim, size_t dim_len, bool keepDim) noexcept {
-  return di::call1([&] { return at::sum(di::ref(self), at::IntArrayRef(dim, dim_len), keepDim); });
+di_result1 di_SumDim(di_tensor t, const int64_t* dims, size_t dims_len, bool keepDim) noexcept {
+  return di::call1([&] { return at::sum(di::ref(t), at::IntArrayRef(dims, dims_len), keepDim); });
 }
 
-di_result1 di_Mean(di_tensor self) noexcept {
-  return di::call1([&] { return at::mean(di::ref(self)); });
+di_result1 di_Mean(di_tensor t) noexcept {
+  return di::call1([&] { return at::mean(di::ref(t)); });
 }
 
-di_result1 di_MeanDim(di_tensor self, const int64_t* dim, size_t dim_len, bool keepDim) noexcept {
-  return di::call1([&] { return at::mean(di::ref(self), at::IntArrayRef(dim, dim_len), keepDim); });
+di_result1 di_MeanDim(di_tensor t, const int64_t* dims, size_t dims_len, bool keepDim) noexcept {
+  return di::call1([&] { return at::mean(di::ref(t), at::IntArrayRef(dims, dims_len), keepDim); });
 }
 
-di_result1 di_Amax(di_tensor self, const int64_t* dim, size_t dim_len, bool keepDim) noexcept {
-  return di::call1([&] { return at::amax(di::ref(self), at::IntArrayRef(dim, dim_len), keepDim); });
+di_result1 di_Amax(di_tensor t, const int64_t* dims, size_t dims_len, bool keepDim) noexcept {
+  return di::call1([&] { return at::amax(di::ref(t), at::IntArrayRef(dims, dims_len), keepDim); });
 }
 
-di_result1 di_Amin(di_tensor self, const int64_t* dim, size_t dim_len, bool keepDim) noexcept {
-  return di::call1([&] { return at::amin(di::ref(self), at::IntArrayRef(dim, dim_len), keepDim); });
+di_result1 di_Amin(di_tensor t, const int64_t* dims, size_t dims_len, bool keepDim) noexcept {
+  return di::call1([&] { return at::amin(di::ref(t), at::IntArrayRef(dims, dims_len), keepDim); });
 }
 
-di_result2 di_MaxDim(di_tensor self, int64_t dim, bool keepDim) noexcept {
-  return di::call2([&] { return at::max(di::ref(self), dim, keepDim); });
+di_result2 di_MaxDim(di_tensor t, int64_t dim, bool keepDim) noexcept {
+  return di::call2([&] { return at::max(di::ref(t), dim, keepDim); });
 }
 
-di_result1 di_Argmax(di_tensor self, int64_t dim, bool keepDim) noexcept {
-  return di::call1([&] { return at::argmax(di::ref(self), dim, keepDim); });
+di_result1 di_Argmax(di_tensor t, int64_t dim, bool keepDim) noexcept {
+  return di::call1([&] { return at::argmax(di::ref(t), dim, keepDim); });
 }
 
-di_result1 di_Cumsum(di_tensor self, int64_t dim) noexcept {
-  return di::call1([&] { return at::cumsum(di::ref(self), dim); });
+di_result1 di_Cumsum(di_tensor t, int64_t dim) noexcept {
+  return di::call1([&] { return at::cumsum(di::ref(t), dim); });
 }
 
-di_result1 di_Norm(di_tensor self) noexcept {
-  return di::call1([&] { return at::norm(di::ref(self)); });
+di_result1 di_Norm(di_tensor t) noexcept {
+  return di::call1([&] { return at::norm(di::ref(t)); });
 }
 
-di_result1 di_Reshape(di_tensor self, const int64_t* shape, size_t shape_len) noexcept {
-  return di::call1([&] { return at::reshape(di::ref(self), at::IntArrayRef(shape, shape_len)); });
+di_result1 di_Reshape(di_tensor t, const int64_t* shape, size_t shape_len) noexcept {
+  return di::call1([&] { return at::reshape(di::ref(t), at::IntArrayRef(shape, shape_len)); });
 }
 
-di_result1 di_View(di_tensor self, const int64_t* shape, size_t shape_len) noexcept {
-  return di::call1([&] { return di::ref(self).view(at::IntArrayRef(shape, shape_len)); });
+di_result1 di_View(di_tensor t, const int64_t* shape, size_t shape_len) noexcept {
+  return di::call1([&] { return di::ref(t).view(at::IntArrayRef(shape, shape_len)); });
 }
 
-di_result1 di_Permute(di_tensor self, const int64_t* dims, size_t dims_len) noexcept {
-  return di::call1([&] { return at::permute(di::ref(self), at::IntArrayRef(dims, dims_len)); });
+di_result1 di_Permute(di_tensor t, const int64_t* dims, size_t dims_len) noexcept {
+  return di::call1([&] { return at::permute(di::ref(t), at::IntArrayRef(dims, dims_len)); });
 }
 
-di_result1 di_Transpose(di_tensor self, int64_t dim0, int64_t dim1) noexcept {
-  return di::call1([&] { return at::transpose(di::ref(self), dim0, dim1); });
+di_result1 di_Transpose(di_tensor t, int64_t dim0, int64_t dim1) noexcept {
+  return di::call1([&] { return at::transpose(di::ref(t), dim0, dim1); });
 }
 
-di_result1 di_Unsqueeze(di_tensor self, int64_t dim) noexcept {
-  return di::call1([&] { return at::unsqueeze(di::ref(self), dim); });
+di_result1 di_Unsqueeze(di_tensor t, int64_t dim) noexcept {
+  return di::call1([&] { return at::unsqueeze(di::ref(t), dim); });
 }
 
-di_result1 di_Squeeze(di_tensor self, int64_t dim) noexcept {
-  return di::call1([&] { return at::squeeze(di::ref(self), dim); });
+di_result1 di_Squeeze(di_tensor t, int64_t dim) noexcept {
+  return di::call1([&] { return at::squeeze(di::ref(t), dim); });
 }
 
-di_result1 di_Flatten(di_tensor self, int64_t first, int64_t last) noexcept {
-  return di::call1([&] { return at::flatten(di::ref(self), first, last); });
+di_result1 di_Flatten(di_tensor t, int64_t first, int64_t last) noexcept {
+  return di::call1([&] { return at::flatten(di::ref(t), first, last); });
 }
 
-di_result1 di_Expand(di_tensor self, const int64_t* shape, size_t shape_len) noexcept {
-  return di::call1([&] { return di::ref(self).expand(at::IntArrayRef(shape, shape_len)); });
+di_result1 di_Expand(di_tensor t, const int64_t* shape, size_t shape_len) noexcept {
+  return di::call1([&] { return di::ref(t).expand(at::IntArrayRef(shape, shape_len)); });
 }
 
-di_result1 di_RepeatInterleave(di_tensor self, int64_t repeats, int64_t dim) noexcept {
-  return di::call1([&] { return at::repeat_interleave(di::ref(self), repeats, dim); });
+di_result1 di_RepeatInterleave(di_tensor t, int64_t repeats, int64_t dim) noexcept {
+  return di::call1([&] { return at::repeat_interleave(di::ref(t), repeats, dim); });
 }
 
-di_result1 di_Repeat(di_tensor self, const int64_t* repeats, size_t repeats_len) noexcept {
-  return di::call1([&] { return di::ref(self).repeat(at::IntArrayRef(repeats, repeats_len)); });
+di_result1 di_Repeat(di_tensor t, const int64_t* repeats, size_t repeats_len) noexcept {
+  return di::call1([&] { return di::ref(t).repeat(at::IntArrayRef(repeats, repeats_len)); });
 }
 
-di_result1 di_Narrow(di_tensor self, int64_t dim, int64_t start, int64_t length) noexcept {
-  return di::call1([&] { return at::narrow(di::ref(self), dim, start, length); });
+di_result1 di_Narrow(di_tensor t, int64_t dim, int64_t start, int64_t length) noexcept {
+  return di::call1([&] { return at::narrow(di::ref(t), dim, start, length); });
 }
 
-di_result1 di_Select(di_tensor self, int64_t dim, int64_t index) noexcept {
-  return di::call1([&] { return at::select(di::ref(self), dim, index); });
+di_result1 di_Select(di_tensor t, int64_t dim, int64_t index) noexcept {
+  return di::call1([&] { return at::select(di::ref(t), dim, index); });
 }
 
-di_result1 di_Slice(di_tensor self, int64_t dim, int64_t start, int64_t end, int64_t step) noexcept {
-  return di::call1([&] { return at::slice(di::ref(self), dim, start, end, step); });
+di_result1 di_Slice(di_tensor t, int64_t dim, int64_t start, int64_t end, int64_t step) noexcept {
+  return di::call1([&] { return at::slice(di::ref(t), dim, start, end, step); });
 }
 
-di_result1 di_Flip(di_tensor self, const int64_t* dims, size_t dims_len) noexcept {
-  return di::call1([&] { return at::flip(di::ref(self), at::IntArrayRef(dims, dims_len)); });
+di_result1 di_Flip(di_tensor t, const int64_t* dims, size_t dims_len) noexcept {
+  return di::call1([&] { return at::flip(di::ref(t), at::IntArrayRef(dims, dims_len)); });
 }
 
-di_result1 di_Roll(di_tensor self, const int64_t* shifts, size_t shifts_len, const int64_t* dims, size_t dims_len) noexcept {
-  return di::call1([&] { return at::roll(di::ref(self), at::IntArrayRef(shifts, shifts_len), at::IntArrayRef(dims, dims_len)); });
+di_result1 di_Roll(di_tensor t, const int64_t* shifts, size_t shifts_len, const int64_t* dims, size_t dims_len) noexcept {
+  return di::call1([&] { return at::roll(di::ref(t), at::IntArrayRef(shifts, shifts_len), at::IntArrayRef(dims, dims_len)); });
 }
 
-di_result1 di_ConstantPad(di_tensor self, const int64_t* pad, size_t pad_len, double value) noexcept {
-  return di::call1([&] { return at::constant_pad_nd(di::ref(self), at::IntArrayRef(pad, pad_len), di::scalar(value)); });
+di_result1 di_ConstantPad(di_tensor t, const int64_t* pad, size_t pad_len, double value) noexcept {
+  return di::call1([&] { return at::constant_pad_nd(di::ref(t), at::IntArrayRef(pad, pad_len), di::scalar(value)); });
 }
 
-di_result1 di_ReplicationPad2d(di_tensor self, const int64_t* pad, size_t pad_len) noexcept {
-  return di::call1([&] { return at::replication_pad2d(di::ref(self), at::IntArrayRef(pad, pad_len)); });
+di_result1 di_ReplicationPad2d(di_tensor t, const int64_t* pad, size_t pad_len) noexcept {
+  return di::call1([&] { return at::replication_pad2d(di::ref(t), at::IntArrayRef(pad, pad_len)); });
 }
 
 di_result1 di_Cat(const di_tensor* tensors, size_t tensors_len, int64_t dim) noexcept {
@@ -421,174 +421,174 @@ di_result1 di_Stack(const di_tensor* tensors, size_t tensors_len, int64_t dim) n
   return di::call1([&] { return at::stack(di::list(tensors, tensors_len), dim); });
 }
 
-di_result1 di_IndexSelect(di_tensor self, int64_t dim, di_tensor index) noexcept {
-  return di::call1([&] { return at::index_select(di::ref(self), dim, di::ref(index)); });
+di_result1 di_IndexSelect(di_tensor t, int64_t dim, di_tensor index) noexcept {
+  return di::call1([&] { return at::index_select(di::ref(t), dim, di::ref(index)); });
 }
 
-di_result1 di_Gather(di_tensor self, int64_t dim, di_tensor index) noexcept {
-  return di::call1([&] { return at::gather(di::ref(self), dim, di::ref(index)); });
+di_result1 di_Gather(di_tensor t, int64_t dim, di_tensor index) noexcept {
+  return di::call1([&] { return at::gather(di::ref(t), dim, di::ref(index)); });
 }
 
-di_result1 di_ScatterAdd(di_tensor self, int64_t dim, di_tensor index, di_tensor src) noexcept {
-  return di::call1([&] { return at::scatter_add(di::ref(self), dim, di::ref(index), di::ref(src)); });
+di_result1 di_ScatterAdd(di_tensor t, int64_t dim, di_tensor index, di_tensor src) noexcept {
+  return di::call1([&] { return at::scatter_add(di::ref(t), dim, di::ref(index), di::ref(src)); });
 }
 
-di_result1 di_IndexAdd(di_tensor self, int64_t dim, di_tensor index, di_tensor src) noexcept {
-  return di::call1([&] { return at::index_add(di::ref(self), dim, di::ref(index), di::ref(src)); });
+di_result1 di_IndexAdd(di_tensor t, int64_t dim, di_tensor index, di_tensor src) noexcept {
+  return di::call1([&] { return at::index_add(di::ref(t), dim, di::ref(index), di::ref(src)); });
 }
 
-di_result1 di_IndexCopy(di_tensor self, int64_t dim, di_tensor index, di_tensor src) noexcept {
-  return di::call1([&] { return at::index_copy(di::ref(self), dim, di::ref(index), di::ref(src)); });
+di_result1 di_IndexCopy(di_tensor t, int64_t dim, di_tensor index, di_tensor src) noexcept {
+  return di::call1([&] { return at::index_copy(di::ref(t), dim, di::ref(index), di::ref(src)); });
 }
 
-di_result1 di_MaskedSelect(di_tensor self, di_tensor mask) noexcept {
-  return di::call1([&] { return at::masked_select(di::ref(self), di::ref(mask)); });
+di_result1 di_MaskedSelect(di_tensor t, di_tensor mask) noexcept {
+  return di::call1([&] { return at::masked_select(di::ref(t), di::ref(mask)); });
 }
 
-di_result1 di_Nonzero(di_tensor self) noexcept {
-  return di::call1([&] { return at::nonzero(di::ref(self)); });
+di_result1 di_Nonzero(di_tensor t) noexcept {
+  return di::call1([&] { return at::nonzero(di::ref(t)); });
 }
 
-di_result2 di_Topk(di_tensor self, int64_t k, int64_t dim, bool largest, bool sorted) noexcept {
-  return di::call2([&] { return at::topk(di::ref(self), k, dim, largest, sorted); });
+di_result2 di_Topk(di_tensor t, int64_t k, int64_t dim, bool largest, bool sorted) noexcept {
+  return di::call2([&] { return at::topk(di::ref(t), k, dim, largest, sorted); });
 }
 
-di_result2 di_Sort(di_tensor self, int64_t dim, bool descending) noexcept {
-  return di::call2([&] { return at::sort(di::ref(self), dim, descending); });
+di_result2 di_Sort(di_tensor t, int64_t dim, bool descending) noexcept {
+  return di::call2([&] { return at::sort(di::ref(t), dim, descending); });
 }
 
-di_result1 di_OneHot(di_tensor self, int64_t classes) noexcept {
-  return di::call1([&] { return at::one_hot(di::ref(self), classes); });
+di_result1 di_OneHot(di_tensor t, int64_t classes) noexcept {
+  return di::call1([&] { return at::one_hot(di::ref(t), classes); });
 }
 
-di_result1 di_Matmul(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::matmul(di::ref(self), di::ref(other)); });
+di_result1 di_Matmul(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::matmul(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_Bmm(di_tensor self, di_tensor other) noexcept {
-  return di::call1([&] { return at::bmm(di::ref(self), di::ref(other)); });
+di_result1 di_Bmm(di_tensor t, di_tensor other) noexcept {
+  return di::call1([&] { return at::bmm(di::ref(t), di::ref(other)); });
 }
 
-di_result1 di_Linear(di_tensor self, di_tensor weight, di_tensor bias) noexcept {
-  return di::call1([&] { return at::linear(di::ref(self), di::ref(weight), di::optional_ref(bias)); });
+di_result1 di_Linear(di_tensor t, di_tensor weight, di_tensor bias) noexcept {
+  return di::call1([&] { return at::linear(di::ref(t), di::ref(weight), di::optional_ref(bias)); });
 }
 
-di_result1 di_Conv2d(di_tensor self, di_tensor weight, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len, const int64_t* dilation, size_t dilation_len, int64_t groups) noexcept {
-  return di::call1([&] { return at::conv2d(di::ref(self), di::ref(weight), di::optional_ref(bias), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len), at::IntArrayRef(dilation, dilation_len), groups); });
+di_result1 di_Conv2d(di_tensor t, di_tensor weight, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len, const int64_t* dilation, size_t dilation_len, int64_t groups) noexcept {
+  return di::call1([&] { return at::conv2d(di::ref(t), di::ref(weight), di::optional_ref(bias), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len), at::IntArrayRef(dilation, dilation_len), groups); });
 }
 
-di_result1 di_Conv2dProducts(di_tensor self, di_tensor weight, const int64_t* kernel, size_t kernel_len, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) noexcept {
-  return di::call1([&] { return at::thnn_conv2d(di::ref(self), di::ref(weight), at::IntArrayRef(kernel, kernel_len), di::optional_ref(bias), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len)); });
+di_result1 di_Conv2dProducts(di_tensor t, di_tensor weight, const int64_t* kernel, size_t kernel_len, di_tensor bias, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) noexcept {
+  return di::call1([&] { return at::thnn_conv2d(di::ref(t), di::ref(weight), at::IntArrayRef(kernel, kernel_len), di::optional_ref(bias), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len)); });
 }
 
-di_result1 di_MaxPool2d(di_tensor self, const int64_t* kernel, size_t kernel_len, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) noexcept {
-  return di::call1([&] { return at::max_pool2d(di::ref(self), at::IntArrayRef(kernel, kernel_len), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len)); });
+di_result1 di_MaxPool2d(di_tensor t, const int64_t* kernel, size_t kernel_len, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) noexcept {
+  return di::call1([&] { return at::max_pool2d(di::ref(t), at::IntArrayRef(kernel, kernel_len), at::IntArrayRef(stride, stride_len), at::IntArrayRef(padding, padding_len)); });
 }
 
-di_result1 di_UpsampleNearest2d(di_tensor self, const int64_t* size, size_t size_len) noexcept {
-  return di::call1([&] { return at::upsample_nearest2d(di::ref(self), at::IntArrayRef(size, size_len)); });
+di_result1 di_UpsampleNearest2d(di_tensor t, const int64_t* size, size_t size_len) noexcept {
+  return di::call1([&] { return at::upsample_nearest2d(di::ref(t), at::IntArrayRef(size, size_len)); });
 }
 
-di_result1 di_UpsampleBilinear2d(di_tensor self, const int64_t* size, size_t size_len, bool alignCorners) noexcept {
-  return di::call1([&] { return at::upsample_bilinear2d(di::ref(self), at::IntArrayRef(size, size_len), alignCorners); });
+di_result1 di_UpsampleBilinear2d(di_tensor t, const int64_t* size, size_t size_len, bool alignCorners) noexcept {
+  return di::call1([&] { return at::upsample_bilinear2d(di::ref(t), at::IntArrayRef(size, size_len), alignCorners); });
 }
 
-di_result1 di_LayerNorm(di_tensor self, const int64_t* shape, size_t shape_len, di_tensor weight, di_tensor bias, double eps) noexcept {
-  return di::call1([&] { return at::layer_norm(di::ref(self), at::IntArrayRef(shape, shape_len), di::optional_ref(weight), di::optional_ref(bias), eps); });
+di_result1 di_LayerNorm(di_tensor t, const int64_t* shape, size_t shape_len, di_tensor weight, di_tensor bias, double eps) noexcept {
+  return di::call1([&] { return at::layer_norm(di::ref(t), at::IntArrayRef(shape, shape_len), di::optional_ref(weight), di::optional_ref(bias), eps); });
 }
 
-di_result1 di_BatchNorm(di_tensor self, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance, bool training, double momentum, double eps, bool cudnn) noexcept {
-  return di::call1([&] { return at::batch_norm(di::ref(self), di::optional_ref(weight), di::optional_ref(bias), di::optional_ref(mean), di::optional_ref(variance), training, momentum, eps, cudnn); });
+di_result1 di_BatchNorm(di_tensor t, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance, bool training, double momentum, double eps, bool cudnn) noexcept {
+  return di::call1([&] { return at::batch_norm(di::ref(t), di::optional_ref(weight), di::optional_ref(bias), di::optional_ref(mean), di::optional_ref(variance), training, momentum, eps, cudnn); });
 }
 
-di_result1 di_Dropout(di_tensor self, double p, bool training) noexcept {
-  return di::call1([&] { return at::dropout(di::ref(self), p, training); });
+di_result1 di_Dropout(di_tensor t, double p, bool training) noexcept {
+  return di::call1([&] { return at::dropout(di::ref(t), p, training); });
 }
 
-di_result1 di_BCEWithLogits(di_tensor self, di_tensor target, di_tensor weight, di_tensor posWeight, int64_t reduction) noexcept {
-  return di::call1([&] { return at::binary_cross_entropy_with_logits(di::ref(self), di::ref(target), di::optional_ref(weight), di::optional_ref(posWeight), reduction); });
+di_result1 di_BCEWithLogits(di_tensor t, di_tensor target, di_tensor weight, di_tensor posWeight, int64_t reduction) noexcept {
+  return di::call1([&] { return at::binary_cross_entropy_with_logits(di::ref(t), di::ref(target), di::optional_ref(weight), di::optional_ref(posWeight), reduction); });
 }
 
-di_result1 di_Contiguous(di_tensor self) noexcept {
-  return di::call1([&] { return di::ref(self).contiguous(); });
+di_result1 di_Contiguous(di_tensor t) noexcept {
+  return di::call1([&] { return di::ref(t).contiguous(); });
 }
 
-di_result1 di_ChannelsLast(di_tensor self) noexcept {
-  return di::call1([&] { return di::ref(self).contiguous(at::MemoryFormat::ChannelsLast); });
+di_result1 di_ChannelsLast(di_tensor t) noexcept {
+  return di::call1([&] { return di::ref(t).contiguous(at::MemoryFormat::ChannelsLast); });
 }
 
-di_result1 di_Clone(di_tensor self) noexcept {
-  return di::call1([&] { return at::clone(di::ref(self)); });
+di_result1 di_Clone(di_tensor t) noexcept {
+  return di::call1([&] { return at::clone(di::ref(t)); });
 }
 
-di_result1 di_Detach(di_tensor self) noexcept {
-  return di::call1([&] { return at::detach(di::ref(self)); });
+di_result1 di_Detach(di_tensor t) noexcept {
+  return di::call1([&] { return at::detach(di::ref(t)); });
 }
 
-di_result1 di_ToDType(di_tensor self, int dtype) noexcept {
-  return di::call1([&] { return di::ref(self).to(static_cast<at::ScalarType>(dtype)); });
+di_result1 di_ToDType(di_tensor t, int dtype) noexcept {
+  return di::call1([&] { return di::ref(t).to(static_cast<at::ScalarType>(dtype)); });
 }
 
-di_result1 di_ZerosLike(di_tensor self) noexcept {
-  return di::call1([&] { return at::zeros_like(di::ref(self)); });
+di_result1 di_ZerosLike(di_tensor t) noexcept {
+  return di::call1([&] { return at::zeros_like(di::ref(t)); });
 }
 
-di_result1 di_OnesLike(di_tensor self) noexcept {
-  return di::call1([&] { return at::ones_like(di::ref(self)); });
+di_result1 di_OnesLike(di_tensor t) noexcept {
+  return di::call1([&] { return at::ones_like(di::ref(t)); });
 }
 
-di_error* di_AddInPlace(di_tensor self, di_tensor other) noexcept {
-  return di::call0([&] { di::ref(self).add_(di::ref(other)); });
+di_error* di_AddInPlace(di_tensor t, di_tensor other) noexcept {
+  return di::call0([&] { di::ref(t).add_(di::ref(other)); });
 }
 
-di_error* di_AddScaledInPlace(di_tensor self, di_tensor other, double alpha) noexcept {
-  return di::call0([&] { di::ref(self).add_(di::ref(other), di::scalar(alpha)); });
+di_error* di_AddScaledInPlace(di_tensor t, di_tensor other, double alpha) noexcept {
+  return di::call0([&] { di::ref(t).add_(di::ref(other), di::scalar(alpha)); });
 }
 
-di_error* di_AddScalarInPlace(di_tensor self, double other) noexcept {
-  return di::call0([&] { di::ref(self).add_(di::scalar(other)); });
+di_error* di_AddScalarInPlace(di_tensor t, double other) noexcept {
+  return di::call0([&] { di::ref(t).add_(di::scalar(other)); });
 }
 
-di_error* di_MulInPlace(di_tensor self, di_tensor other) noexcept {
-  return di::call0([&] { di::ref(self).mul_(di::ref(other)); });
+di_error* di_MulInPlace(di_tensor t, di_tensor other) noexcept {
+  return di::call0([&] { di::ref(t).mul_(di::ref(other)); });
 }
 
-di_error* di_MulScalarInPlace(di_tensor self, double other) noexcept {
-  return di::call0([&] { di::ref(self).mul_(di::scalar(other)); });
+di_error* di_MulScalarInPlace(di_tensor t, double other) noexcept {
+  return di::call0([&] { di::ref(t).mul_(di::scalar(other)); });
 }
 
-di_error* di_SubInPlace(di_tensor self, di_tensor other) noexcept {
-  return di::call0([&] { di::ref(self).sub_(di::ref(other)); });
+di_error* di_SubInPlace(di_tensor t, di_tensor other) noexcept {
+  return di::call0([&] { di::ref(t).sub_(di::ref(other)); });
 }
 
-di_error* di_DivInPlace(di_tensor self, di_tensor other) noexcept {
-  return di::call0([&] { di::ref(self).div_(di::ref(other)); });
+di_error* di_DivInPlace(di_tensor t, di_tensor other) noexcept {
+  return di::call0([&] { di::ref(t).div_(di::ref(other)); });
 }
 
-di_error* di_ReluInPlace(di_tensor self) noexcept {
-  return di::call0([&] { di::ref(self).relu_(); });
+di_error* di_ReluInPlace(di_tensor t) noexcept {
+  return di::call0([&] { di::ref(t).relu_(); });
 }
 
-di_error* di_CopyInPlace(di_tensor self, di_tensor src) noexcept {
-  return di::call0([&] { di::ref(self).copy_(di::ref(src)); });
+di_error* di_CopyInPlace(di_tensor t, di_tensor src) noexcept {
+  return di::call0([&] { di::ref(t).copy_(di::ref(src)); });
 }
 
-di_error* di_ZeroInPlace(di_tensor self) noexcept {
-  return di::call0([&] { di::ref(self).zero_(); });
+di_error* di_ZeroInPlace(di_tensor t) noexcept {
+  return di::call0([&] { di::ref(t).zero_(); });
 }
 
-di_error* di_FillInPlace(di_tensor self, double value) noexcept {
-  return di::call0([&] { di::ref(self).fill_(di::scalar(value)); });
+di_error* di_FillInPlace(di_tensor t, double value) noexcept {
+  return di::call0([&] { di::ref(t).fill_(di::scalar(value)); });
 }
 
-di_error* di_LerpInPlace(di_tensor self, di_tensor end, double weight) noexcept {
-  return di::call0([&] { di::ref(self).lerp_(di::ref(end), di::scalar(weight)); });
+di_error* di_LerpInPlace(di_tensor t, di_tensor end, double weight) noexcept {
+  return di::call0([&] { di::ref(t).lerp_(di::ref(end), di::scalar(weight)); });
 }
 
-di_error* di_AddcmulInPlace(di_tensor self, di_tensor a, di_tensor b, double value) noexcept {
-  return di::call0([&] { di::ref(self).addcmul_(di::ref(a), di::ref(b), di::scalar(value)); });
+di_error* di_AddcmulInPlace(di_tensor t, di_tensor a, di_tensor b, double value) noexcept {
+  return di::call0([&] { di::ref(t).addcmul_(di::ref(a), di::ref(b), di::scalar(value)); });
 }
 
-di_error* di_AddcdivInPlace(di_tensor self, di_tensor a, di_tensor b, double value) noexcept {
-  return di::call0([&] { di::ref(self).addcdiv_(di::ref(a), di::ref(b), di::scalar(value)); });
+di_error* di_AddcdivInPlace(di_tensor t, di_tensor a, di_tensor b, double value) noexcept {
+  return di::call0([&] { di::ref(t).addcdiv_(di::ref(a), di::ref(b), di::scalar(value)); });
 }

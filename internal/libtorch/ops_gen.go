@@ -131,608 +131,608 @@ import "C"
 
 import "unsafe"
 
-func Add(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Add(C.di_tensor(self), C.di_tensor(other))
+func Add(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Add(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func AddScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_AddScalar(C.di_tensor(self), C.double(other))
+func AddScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_AddScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Sub(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Sub(C.di_tensor(self), C.di_tensor(other))
+func Sub(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Sub(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Mul(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Mul(C.di_tensor(self), C.di_tensor(other))
+func Mul(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Mul(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func MulScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_MulScalar(C.di_tensor(self), C.double(other))
+func MulScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_MulScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Div(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Div(C.di_tensor(self), C.di_tensor(other))
+func Div(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Div(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func DivScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_DivScalar(C.di_tensor(self), C.double(other))
+func DivScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_DivScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func PowScalar(self Handle, exponent float64) (Handle, *Error) {
-	r := C.di_PowScalar(C.di_tensor(self), C.double(exponent))
+func PowScalar(t Handle, exponent float64) (Handle, *Error) {
+	r := C.di_PowScalar(C.di_tensor(t), C.double(exponent))
 	return Handle(r.a), takeError(r.error)
 }
 
-func RSubScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_RSubScalar(C.di_tensor(self), C.double(other))
+func RSubScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_RSubScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Maximum(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Maximum(C.di_tensor(self), C.di_tensor(other))
+func Maximum(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Maximum(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Minimum(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Minimum(C.di_tensor(self), C.di_tensor(other))
+func Minimum(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Minimum(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Clamp(self Handle, low float64, high float64) (Handle, *Error) {
-	r := C.di_Clamp(C.di_tensor(self), C.double(low), C.double(high))
+func Clamp(t Handle, low float64, high float64) (Handle, *Error) {
+	r := C.di_Clamp(C.di_tensor(t), C.double(low), C.double(high))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ClampMin(self Handle, low float64) (Handle, *Error) {
-	r := C.di_ClampMin(C.di_tensor(self), C.double(low))
+func ClampMin(t Handle, low float64) (Handle, *Error) {
+	r := C.di_ClampMin(C.di_tensor(t), C.double(low))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ClampMax(self Handle, high float64) (Handle, *Error) {
-	r := C.di_ClampMax(C.di_tensor(self), C.double(high))
+func ClampMax(t Handle, high float64) (Handle, *Error) {
+	r := C.di_ClampMax(C.di_tensor(t), C.double(high))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Neg(self Handle) (Handle, *Error) {
-	r := C.di_Neg(C.di_tensor(self))
+func Neg(t Handle) (Handle, *Error) {
+	r := C.di_Neg(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Abs(self Handle) (Handle, *Error) {
-	r := C.di_Abs(C.di_tensor(self))
+func Abs(t Handle) (Handle, *Error) {
+	r := C.di_Abs(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Exp(self Handle) (Handle, *Error) {
-	r := C.di_Exp(C.di_tensor(self))
+func Exp(t Handle) (Handle, *Error) {
+	r := C.di_Exp(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Log(self Handle) (Handle, *Error) {
-	r := C.di_Log(C.di_tensor(self))
+func Log(t Handle) (Handle, *Error) {
+	r := C.di_Log(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Log2(self Handle) (Handle, *Error) {
-	r := C.di_Log2(C.di_tensor(self))
+func Log2(t Handle) (Handle, *Error) {
+	r := C.di_Log2(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Sqrt(self Handle) (Handle, *Error) {
-	r := C.di_Sqrt(C.di_tensor(self))
+func Sqrt(t Handle) (Handle, *Error) {
+	r := C.di_Sqrt(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Rsqrt(self Handle) (Handle, *Error) {
-	r := C.di_Rsqrt(C.di_tensor(self))
+func Rsqrt(t Handle) (Handle, *Error) {
+	r := C.di_Rsqrt(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Reciprocal(self Handle) (Handle, *Error) {
-	r := C.di_Reciprocal(C.di_tensor(self))
+func Reciprocal(t Handle) (Handle, *Error) {
+	r := C.di_Reciprocal(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Sin(self Handle) (Handle, *Error) {
-	r := C.di_Sin(C.di_tensor(self))
+func Sin(t Handle) (Handle, *Error) {
+	r := C.di_Sin(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Cos(self Handle) (Handle, *Error) {
-	r := C.di_Cos(C.di_tensor(self))
+func Cos(t Handle) (Handle, *Error) {
+	r := C.di_Cos(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Floor(self Handle) (Handle, *Error) {
-	r := C.di_Floor(C.di_tensor(self))
+func Floor(t Handle) (Handle, *Error) {
+	r := C.di_Floor(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Round(self Handle) (Handle, *Error) {
-	r := C.di_Round(C.di_tensor(self))
+func Round(t Handle) (Handle, *Error) {
+	r := C.di_Round(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Sigmoid(self Handle) (Handle, *Error) {
-	r := C.di_Sigmoid(C.di_tensor(self))
+func Sigmoid(t Handle) (Handle, *Error) {
+	r := C.di_Sigmoid(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Relu(self Handle) (Handle, *Error) {
-	r := C.di_Relu(C.di_tensor(self))
+func Relu(t Handle) (Handle, *Error) {
+	r := C.di_Relu(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Silu(self Handle) (Handle, *Error) {
-	r := C.di_Silu(C.di_tensor(self))
+func Silu(t Handle) (Handle, *Error) {
+	r := C.di_Silu(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Gelu(self Handle) (Handle, *Error) {
-	r := C.di_Gelu(C.di_tensor(self))
+func Gelu(t Handle) (Handle, *Error) {
+	r := C.di_Gelu(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Softmax(self Handle, dim int64) (Handle, *Error) {
-	r := C.di_Softmax(C.di_tensor(self), C.int64_t(dim))
+func Softmax(t Handle, dim int) (Handle, *Error) {
+	r := C.di_Softmax(C.di_tensor(t), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LogSigmoid(self Handle) (Handle, *Error) {
-	r := C.di_LogSigmoid(C.di_tensor(self))
+func LogSigmoid(t Handle) (Handle, *Error) {
+	r := C.di_LogSigmoid(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Softplus(self Handle) (Handle, *Error) {
-	r := C.di_Softplus(C.di_tensor(self))
+func Softplus(t Handle) (Handle, *Error) {
+	r := C.di_Softplus(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Eq(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Eq(C.di_tensor(self), C.di_tensor(other))
+func Eq(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Eq(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func EqScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_EqScalar(C.di_tensor(self), C.double(other))
+func EqScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_EqScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func NeScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_NeScalar(C.di_tensor(self), C.double(other))
+func NeScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_NeScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Gt(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Gt(C.di_tensor(self), C.di_tensor(other))
+func Gt(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Gt(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func GtScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_GtScalar(C.di_tensor(self), C.double(other))
+func GtScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_GtScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Ge(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Ge(C.di_tensor(self), C.di_tensor(other))
+func Ge(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Ge(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func GeScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_GeScalar(C.di_tensor(self), C.double(other))
+func GeScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_GeScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Lt(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Lt(C.di_tensor(self), C.di_tensor(other))
+func Lt(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Lt(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LtScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_LtScalar(C.di_tensor(self), C.double(other))
+func LtScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_LtScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LeScalar(self Handle, other float64) (Handle, *Error) {
-	r := C.di_LeScalar(C.di_tensor(self), C.double(other))
+func LeScalar(t Handle, other float64) (Handle, *Error) {
+	r := C.di_LeScalar(C.di_tensor(t), C.double(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LogicalAnd(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_LogicalAnd(C.di_tensor(self), C.di_tensor(other))
+func LogicalAnd(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_LogicalAnd(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LogicalOr(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_LogicalOr(C.di_tensor(self), C.di_tensor(other))
+func LogicalOr(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_LogicalOr(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LogicalNot(self Handle) (Handle, *Error) {
-	r := C.di_LogicalNot(C.di_tensor(self))
+func LogicalNot(t Handle) (Handle, *Error) {
+	r := C.di_LogicalNot(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func IsFinite(self Handle) (Handle, *Error) {
-	r := C.di_IsFinite(C.di_tensor(self))
+func IsFinite(t Handle) (Handle, *Error) {
+	r := C.di_IsFinite(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func All(self Handle) (Handle, *Error) {
-	r := C.di_All(C.di_tensor(self))
+func All(t Handle) (Handle, *Error) {
+	r := C.di_All(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Any(self Handle) (Handle, *Error) {
-	r := C.di_Any(C.di_tensor(self))
+func Any(t Handle) (Handle, *Error) {
+	r := C.di_Any(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func AnyDim(self Handle, dim int64, keepDim bool) (Handle, *Error) {
-	r := C.di_AnyDim(C.di_tensor(self), C.int64_t(dim), C.bool(keepDim))
+func AnyDim(t Handle, dim int, keepDim bool) (Handle, *Error) {
+	r := C.di_AnyDim(C.di_tensor(t), C.int64_t(dim), C.bool(keepDim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Where(self Handle, yes Handle, no Handle) (Handle, *Error) {
-	r := C.di_Where(C.di_tensor(self), C.di_tensor(yes), C.di_tensor(no))
+func Where(t Handle, yes Handle, no Handle) (Handle, *Error) {
+	r := C.di_Where(C.di_tensor(t), C.di_tensor(yes), C.di_tensor(no))
 	return Handle(r.a), takeError(r.error)
 }
 
-func MaskedFill(self Handle, mask Handle, value float64) (Handle, *Error) {
-	r := C.di_MaskedFill(C.di_tensor(self), C.di_tensor(mask), C.double(value))
+func MaskedFill(t Handle, mask Handle, value float64) (Handle, *Error) {
+	r := C.di_MaskedFill(C.di_tensor(t), C.di_tensor(mask), C.double(value))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Sum(self Handle) (Handle, *Error) {
-	r := C.di_Sum(C.di_tensor(self))
+func Sum(t Handle) (Handle, *Error) {
+	r := C.di_Sum(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func SumDim(self Handle, dim []int64, keepDim bool) (Handle, *Error) {
-	r := C.di_SumDim(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(dim)), C.size_t(len(dim)), C.bool(keepDim))
+func SumDim(t Handle, dims []int, keepDim bool) (Handle, *Error) {
+	r := C.di_SumDim(C.di_tensor(t), ints(dims), C.size_t(len(dims)), C.bool(keepDim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Mean(self Handle) (Handle, *Error) {
-	r := C.di_Mean(C.di_tensor(self))
+func Mean(t Handle) (Handle, *Error) {
+	r := C.di_Mean(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func MeanDim(self Handle, dim []int64, keepDim bool) (Handle, *Error) {
-	r := C.di_MeanDim(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(dim)), C.size_t(len(dim)), C.bool(keepDim))
+func MeanDim(t Handle, dims []int, keepDim bool) (Handle, *Error) {
+	r := C.di_MeanDim(C.di_tensor(t), ints(dims), C.size_t(len(dims)), C.bool(keepDim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Amax(self Handle, dim []int64, keepDim bool) (Handle, *Error) {
-	r := C.di_Amax(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(dim)), C.size_t(len(dim)), C.bool(keepDim))
+func Amax(t Handle, dims []int, keepDim bool) (Handle, *Error) {
+	r := C.di_Amax(C.di_tensor(t), ints(dims), C.size_t(len(dims)), C.bool(keepDim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Amin(self Handle, dim []int64, keepDim bool) (Handle, *Error) {
-	r := C.di_Amin(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(dim)), C.size_t(len(dim)), C.bool(keepDim))
+func Amin(t Handle, dims []int, keepDim bool) (Handle, *Error) {
+	r := C.di_Amin(C.di_tensor(t), ints(dims), C.size_t(len(dims)), C.bool(keepDim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func MaxDim(self Handle, dim int64, keepDim bool) (Handle, Handle, *Error) {
-	r := C.di_MaxDim(C.di_tensor(self), C.int64_t(dim), C.bool(keepDim))
+func MaxDim(t Handle, dim int, keepDim bool) (Handle, Handle, *Error) {
+	r := C.di_MaxDim(C.di_tensor(t), C.int64_t(dim), C.bool(keepDim))
 	return Handle(r.a), Handle(r.b), takeError(r.error)
 }
 
-func Argmax(self Handle, dim int64, keepDim bool) (Handle, *Error) {
-	r := C.di_Argmax(C.di_tensor(self), C.int64_t(dim), C.bool(keepDim))
+func Argmax(t Handle, dim int, keepDim bool) (Handle, *Error) {
+	r := C.di_Argmax(C.di_tensor(t), C.int64_t(dim), C.bool(keepDim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Cumsum(self Handle, dim int64) (Handle, *Error) {
-	r := C.di_Cumsum(C.di_tensor(self), C.int64_t(dim))
+func Cumsum(t Handle, dim int) (Handle, *Error) {
+	r := C.di_Cumsum(C.di_tensor(t), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Norm(self Handle) (Handle, *Error) {
-	r := C.di_Norm(C.di_tensor(self))
+func Norm(t Handle) (Handle, *Error) {
+	r := C.di_Norm(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Reshape(self Handle, shape []int64) (Handle, *Error) {
-	r := C.di_Reshape(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(shape)), C.size_t(len(shape)))
+func Reshape(t Handle, shape []int) (Handle, *Error) {
+	r := C.di_Reshape(C.di_tensor(t), ints(shape), C.size_t(len(shape)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func View(self Handle, shape []int64) (Handle, *Error) {
-	r := C.di_View(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(shape)), C.size_t(len(shape)))
+func View(t Handle, shape []int) (Handle, *Error) {
+	r := C.di_View(C.di_tensor(t), ints(shape), C.size_t(len(shape)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Permute(self Handle, dims []int64) (Handle, *Error) {
-	r := C.di_Permute(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(dims)), C.size_t(len(dims)))
+func Permute(t Handle, dims []int) (Handle, *Error) {
+	r := C.di_Permute(C.di_tensor(t), ints(dims), C.size_t(len(dims)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Transpose(self Handle, dim0 int64, dim1 int64) (Handle, *Error) {
-	r := C.di_Transpose(C.di_tensor(self), C.int64_t(dim0), C.int64_t(dim1))
+func Transpose(t Handle, dim0 int, dim1 int) (Handle, *Error) {
+	r := C.di_Transpose(C.di_tensor(t), C.int64_t(dim0), C.int64_t(dim1))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Unsqueeze(self Handle, dim int64) (Handle, *Error) {
-	r := C.di_Unsqueeze(C.di_tensor(self), C.int64_t(dim))
+func Unsqueeze(t Handle, dim int) (Handle, *Error) {
+	r := C.di_Unsqueeze(C.di_tensor(t), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Squeeze(self Handle, dim int64) (Handle, *Error) {
-	r := C.di_Squeeze(C.di_tensor(self), C.int64_t(dim))
+func Squeeze(t Handle, dim int) (Handle, *Error) {
+	r := C.di_Squeeze(C.di_tensor(t), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Flatten(self Handle, first int64, last int64) (Handle, *Error) {
-	r := C.di_Flatten(C.di_tensor(self), C.int64_t(first), C.int64_t(last))
+func Flatten(t Handle, first int, last int) (Handle, *Error) {
+	r := C.di_Flatten(C.di_tensor(t), C.int64_t(first), C.int64_t(last))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Expand(self Handle, shape []int64) (Handle, *Error) {
-	r := C.di_Expand(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(shape)), C.size_t(len(shape)))
+func Expand(t Handle, shape []int) (Handle, *Error) {
+	r := C.di_Expand(C.di_tensor(t), ints(shape), C.size_t(len(shape)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func RepeatInterleave(self Handle, repeats int64, dim int64) (Handle, *Error) {
-	r := C.di_RepeatInterleave(C.di_tensor(self), C.int64_t(repeats), C.int64_t(dim))
+func RepeatInterleave(t Handle, repeats int, dim int) (Handle, *Error) {
+	r := C.di_RepeatInterleave(C.di_tensor(t), C.int64_t(repeats), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Repeat(self Handle, repeats []int64) (Handle, *Error) {
-	r := C.di_Repeat(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(repeats)), C.size_t(len(repeats)))
+func Repeat(t Handle, repeats []int) (Handle, *Error) {
+	r := C.di_Repeat(C.di_tensor(t), ints(repeats), C.size_t(len(repeats)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Narrow(self Handle, dim int64, start int64, length int64) (Handle, *Error) {
-	r := C.di_Narrow(C.di_tensor(self), C.int64_t(dim), C.int64_t(start), C.int64_t(length))
+func Narrow(t Handle, dim int, start int, length int) (Handle, *Error) {
+	r := C.di_Narrow(C.di_tensor(t), C.int64_t(dim), C.int64_t(start), C.int64_t(length))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Select(self Handle, dim int64, index int64) (Handle, *Error) {
-	r := C.di_Select(C.di_tensor(self), C.int64_t(dim), C.int64_t(index))
+func Select(t Handle, dim int, index int) (Handle, *Error) {
+	r := C.di_Select(C.di_tensor(t), C.int64_t(dim), C.int64_t(index))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Slice(self Handle, dim int64, start int64, end int64, step int64) (Handle, *Error) {
-	r := C.di_Slice(C.di_tensor(self), C.int64_t(dim), C.int64_t(start), C.int64_t(end), C.int64_t(step))
+func Slice(t Handle, dim int, start int, end int, step int) (Handle, *Error) {
+	r := C.di_Slice(C.di_tensor(t), C.int64_t(dim), C.int64_t(start), C.int64_t(end), C.int64_t(step))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Flip(self Handle, dims []int64) (Handle, *Error) {
-	r := C.di_Flip(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(dims)), C.size_t(len(dims)))
+func Flip(t Handle, dims []int) (Handle, *Error) {
+	r := C.di_Flip(C.di_tensor(t), ints(dims), C.size_t(len(dims)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Roll(self Handle, shifts []int64, dims []int64) (Handle, *Error) {
-	r := C.di_Roll(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(shifts)), C.size_t(len(shifts)), (*C.int64_t)(unsafe.SliceData(dims)), C.size_t(len(dims)))
+func Roll(t Handle, shifts []int, dims []int) (Handle, *Error) {
+	r := C.di_Roll(C.di_tensor(t), ints(shifts), C.size_t(len(shifts)), ints(dims), C.size_t(len(dims)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ConstantPad(self Handle, pad []int64, value float64) (Handle, *Error) {
-	r := C.di_ConstantPad(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(pad)), C.size_t(len(pad)), C.double(value))
+func ConstantPad(t Handle, pad []int, value float64) (Handle, *Error) {
+	r := C.di_ConstantPad(C.di_tensor(t), ints(pad), C.size_t(len(pad)), C.double(value))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ReplicationPad2d(self Handle, pad []int64) (Handle, *Error) {
-	r := C.di_ReplicationPad2d(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(pad)), C.size_t(len(pad)))
+func ReplicationPad2d(t Handle, pad []int) (Handle, *Error) {
+	r := C.di_ReplicationPad2d(C.di_tensor(t), ints(pad), C.size_t(len(pad)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Cat(tensors []Handle, dim int64) (Handle, *Error) {
+func Cat(tensors []Handle, dim int) (Handle, *Error) {
 	r := C.di_Cat((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(tensors))), C.size_t(len(tensors)), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Stack(tensors []Handle, dim int64) (Handle, *Error) {
+func Stack(tensors []Handle, dim int) (Handle, *Error) {
 	r := C.di_Stack((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(tensors))), C.size_t(len(tensors)), C.int64_t(dim))
 	return Handle(r.a), takeError(r.error)
 }
 
-func IndexSelect(self Handle, dim int64, index Handle) (Handle, *Error) {
-	r := C.di_IndexSelect(C.di_tensor(self), C.int64_t(dim), C.di_tensor(index))
+func IndexSelect(t Handle, dim int, index Handle) (Handle, *Error) {
+	r := C.di_IndexSelect(C.di_tensor(t), C.int64_t(dim), C.di_tensor(index))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Gather(self Handle, dim int64, index Handle) (Handle, *Error) {
-	r := C.di_Gather(C.di_tensor(self), C.int64_t(dim), C.di_tensor(index))
+func Gather(t Handle, dim int, index Handle) (Handle, *Error) {
+	r := C.di_Gather(C.di_tensor(t), C.int64_t(dim), C.di_tensor(index))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ScatterAdd(self Handle, dim int64, index Handle, src Handle) (Handle, *Error) {
-	r := C.di_ScatterAdd(C.di_tensor(self), C.int64_t(dim), C.di_tensor(index), C.di_tensor(src))
+func ScatterAdd(t Handle, dim int, index Handle, src Handle) (Handle, *Error) {
+	r := C.di_ScatterAdd(C.di_tensor(t), C.int64_t(dim), C.di_tensor(index), C.di_tensor(src))
 	return Handle(r.a), takeError(r.error)
 }
 
-func IndexAdd(self Handle, dim int64, index Handle, src Handle) (Handle, *Error) {
-	r := C.di_IndexAdd(C.di_tensor(self), C.int64_t(dim), C.di_tensor(index), C.di_tensor(src))
+func IndexAdd(t Handle, dim int, index Handle, src Handle) (Handle, *Error) {
+	r := C.di_IndexAdd(C.di_tensor(t), C.int64_t(dim), C.di_tensor(index), C.di_tensor(src))
 	return Handle(r.a), takeError(r.error)
 }
 
-func IndexCopy(self Handle, dim int64, index Handle, src Handle) (Handle, *Error) {
-	r := C.di_IndexCopy(C.di_tensor(self), C.int64_t(dim), C.di_tensor(index), C.di_tensor(src))
+func IndexCopy(t Handle, dim int, index Handle, src Handle) (Handle, *Error) {
+	r := C.di_IndexCopy(C.di_tensor(t), C.int64_t(dim), C.di_tensor(index), C.di_tensor(src))
 	return Handle(r.a), takeError(r.error)
 }
 
-func MaskedSelect(self Handle, mask Handle) (Handle, *Error) {
-	r := C.di_MaskedSelect(C.di_tensor(self), C.di_tensor(mask))
+func MaskedSelect(t Handle, mask Handle) (Handle, *Error) {
+	r := C.di_MaskedSelect(C.di_tensor(t), C.di_tensor(mask))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Nonzero(self Handle) (Handle, *Error) {
-	r := C.di_Nonzero(C.di_tensor(self))
+func Nonzero(t Handle) (Handle, *Error) {
+	r := C.di_Nonzero(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Topk(self Handle, k int64, dim int64, largest bool, sorted bool) (Handle, Handle, *Error) {
-	r := C.di_Topk(C.di_tensor(self), C.int64_t(k), C.int64_t(dim), C.bool(largest), C.bool(sorted))
+func Topk(t Handle, k int, dim int, largest bool, sorted bool) (Handle, Handle, *Error) {
+	r := C.di_Topk(C.di_tensor(t), C.int64_t(k), C.int64_t(dim), C.bool(largest), C.bool(sorted))
 	return Handle(r.a), Handle(r.b), takeError(r.error)
 }
 
-func Sort(self Handle, dim int64, descending bool) (Handle, Handle, *Error) {
-	r := C.di_Sort(C.di_tensor(self), C.int64_t(dim), C.bool(descending))
+func Sort(t Handle, dim int, descending bool) (Handle, Handle, *Error) {
+	r := C.di_Sort(C.di_tensor(t), C.int64_t(dim), C.bool(descending))
 	return Handle(r.a), Handle(r.b), takeError(r.error)
 }
 
-func OneHot(self Handle, classes int64) (Handle, *Error) {
-	r := C.di_OneHot(C.di_tensor(self), C.int64_t(classes))
+func OneHot(t Handle, classes int) (Handle, *Error) {
+	r := C.di_OneHot(C.di_tensor(t), C.int64_t(classes))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Matmul(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Matmul(C.di_tensor(self), C.di_tensor(other))
+func Matmul(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Matmul(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Bmm(self Handle, other Handle) (Handle, *Error) {
-	r := C.di_Bmm(C.di_tensor(self), C.di_tensor(other))
+func Bmm(t Handle, other Handle) (Handle, *Error) {
+	r := C.di_Bmm(C.di_tensor(t), C.di_tensor(other))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Linear(self Handle, weight Handle, bias Handle) (Handle, *Error) {
-	r := C.di_Linear(C.di_tensor(self), C.di_tensor(weight), C.di_tensor(bias))
+func Linear(t Handle, weight Handle, bias Handle) (Handle, *Error) {
+	r := C.di_Linear(C.di_tensor(t), C.di_tensor(weight), C.di_tensor(bias))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Conv2d(self Handle, weight Handle, bias Handle, stride []int64, padding []int64, dilation []int64, groups int64) (Handle, *Error) {
-	r := C.di_Conv2d(C.di_tensor(self), C.di_tensor(weight), C.di_tensor(bias), (*C.int64_t)(unsafe.SliceData(stride)), C.size_t(len(stride)), (*C.int64_t)(unsafe.SliceData(padding)), C.size_t(len(padding)), (*C.int64_t)(unsafe.SliceData(dilation)), C.size_t(len(dilation)), C.int64_t(groups))
+func Conv2d(t Handle, weight Handle, bias Handle, stride []int, padding []int, dilation []int, groups int) (Handle, *Error) {
+	r := C.di_Conv2d(C.di_tensor(t), C.di_tensor(weight), C.di_tensor(bias), ints(stride), C.size_t(len(stride)), ints(padding), C.size_t(len(padding)), ints(dilation), C.size_t(len(dilation)), C.int64_t(groups))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Conv2dProducts(self Handle, weight Handle, kernel []int64, bias Handle, stride []int64, padding []int64) (Handle, *Error) {
-	r := C.di_Conv2dProducts(C.di_tensor(self), C.di_tensor(weight), (*C.int64_t)(unsafe.SliceData(kernel)), C.size_t(len(kernel)), C.di_tensor(bias), (*C.int64_t)(unsafe.SliceData(stride)), C.size_t(len(stride)), (*C.int64_t)(unsafe.SliceData(padding)), C.size_t(len(padding)))
+func Conv2dProducts(t Handle, weight Handle, kernel []int, bias Handle, stride []int, padding []int) (Handle, *Error) {
+	r := C.di_Conv2dProducts(C.di_tensor(t), C.di_tensor(weight), ints(kernel), C.size_t(len(kernel)), C.di_tensor(bias), ints(stride), C.size_t(len(stride)), ints(padding), C.size_t(len(padding)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func MaxPool2d(self Handle, kernel []int64, stride []int64, padding []int64) (Handle, *Error) {
-	r := C.di_MaxPool2d(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(kernel)), C.size_t(len(kernel)), (*C.int64_t)(unsafe.SliceData(stride)), C.size_t(len(stride)), (*C.int64_t)(unsafe.SliceData(padding)), C.size_t(len(padding)))
+func MaxPool2d(t Handle, kernel []int, stride []int, padding []int) (Handle, *Error) {
+	r := C.di_MaxPool2d(C.di_tensor(t), ints(kernel), C.size_t(len(kernel)), ints(stride), C.size_t(len(stride)), ints(padding), C.size_t(len(padding)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func UpsampleNearest2d(self Handle, size []int64) (Handle, *Error) {
-	r := C.di_UpsampleNearest2d(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(size)), C.size_t(len(size)))
+func UpsampleNearest2d(t Handle, size []int) (Handle, *Error) {
+	r := C.di_UpsampleNearest2d(C.di_tensor(t), ints(size), C.size_t(len(size)))
 	return Handle(r.a), takeError(r.error)
 }
 
-func UpsampleBilinear2d(self Handle, size []int64, alignCorners bool) (Handle, *Error) {
-	r := C.di_UpsampleBilinear2d(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(size)), C.size_t(len(size)), C.bool(alignCorners))
+func UpsampleBilinear2d(t Handle, size []int, alignCorners bool) (Handle, *Error) {
+	r := C.di_UpsampleBilinear2d(C.di_tensor(t), ints(size), C.size_t(len(size)), C.bool(alignCorners))
 	return Handle(r.a), takeError(r.error)
 }
 
-func LayerNorm(self Handle, shape []int64, weight Handle, bias Handle, eps float64) (Handle, *Error) {
-	r := C.di_LayerNorm(C.di_tensor(self), (*C.int64_t)(unsafe.SliceData(shape)), C.size_t(len(shape)), C.di_tensor(weight), C.di_tensor(bias), C.double(eps))
+func LayerNorm(t Handle, shape []int, weight Handle, bias Handle, eps float64) (Handle, *Error) {
+	r := C.di_LayerNorm(C.di_tensor(t), ints(shape), C.size_t(len(shape)), C.di_tensor(weight), C.di_tensor(bias), C.double(eps))
 	return Handle(r.a), takeError(r.error)
 }
 
-func BatchNorm(self Handle, weight Handle, bias Handle, mean Handle, variance Handle, training bool, momentum float64, eps float64, cudnn bool) (Handle, *Error) {
-	r := C.di_BatchNorm(C.di_tensor(self), C.di_tensor(weight), C.di_tensor(bias), C.di_tensor(mean), C.di_tensor(variance), C.bool(training), C.double(momentum), C.double(eps), C.bool(cudnn))
+func BatchNorm(t Handle, weight Handle, bias Handle, mean Handle, variance Handle, training bool, momentum float64, eps float64, cudnn bool) (Handle, *Error) {
+	r := C.di_BatchNorm(C.di_tensor(t), C.di_tensor(weight), C.di_tensor(bias), C.di_tensor(mean), C.di_tensor(variance), C.bool(training), C.double(momentum), C.double(eps), C.bool(cudnn))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Dropout(self Handle, p float64, training bool) (Handle, *Error) {
-	r := C.di_Dropout(C.di_tensor(self), C.double(p), C.bool(training))
+func Dropout(t Handle, p float64, training bool) (Handle, *Error) {
+	r := C.di_Dropout(C.di_tensor(t), C.double(p), C.bool(training))
 	return Handle(r.a), takeError(r.error)
 }
 
-func BCEWithLogits(self Handle, target Handle, weight Handle, posWeight Handle, reduction int64) (Handle, *Error) {
-	r := C.di_BCEWithLogits(C.di_tensor(self), C.di_tensor(target), C.di_tensor(weight), C.di_tensor(posWeight), C.int64_t(reduction))
+func BCEWithLogits(t Handle, target Handle, weight Handle, posWeight Handle, reduction int) (Handle, *Error) {
+	r := C.di_BCEWithLogits(C.di_tensor(t), C.di_tensor(target), C.di_tensor(weight), C.di_tensor(posWeight), C.int64_t(reduction))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Contiguous(self Handle) (Handle, *Error) {
-	r := C.di_Contiguous(C.di_tensor(self))
+func Contiguous(t Handle) (Handle, *Error) {
+	r := C.di_Contiguous(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ChannelsLast(self Handle) (Handle, *Error) {
-	r := C.di_ChannelsLast(C.di_tensor(self))
+func ChannelsLast(t Handle) (Handle, *Error) {
+	r := C.di_ChannelsLast(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Clone(self Handle) (Handle, *Error) {
-	r := C.di_Clone(C.di_tensor(self))
+func Clone(t Handle) (Handle, *Error) {
+	r := C.di_Clone(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func Detach(self Handle) (Handle, *Error) {
-	r := C.di_Detach(C.di_tensor(self))
+func Detach(t Handle) (Handle, *Error) {
+	r := C.di_Detach(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ToDType(self Handle, dtype int) (Handle, *Error) {
-	r := C.di_ToDType(C.di_tensor(self), C.int(dtype))
+func ToDType(t Handle, dtype int) (Handle, *Error) {
+	r := C.di_ToDType(C.di_tensor(t), C.int(dtype))
 	return Handle(r.a), takeError(r.error)
 }
 
-func ZerosLike(self Handle) (Handle, *Error) {
-	r := C.di_ZerosLike(C.di_tensor(self))
+func ZerosLike(t Handle) (Handle, *Error) {
+	r := C.di_ZerosLike(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func OnesLike(self Handle) (Handle, *Error) {
-	r := C.di_OnesLike(C.di_tensor(self))
+func OnesLike(t Handle) (Handle, *Error) {
+	r := C.di_OnesLike(C.di_tensor(t))
 	return Handle(r.a), takeError(r.error)
 }
 
-func AddInPlace(self Handle, other Handle) *Error {
-	return takeError(C.di_AddInPlace(C.di_tensor(self), C.di_tensor(other)))
+func AddInPlace(t Handle, other Handle) *Error {
+	return takeError(C.di_AddInPlace(C.di_tensor(t), C.di_tensor(other)))
 }
 
-func AddScaledInPlace(self Handle, other Handle, alpha float64) *Error {
-	return takeError(C.di_AddScaledInPlace(C.di_tensor(self), C.di_tensor(other), C.double(alpha)))
+func AddScaledInPlace(t Handle, other Handle, alpha float64) *Error {
+	return takeError(C.di_AddScaledInPlace(C.di_tensor(t), C.di_tensor(other), C.double(alpha)))
 }
 
-func AddScalarInPlace(self Handle, other float64) *Error {
-	return takeError(C.di_AddScalarInPlace(C.di_tensor(self), C.double(other)))
+func AddScalarInPlace(t Handle, other float64) *Error {
+	return takeError(C.di_AddScalarInPlace(C.di_tensor(t), C.double(other)))
 }
 
-func MulInPlace(self Handle, other Handle) *Error {
-	return takeError(C.di_MulInPlace(C.di_tensor(self), C.di_tensor(other)))
+func MulInPlace(t Handle, other Handle) *Error {
+	return takeError(C.di_MulInPlace(C.di_tensor(t), C.di_tensor(other)))
 }
 
-func MulScalarInPlace(self Handle, other float64) *Error {
-	return takeError(C.di_MulScalarInPlace(C.di_tensor(self), C.double(other)))
+func MulScalarInPlace(t Handle, other float64) *Error {
+	return takeError(C.di_MulScalarInPlace(C.di_tensor(t), C.double(other)))
 }
 
-func SubInPlace(self Handle, other Handle) *Error {
-	return takeError(C.di_SubInPlace(C.di_tensor(self), C.di_tensor(other)))
+func SubInPlace(t Handle, other Handle) *Error {
+	return takeError(C.di_SubInPlace(C.di_tensor(t), C.di_tensor(other)))
 }
 
-func DivInPlace(self Handle, other Handle) *Error {
-	return takeError(C.di_DivInPlace(C.di_tensor(self), C.di_tensor(other)))
+func DivInPlace(t Handle, other Handle) *Error {
+	return takeError(C.di_DivInPlace(C.di_tensor(t), C.di_tensor(other)))
 }
 
-func ReluInPlace(self Handle) *Error {
-	return takeError(C.di_ReluInPlace(C.di_tensor(self)))
+func ReluInPlace(t Handle) *Error {
+	return takeError(C.di_ReluInPlace(C.di_tensor(t)))
 }
 
-func CopyInPlace(self Handle, src Handle) *Error {
-	return takeError(C.di_CopyInPlace(C.di_tensor(self), C.di_tensor(src)))
+func CopyInPlace(t Handle, src Handle) *Error {
+	return takeError(C.di_CopyInPlace(C.di_tensor(t), C.di_tensor(src)))
 }
 
-func ZeroInPlace(self Handle) *Error {
-	return takeError(C.di_ZeroInPlace(C.di_tensor(self)))
+func ZeroInPlace(t Handle) *Error {
+	return takeError(C.di_ZeroInPlace(C.di_tensor(t)))
 }
 
-func FillInPlace(self Handle, value float64) *Error {
-	return takeError(C.di_FillInPlace(C.di_tensor(self), C.double(value)))
+func FillInPlace(t Handle, value float64) *Error {
+	return takeError(C.di_FillInPlace(C.di_tensor(t), C.double(value)))
 }
 
-func LerpInPlace(self Handle, end Handle, weight float64) *Error {
-	return takeError(C.di_LerpInPlace(C.di_tensor(self), C.di_tensor(end), C.double(weight)))
+func LerpInPlace(t Handle, end Handle, weight float64) *Error {
+	return takeError(C.di_LerpInPlace(C.di_tensor(t), C.di_tensor(end), C.double(weight)))
 }
 
-func AddcmulInPlace(self Handle, a Handle, b Handle, value float64) *Error {
-	return takeError(C.di_AddcmulInPlace(C.di_tensor(self), C.di_tensor(a), C.di_tensor(b), C.double(value)))
+func AddcmulInPlace(t Handle, a Handle, b Handle, value float64) *Error {
+	return takeError(C.di_AddcmulInPlace(C.di_tensor(t), C.di_tensor(a), C.di_tensor(b), C.double(value)))
 }
 
-func AddcdivInPlace(self Handle, a Handle, b Handle, value float64) *Error {
-	return takeError(C.di_AddcdivInPlace(C.di_tensor(self), C.di_tensor(a), C.di_tensor(b), C.double(value)))
+func AddcdivInPlace(t Handle, a Handle, b Handle, value float64) *Error {
+	return takeError(C.di_AddcdivInPlace(C.di_tensor(t), C.di_tensor(a), C.di_tensor(b), C.double(value)))
 }

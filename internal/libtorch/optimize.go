@@ -38,7 +38,7 @@ func AdamW(leaves, means, squares []Handle, steps []int64, rate, decay, beta1, b
 		C.double(rate), C.double(decay), C.double(beta1), C.double(beta2), C.double(eps)))
 }
 
-// Lerp is to += weight·(end − to) for each pair.
+// Lerp adds weight·(end − to) to each of to.
 func Lerp(to, ends []Handle, weight float64) *Error {
 	a, n := list(to)
 	b, _ := list(ends)

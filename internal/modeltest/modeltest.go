@@ -61,13 +61,13 @@ func GoldenWeights(t testing.TB, dir string) Weights {
 
 // Parameter returns the parameter of a name, nil if the case has none. An error is an
 // *nn.ShapeError.
-func (w Weights) Parameter(s *torch.Scope, name string, shape []int64, _ nn.Init) (*torch.Tensor, error) {
+func (w Weights) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) (*torch.Tensor, error) {
 	p, ok := w[name]
 	if !ok {
 		return nil, nil
 	}
-	if !slices.Equal(p.Shape, shape) {
-		return nil, &nn.ShapeError{Have: p.Shape}
+	if have := checkpoint.Ints(p.Shape); !slices.Equal(have, shape) {
+		return nil, &nn.ShapeError{Have: have}
 	}
 	return torch.From(s, p.Values(), shape...), nil
 }
@@ -87,10 +87,10 @@ func RoundsAsGolden(t testing.TB) bool {
 	h := fnv.New64a()
 	Do(t, func(s *torch.Scope) {
 		g := torch.NewGenerator(1)
-		random := func(shape ...int64) *torch.Tensor { return s.Randn(g, torch.Float32, shape...) }
-		one := []int64{1, 1}
+		random := func(shape ...int) *torch.Tensor { return s.Randn(g, torch.Float32, shape...) }
+		one := []int{1, 1}
 		for _, y := range []*torch.Tensor{
-			random(1, 32, 24, 40).Conv2d(random(64, 32, 1, 1), random(64), one, []int64{0, 0}, one, 1),
+			random(1, 32, 24, 40).Conv2d(random(64, 32, 1, 1), random(64), one, []int{0, 0}, one, 1),
 			random(1, 64, 24, 40).Conv2d(random(64, 64, 3, 3), nil, one, one, one, 1),
 			random(100, 3136).Linear(random(64, 3136), random(64)),
 		} {
@@ -109,5 +109,5 @@ func Tensor(t testing.TB, s *torch.Scope, file *checkpoint.File, name string) *t
 	require.NoError(t, entry.ReadInto(data))
 	types := map[checkpoint.DType]torch.DType{checkpoint.Float32: torch.Float32, checkpoint.Float64: torch.Float64,
 		checkpoint.Int64: torch.Int64, checkpoint.Int32: torch.Int32, checkpoint.Uint8: torch.Uint8}
-	return s.FromBytes(data, types[entry.DType], torch.CPU, entry.Shape...)
+	return s.FromBytes(data, types[entry.DType], torch.CPU, checkpoint.Ints(entry.Shape)...)
 }

@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -24,6 +24,8 @@ type param struct {
 	Type, Name string
 }
 
+func (p param) variadic() bool { return p.Type == "i..." }
+
 // op is a line of ops.txt.
 type op struct {
 	Go, Aten, Doc string
@@ -32,7 +34,7 @@ type op struct {
 	Results       int // number of new tensors; 0 for operators in place
 }
 
-var line = regexp.MustCompile(`^(\w+): (\.?)(\w+)\((.*)\) -> (self|T|\(T, T\)|\(T, T, T\)) \| (.+)$`)
+var line = regexp.MustCompile(`^(\w+): (\.?)(\w+)\((.*)\) -> (t|T|\(T, T\)|\(T, T, T\)) \| (.+)$`)
 
 func parse(text string) ([]op, error) {
 	var ops []op
@@ -50,7 +52,7 @@ func parse(text string) ([]op, error) {
 			return nil, fmt.Errorf("ops.txt:%d: %s is there twice", n+1, o.Go)
 		}
 		seen[o.Go] = true
-		if m[5] != "self" {
+		if m[5] != "t" {
 			o.Results = strings.Count(m[5], "T")
 		}
 		for _, p := range strings.Split(m[4], ", ") {
@@ -60,6 +62,9 @@ func parse(text string) ([]op, error) {
 			}
 			o.Params = append(o.Params, param{kind, name})
 		}
+		if i := slices.IndexFunc(o.Params, param.variadic); i >= 0 && i != len(o.Params)-1 {
+			return nil, fmt.Errorf("ops.txt:%d: only the last argument can be i...", n+1)
+		}
 		ops = append(ops, o)
 	}
 	return ops, nil
@@ -68,36 +73,36 @@ func parse(text string) ([]op, error) {
 // The words of each type on either side; %s is the argument's name.
 var cTypes = map[string]string{
 	"T": "di_tensor %s", "T?": "di_tensor %s", "T[]": "const di_tensor* %[1]s, size_t %[1]s_len",
-	"i": "int64_t %s", "i[]": "const int64_t* %[1]s, size_t %[1]s_len", "f": "double %s", "s": "double %s",
+	"i": "int64_t %s", "i[]": "const int64_t* %[1]s, size_t %[1]s_len", "i...": "const int64_t* %[1]s, size_t %[1]s_len", "f": "double %s", "s": "double %s",
 	"b": "bool %s", "dtype": "int %s", "const": "",
 }
 
 var cxxArgs = map[string]string{
 	"T": "di::ref(%s)", "T?": "di::optional_ref(%s)", "T[]": "di::list(%[1]s, %[1]s_len)",
-	"i": "%s", "i[]": "at::IntArrayRef(%[1]s, %[1]s_len)", "f": "%s", "s": "di::scalar(%s)",
+	"i": "%s", "i[]": "at::IntArrayRef(%[1]s, %[1]s_len)", "i...": "at::IntArrayRef(%[1]s, %[1]s_len)", "f": "%s", "s": "di::scalar(%s)",
 	"b": "%s", "dtype": "static_cast<at::ScalarType>(%s)", "const": "%s",
 }
 
 var goTypes = map[string]string{
-	"T": "Handle", "T?": "Handle", "T[]": "[]Handle", "i": "int64", "i[]": "[]int64", "f": "float64",
+	"T": "Handle", "T?": "Handle", "T[]": "[]Handle", "i": "int", "i[]": "[]int", "i...": "[]int", "f": "float64",
 	"s": "float64", "b": "bool", "dtype": "int",
 }
 
 var cgoArgs = map[string]string{
 	"T": "C.di_tensor(%s)", "T?": "C.di_tensor(%s)",
 	"T[]": "(*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(%[1]s))), C.size_t(len(%[1]s))",
-	"i":   "C.int64_t(%s)", "i[]": "(*C.int64_t)(unsafe.SliceData(%[1]s)), C.size_t(len(%[1]s))",
+	"i":   "C.int64_t(%s)", "i[]": "ints(%[1]s), C.size_t(len(%[1]s))", "i...": "ints(%[1]s), C.size_t(len(%[1]s))",
 	"f": "C.double(%s)", "s": "C.double(%s)", "b": "C.bool(%s)", "dtype": "C.int(%s)",
 }
 
 var tensorTypes = map[string]string{
-	"T": "*Tensor", "T?": "*Tensor", "T[]": "[]*Tensor", "i": "int64", "i[]": "[]int64", "f": "float64",
+	"T": "*Tensor", "T?": "*Tensor", "T[]": "[]*Tensor", "i": "int", "i[]": "[]int", "i...": "...int", "f": "float64",
 	"s": "float64", "b": "bool", "dtype": "DType",
 }
 
 var tensorArgs = map[string]string{
-	"T": "%s.handle()", "T?": "%s.optionalHandle()", "T[]": "handles(%s)", "i": "%s", "i[]": "%s", "f": "%s",
-	"s": "%s", "b": "%s", "dtype": "int(%s)",
+	"T": "%s.handle()", "T?": "%s.optionalHandle()", "T[]": "handles(%s)", "i": "%s", "i[]": "%s", "i...": "%s", "f": "%s",
+	"s": "%s", "b": "%s", "dtype": "%s.number()",
 }
 
 func (o op) join(words map[string]string, keep func(param) bool, with func(param, string) string) string {
@@ -164,7 +169,7 @@ func headers(ops []op) []string {
 	for name := range set {
 		out = append(out, name)
 	}
-	sort.Strings(out)
+	slices.Sort(out)
 	return out
 }
 
