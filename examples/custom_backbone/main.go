@@ -1,7 +1,7 @@
-// Custom_backbone plugs a network of one's own into DiffusionInst: a plain pyramid
-// of convolutions, untrained, so that the instances it prints mean nothing.
+// Command custom_backbone plugs a network of its own into DiffusionInst: a plain pyramid
+// of convolutions. It is untrained, so the instances that it prints mean nothing.
 //
-//	go run ./examples/custom_backbone [picture]
+//	go run ./examples/custom_backbone examples/segment_image/nuclei.png
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// pyramid halves the picture again and again.
+// pyramid halves the picture with each convolution.
 type pyramid struct{ stem, p2, p3, p4, p5 *nn.Conv2d }
 
 const channels = 64
@@ -45,8 +45,20 @@ func (n *pyramid) Forward(x *torch.Tensor) []*torch.Tensor {
 	return []*torch.Tensor{p2, p3, p4, n.p5.Forward(p4)}
 }
 
+const usage = `usage: custom_backbone PICTURE
+
+Runs DiffusionInst on a backbone that this example defines, on a PNG or JPEG picture.
+The weights are random, so the instances that it prints mean nothing:
+
+  go run ./examples/custom_backbone examples/segment_image/nuclei.png
+`
+
 func main() {
-	if err := run(context.Background(), append(os.Args, "examples/segment_image/nuclei.png")[1]); err != nil {
+	if len(os.Args) != 2 {
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
+	if err := run(context.Background(), os.Args[1]); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -1,8 +1,8 @@
-// Command custom_sampler runs a sampler of its own against DDIM on a picture:
+// Command custom_sampler runs a sampler of its own beside DDIM on a picture:
 //
-//	go run ./examples/custom_sampler picture.png [model.pth]
+//	go run ./examples/custom_sampler examples/segment_image/nuclei.png [CHECKPOINT]
 //
-// Without a model the weights are random and find only noise.
+// Without a checkpoint the weights are random and find only noise.
 package main
 
 import (
@@ -20,8 +20,9 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// midpoint solves the probability flow dy/ds = x0(x, t) for y = x/σ and s = α/σ: it
-// goes halfway, asks the denoiser again, and takes the whole step with that answer.
+// midpoint is the explicit midpoint method for the probability flow dy/ds = x0(x, t), with
+// y = x/σ and s = α/σ: it takes half a step, denoises there, and takes the whole step with
+// that x0.
 type midpoint struct{}
 
 func (midpoint) String() string { return "midpoint" }
@@ -36,9 +37,18 @@ func (midpoint) Step(s *sampler.Step) (*torch.Tensor, error) {
 	return s.Flow(x0), nil
 }
 
+const usage = `usage: custom_sampler PICTURE [CHECKPOINT]
+
+Runs a sampler that this example defines, and DDIM, on a PNG or JPEG picture and prints
+what each finds. Without a checkpoint the weights are random and find only noise:
+
+  go run ./examples/custom_sampler examples/segment_image/nuclei.png
+`
+
 func main() {
 	if len(os.Args) < 2 {
-		log.Fatal("usage: custom_sampler picture [model.pth]")
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
 	}
 	if err := run(context.Background(), os.Args[1], os.Args[2:]); err != nil {
 		log.Fatal(err)

@@ -1,6 +1,6 @@
 // Command segment_image finds the instances in a picture and draws them:
 //
-//	go run ./examples/segment_image picture.png overlay.png [model.pth]
+//	go run ./examples/segment_image examples/segment_image/nuclei.png overlay.png
 //
 // Without a checkpoint the built-in model finds cell nuclei.
 package main
@@ -19,9 +19,18 @@ import (
 	"github.com/diffusioninst/go/nuclei"
 )
 
+const usage = `usage: segment_image PICTURE OVERLAY.png [CHECKPOINT]
+
+Finds the instances in a PNG or JPEG picture, prints them and draws them into another.
+Without a checkpoint (.pth, .pkl, .safetensors) the built-in model finds cell nuclei:
+
+  go run ./examples/segment_image examples/segment_image/nuclei.png overlay.png
+`
+
 func main() {
 	if len(os.Args) < 3 {
-		log.Fatal("usage: segment_image picture overlay.png [model.pth]")
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
 	}
 	ctx := context.Background()
 	var model *diffusioninst.Model

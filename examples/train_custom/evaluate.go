@@ -12,7 +12,8 @@ import (
 	"github.com/diffusioninst/go/train/journal"
 )
 
-// evaluate measures the masks that a model finds in the pictures of a data set.
+// evaluate returns the average precisions, from 0 to 1, of the masks that a model finds in
+// the pictures of a data set.
 func evaluate(ctx context.Context, m *diffusioninst.Model, set data.Dataset) ([]journal.Scalar, error) {
 	categories := evaluation.Categories(set.Classes())
 	truth := coco.NewBuilder(categories)
@@ -47,6 +48,7 @@ func evaluate(ctx context.Context, m *diffusioninst.Model, set data.Dataset) ([]
 	return metrics, nil
 }
 
+// picture returns the pixels of a sample as an image.
 func picture(s data.Sample) image.Image {
 	img := image.NewNRGBA(image.Rect(0, 0, s.Width, s.Height))
 	for i := range s.Width * s.Height {

@@ -1,19 +1,23 @@
 // Command train_custom trains a small model on pictures of your own, with a LabelMe file
-// beside each or one COCO file for all:
+// beside each picture or one COCO file for all:
 //
-//	go run ./examples/train_custom --images folder [--annotations file.json]
+//	go run ./examples/train_custom --images FOLDER [--annotations FILE.json]
 //
-// Every fifth picture is held out to measure the model on. Its weights are then
-// run/model.safetensors, and the curves of the run are in run/train.csv and, for
-// TensorBoard, in the folder run:
+// Every fifth picture is held out to measure the model on. At the end the model is
+// run/model.safetensors; the curves of the run are run/train.csv and, for TensorBoard, the
+// folder run:
 //
 //	diffusioninst segment --weights run/model.safetensors picture.png
 //
-// To try it without data, draw some: diffusioninst data simulate folder
+// To try it without data of your own, draw some:
+//
+//	go run ./cmd/diffusioninst data simulate shapes
+//	go run ./examples/train_custom --images shapes --annotations shapes/instances.json
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,6 +25,8 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/decoder"
@@ -38,29 +44,55 @@ type options struct {
 	resume                   bool
 }
 
+const usage = `usage: train_custom --images FOLDER [flags]
+
+Trains a small model on pictures with a LabelMe file beside each, or with one COCO file
+for all (--annotations). To try it, draw a data set first:
+
+  go run ./cmd/diffusioninst data simulate shapes
+  go run ./examples/train_custom --images shapes --annotations shapes/instances.json
+
+Flags:
+`
+
 func main() {
 	var o options
-	flag.StringVar(&o.images, "images", "", "folder of the pictures")
-	flag.StringVar(&o.annotations, "annotations", "", "COCO file; without it there is a LabelMe file beside each picture")
-	flag.StringVar(&o.out, "out", "run", "folder of the run")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), usage)
+		flag.PrintDefaults()
+	}
+	flag.StringVar(&o.images, "images", "", "`folder` of the pictures")
+	flag.StringVar(&o.annotations, "annotations", "", "COCO `file`; without it each picture needs a LabelMe file beside it")
+	flag.StringVar(&o.out, "out", "run", "`folder` for the checkpoints and curves of the run")
 	flag.IntVar(&o.steps, "steps", 3000, "training steps")
-	flag.IntVar(&o.batch, "batch", 4, "pictures a step")
-	flag.IntVar(&o.size, "size", 192, "pixels of the sides of the parts of pictures that a step sees")
-	flag.BoolVar(&o.resume, "resume", false, "continue a run that was stopped")
+	flag.IntVar(&o.batch, "batch", 4, "pictures per step")
+	flag.IntVar(&o.size, "size", 192, "width and height in pixels of the crops that it learns from")
+	flag.BoolVar(&o.resume, "resume", false, "continue the stopped run in --out")
 	flag.Parse()
+	if o.images == "" || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, o, os.Stdout); err != nil {
+	err := run(ctx, o, os.Stdout)
+	if errors.Is(err, context.Canceled) {
+		log.Fatalf("stopped; the run is saved in %s: the same command with --resume continues it", o.out)
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
+
+// progressEvery is the least time between two lines about the training.
+const progressEvery = 5 * time.Second
 
 func run(ctx context.Context, o options, w io.Writer) error {
 	learn, held, err := open(o)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%d pictures to learn from, %d to measure on, of %q\n", learn.Len(), held.Len(), learn.Classes())
+	fmt.Fprintf(w, "%d pictures to learn from, %d to measure on; classes: %s\n", learn.Len(), held.Len(), strings.Join(learn.Classes(), ", "))
 	loader, err := data.NewLoader(learn, data.LoaderOptions{Batch: o.batch, Augment: data.Chain{
 		data.Flip{Horizontal: 0.5},
 		data.Scale{Factor: data.Range{Min: 0.7, Max: 1.4}, Width: o.size, Height: o.size},
@@ -73,12 +105,13 @@ func run(ctx context.Context, o options, w io.Writer) error {
 		Rate:     6e-4,
 		Schedule: nn.Warmup{Steps: min(200, o.steps/5), From: 0.01, Schedule: nn.Cosine{Steps: o.steps}},
 		EMA:      0.99,
-		Frozen:   train.FreezeStages(0), // it starts from nothing: everything learns
+		Frozen:   train.FreezeStages(0), // it starts from random weights, so everything must learn
 	})
 	if err != nil {
 		return err
 	}
 	defer trainer.Close()
+	var printed time.Time // the last line
 	r := train.Run{
 		Trainer: trainer, Batches: loader, Folder: o.out, Steps: o.steps, Data: fmt.Sprint(o.images, o.annotations, o.batch, o.size),
 		EvaluateEvery: 500, Best: "AP",
@@ -86,8 +119,9 @@ func run(ctx context.Context, o options, w io.Writer) error {
 			return evaluate(ctx, m, held)
 		},
 		OnStep: func(p train.Progress) {
-			if done := p.Step + 1; done%50 == 0 || done == p.Steps {
-				fmt.Fprintf(w, "step %d of %d: loss %.3g, %.2g s\n", done, p.Steps, p.Total, p.Took.Seconds())
+			if done := p.Step + 1; time.Since(printed) > progressEvery || done == p.Steps {
+				fmt.Fprintf(w, "step %d of %d: loss %.3g, %.2g s per step\n", done, p.Steps, p.Total, p.Took.Seconds())
+				printed = time.Now()
 			}
 		},
 		OnEvaluation: func(step int, metrics []journal.Scalar) error {
@@ -101,7 +135,8 @@ func run(ctx context.Context, o options, w io.Writer) error {
 	return r.Do(ctx)
 }
 
-// open reads the data set and divides it.
+// open reads the data set and divides it into pictures to learn from and every fifth, which
+// is held out.
 func open(o options) (learn, held data.Dataset, err error) {
 	var all data.Dataset
 	if o.annotations != "" {
@@ -122,8 +157,8 @@ func open(o options) (learn, held data.Dataset, err error) {
 	return learn, held, err
 }
 
-// small is a model of 5.2 million parameters, which learns on a CPU, for pictures whose
-// objects have the same size in pixels wherever they are.
+// small returns a model of 5.2 million parameters, which can be trained on a CPU. Pictures
+// keep their size (Scale 1), so the objects' size in pixels should vary little.
 func small(classes []string) diffusioninst.Config {
 	return diffusioninst.Config{
 		Backbone: backbone.ResNetFPN{Channels: 64, ResNet: backbone.ResNet{
