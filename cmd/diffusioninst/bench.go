@@ -39,14 +39,14 @@ func newBenchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [PICTURE|FOLDER|GLOB...]",
 		Short: "Time a model on this machine",
-		Long: `Time a model on this machine: pictures a second and peak memory for each number of
---steps and, with --train, of training steps. The pictures are drawn where none are
-given; reading them is not timed.
+		Long: `Time a model on this machine: pictures per second and peak memory for each number of
+--steps and, with --train, for training steps. Without pictures one is drawn; reading
+them is not timed.
 
-A large product of float32 matrices is timed before and after each line, since
-machines differ, and shared ones from minute to minute. The column "products" is a
-picture's time in such products of the same minute: the number to compare with
-other runs. Times are the median; memory is the process's, without a GPU's.`,
+A product of large float32 matrices is timed before and after each line, since shared
+machines change their speed. The column "products" is a picture's time divided by that
+of such a product: the number to compare with other runs and machines. Times are
+medians; memory is the process's own, without a GPU's.`,
 		Example: `  diffusioninst bench --weights untrained
   diffusioninst bench --weights model.pth --device cuda --steps 1,4 --json pictures/
   diffusioninst bench --weights untrained --config small.yaml --size 256x256 --train 4`,
@@ -55,26 +55,26 @@ other runs. Times are the median; memory is the process's, without a GPU's.`,
 	o.model.addLoading(cmd)
 	f := cmd.Flags()
 	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && f.Changed(name) }
-	f.IntSliceVar(&o.steps, "steps", []int{1, 4}, "numbers of denoising steps")
-	f.StringVar(&o.size, "size", "1216x800", "width and height of the drawn pictures")
-	f.IntVar(&o.train, "train", 0, "also time training steps on so many drawn pictures at once")
-	f.DurationVar(&o.least, "time", 5*time.Second, "how long each line is measured at least")
-	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.IntSliceVar(&o.steps, "steps", []int{1, 4}, "numbers of denoising steps, a line for each")
+	f.StringVar(&o.size, "size", "1216x800", "width and height of the drawn picture in pixels, such as 1216x800")
+	f.IntVar(&o.train, "train", 0, "also time training steps on batches of this many drawn pictures")
+	f.DurationVar(&o.least, "time", 5*time.Second, "least time to measure each line")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
 }
 
-// benchReport is what bench prints.
+// A benchReport is what bench prints.
 type benchReport struct {
 	Device   string     `json:"device"`
 	LibTorch string     `json:"libtorch"`
 	Model    string     `json:"model"`
-	Pictures int        `json:"pictures"` // different ones
-	Width    int        `json:"width"`    // of the first
+	Pictures int        `json:"pictures"` // number of different pictures
+	Width    int        `json:"width"`    // of the first picture
 	Height   int        `json:"height"`
 	Rows     []benchRow `json:"rows"`
 }
 
-// benchRow is one thing that was timed.
+// A benchRow is one thing that was timed.
 type benchRow struct {
 	What       string  `json:"what"` // "segment" or "train"
 	Steps      int     `json:"steps,omitempty"`
@@ -82,14 +82,14 @@ type benchRow struct {
 	Runs       int     `json:"runs"`
 	Seconds    float64 `json:"seconds_per_picture"` // median
 	Rate       float64 `json:"pictures_per_second"`
-	PeakMemory int64   `json:"peak_memory_bytes"`       // of the process; 0 where the system does not tell
-	Product    float64 `json:"product_flop_per_second"` // of a large matrix product in the same minute
+	PeakMemory int64   `json:"peak_memory_bytes"`       // of the process; 0 if the system does not say
+	Product    float64 `json:"product_flop_per_second"` // of matrix products before and after
 	Products   float64 `json:"products_per_picture"`
 }
 
 func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	if o.train < 0 || o.least <= 0 {
-		return fmt.Errorf("--train %d --time %v: a number of pictures and a time are wanted", o.train, o.least)
+		return fmt.Errorf("--train %d --time %v: --train must not be negative, and --time must be positive", o.train, o.least)
 	}
 	if least := slices.Min(append(o.steps, 1)); least < 1 {
 		return fmt.Errorf("--steps %d: at least 1 is required", least)
@@ -136,7 +136,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	return r.write(cmd.OutOrStdout())
 }
 
-// images are the pictures of the arguments, or a drawn one.
+// images returns the pictures of the arguments, or a drawn one.
 func (o *benchOptions) images(args []string) ([]image.Image, error) {
 	if len(args) == 0 {
 		w, h, err := parseSize(o.size)
@@ -161,6 +161,7 @@ func (o *benchOptions) images(args []string) ([]image.Image, error) {
 	return out, nil
 }
 
+// parseSize reads WIDTHxHEIGHT.
 func parseSize(text string) (w, h int, err error) {
 	var rest string
 	if n, _ := fmt.Sscanf(text+" end", "%dx%d %s", &w, &h, &rest); n != 3 || rest != "end" || w < 2 || h < 2 || w > 1<<14 || h > 1<<14 {
@@ -199,7 +200,7 @@ func (o *benchOptions) training(cmd *cobra.Command, model *diffusioninst.Model) 
 	return row, err
 }
 
-// row times what do does with a batch of pictures.
+// row times do, which processes a batch of pictures.
 func (o *benchOptions) row(cmd *cobra.Command, device torch.Device, batch int, do func(i int) error) (benchRow, error) {
 	ctx := cmd.Context()
 	before, err := matrixProduct(ctx, device)
@@ -228,11 +229,11 @@ func (o *benchOptions) row(cmd *cobra.Command, device torch.Device, batch int, d
 func (r benchReport) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "%s on %s, LibTorch %s, %d×%d pixels\n", r.Model, r.Device, r.LibTorch, r.Width, r.Height)
-	fmt.Fprintf(w, "\tpictures/s\ta picture\tproducts\tproduct\tmemory\truns\n")
+	fmt.Fprintf(w, "\tpictures/s\ttime per picture\tproducts per picture\tmatrix product\tpeak memory\truns\n")
 	for _, row := range r.Rows {
 		what := fmt.Sprintf("training, batch %d", row.Batch)
 		if row.What == "segment" {
-			what = fmt.Sprintf("steps: %d", row.Steps)
+			what = "segment, " + counted(row.Steps, "step")
 		}
 		memory := "-"
 		if row.PeakMemory > 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// measure runs do once to warm up and then at least three times and for least.
+// measure runs do once to warm up, and then at least three times and for the time least. It
+// returns the times of these.
 func measure(ctx context.Context, least time.Duration, do func(i int) error) ([]time.Duration, error) {
 	if err := do(0); err != nil {
 		return nil, err
@@ -31,13 +32,13 @@ func measure(ctx context.Context, least time.Duration, do func(i int) error) ([]
 	return times, nil
 }
 
-// The yardstick is (512×2048)·(2048×2048) in float32, of so many operations.
+// The matrix product that times are compared with is (512×2048)·(2048×2048) in float32.
 const (
 	productRows, productSide = 512, 2048
 	productFLOP              = 2 * productRows * productSide * productSide
 )
 
-// matrixProduct is the time of one such product, the best of three rounds of at least
+// matrixProduct returns the time of one such product, the best of three rounds of at least
 // 20 ms each.
 func matrixProduct(ctx context.Context, device torch.Device) (time.Duration, error) {
 	best := time.Duration(1<<63 - 1)
@@ -68,12 +69,12 @@ func matrixProduct(ctx context.Context, device torch.Device) (time.Duration, err
 	return best, err
 }
 
-// resetPeakMemory makes peakMemory start from now where the system can do that;
-// elsewhere it is the peak since the program started.
+// resetPeakMemory makes peakMemory count from now if the system supports that; otherwise it
+// counts from the program's start.
 func resetPeakMemory() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// peakMemory is the largest resident memory of this process in bytes; 0 where the
-// system does not tell.
+// peakMemory returns the largest resident memory of this process in bytes, or 0 if the system
+// does not say.
 func peakMemory() int64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

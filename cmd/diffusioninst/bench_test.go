@@ -42,7 +42,7 @@ func TestBench(t *testing.T) {
 	text, err = bench(t, "--steps", "2", file)
 	require.NoError(t, err)
 	require.Contains(t, text, "120×90 pixels")
-	require.Regexp(t, `(?m)^steps: 2 +[\d.e+]+ `, text)
+	require.Regexp(t, `(?m)^segment, 2 steps +[\d.e+]+ `, text)
 }
 
 func TestBenchRefuses(t *testing.T) {

@@ -17,14 +17,14 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// matchIoU is the overlap of masks from which on an instance counts as found.
+// matchIoU is the least IoU of its mask with a true one at which an instance counts as found.
 const matchIoU = 0.5
 
-// agreement is how found instances agree with true ones.
+// An agreement is how found instances agree with true ones.
 type agreement struct {
-	found, truths int     // crowds, and what was found in them, left out
-	matched       int     // pairs of one category whose masks overlap by matchIoU or more
-	overlap       float64 // the sum of their IoU
+	found, truths int     // without crowds and what was found in them
+	matched       int     // pairs of the same category whose masks have an IoU of matchIoU or more
+	overlap       float64 // sum of their IoUs
 }
 
 func (a *agreement) add(b agreement) {
@@ -40,19 +40,19 @@ func (a agreement) String() string {
 	return text
 }
 
-// pairing says of the found and of the true instances of a picture which have a partner.
+// A pairing says which of the found and of the true instances of a picture have a partner.
 type pairing struct {
 	agreement
-	hits    []bool // of the found ones
-	ignored []bool // found ones in a crowd
-	known   []bool // of the true ones
+	hits    []bool // for found instances
+	ignored []bool // for found instances: in a crowd
+	known   []bool // for true instances
 }
 
-// pair gives each found instance, the surest first, the true one of its category that it
-// overlaps most and that is still free, as the COCO API does.
+// pair gives each found instance, those of the highest score first, the true instance of its
+// category with the largest IoU among those without a partner, as the COCO API does.
 func pair(found, truth *coco.LabeledImage) (pairing, error) {
 	if found.Width != truth.Width || found.Height != truth.Height {
-		return pairing{}, fmt.Errorf("%s: it has %d×%d pixels, its true masks have %d×%d", found.FileName, found.Width, found.Height, truth.Width, truth.Height)
+		return pairing{}, fmt.Errorf("%s: the picture has %d×%d pixels, but its true masks have %d×%d", found.FileName, found.Width, found.Height, truth.Width, truth.Height)
 	}
 	crowd := make([]bool, len(truth.Instances))
 	masks := func(p *coco.LabeledImage) []mask.RLE {
@@ -100,15 +100,15 @@ func pair(found, truth *coco.LabeledImage) (pairing, error) {
 	return out, nil
 }
 
-// comparison compares what is found in pictures with what is there, and draws it.
+// A comparison compares what is found in pictures with the true masks, and draws both.
 type comparison struct {
 	truths map[string]*coco.LabeledImage // by file name
 	folder string                        // for the drawings
 	total  agreement
-	lines  []string // one a picture
+	lines  []string // one per picture
 }
 
-// newComparison reads true masks in any of the forms that convert reads.
+// newComparison reads true masks in any of inputFormats but results.
 func newComparison(truth, folder string, classes []string) (*comparison, error) {
 	in, err := openInstances(truth, "", "", 0)
 	if err != nil {
@@ -129,21 +129,21 @@ func newComparison(truth, folder string, classes []string) (*comparison, error) 
 	return c, nil
 }
 
-// The colours of what was found and is there, was found only, and is there only.
+// The colours of found instances with and without a partner, and of missed true ones.
 var (
 	hitColor   = color.NRGBA{0, 200, 140, 255}
 	falseColor = color.NRGBA{230, 80, 0, 255}
 	missColor  = color.NRGBA{255, 225, 60, 255}
 )
 
-// add finds out how a picture's instances agree with the true ones and draws both on the picture.
+// add compares a picture's instances with the true ones and draws both on the picture.
 func (c *comparison) add(found *coco.LabeledImage, img image.Image) error {
 	truth := c.truths[found.FileName]
 	if truth == nil {
 		truth = c.truths[path.Base(found.FileName)]
 	}
 	if truth == nil {
-		return fmt.Errorf("%s: there are no true masks of it", found.FileName)
+		return fmt.Errorf("%s: --gt has no true masks for this picture", found.FileName)
 	}
 	p, err := pair(found, truth)
 	if err != nil {
@@ -179,7 +179,7 @@ func (c *comparison) add(found *coco.LabeledImage, img image.Image) error {
 	return toFile(create, name, func(f io.Writer) error { return png.Encode(f, dst) })
 }
 
-// write prints the numbers of each picture and, where there are several, of all.
+// write prints the numbers of each picture and, if there are several, of all together.
 func (c *comparison) write(out io.Writer) error {
 	if n := len(c.lines); n > 1 {
 		c.lines = append(c.lines, fmt.Sprintf("%d pictures: %v\n", n, c.total))

@@ -16,7 +16,7 @@ import (
 )
 
 func newDataCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "data", Short: "Look into data sets of COCO and LVIS, or draw one"}
+	cmd := &cobra.Command{Use: "data", Short: "Inspect data sets in COCO or LVIS format, or draw one"}
 	cmd.AddCommand(newDataInfoCommand(), newDataShowCommand(), newDataSimulateCommand())
 	return cmd
 }
@@ -30,7 +30,7 @@ func newDataInfoCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, args []string) error { return runDataInfo(cmd, args[0], check, asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().BoolVar(&check, "check", false, "also check every record and list all problems; fail if there are any")
+	cmd.Flags().BoolVar(&check, "check", false, "also check every record and list all problems; the exit status is 1 if there are any")
 	return cmd
 }
 
@@ -91,17 +91,17 @@ func newDataShowCommand() *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
 		Use:     "show FILE --images FOLDER --out FOLDER",
-		Short:   "Draw annotated samples of a data set",
+		Short:   "Draw pictures of a data set with their annotations",
 		Example: `  diffusioninst data show instances_val2017.json --images val2017 --out samples --n 20`,
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd, o, args[0]) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.images, "images", "", "folder of the pictures")
-	f.StringVar(&o.out, "out", "", "folder for the drawn samples")
-	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw (default: a random choice)")
-	f.IntVar(&o.n, "n", 12, "how many to choose")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of the choice")
+	f.StringVar(&o.images, "images", "", "folder of the data set's pictures")
+	f.StringVar(&o.out, "out", "", "folder for the drawn pictures")
+	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw, separated by commas (default: a random choice)")
+	f.IntVar(&o.n, "n", 12, "how many images to draw if --ids does not say which")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the random choice")
 	_ = cmd.MarkFlagRequired("images")
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
@@ -149,7 +149,7 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	return nil
 }
 
-// choose returns the ids asked for, or some of the images that have annotations.
+// choose returns the ids of --ids, or of a random choice of the annotated images.
 func choose(d *coco.Dataset, ix *coco.Index, o showOptions) []int64 {
 	if o.ids != nil {
 		return o.ids

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -26,25 +27,35 @@ func newDataSimulateCommand() *cobra.Command {
 	var o simulateOptions
 	cmd := &cobra.Command{
 		Use:   "simulate FOLDER",
-		Short: "Draw a data set to try training on: coloured shapes or cell nuclei, with exact masks",
-		Long: `Draws pictures 0001.png, 0002.png, … and writes what is on them into instances.json,
-as a data set of COCO form, or with --labelme into a file of LabelMe beside each.
-The same flags give the same pictures everywhere.`,
+		Short: "Draw a data set to try things on: coloured shapes or cell nuclei, with exact masks",
+		Long: `Draw pictures 0001.png, 0002.png, … into a folder, with a COCO data set of what is on
+them in instances.json, or with --labelme a LabelMe file beside each. The same flags
+give the same pictures on every machine.`,
+		Example: `  diffusioninst data simulate shapes
+  diffusioninst data simulate --nuclei --count 20 --width 256 --height 256 --objects 30 nuclei`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.count < 1 || o.draw.Width < 1 || o.draw.Height < 1 || o.draw.Count < 1 {
-				return fmt.Errorf("--count, --width, --height and --objects must be at least 1")
+				return errors.New("--count, --width, --height and --objects must be at least 1")
 			}
-			return simulateData(cmd.Context(), args[0], o)
+			if err := simulateData(cmd.Context(), args[0], o); err != nil {
+				return err
+			}
+			with := filepath.Join(args[0], "instances.json")
+			if o.labelMe {
+				with = "a LabelMe file beside each"
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s drawn, with %s\n", counted(o.count, "picture"), with)
+			return err
 		},
 	}
 	cmd.Flags().IntVar(&o.count, "count", 100, "number of pictures")
-	cmd.Flags().IntVar(&o.draw.Width, "width", 160, "of a picture, in pixels")
-	cmd.Flags().IntVar(&o.draw.Height, "height", 128, "of a picture, in pixels")
-	cmd.Flags().IntVar(&o.draw.Count, "objects", 8, "at most, on a picture")
-	cmd.Flags().Uint64Var(&o.draw.Seed, "seed", 1, "of the first picture")
-	cmd.Flags().BoolVar(&o.nuclei, "nuclei", false, "nuclei as under a fluorescence microscope, not shapes")
-	cmd.Flags().BoolVar(&o.labelMe, "labelme", false, "LabelMe files, not one COCO file")
+	cmd.Flags().IntVar(&o.draw.Width, "width", 160, "width of a picture in pixels")
+	cmd.Flags().IntVar(&o.draw.Height, "height", 128, "height of a picture in pixels")
+	cmd.Flags().IntVar(&o.draw.Count, "objects", 8, "most objects in a picture")
+	cmd.Flags().Uint64Var(&o.draw.Seed, "seed", 1, "seed of the first picture; each next one has the next seed")
+	cmd.Flags().BoolVar(&o.nuclei, "nuclei", false, "draw nuclei as a fluorescence microscope shows them, in place of shapes")
+	cmd.Flags().BoolVar(&o.labelMe, "labelme", false, "write a LabelMe file per picture in place of instances.json")
 	return cmd
 }
 
@@ -86,7 +97,7 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 	return set.Dataset.Save(filepath.Join(folder, "instances.json"))
 }
 
-// savePicture writes a picture and, if asked to, its LabelMe file.
+// savePicture writes a picture and, with labelMe, its LabelMe file.
 func savePicture(folder string, p *coco.LabeledImage, img image.Image, labelMe bool) error {
 	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
 	if err := toFile(create, p.FileName, func(w io.Writer) error { return png.Encode(w, img) }); err != nil || !labelMe {

@@ -12,25 +12,27 @@ import (
 	"github.com/diffusioninst/go/internal/libtorchenv"
 )
 
-// liveCheck runs a tensor operation and says with what. It is nil in a program built without cgo.
+// liveCheck runs tensor operations and says on what. It is nil in a program built without cgo.
 var liveCheck func() (string, error)
 
-var errUnfit = errors.New("something that is needed is missing")
+var errUnfit = errors.New("something is missing: see the lines that begin with \"missing\"")
 
+// A diagnosis is what doctor prints.
 type diagnosis struct {
 	OK       bool                      `json:"ok"`
 	Checks   []libtorchenv.Check       `json:"checks"`
-	LibTorch *libtorchenv.Installation `json:"libtorch"` // null when there is none
+	LibTorch *libtorchenv.Installation `json:"libtorch"` // null if none is found
 }
 
 func newDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check this machine: what was found, what is missing, what fixes it",
-		Long: `Doctor looks for what the module needs to be built and run: Go, a C++20 compiler,
-LibTorch and its flags, a fast BLAS, processor, memory, GPU. Its exit status is 1
-when something is missing without which nothing works.`,
+		Short: "Check this machine: what is there, what is missing, how to fix it",
+		Long: `Doctor checks what the module needs to be built and run: Go, a C++20 compiler,
+LibTorch and its flags, a fast BLAS, processor, memory and GPU. Lines begin with ok,
+warning (it works, but slowly or in part) or missing (without it nothing works); the
+exit status is 1 if something is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks, in := libtorchenv.Diagnose(cmd.Context(), libtorchenv.FromEnvironment())
@@ -52,15 +54,16 @@ when something is missing without which nothing works.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
+// live returns the outcome of liveCheck.
 func live(check func() (string, error)) libtorchenv.Check {
 	c := libtorchenv.Check{Name: "this program", State: libtorchenv.OK}
 	if check == nil {
 		c.State = libtorchenv.Warning
-		c.Detail = "built without LibTorch (CGO_ENABLED=0): it cannot segment"
+		c.Detail = "built without LibTorch (CGO_ENABLED=0): it cannot segment or train"
 		c.Fix = "CGO_ENABLED=1 go install ./cmd/diffusioninst"
 		return c
 	}
@@ -68,7 +71,7 @@ func live(check func() (string, error)) libtorchenv.Check {
 	if c.Detail, err = check(); err != nil {
 		c.State = libtorchenv.Missing
 		c.Detail = "LibTorch does not work: " + err.Error()
-		c.Fix = `eval "$(diffusioninst env)" and build it again`
+		c.Fix = `eval "$(diffusioninst env)", then build it again`
 	}
 	return c
 }

@@ -13,14 +13,14 @@ func newEnvCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "env",
-		Short: "Print the cgo flags for the LibTorch at hand",
-		Long: `Env finds LibTorch and prints what go build needs to use it, as lines for a shell:
+		Short: "Print the cgo flags to build against the LibTorch on this machine",
+		Long: `Env finds LibTorch and prints the variables that go build needs to use it, for a shell:
 
     eval "$(diffusioninst env)"
 
-It takes the folder that $LIBTORCH names (an unzipped libtorch, or the torch package
-of a Python), else the torch package of the active virtual environment or of python3,
-else the system's. Without any LibTorch yet, this prints the same:
+It takes the folder that $LIBTORCH names (an unzipped libtorch, or Python's torch
+package); otherwise the torch package of the active virtual environment or of python3;
+otherwise the system's. In a clone, before the program can be built, this prints the same:
 
     CGO_ENABLED=0 go run ./cmd/diffusioninst env`,
 		Args: cobra.NoArgs,
@@ -49,6 +49,6 @@ else the system's. Without any LibTorch yet, this prints the same:
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the LibTorch found and the flags")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: the LibTorch and the flags")
 	return cmd
 }

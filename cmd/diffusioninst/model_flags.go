@@ -12,13 +12,13 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// untrained is what --weights takes in place of a file, for a model of random weights.
+// untrained is the value of --weights for a model with random weights.
 const untrained = "untrained"
 
-// tf32Usage explains the flag of that name.
-const tf32Usage = "let a GPU round the factors of float32 products to 10 bits of mantissa: faster, but less exact"
+// tf32Usage explains --tf32.
+const tf32Usage = "let a GPU compute float32 products in TF32 (10 bits of mantissa): faster, but less exact"
 
-// modelFlags are the flags of every command that runs a model.
+// modelFlags are the flags of all commands that run a model.
 type modelFlags struct {
 	weights, config, device string
 	threads                 int
@@ -31,26 +31,26 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	m.addLoading(cmd)
 	f := cmd.Flags()
 	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
-	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once (default: the model's, usually 500)")
+	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once; more find more objects and take longer (default: the model's, usually 500)")
 }
 
-// addLoading adds all but --steps and --proposals.
+// addLoading adds all flags but --steps and --proposals.
 func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&m.weights, "weights", "", weightsUsage()+`, or "untrained" for seeded random weights`)
-	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: sizes read off the checkpoint)")
-	f.StringVar(&m.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&m.threads, "threads", 0, "threads of one operator (default: physical cores)")
+	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: the configuration in the checkpoint, or sizes read off its tensors)")
+	f.StringVar(&m.device, "device", "auto", "auto (a GPU if there is one), cpu, cuda or cuda:N")
+	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
-	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance; negative for none")
-	f.IntVar(&m.options.Limit, "limit", 0, "at most so many instances a picture (default: all)")
-	f.IntVar(&m.options.Tile, "tile", 0, "find the instances of larger pictures in overlapping tiles of so many pixels a side (default: the model's setting, usually none; negative for none)")
-	f.Uint64Var(&m.options.Seed, "seed", 0, "of the noise")
+	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
+	f.IntVar(&m.options.Limit, "limit", 0, "most instances per picture, the best scores first (default: all)")
+	f.IntVar(&m.options.Tile, "tile", 0, "side in pixels of the overlapping tiles in which instances of larger pictures are found (default: the model's, usually none; negative for none)")
+	f.Uint64Var(&m.options.Seed, "seed", 0, "seed of the noise: the same seed gives the same result")
 	_ = cmd.MarkFlagRequired("weights")
 	m.set = f.Changed
 }
 
-// check refuses what the library would take for "use the default".
+// check refuses values that the library would take for "use the default".
 func (m *modelFlags) check() error {
 	for name, value := range map[string]int{"steps": m.options.Steps, "proposals": m.options.Proposals, "threads": m.threads} {
 		if m.set(name) && value < 1 {
@@ -63,7 +63,7 @@ func (m *modelFlags) check() error {
 	return nil
 }
 
-// load makes the model. warn takes what the user should know.
+// load makes the model. warn prints what the user should know.
 func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...any)) (*diffusioninst.Model, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 	if m.weights != untrained {
 		return loadModel(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device})
 	}
-	warn("the weights are untrained: the whole pipeline runs, but it finds only noise")
+	warn("the weights are random (untrained): what the model finds is noise")
 	if !m.set("score") {
 		m.options.Score = -1
 	}
@@ -97,7 +97,7 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 	return diffusioninst.New(ctx, *config, 0, device)
 }
 
-// readConfig reads the file of --config; nil for none.
+// readConfig reads the file of --config. It returns nil if there is none.
 func readConfig(path string, warn func(format string, args ...any)) (*diffusioninst.Config, error) {
 	if path == "" {
 		return nil, nil
@@ -112,7 +112,7 @@ func readConfig(path string, warn func(format string, args ...any)) (*diffusioni
 	return &c, nil
 }
 
-// loadModel is diffusioninst.Load for a checkpoint's file or one of builtins.
+// loadModel loads a checkpoint: a file or one of builtins.
 func loadModel(ctx context.Context, weights string, o diffusioninst.LoadOptions) (*diffusioninst.Model, error) {
 	r, found, err := openBuiltin(weights)
 	switch {
@@ -128,7 +128,7 @@ func loadModel(ctx context.Context, weights string, o diffusioninst.LoadOptions)
 	return m, nil
 }
 
-// warner prints warnings where the program's errors go.
+// warner returns a function that prints warnings to standard error.
 func warner(cmd *cobra.Command) func(format string, args ...any) {
 	return func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
 }

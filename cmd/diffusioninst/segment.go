@@ -42,18 +42,18 @@ func newSegmentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "segment PICTURE|FOLDER|GLOB...",
 		Short: "Find the instances in pictures",
-		Long: `Find the instances in pictures: JPEG (turned as its EXIF data says), PNG, WebP,
-BMP, TIFF, GIF; files, folders, globs, or "-" for standard input. Pictures of more
-than 100 million pixels, 65535 pixels a side or 1 GiB are refused unread.
+		Long: `Find the instances in pictures: JPEG (rotated as its EXIF data says), PNG, WebP, BMP,
+TIFF, GIF. Arguments are files, folders, globs, or "-" for standard input. Pictures of
+more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
 
-Below the output folder are written, as --format says:
+--format says what is written to the output folder:
   overlay/      the pictures with contours, masks, classes and scores
-  results.json  detections in the form of COCO results, as Detectron2 writes them
+  results.json  detections as a COCO results file, as Detectron2 writes it
   coco.json     a whole COCO data set, with the scores
-  labelme/, labelmap/, masks/  a file a picture in the forms of convert
+  labelme/, labelmap/, masks/  one file per picture, in the formats of convert
 
-With --gt the true masks are compared with what is found, and comparison/ gets
-pictures of both: green is found and there, red is found only, yellow is there only.`,
+With --gt what is found is compared with true masks, and comparison/ gets pictures of
+both: matched instances are green, false ones red, and missed true ones yellow.`,
 		Example: `  diffusioninst segment --weights model.pth --output out/ picture.jpg
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
 		Args: cobra.MinimumNArgs(1),
@@ -62,11 +62,11 @@ pictures of both: green is found and there, red is found only, yellow is there o
 	o.model.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
-	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "what to write: "+strings.Join(outputFormats, ", "))
+	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "formats to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
-	f.StringVar(&o.truth, "gt", "", "true masks of the pictures, in a form that convert reads, to compare with")
+	f.StringVar(&o.truth, "gt", "", "true masks to compare with, in a format that convert reads")
 	addViewsFlag(cmd, &o.views)
-	f.StringVar(&o.trace, "trace", "", "folder for pictures of every denoising step, a contact sheet and an animated GIF")
+	f.StringVar(&o.trace, "trace", "", "folder to write a picture of every denoising step, a contact sheet and an animated GIF to")
 	return cmd
 }
 
@@ -149,7 +149,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 	}
 	if failed < len(inputs) {
-		fmt.Fprintf(cmd.OutOrStdout(), "written to %s\n", o.output)
+		fmt.Fprintf(cmd.OutOrStdout(), "results written to %s\n", o.output)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d pictures could not be segmented", failed, len(inputs))
@@ -157,11 +157,11 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	return nil
 }
 
-// segmentInput is a picture to be read; path "-" is standard input.
+// A segmentInput is a picture to read. The path "-" is standard input.
 type segmentInput struct{ path, name string }
 
-// findInputs expands the arguments. A picture inside a folder that was named keeps
-// its path below it.
+// findInputs expands the arguments. A picture in a folder among the arguments is named by its
+// path below that folder.
 func findInputs(args []string) ([]segmentInput, error) {
 	var out []segmentInput
 	for _, arg := range args {
@@ -206,7 +206,7 @@ func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find evalua
 	return r, img, nil
 }
 
-// writers makes one for each format, below the output folder.
+// writers returns a writer for each format, to the output folder.
 func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, error) {
 	if err := os.MkdirAll(o.output, 0o777); err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 	return out, nil
 }
 
-// writeAll writes what was found in a picture and, where truth is not nil, compares it.
+// writeAll writes what was found in a picture and, if truth is not nil, compares it.
 func writeAll(writers []*instanceWriter, truth *comparison, p *coco.LabeledImage, img image.Image) error {
 	pixels := func() (image.Image, error) { return img, nil }
 	for _, w := range writers {
@@ -240,7 +240,7 @@ func writeAll(writers []*instanceWriter, truth *comparison, p *coco.LabeledImage
 	return truth.add(p, img)
 }
 
-// progress is a bar on a terminal and nothing elsewhere or for a single picture.
+// progress returns a bar on a terminal, and a silent one elsewhere or for a single picture.
 func progress(w io.Writer, n int) *progressbar.ProgressBar {
 	f, ok := w.(*os.File)
 	if n < 2 || !ok || !term.IsTerminal(int(f.Fd())) {
@@ -250,8 +250,8 @@ func progress(w io.Writer, n int) *progressbar.ProgressBar {
 		progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("pictures"))
 }
 
-// report is the table on the terminal: the instances of a single picture, or a
-// line a picture.
+// A report is the table on the terminal: the instances of a single picture, or one line per
+// picture.
 type report struct {
 	table *tabwriter.Writer
 	one   bool
@@ -281,7 +281,7 @@ func (r *report) add(name string, result *diffusioninst.Result, took time.Durati
 	for _, in := range result.Instances {
 		r.line("%s\t%.3f\t%v\t%d\n", in.Name, in.Score, in.Box, in.Area())
 	}
-	r.line("%d instances in %v\n", len(result.Instances), took.Round(time.Millisecond))
+	r.line("%s in %v\n", counted(len(result.Instances), "instance"), took.Round(time.Millisecond))
 }
 
 func (r *report) flush() error { return errors.Join(r.err, r.table.Flush()) }

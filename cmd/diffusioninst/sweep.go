@@ -38,16 +38,16 @@ func newSweepCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sweep --weights FILE --gt FILE --images FOLDER --out FOLDER",
 		Short: "Compare samplers, steps and proposals on a data set",
-		Long: `Run a model over a data set with every combination of samplers, numbers of
-steps and numbers of proposals, and compare average precision and time.
+		Long: `Run a model over a data set with every combination of samplers, numbers of steps and
+numbers of proposals, and compare average precision and time.
 
-The samplers: ` + strings.Join(samplerNames, ", ") + `. ddim and dpm++2m
-take their η: ddim:0, dpm++2m:0.5.
+The samplers are ` + strings.Join(samplerNames, ", ") + `. A number after
+ddim or dpm++2m is its η: ddim:0, dpm++2m:0.5.
 
 The output folder gets sweep.json with all metrics and sweep.png, a plot of AP over
-time. Each combination is saved when it ends: the same command goes on where it was
-stopped, and one with further combinations adds these. A folder whose numbers were
-made with other settings (model, data, score, seed, device …) is refused.`,
+time. Each combination is saved when it ends: the same command continues where it was
+stopped, and a command with further combinations adds them. A folder with numbers of
+other settings (model, data, score, seed, device, …) is refused.`,
 		Example: `  diffusioninst sweep --weights model.pth --gt instances_val2017.json --images val2017 --limit-images 500 \
       --samplers ddim,dpm++2m,restart --steps 1,2,4 --proposals 100,300,500 --out sweep/`,
 		Args: cobra.NoArgs,
@@ -57,9 +57,9 @@ made with other settings (model, data, score, seed, device …) is refused.`,
 	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && cmd.Flags().Changed(name) }
 	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
 	f := cmd.Flags()
-	f.StringVar(&o.truth, "gt", "", "data set in COCO or LVIS form")
-	f.StringVar(&o.iou, "iou", "segm", "what to compare: segm, bbox or boundary")
-	f.StringVar(&o.style, "style", "coco", "whose rules: coco or lvis")
+	f.StringVar(&o.truth, "gt", "", "data set with the true objects, in COCO or LVIS format")
+	f.StringVar(&o.iou, "iou", "segm", "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks)")
+	f.StringVar(&o.style, "style", "coco", "rules of the comparison: coco or lvis")
 	f.StringSliceVar(&o.samplers, "samplers", []string{"ddim"}, "samplers to compare")
 	f.IntSliceVar(&o.steps, "steps", []int{1, 2, 4}, "numbers of denoising steps")
 	f.IntSliceVar(&o.proposals, "proposals", nil, "numbers of boxes that are denoised at once (default: the model's, usually 500)")
@@ -70,7 +70,7 @@ made with other settings (model, data, score, seed, device …) is refused.`,
 	return cmd
 }
 
-// combination is one way to sample.
+// A combination is one way to sample.
 type combination struct {
 	sampler          sampler.Sampler
 	steps, proposals int
@@ -80,7 +80,8 @@ func (c combination) String() string {
 	return fmt.Sprintf("%v, %s, %s", c.sampler, counted(c.steps, "step"), counted(c.proposals, "proposal"))
 }
 
-// combinations are those of the flags, each once; proposals 0 stand for the model's.
+// combinations returns the combinations of the flags, each once. 0 proposals stand for the
+// model's number.
 func (o *sweepOptions) combinations() ([]combination, error) {
 	if len(o.proposals) == 0 {
 		o.proposals = []int{0}
@@ -105,7 +106,7 @@ func (o *sweepOptions) combinations() ([]combination, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, errors.New("--samplers and --steps: nothing to compare")
+		return nil, errors.New("--samplers and --steps must not be empty")
 	}
 	return out, nil
 }
@@ -158,16 +159,16 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 	return printSweep(cmd, log, combinations)
 }
 
-// fill runs the combinations that the log has not yet.
+// fill runs the combinations that are not in the log.
 func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []combination, set *evaluation.Set, model *diffusioninst.Model) error {
 	left := slices.DeleteFunc(slices.Clone(combinations), func(c combination) bool { return log.find(c) != nil })
 	if done := len(combinations) - len(left); done > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d combinations are in %s already\n", done, len(combinations), log.path)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d combinations are already in %s\n", done, len(combinations), log.path)
 	}
 	if len(left) == 0 {
 		return nil
 	}
-	// The first pass of a model is slow and must not count.
+	// The first pass of a model is slower and must not count.
 	first, err := set.Images[0].Open()
 	if err != nil {
 		return err
@@ -195,16 +196,16 @@ func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []co
 			return err
 		}
 		_ = bar.Clear()
-		fmt.Fprintf(cmd.ErrOrStderr(), "%v: AP %s, %.3g s a picture\n", c, percent(run.Metrics["AP"]), run.Seconds)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v: AP %s, %.3g s per picture\n", c, percent(run.Metrics["AP"]), run.Seconds)
 	}
 	return bar.Finish()
 }
 
-// printSweep prints the asked combinations, a line each.
+// printSweep prints one line for each of the combinations.
 func printSweep(cmd *cobra.Command, log *sweepLog, combinations []combination) error {
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	columns := []string{"AP", "AP50", "AP75"}
-	fmt.Fprintf(t, "sampler\tsteps\tproposals\tAP\tAP50\tAP75\tdetections\ts/picture\n")
+	fmt.Fprintf(t, "sampler\tsteps\tproposals\tAP\tAP50\tAP75\tdetections\tseconds/picture\n")
 	for _, c := range combinations {
 		run := log.find(c)
 		fmt.Fprintf(t, "%s\t%d\t%d", run.Sampler, run.Steps, run.Proposals)
@@ -216,7 +217,7 @@ func printSweep(cmd *cobra.Command, log *sweepLog, combinations []combination) e
 	return t.Flush()
 }
 
-// percent is a metric as people read it; below 0 there is nothing to find.
+// percent writes a metric in percent. A negative one means that there is nothing to find.
 func percent(v float64) string {
 	if v < 0 {
 		return "–"

@@ -21,21 +21,22 @@ import (
 	"github.com/diffusioninst/go/evaluation"
 )
 
-// sweepLog is sweep.json: what all combinations have in common, and those that ended.
+// A sweepLog is the content of sweep.json: the settings that all combinations share, and the
+// finished combinations.
 type sweepLog struct {
 	path     string
 	Settings map[string]string `json:"settings"`
 	Runs     []sweepRun        `json:"runs"`
 }
 
-// sweepRun is a combination and how it did.
+// A sweepRun is a combination with its metrics and time.
 type sweepRun struct {
 	Sampler    string             `json:"sampler"`
 	Steps      int                `json:"steps"`
 	Proposals  int                `json:"proposals"`
 	Seconds    float64            `json:"seconds_per_picture"`
 	Detections int                `json:"detections"`
-	Metrics    map[string]float64 `json:"metrics"` // 0 to 1, −1 where there is nothing to find
+	Metrics    map[string]float64 `json:"metrics"` // 0 to 1; −1 if there is nothing to find
 }
 
 func newSweepRun(c combination, r *coco.Report, detections int, perPicture time.Duration) sweepRun {
@@ -46,8 +47,8 @@ func newSweepRun(c combination, r *coco.Report, detections int, perPicture time.
 	return out
 }
 
-// settings are what the numbers of a sweep depend on beside the combination. Files
-// stand for their content, so that they may be moved.
+// settings returns what the numbers depend on apart from the combination. It has the
+// checksums of files instead of their names, so that they may be moved.
 func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set) (map[string]string, error) {
 	pictures, err := filepath.Abs(o.pictures)
 	if err != nil {
@@ -72,7 +73,7 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 	}, nil
 }
 
-// fingerprint tells the content of a file.
+// fingerprint returns the checksum of a file.
 func fingerprint(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -82,7 +83,7 @@ func fingerprint(path string) (string, error) {
 	return sumOf(f)
 }
 
-// weightsSum is fingerprint for a checkpoint's file or one of builtins.
+// weightsSum returns the checksum of a checkpoint: a file or one of builtins.
 func weightsSum(weights string) (string, error) {
 	r, found, err := openBuiltin(weights)
 	switch {
@@ -104,7 +105,7 @@ func sumOf(r io.Reader) (string, error) {
 
 func sum(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
 
-// openSweepLog reads a log, which may not exist yet, and refuses one of other settings.
+// openSweepLog reads a log, if it exists, and refuses one with other settings.
 func openSweepLog(path string, settings map[string]string) (*sweepLog, error) {
 	l := &sweepLog{path: path, Settings: settings}
 	text, err := os.ReadFile(path)
@@ -125,12 +126,12 @@ func openSweepLog(path string, settings map[string]string) (*sweepLog, error) {
 		}
 	}
 	if len(changed) > 0 {
-		return nil, fmt.Errorf("%s was made with other settings: %s: choose another --out or remove the file", path, strings.Join(changed, ", "))
+		return nil, fmt.Errorf("%s has numbers of other settings, %s: choose another --out or remove the file", path, strings.Join(changed, ", "))
 	}
 	return old, nil
 }
 
-// find is the run of a combination, nil before it ended.
+// find returns the run of a combination, or nil if it has not finished.
 func (l *sweepLog) find(c combination) *sweepRun {
 	for i := range l.Runs {
 		if r := &l.Runs[i]; r.Sampler == c.sampler.String() && r.Steps == c.steps && r.Proposals == c.proposals {
@@ -140,7 +141,7 @@ func (l *sweepLog) find(c combination) *sweepRun {
 	return nil
 }
 
-// add saves a run. The file on disk is the old one or the new one, never a part.
+// add saves a run. The file is replaced as a whole, so it is never incomplete.
 func (l *sweepLog) add(r sweepRun) error {
 	l.Runs = append(l.Runs, r)
 	part := l.path + ".part"

@@ -29,12 +29,12 @@ func newTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test --weights FILE --gt FILE --images FOLDER",
 		Short: "Run a model over a data set and print its average precision",
-		Long: `Run a model over the pictures of a data set and print average precisions and
-recalls, as eval does. The picture with id i gets the noise of seed + i.
+		Long: `Run a model over the pictures of a data set and print average precisions and recalls,
+as eval does. The picture with id i gets the noise of seed + i.
 
-The model's classes are found in the data set by name or, where no name fits and
-there are as many, in the order of the category ids. A picture that is missing,
-broken or of another size than the data set says ends the test.`,
+The model's classes are matched with the data set's categories by name or, if no name
+fits and there are as many, in the order of the category ids. A picture that is missing,
+broken or of another size than the data set says is an error.`,
 		Example: `  diffusioninst test --weights model.pth --gt instances_val2017.json --images val2017 --iou segm,bbox
   diffusioninst test --weights model.pth --gt lvis_v1_val.json --images coco --style lvis --steps 4 --dets results.json`,
 		Args: cobra.NoArgs,
@@ -43,24 +43,24 @@ broken or of another size than the data set says ends the test.`,
 	o.model.add(cmd)
 	o.eval.add(cmd)
 	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
-	cmd.Flags().StringVar(&o.detections, "dets", "", "file for the detections, in the form of COCO results")
+	cmd.Flags().StringVar(&o.detections, "dets", "", "file to write the detections to, as COCO results")
 	addViewsFlag(cmd, &o.views)
 	return cmd
 }
 
-// addTestFlags adds the flags of commands that run over a data set, for whose numbers
-// many and weak detections are needed.
+// addTestFlags adds the flags of commands that run over a data set. Average precision needs
+// many detections, also of low scores.
 func addTestFlags(cmd *cobra.Command, m *modelFlags, pictures *string, limitImages *int) {
 	f := cmd.Flags()
 	f.StringVar(pictures, "images", "", "folder of the data set's pictures")
-	f.IntVar(limitImages, "limit-images", 0, "only the first so many pictures (default: all)")
+	f.IntVar(limitImages, "limit-images", 0, "use this many pictures, the first ones (default: all)")
 	score, limit := f.Lookup("score"), f.Lookup("limit")
 	m.options.Score, score.DefValue = 0.05, "0.05"
-	limit.Usage = "at most so many detections a picture, 0 for all (default: 100; lvis: 300)"
+	limit.Usage = "most detections per picture, 0 for all (default: 100; lvis: 300)"
 	_ = cmd.MarkFlagRequired("images")
 }
 
-// testLimit is how many detections of a picture count.
+// testLimit returns how many detections of a picture count, 0 for all.
 func testLimit(m *modelFlags, style string) int {
 	switch {
 	case m.set("limit"):
@@ -110,6 +110,6 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 		return err
 	}
 	n := len(set.Images)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%d pictures, %d detections, %v a picture\n", n, len(results), (took / time.Duration(n)).Round(time.Millisecond/10))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s, %v per picture\n", counted(n, "picture"), counted(len(results), "detection"), (took / time.Duration(n)).Round(time.Millisecond/10))
 	return nil
 }

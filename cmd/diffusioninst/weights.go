@@ -52,9 +52,9 @@ func orBuiltin() string {
 
 // weightsUsage returns what a flag for a checkpoint takes.
 func weightsUsage() string {
-	text := "checkpoint (.pth, .pkl, .safetensors)"
+	text := "checkpoint: a file (.pth, .pkl, .safetensors)"
 	if known := builtinNames(); len(known) > 0 {
-		text += ", " + strings.Join(known, ", ")
+		text += " or " + strings.Join(known, ", ")
 	}
 	return text
 }

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// oldStrings tells which of libstdc++'s two std::string layouts the library's
-// interface uses. A program built for the other one does not link.
+// oldStrings reports whether the library's interface uses libstdc++'s std::string layout from
+// before C++11. A program built for the other layout does not link.
 func oldStrings(path string) (bool, error) {
 	if runtime.GOOS != "linux" {
 		return false, nil
 	}
 	lib, err := elf.Open(path)
 	if err != nil {
-		return false, fmt.Errorf("%s is no shared library: %w", path, err)
+		return false, fmt.Errorf("%s is not a shared library: %w", path, err)
 	}
 	defer lib.Close()
 	symbols, err := lib.DynamicSymbols()
@@ -32,7 +32,7 @@ func oldStrings(path string) (bool, error) {
 	return true, nil
 }
 
-// needed lists the libraries that a shared library is linked to.
+// needed returns the names of the libraries that a shared library is linked to.
 func needed(path string) ([]string, error) {
 	lib, err := elf.Open(path)
 	if err != nil {

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// fastBLAS are words in the file names of libraries of fast matrix products.
+// fastBLAS are parts of the file names of BLAS libraries with fast matrix products.
 var fastBLAS = []string{"openblas", "mkl", "blis", "atlas", "flexiblas", "armpl", "accelerate"}
 
-// checkBLAS finds the library of matrix products that LibTorch uses. Debian's LibTorch
-// takes whatever libblas.so.3 is, by default the reference BLAS, which is 35 times slower.
+// checkBLAS finds the BLAS library whose matrix products LibTorch uses. Debian's LibTorch
+// uses whatever libblas.so.3 is, by default the reference BLAS, which is 35 times slower.
 func checkBLAS(in *Installation) Check {
 	c := Check{Name: "BLAS", State: OK, Detail: "part of LibTorch"}
 	libs, err := needed(filepath.Join(in.Lib, library("torch_cpu")))
 	if err != nil {
-		c.State, c.Detail = Warning, "not known: "+err.Error()
+		c.State, c.Detail = Warning, "unknown: "+err.Error()
 		return c
 	}
 	for _, lib := range libs {
@@ -31,7 +31,7 @@ func checkBLAS(in *Installation) Check {
 	return c
 }
 
-// shared judges the file that libblas.so.3 is.
+// shared completes the check for the file that libblas.so.3 is a link to.
 func (c Check) shared(path string) Check {
 	switch {
 	case path == "":
@@ -40,7 +40,7 @@ func (c Check) shared(path string) Check {
 	case isFast(path):
 		c.Detail = path
 		if strings.Contains(path, "openblas-pthread") && !strings.EqualFold(os.Getenv("OMP_WAIT_POLICY"), "passive") {
-			c.Detail += "; faster with OMP_WAIT_POLICY=passive, or with libopenblas0-openmp in its place: its threads and OpenMP's wait for the same cores"
+			c.Detail += "; faster with OMP_WAIT_POLICY=passive in the environment, or with the package libopenblas0-openmp: otherwise its threads and OpenMP's compete for the cores"
 		}
 	default:
 		c.State = Warning
@@ -53,6 +53,7 @@ func (c Check) shared(path string) Check {
 	return c
 }
 
+// isFast reports whether a file name is that of a fast BLAS.
 func isFast(path string) bool {
 	for _, word := range fastBLAS {
 		if strings.Contains(strings.ToLower(path), word) {
@@ -62,7 +63,7 @@ func isFast(path string) bool {
 	return false
 }
 
-// searchPath is where the loader looks for a library, as far as that matters here.
+// searchPath returns the folders in which the loader looks for libraries, in its order.
 func searchPath(in *Installation) []string {
 	dirs := filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))
 	dirs = append(dirs, in.Lib)
@@ -72,7 +73,8 @@ func searchPath(in *Installation) []string {
 	return dirs
 }
 
-// resolve is the file that a library's name stands for, symbolic links followed.
+// resolve returns the file that a library's name stands for, with symbolic links followed, or
+// nothing if there is none.
 func resolve(lib string, dirs []string) string {
 	for _, dir := range dirs {
 		if path, err := filepath.EvalSymlinks(filepath.Join(dir, lib)); err == nil {

@@ -20,7 +20,7 @@ func checkProcessor() Check {
 		detail[0] = fmt.Sprintf("%d cores, %d threads", n, runtime.NumCPU())
 	}
 	if n := runtime.GOMAXPROCS(0); n < runtime.NumCPU() {
-		detail = append(detail, fmt.Sprintf("%d of them for this process", n))
+		detail = append(detail, fmt.Sprintf("%d threads for this process", n))
 	}
 	if v := os.Getenv("OMP_NUM_THREADS"); v != "" {
 		detail = append(detail, "OMP_NUM_THREADS="+v)
@@ -32,13 +32,13 @@ func checkProcessor() Check {
 		detail = append(detail, "AVX2")
 	case runtime.GOARCH == "amd64":
 		c.State = Warning
-		detail = append(detail, "no AVX2, so tensor work is slow")
+		detail = append(detail, "without AVX2, so tensor operations are slow")
 	}
 	c.Detail = strings.Join(detail, ", ")
 	return c
 }
 
-// cores counts what is there without hyper-threads; 0 where that cannot be told.
+// cores returns the number of physical cores, or 0 if the system does not say.
 func cores() int {
 	siblings := map[string]bool{}
 	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
@@ -56,7 +56,7 @@ const (
 )
 
 func checkMemory() Check {
-	c := Check{Name: "memory", State: OK, Detail: "not known"}
+	c := Check{Name: "memory", State: OK, Detail: "unknown"}
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return c
@@ -70,7 +70,7 @@ func checkMemory() Check {
 		}
 	}
 	free := size["MemAvailable"]
-	c.Detail = fmt.Sprintf("%.1f GiB free of %.1f", float64(free)/gib, float64(size["MemTotal"])/gib)
+	c.Detail = fmt.Sprintf("%.1f of %.1f GiB free", float64(free)/gib, float64(size["MemTotal"])/gib)
 	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
 		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
 			c.Detail += fmt.Sprintf(", limited to %.1f GiB", float64(limit)/gib)
@@ -85,19 +85,19 @@ func checkMemory() Check {
 }
 
 func checkGPU(ctx context.Context, in *Installation) Check {
-	c := Check{Name: "GPU", State: OK, Detail: "none; everything runs on the processor"}
+	c := Check{Name: "GPU", State: OK, Detail: "none found; everything runs on the processor"}
 	out, err := output(ctx, "nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 	if err != nil || out == "" {
 		if exists("/proc/driver/nvidia/version") {
 			c.State = Warning
-			c.Detail = "an NVIDIA driver, but nvidia-smi does not answer"
+			c.Detail = "there is an NVIDIA driver, but nvidia-smi fails"
 		}
 		return c
 	}
 	c.Detail = gpus(out)
 	if in != nil && !in.CUDA {
 		c.State = Warning
-		c.Detail += "; this LibTorch cannot use it"
+		c.Detail += "; this LibTorch was built without CUDA and cannot use it"
 		c.Fix = `pip install torch, then eval "$(diffusioninst env)"`
 	}
 	return c

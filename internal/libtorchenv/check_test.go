@@ -113,5 +113,5 @@ func TestDiagnose(t *testing.T) {
 	}
 	require.Equal(t, "LibTorch", checks[2].Name)
 	require.Equal(t, OK, checks[2].State)
-	require.Contains(t, checks[2].Detail, "2.6.1, CPU only, in "+root)
+	require.Contains(t, checks[2].Detail, "2.6.1, without CUDA, in "+root)
 }

@@ -17,7 +17,7 @@ func checkGo(ctx context.Context) Check {
 	out, err := cmd.Output()
 	words := strings.Fields(string(out))
 	if err != nil || len(words) < 3 {
-		c.Detail = "no go command in PATH"
+		c.Detail = "there is no go command in PATH"
 		return c
 	}
 	c.Detail = strings.TrimPrefix(words[2], "go")
@@ -25,7 +25,7 @@ func checkGo(ctx context.Context) Check {
 		c.State, c.Fix = OK, ""
 	} else if atLeast(c.Detail, "1.21") && os.Getenv("GOTOOLCHAIN") != "local" {
 		c.State = Warning
-		c.Detail += ", which fetches Go " + minGo + " when it may"
+		c.Detail += ", which downloads Go " + minGo + " when it builds this module"
 	}
 	return c
 }
@@ -42,7 +42,7 @@ func checkCompiler(ctx context.Context) Check {
 	}
 	version, err := output(ctx, command[0], append(command[1:], "--version")...)
 	if err != nil {
-		c.Detail = "no " + strings.Join(command, " ")
+		c.Detail = "there is no " + strings.Join(command, " ")
 		return c
 	}
 	c.Detail, _, _ = strings.Cut(version, "\n")

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Finder says where to look for LibTorch, in the order of its fields.
+// A Finder says where to look for LibTorch, in the order of its fields.
 type Finder struct {
-	Libtorch string   // a folder that must be a LibTorch; empty to look further
-	Python   []string // interpreters to ask for their torch package
-	System   []string // prefixes of installed packages
-	CUDA     []string // where the CUDA toolkit may lie
+	Libtorch string   // folder of a LibTorch; empty to look in the other places
+	Python   []string // interpreters whose torch package is taken
+	System   []string // prefixes of installed packages, such as /usr
+	CUDA     []string // folders in which the CUDA toolkit may be
 }
 
-// FromEnvironment is the Finder for this process: $LIBTORCH, then the torch package of the
+// FromEnvironment returns the Finder for this process: $LIBTORCH, then the torch package of the
 // active virtual environment or of the first python3 in $PATH, then the system's packages.
 func FromEnvironment() Finder {
 	f := Finder{
@@ -42,13 +42,13 @@ func FromEnvironment() Finder {
 	return f
 }
 
-// Find is the first LibTorch where f looks. A folder in f.Libtorch must be one: Find
-// does not look further when it is not. The error wraps ErrNotFound when there is none.
+// Find returns the first LibTorch where f looks. If f.Libtorch names a folder, it must be a
+// LibTorch: Find does not look elsewhere then. The error wraps ErrNotFound if there is none.
 func (f Finder) Find(ctx context.Context) (*Installation, error) {
 	if f.Libtorch != "" {
-		in, err := Inspect(f.Libtorch)
+		in, err := inspect(f.Libtorch)
 		if err != nil {
-			return nil, fmt.Errorf("LIBTORCH: %w", err)
+			return nil, fmt.Errorf("libtorchenv: LIBTORCH: %w", err)
 		}
 		return f.complete(in, FromLibtorch), nil
 	}
@@ -58,7 +58,7 @@ func (f Finder) Find(ctx context.Context) (*Installation, error) {
 		if dir == "" {
 			continue
 		}
-		in, err := Inspect(dir)
+		in, err := inspect(dir)
 		if err == nil {
 			return f.complete(in, FromPython), nil
 		}
@@ -68,7 +68,7 @@ func (f Finder) Find(ctx context.Context) (*Installation, error) {
 		if !exists(filepath.Join(prefix, "include", versionHeader)) {
 			continue
 		}
-		in, err := Inspect(prefix)
+		in, err := inspect(prefix)
 		if err == nil {
 			return f.complete(in, FromSystem), nil
 		}
@@ -80,8 +80,8 @@ func (f Finder) Find(ctx context.Context) (*Installation, error) {
 	return nil, errors.Join(append([]error{ErrNotFound}, unfit...)...)
 }
 
-// torchPackage asks a Python interpreter for the folder of its torch package without
-// importing it, which takes seconds. It is empty when there is no such package.
+// torchPackage returns the folder of a Python interpreter's torch package, or nothing if
+// there is none. It does not import the package, which would take seconds.
 func torchPackage(ctx context.Context, python string) string {
 	const script = `import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")`
 	out, err := output(ctx, python, "-c", script)
@@ -91,7 +91,7 @@ func torchPackage(ctx context.Context, python string) string {
 	return out
 }
 
-// output runs a short command and returns what it prints, trimmed.
+// output runs a command for at most 20 seconds and returns what it prints, trimmed.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -101,12 +101,13 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+// complete adds how an installation was found and, if it can use CUDA, where CUDA is.
 func (f Finder) complete(in *Installation, source Source) *Installation {
 	in.Source = source
 	if !in.CUDA {
 		return in
 	}
-	// PyTorch's wheels have CUDA in packages of their own, beside torch.
+	// Beside PyTorch's wheels, CUDA is in packages of its own.
 	packages := filepath.Join(filepath.Dir(in.Root), "nvidia")
 	for _, dir := range f.CUDA {
 		if exists(filepath.Join(dir, "include", "cuda_runtime_api.h")) {

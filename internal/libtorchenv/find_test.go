@@ -76,8 +76,8 @@ func TestInspectRefuses(t *testing.T) {
 		"no libraries": {func(r string) { os.Remove(r + "/lib/libtorch.so") }, "but no libtorch.so"},
 		"too old":      {func(r string) { os.WriteFile(r+"/build-version", []byte("1.12.1"), 0o644) }, "1.13 or newer"},
 		"no version":   {func(r string) { os.WriteFile(r+"/include/"+versionHeader, nil, 0o644) }, "names no LibTorch version"},
-		"cut library":  {func(r string) { os.Truncate(r+"/lib/libc10.so", 30) }, "is no shared library"},
-		"no symbols":   {func(r string) { os.WriteFile(r+"/lib/libc10.so", []byte("text"), 0o644) }, "is no shared library"},
+		"cut library":  {func(r string) { os.Truncate(r+"/lib/libc10.so", 30) }, "is not a shared library"},
+		"no symbols":   {func(r string) { os.WriteFile(r+"/lib/libc10.so", []byte("text"), 0o644) }, "is not a shared library"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// Flags are the settings with which cgo builds against an Installation.
+// Flags are the settings for cgo to build against an Installation.
 type Flags struct {
 	CXX []string // $CGO_CXXFLAGS
 	LD  []string // $CGO_LDFLAGS
 }
 
-// Flags begin with Go's own defaults, since the variables replace those. For a LibTorch
-// in /usr, where compiler and linker look anyway, nothing more is needed.
+// Flags returns the settings for this installation. They begin with Go's own defaults, which
+// the variables replace. A LibTorch in /usr, where compiler and linker look anyway, needs no
+// others.
 func (in *Installation) Flags() Flags {
 	f := Flags{CXX: []string{"-O2", "-g"}, LD: []string{"-O2", "-g"}}
 	if in.Root != "/usr" {
@@ -37,7 +38,8 @@ func (in *Installation) Flags() Flags {
 	return f
 }
 
-// Environment is CGO_CXXFLAGS and CGO_LDFLAGS as the go command reads them.
+// Environment returns the values of CGO_CXXFLAGS and CGO_LDFLAGS as the go command reads them.
+// It fails for paths that the variables cannot express.
 func (f Flags) Environment() (cxxflags, ldflags string, err error) {
 	if cxxflags, err = join(f.CXX); err != nil {
 		return "", "", err
@@ -46,14 +48,14 @@ func (f Flags) Environment() (cxxflags, ldflags string, err error) {
 	return cxxflags, ldflags, err
 }
 
-// join separates arguments by spaces and quotes those that have some: the go command
+// join separates arguments by spaces and quotes those with spaces or quotes: the go command
 // splits the variables at spaces outside quotes and knows no escapes.
 func join(args []string) (string, error) {
 	quoted := make([]string, len(args))
 	for i, arg := range args {
 		switch {
 		case strings.HasPrefix(arg, "-Wl,") && strings.Count(arg, ",") > 2:
-			return "", fmt.Errorf("the linker cannot take a folder with a comma in its name: %s", arg)
+			return "", fmt.Errorf("libtorchenv: the linker cannot take a folder with a comma in its name: %s", arg)
 		case !strings.ContainsAny(arg, " \t\n\r'\""):
 			quoted[i] = arg
 		case !strings.Contains(arg, "'"):
@@ -61,13 +63,13 @@ func join(args []string) (string, error) {
 		case !strings.Contains(arg, `"`):
 			quoted[i] = `"` + arg + `"`
 		default:
-			return "", fmt.Errorf("cgo cannot take a path with both kinds of quotes: %s", arg)
+			return "", fmt.Errorf("libtorchenv: cgo cannot take a path with both kinds of quotes: %s", arg)
 		}
 	}
 	return strings.Join(quoted, " "), nil
 }
 
-// ShellQuote writes s as one word of a POSIX shell.
+// ShellQuote returns s quoted as one word of a POSIX shell.
 func ShellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Source says how an Installation was found.
+// A Source is how an Installation was found.
 type Source string
 
 const (
@@ -21,7 +21,7 @@ const (
 	FromSystem   Source = "system"   // the operating system's packages
 )
 
-// Installation is a LibTorch with headers and libraries.
+// An Installation is a LibTorch with headers and libraries.
 type Installation struct {
 	Source  Source `json:"source"`
 	Root    string `json:"root"`    // /usr, an unzipped libtorch, or a torch package folder
@@ -29,7 +29,7 @@ type Installation struct {
 	Lib     string `json:"lib"`     // has libtorch.so
 	Version string `json:"version"` // such as 2.11.0+cu128
 
-	// OldStrings tells that the libraries were built with libstdc++'s strings of before
+	// OldStrings reports whether the libraries were built with libstdc++'s strings from before
 	// C++11 (_GLIBCXX_USE_CXX11_ABI=0), as PyTorch's Linux wheels were until 2.6.
 	OldStrings bool `json:"old_strings"`
 
@@ -38,17 +38,25 @@ type Installation struct {
 	CUDALibs    []string `json:"cuda_libs,omitempty"`    // folders of CUDA's own libraries
 }
 
-// ErrNotFound is in the error of a search that found no LibTorch at all.
-var ErrNotFound = errors.New("no LibTorch found")
+// ErrNotFound is wrapped by the error of a search that found no LibTorch.
+var ErrNotFound = errors.New("libtorchenv: no LibTorch found")
 
-// MinVersion is the oldest LibTorch that the module builds against.
+// MinVersion is the oldest LibTorch release that the module builds against.
 const MinVersion = "1.13"
 
 const versionHeader = "torch/csrc/api/include/torch/version.h"
 
-// Inspect describes the LibTorch in the folder root: an unzipped libtorch, a torch
-// package of Python, or a prefix such as /usr. The error tells what is missing there.
+// Inspect describes the LibTorch in the folder root: an unzipped libtorch, a torch package
+// of Python, or a prefix such as /usr. Its error says what is missing there.
 func Inspect(root string) (*Installation, error) {
+	in, err := inspect(root)
+	if err != nil {
+		return nil, fmt.Errorf("libtorchenv: %w", err)
+	}
+	return in, nil
+}
+
+func inspect(root string) (*Installation, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
@@ -80,7 +88,7 @@ func Inspect(root string) (*Installation, error) {
 	return in, nil
 }
 
-// libDirs lists the folders below a prefix in which its libraries may lie.
+// libDirs returns the folders below a prefix in which its libraries may be.
 func libDirs(root string) []string {
 	dirs := []string{filepath.Join(root, "lib"), filepath.Join(root, "lib64")}
 	if triple, ok := map[string]string{
@@ -92,6 +100,7 @@ func libDirs(root string) []string {
 	return dirs
 }
 
+// library returns the file name of a shared library.
 func library(name string) string {
 	if runtime.GOOS == "darwin" {
 		return "lib" + name + ".dylib"
@@ -104,7 +113,8 @@ var (
 	headerVersion = regexp.MustCompile(`(?m)^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) (\d+)`)
 )
 
-// version asks the files that name it, the ones with a build suffix (+cpu, +cu128) first.
+// version reads an installation's version from the files that may have it, first from those
+// that have it with a build suffix (+cpu, +cu128).
 func version(in *Installation) (string, error) {
 	if text, err := os.ReadFile(filepath.Join(in.Root, "build-version")); err == nil {
 		if v := strings.TrimSpace(string(text)); v != "" {
@@ -134,11 +144,13 @@ func version(in *Installation) (string, error) {
 	return "", fmt.Errorf("%s names no LibTorch version", header)
 }
 
-// atLeast compares the leading numbers of two dotted versions; what follows them is ignored.
+// atLeast reports whether a dotted version is min or later. It compares the leading numbers
+// and ignores what follows them.
 func atLeast(version, min string) bool {
 	return slices.Compare(numbers(version), numbers(min)) >= 0
 }
 
+// numbers returns the leading numbers of a dotted version.
 func numbers(version string) []int {
 	var ns []int
 	for _, s := range strings.Split(version, ".") {

@@ -1,6 +1,6 @@
 package simulate
 
-// plane is a picture of one float64 channel.
+// A plane is a picture of one float64 channel, row by row.
 type plane struct {
 	width, height int
 	values        []float64
@@ -10,8 +10,8 @@ func newPlane(width, height int) *plane {
 	return &plane{width, height, make([]float64, width*height)}
 }
 
-// blur spreads every value over about radius pixels: three box filters of that
-// radius after each other, which come close to a Gaussian. Edges are repeated.
+// blur spreads every value over about radius pixels with three successive box filters of
+// that radius, which approximate a Gaussian. Pixels at the edges are repeated outwards.
 func (p *plane) blur(radius int) {
 	if radius < 1 {
 		return
@@ -36,7 +36,7 @@ func (p *plane) blur(radius int) {
 	}
 }
 
-// box averages 2·radius+1 neighbours.
+// box writes the means of 2·radius+1 neighbours to out.
 func box(in, out []float64, radius int) {
 	last := len(in) - 1
 	sum := 0.0
@@ -49,7 +49,7 @@ func box(in, out []float64, radius int) {
 	}
 }
 
-// clone copies the plane.
+// clone returns a copy of the plane.
 func (p *plane) clone() *plane {
 	c := newPlane(p.width, p.height)
 	copy(c.values, p.values)

@@ -12,9 +12,9 @@ import (
 // DemoName is the file name of the demonstration's picture.
 const DemoName = "nuclei.png"
 
-// Demo makes the picture of the demonstration as a grey PNG, and its true masks as a
-// COCO data set. It is as large and as bright, and its nuclei are as wide, as common
-// pictures of the Data Science Bowl 2018.
+// Demo returns the demonstration's picture as a grey PNG file and its true masks as a COCO
+// data set. Its size and brightness and its nuclei's width are common ones of the pictures of
+// the Data Science Bowl 2018.
 func Demo() (picture, dataset []byte, err error) {
 	img, objects := Nuclei(Options{Width: 360, Height: 288, Count: 46, Radius: 12, Brightness: 0.65, Seed: 2})
 	grey := image.NewGray(img.Rect)
@@ -29,7 +29,7 @@ func Demo() (picture, dataset []byte, err error) {
 
 type dict = map[string]any
 
-// cocoDataset describes one picture with objects of one class.
+// cocoDataset returns a COCO data set of one picture with objects of one class.
 func cocoDataset(file, class string, width, height int, objects []Object) ([]byte, error) {
 	annotations := make([]dict, len(objects))
 	for i, o := range objects {

@@ -1,8 +1,8 @@
 // Package simulate draws pictures whose instance masks are known exactly: fields of
 // touching cell nuclei as a microscope shows them, and coloured geometric shapes.
-// They serve tests, benchmarks and the demonstration.
+// They are for tests, benchmarks, the demonstration and the command data simulate.
 //
-// A picture follows from its options alone, to the last bit on every platform: the
+// A picture depends on its options alone and is bit-identical on every platform: the
 // arithmetic is +, −, ×, / and √ in float64, and every product is rounded before it
 // is added (see mul), so that no compiler fuses the two.
 package simulate

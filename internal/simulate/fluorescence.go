@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// fluorescence lights the nuclei and takes their picture with a camera: light that
-// is scattered and out of focus, uneven illumination, dark current, shot noise.
+// fluorescence draws the nuclei as a camera on a fluorescence microscope records them: with
+// scattered and defocused light, uneven illumination, dark current and shot noise.
 func (f *field) fluorescence(r *random, brightness float64) *image.RGBA {
 	sharp, soft := newPlane(f.width, f.height), newPlane(f.width, f.height)
 	for k := range f.nuclei {
@@ -51,8 +51,8 @@ func (f *field) fluorescence(r *random, brightness float64) *image.RGBA {
 	return img
 }
 
-// glow is the brightness of chromatin at p: more in the middle, where the nucleus is
-// thick, grainy, with brighter clumps and darker nucleoli.
+// glow returns the brightness of chromatin at p: grainy, brighter in the middle, where the
+// nucleus is thick, with brighter clumps and darker nucleoli.
 func (n *nucleus) glow(p vector, level float64) float64 {
 	q := vector{p.x - n.center.x, p.y - n.center.y}.turn(n.axis)
 	q = vector{q.x / n.a, q.y / n.b}

@@ -5,14 +5,14 @@ import (
 	"image/color"
 )
 
-// What the two stains absorb of red, green and blue, about.
+// Absorption of red, green and blue by the two stains, roughly.
 var (
 	haematoxylin = [3]float64{0.72, 0.74, 0.33}
 	eosin        = [3]float64{0.10, 0.78, 0.36}
 )
 
-// histology stains nuclei purple and the tissue around them pink. Light that passes
-// amounts c of the stains is exp(−Σ c·absorption) of what came (Beer and Lambert).
+// histology draws purple nuclei in pink tissue. Amounts c of the stains transmit the share
+// exp(−Σ c·absorption) of the light (Beer–Lambert law).
 func (f *field) histology(r *random) *image.RGBA {
 	purple, pink := newPlane(f.width, f.height), newPlane(f.width, f.height)
 	fibre, tissue, gaps := texture{r.next(), 4}, texture{r.next(), 3}, texture{r.next(), 3}
@@ -48,8 +48,8 @@ func (f *field) histology(r *random) *image.RGBA {
 	return img
 }
 
-// stain is the amount of haematoxylin at p: a dark membrane, coarse chromatin and
-// one or two nucleoli.
+// stain returns the amount of haematoxylin at p: a dark membrane, coarse chromatin and one or
+// two nucleoli.
 func (n *nucleus) stain(p vector, level float64) float64 {
 	q := vector{p.x - n.center.x, p.y - n.center.y}.turn(n.axis)
 	q = vector{q.x / n.a, q.y / n.b}

@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// Style is how a field of nuclei looks.
+// A Style is how a field of nuclei looks.
 type Style int
 
 const (
@@ -15,11 +15,12 @@ const (
 	Histology                 // purple nuclei in pink tissue, as after H&E staining
 )
 
-// Options describes a picture. Values of zero or less mean the defaults.
+// Options describe a picture. Values of zero or less mean the defaults, which are given after
+// the colons.
 type Options struct {
 	Width, Height int     // pixels: 512 × 384
-	Count         int     // objects that are tried; those without room or hidden are left out: 40
-	Radius        float64 // mean radius in pixels: such that all objects cover about a third of the picture
+	Count         int     // objects to place; those that find no room or are hidden are left out: 40
+	Radius        float64 // mean radius in pixels: the objects cover about a third of the picture
 	Seed          uint64
 	Style         Style   // of Nuclei
 	Brightness    float64 // of Fluorescence: 1
@@ -45,19 +46,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Object is one instance in a picture.
+// An Object is one instance in a picture.
 type Object struct {
 	Class int             // 0 for nuclei, an index into ShapeNames for shapes
-	Mask  *mask.Bitmap    // what is visible of it, as large as the picture
-	Box   image.Rectangle // smallest around the mask
+	Mask  *mask.Bitmap    // its visible pixels; the bitmap is as large as the picture
+	Box   image.Rectangle // the smallest box around the mask
 }
 
-// leastArea is the area in pixels from which on an object counts.
+// leastArea is the least number of visible pixels of an object.
 const leastArea = 12
 
-// Nuclei draws a field of nuclei, touching, unevenly lit, of many sizes and shapes.
-// Masks do not overlap: where two nuclei meet, a pixel belongs to the one that it
-// lies deeper within. Nuclei may leave the picture.
+// Nuclei draws a field of nuclei of many sizes and shapes, many of them touching, unevenly
+// lit. It returns the picture and the nuclei. Masks do not overlap: where two nuclei meet, a
+// pixel belongs to the one that it is deeper inside. Nuclei may extend beyond the picture.
 func Nuclei(o Options) (*image.RGBA, []Object) {
 	o = o.withDefaults()
 	r := random(o.Seed)
@@ -73,7 +74,7 @@ func Nuclei(o Options) (*image.RGBA, []Object) {
 	return img, objects
 }
 
-// field says for every pixel which nucleus it belongs to.
+// A field assigns each pixel to a nucleus.
 type field struct {
 	width, height int
 	nuclei        []nucleus
@@ -100,7 +101,7 @@ func newField(width, height int, nuclei []nucleus) *field {
 			}
 		})
 	}
-	for i, k := range f.owner { // slivers at the edges are background
+	for i, k := range f.owner { // slivers at the edges become background
 		if k >= 0 && area[k] < leastArea {
 			f.owner[i], f.level[i] = -1, 0
 		}
@@ -108,7 +109,7 @@ func newField(width, height int, nuclei []nucleus) *field {
 	return f
 }
 
-// each visits the pixels around n: their index and the position of their centre.
+// each calls visit for the pixels around n, with their index and the position of their centre.
 func (f *field) each(n *nucleus, visit func(i int, p vector)) {
 	reach := n.reach()
 	left, right := max(0, int(n.center.x-reach)), min(f.width-1, int(n.center.x+reach))
@@ -134,7 +135,7 @@ func (f *field) objects() []Object {
 	return visible(masks, nil)
 }
 
-// visible makes objects of the masks that are large enough.
+// visible returns the objects whose masks are large enough. Nil classes mean class 0.
 func visible(masks []*mask.Bitmap, classes []int) []Object {
 	var out []Object
 	for i, m := range masks {
@@ -150,5 +151,5 @@ func visible(masks []*mask.Bitmap, classes []int) []Object {
 	return out
 }
 
-// byte8 rounds x of 0 … 1 to 0 … 255.
+// byte8 scales x from 0 … 1 to 0 … 255, rounds it and clamps it.
 func byte8(x float64) uint8 { return uint8(max(0, min(mul(x, 255)+0.5, 255))) }

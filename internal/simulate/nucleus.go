@@ -2,19 +2,20 @@ package simulate
 
 import "math"
 
-// nucleus is an ellipse with a smoothly perturbed outline.
+// A nucleus is an ellipse with a smoothly perturbed outline.
 type nucleus struct {
 	center  vector
 	a, b    float64 // semi-axes in pixels
 	axis    vector  // direction of the first one
 	waves   [4]vector
 	light   float64 // brightness, around 1
-	tilt    vector  // how the brightness changes across, in parts
+	tilt    vector  // relative change of the brightness from the centre to the outline, along both axes
 	blurred bool    // out of focus
 	seed    uint64
 }
 
-// waves of the outline: two, three, four and five to a turn.
+// firstWave is the number of periods around the outline of the first of waves; the others
+// have one more each.
 const firstWave = 2
 
 func newNucleus(r *random, center vector, radius float64) nucleus {
@@ -33,7 +34,7 @@ func newNucleus(r *random, center vector, radius float64) nucleus {
 	return n
 }
 
-// level is 0 in the centre of the nucleus, 1 on its outline and more outside.
+// level returns 0 in the centre of the nucleus, 1 on its outline and more outside.
 func (n *nucleus) level(p vector) float64 {
 	q := vector{p.x - n.center.x, p.y - n.center.y}.turn(n.axis)
 	q = vector{q.x / n.a, q.y / n.b}
@@ -53,10 +54,10 @@ func (n *nucleus) level(p vector) float64 {
 	return rho / edge
 }
 
-// reach is a radius that the nucleus stays within.
+// reach returns the radius of a circle that contains the nucleus.
 func (n *nucleus) reach() float64 { return mul(max(n.a, n.b), 1.3) }
 
-// place scatters nuclei over a field. Two of three look for a neighbour to touch.
+// place scatters nuclei over a field. Two of three are placed where they touch another.
 func place(r *random, width, height, count int, radius float64) []nucleus {
 	var out []nucleus
 	w, h := float64(width), float64(height)
@@ -79,12 +80,12 @@ func place(r *random, width, height, count int, radius float64) []nucleus {
 	return out
 }
 
-// touching is the distance at which two nuclei touch, taken as circles.
+// touching returns the distance at which two nuclei touch, taken as circles.
 func touching(a, b *nucleus) float64 {
 	return math.Sqrt(mul(a.a, a.b)) + math.Sqrt(mul(b.a, b.b))
 }
 
-// crowded tells whether n would push into one of the others too far.
+// crowded reports whether n would overlap one of the others too much.
 func crowded(n *nucleus, others []nucleus) bool {
 	for i := range others {
 		o := &others[i]

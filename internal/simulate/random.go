@@ -2,7 +2,7 @@ package simulate
 
 import "math"
 
-// random is a SplitMix64 stream (Steele, Lea, Flood 2014).
+// A random is the state of a SplitMix64 generator (Steele, Lea, Flood 2014).
 type random uint64
 
 func (r *random) next() uint64 {
@@ -16,27 +16,27 @@ func scramble(z uint64) uint64 {
 	return z ^ (z >> 31)
 }
 
-// unit is uniform in [0, 1).
+// unit returns a number that is uniform in [0, 1).
 func (r *random) unit() float64 { return fraction(r.next()) }
 
-// fraction is the upper 53 bits of z as a number in [0, 1).
+// fraction returns the upper 53 bits of z as a number in [0, 1).
 func fraction(z uint64) float64 { return mul(float64(z>>11), 1.0/(1<<53)) }
 
-// between is uniform in [a, b).
+// between returns a number that is uniform in [a, b).
 func (r *random) between(a, b float64) float64 { return a + mul(b-a, r.unit()) }
 
-// below is uniform in 0 … n−1.
+// below returns a number that is uniform in 0 … n−1.
 func (r *random) below(n int) int { return int(r.next() % uint64(n)) }
 
-// normal has mean 0 and deviation 1: the sum of four 16-bit numbers, whose
-// distribution is near enough to Gauss's up to three deviations.
+// normal returns a number with mean 0 and standard deviation 1: a sum of four 16-bit numbers,
+// whose distribution is close to the normal one up to three deviations.
 func (r *random) normal() float64 {
 	z := r.next()
 	sum := int64(z&0xffff) + int64(z>>16&0xffff) + int64(z>>32&0xffff) + int64(z>>48)
 	return float64(sum-2*0xffff) / 37837.0 // √(4/12)·65536
 }
 
-// direction is a random unit vector, uniform in angle to within a few percent.
+// direction returns a random unit vector, uniform in angle to within a few percent.
 func (r *random) direction() vector {
 	// The rational form of a quarter circle, then one of its four turns.
 	t := r.unit()
@@ -50,18 +50,18 @@ func (r *random) direction() vector {
 
 type vector struct{ x, y float64 }
 
-// turn is v as seen in a frame that is rotated by the unit vector d.
+// turn returns v in a frame that is rotated by the unit vector d.
 func (v vector) turn(d vector) vector {
 	return vector{mul(v.x, d.x) + mul(v.y, d.y), mul(v.y, d.x) - mul(v.x, d.y)}
 }
 
 func (v vector) length() float64 { return math.Sqrt(mul(v.x, v.x) + mul(v.y, v.y)) }
 
-// mul rounds a·b to float64. The conversion keeps compilers from fusing the product
+// mul returns a·b rounded to float64. The conversion keeps compilers from fusing the product
 // with a following sum, which would change the last bit on some platforms.
 func mul(a, b float64) float64 { return float64(a * b) }
 
-// decay is close to exp(−x) for x ≥ 0, from products and one division only.
+// decay approximates exp(−x) for x ≥ 0 with products and one division only.
 func decay(x float64) float64 {
 	y := 1 + mul(x, 0.125)
 	y = mul(y, y)
@@ -69,14 +69,14 @@ func decay(x float64) float64 {
 	return 1 / mul(y, y)
 }
 
-// smooth rises from 0 to 1 as x goes from a to b, with level ends.
+// smooth rises from 0 to 1 as x goes from a to b, with slope 0 at both ends.
 func smooth(a, b, x float64) float64 {
 	t := max(0, min((x-a)/(b-a), 1))
 	return mul(mul(t, t), 3-(t+t))
 }
 
-// texture is smooth noise in 0 … 1 on a lattice of unit cells, mixed from octaves
-// that each halve cells and weight.
+// A texture is smooth noise in 0 … 1 on a lattice of unit cells: a weighted mean of octaves,
+// each with half the cell size and weight of the one before.
 type texture struct {
 	seed    uint64
 	octaves int

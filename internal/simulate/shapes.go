@@ -8,10 +8,10 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// ShapeNames are the classes of [Shapes].
+// ShapeNames are the names of the classes of [Shapes].
 var ShapeNames = []string{"disc", "rectangle", "triangle", "ring", "cross"}
 
-// shape is a figure in its own frame, in which it reaches from −1 to 1.
+// A shape is a figure that spans −1 to 1 in its own frame.
 type shape struct {
 	class  int
 	center vector
@@ -21,8 +21,9 @@ type shape struct {
 	colour [3]float64
 }
 
-// Shapes draws plain figures of the classes [ShapeNames], later ones over earlier
-// ones: masks hold what is visible. Colours say nothing about classes.
+// Shapes draws plain figures of the classes [ShapeNames], later ones over earlier ones, and
+// returns the picture and the figures. Masks hold their visible pixels. Colours are
+// independent of classes.
 func Shapes(o Options) (*image.RGBA, []Object) {
 	o = o.withDefaults()
 	r := random(o.Seed)
@@ -59,7 +60,7 @@ func Shapes(o Options) (*image.RGBA, []Object) {
 	return img, visible(masks, classes)
 }
 
-// soft is the mean colour of nine points of the pixel around p.
+// soft returns the mean colour of nine points of the pixel around p.
 func soft(shapes []shape, p vector, ground float64) [3]float64 {
 	var sum [3]float64
 	for i := range 9 {
@@ -75,7 +76,7 @@ func soft(shapes []shape, p vector, ground float64) [3]float64 {
 	return sum
 }
 
-// topmost is the last shape that covers p, or −1.
+// topmost returns the index of the last shape that covers p, or −1.
 func topmost(shapes []shape, p vector) int {
 	for i := len(shapes) - 1; i >= 0; i-- {
 		if shapes[i].covers(p) {
@@ -85,6 +86,7 @@ func topmost(shapes []shape, p vector) int {
 	return -1
 }
 
+// covers reports whether p is inside the shape.
 func (s *shape) covers(p vector) bool {
 	q := vector{p.x - s.center.x, p.y - s.center.y}
 	if math.Abs(q.x) > s.radius || math.Abs(q.y) > s.radius {
