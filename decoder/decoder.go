@@ -101,15 +101,14 @@ func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Ten
 // start makes the first proposal features (B,N,d): the mean of a box's pooled
 // features, and what its noisy filter adds.
 func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
-	s := rois.Scope()
-	mark := s.Mark()
-	// Transposed, the bins are summed in the reference's order.
-	x := rois.Transpose(1, 2).Contiguous().MeanDim([]int{2}, false).Reshape(boxes.Size(0), boxes.Size(1), rois.Size(2))
-	if filters != nil {
-		x = x.Add(d.filters.Forward(filters.ToDType(rois.DType())))
-	}
-	s.Release(mark, x)
-	return x
+	return rois.Scope().Hold(func() *torch.Tensor {
+		// Transposed, the bins are summed in the reference's order.
+		x := rois.Transpose(1, 2).Contiguous().MeanDim([]int{2}, false).Reshape(boxes.Size(0), boxes.Size(1), rois.Size(2))
+		if filters != nil {
+			x = x.Add(d.filters.Forward(filters.ToDType(rois.DType())))
+		}
+		return x
+	})
 }
 
 func (o Output) finite() bool {

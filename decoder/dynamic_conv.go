@@ -31,15 +31,13 @@ func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 
 // forward maps proposal features (R,d) and pooled features (R, Bins², d) to (R,d).
 func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
-	s := proposals.Scope()
-	mark := s.Mark()
-	d := proposals.Size(1)
-	matrices := c.layer.Forward(proposals)
-	first := matrices.Narrow(1, 0, d*c.inner).View(-1, d, c.inner)
-	second := matrices.Narrow(1, d*c.inner, d*c.inner).View(-1, c.inner, d)
-	x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
-	x = c.norm2.Forward(c.product(x, second)).ReluInPlace()
-	x = c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()
-	s.Release(mark, x)
-	return x
+	return proposals.Scope().Hold(func() *torch.Tensor {
+		d := proposals.Size(1)
+		matrices := c.layer.Forward(proposals)
+		first := matrices.Narrow(1, 0, d*c.inner).View(-1, d, c.inner)
+		second := matrices.Narrow(1, d*c.inner, d*c.inner).View(-1, c.inner, d)
+		x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
+		x = c.norm2.Forward(c.product(x, second)).ReluInPlace()
+		return c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()
+	})
 }

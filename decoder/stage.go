@@ -67,14 +67,15 @@ func newStage(p nn.Path, c Config) *Stage {
 // and the next proposal features.
 func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict bool) (Output, *torch.Tensor) {
 	s := boxes.Scope()
-	mark := s.Mark()
 	shape := boxes.Shape()
 	b, n, d := shape[0], shape[1], rois.Size(2)
-	x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
-	x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape(b*n, d), rois).Reshape(b, n, d)))
-	x = st.norm3.Forward(x.Add(st.linear2.Forward(st.linear1.Forward(x).ReluInPlace())))
-	s.Release(mark, x)
+	x := s.Hold(func() *torch.Tensor {
+		x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
+		x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape(b*n, d), rois).Reshape(b, n, d)))
+		return st.norm3.Forward(x.Add(st.linear2.Forward(st.linear1.Forward(x).ReluInPlace())))
+	})
 
+	mark := s.Mark()
 	modulation := st.time.Forward(time.Silu()).Unsqueeze(1)
 	scale, shift := modulation.Narrow(2, 0, d), modulation.Narrow(2, d, d)
 	f := x.Mul(scale.AddScalar(1)).Add(shift)
@@ -83,7 +84,7 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 		box = l.forward(box)
 	}
 	o := Output{Boxes: applyDeltas(boxes, st.delta.Forward(box))}
-	keep := []*torch.Tensor{x, o.Boxes}
+	keep := []*torch.Tensor{o.Boxes}
 	if predict {
 		class := f
 		for _, l := range st.class {

@@ -26,17 +26,16 @@ func (h Head) composedDice(features, filters *torch.Tensor, image []int64, truth
 	row := func(t *torch.Tensor) *torch.Tensor { return t.SumDim([]int{1}, false) }
 	var losses []*torch.Tensor
 	for from := 0; from < len(image); {
-		mark := s.Mark()
 		to := from
 		for to < len(image) && image[to] == image[from] {
 			to++
 		}
 		n := to - from
-		p := h.Logits(features.Select(0, int(image[from])), filters.Narrow(0, from, n)).Flatten(1, 2).Sigmoid()
-		g := truths.IndexSelect(0, picks.Narrow(0, from, n)).ToDType(p.DType())
-		loss := row(p.Mul(g)).MulScalar(2).Div(row(p.Mul(p)).Add(row(g.Mul(g))).AddScalar(1e-5)).RSubScalar(1)
-		losses = append(losses, loss)
-		s.Release(mark, loss)
+		losses = append(losses, s.Hold(func() *torch.Tensor {
+			p := h.Logits(features.Select(0, int(image[from])), filters.Narrow(0, from, n)).Flatten(1, 2).Sigmoid()
+			g := truths.IndexSelect(0, picks.Narrow(0, from, n)).ToDType(p.DType())
+			return row(p.Mul(g)).MulScalar(2).Div(row(p.Mul(p)).Add(row(g.Mul(g))).AddScalar(1e-5)).RSubScalar(1)
+		}))
 		from = to
 	}
 	return torch.Cat(losses, 0)

@@ -18,8 +18,8 @@
 // A Scope owns the tensors that are made in it and frees them in one call when
 // Do returns. The result of an operator belongs to the first scope found among
 // its arguments; weights belong to none, and neither does what is computed from
-// weights alone: Scope.Adopt one of them first. Mark and Release free intermediates
-// early. Tensor.Keep takes a tensor out of its scope, for the caller to Close.
+// weights alone: Scope.Adopt one of them first. Hold, or Mark and Release, free
+// intermediates early. Tensor.Keep takes a tensor out of its scope, for the caller to Close.
 //
 // # Errors
 //

@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Error is a failed operator. Tensor code panics with it; Do returns it.
+// An Error is a failed operator. Tensor code panics with it; Do returns it.
 type Error struct {
 	Op      string   // operator, such as "matmul"
 	Shapes  []string // type and shape of its tensors, such as "float32[3 4]"

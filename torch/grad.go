@@ -19,13 +19,13 @@ func NoGrad(f func()) {
 	f()
 }
 
-// RequiresGrad tells whether gradients flow to t.
+// RequiresGrad reports whether gradients flow to t.
 func (t *Tensor) RequiresGrad() bool {
 	defer keepAlive([]*Tensor{t})
 	return libtorch.RequiresGrad(t.handle())
 }
 
-// SetRequiresGrad says whether gradients flow to the leaf t. It returns t.
+// SetRequiresGrad sets whether gradients flow to the leaf t. It returns t.
 func (t *Tensor) SetRequiresGrad(requires bool) *Tensor {
 	check("requires_grad", libtorch.SetRequiresGrad(t.handle(), requires), t)
 	return t
@@ -34,8 +34,8 @@ func (t *Tensor) SetRequiresGrad(requires bool) *Tensor {
 // Backward adds the gradients of the scalar t to every leaf that requires them.
 func (t *Tensor) Backward() { check("backward", libtorch.Backward(t.handle()), t) }
 
-// Grad is the gradient that Backward added up for the leaf t, nil if there is
-// none. It belongs to s.
+// Grad returns the gradient that Backward added up for the leaf t, nil if it has none.
+// It belongs to s.
 func (t *Tensor) Grad(s *Scope) *Tensor {
 	h, e := libtorch.Grad(t.handle())
 	check("grad", e, t)

@@ -16,5 +16,5 @@ func CacheMemory() (release func()) {
 	return sync.OnceFunc(func() { libtorch.CacheMemory(false) })
 }
 
-// CachedMemory is the bytes that CacheMemory holds, in use or not.
+// CachedMemory returns the bytes that CacheMemory holds, in use or not.
 func CachedMemory() int64 { return libtorch.CachedMemory() }

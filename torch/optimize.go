@@ -27,7 +27,7 @@ func AddGrads(to, from []*Tensor) {
 	keepAlive(from)
 }
 
-// AdamW are the constants of a step of nn.NewAdamW.
+// AdamW holds the constants of a step of AdamW (Loshchilov, Hutter 2019); see nn.NewAdamW.
 type AdamW struct{ Rate, Decay, Beta1, Beta2, Eps float64 }
 
 // Step moves the leaves that have a gradient. means and squares, of the leaves' shapes,

@@ -2,7 +2,7 @@ package torch
 
 import "github.com/diffusioninst/go/internal/libtorch"
 
-// Scope owns the tensors that are made in it. It is a stack: Mark remembers how
+// A Scope owns the tensors that are made in it. It is a stack: Mark remembers how
 // many there are and Release frees the later ones. One goroutine at a time may
 // use a scope. The nil scope owns nothing: its tensors are the caller's to Close.
 type Scope struct {
@@ -10,10 +10,10 @@ type Scope struct {
 	freed   []libtorch.Handle // reused by Release
 }
 
-// NewScope is an empty scope, to be ended by Close. Do gives one to its function.
+// NewScope returns an empty scope, to be ended by Close. Do gives one to its function.
 func NewScope() *Scope { return &Scope{} }
 
-// Mark is a position in a scope.
+// A Mark is a position in a scope.
 type Mark int
 
 // Mark remembers the tensors made so far.
@@ -47,6 +47,16 @@ func (s *Scope) Release(m Mark, keep ...*Tensor) {
 	free(s.freed)
 }
 
+// Hold runs f and frees the tensors that it made in s, except the one that it returns,
+// which Hold returns. f may return nil to keep none. For more than one result, or where
+// the work is not a function, there are Mark and Release.
+func (s *Scope) Hold(f func() *Tensor) *Tensor {
+	m := s.Mark()
+	kept := f()
+	s.Release(m, kept)
+	return kept
+}
+
 // Close frees all tensors of the scope, which can be used again.
 func (s *Scope) Close() { s.Release(0) }
 
@@ -62,7 +72,7 @@ func (s *Scope) own(h libtorch.Handle) *Tensor {
 	return t
 }
 
-// Adopt is another handle to t's memory that belongs to s.
+// Adopt returns another handle to t's memory, which belongs to s.
 func (s *Scope) Adopt(t *Tensor) *Tensor { return s.own(libtorch.Alias(t.handle())) }
 
 func contains(list []*Tensor, t *Tensor) bool {
@@ -74,7 +84,7 @@ func contains(list []*Tensor, t *Tensor) bool {
 	return false
 }
 
-// scopeOf is the scope of the first tensor that has one.
+// scopeOf returns the scope of the first tensor that has one.
 func scopeOf(tensors ...*Tensor) *Scope {
 	for _, t := range tensors {
 		if t != nil && t.scope != nil {

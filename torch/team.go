@@ -8,7 +8,7 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Team is workers beside those of Do, on threads of their own, that run one function
+// A Team is a set of workers beside those of Do, on threads of their own, that run one function
 // side by side, each with its share of the processor's cores.
 type Team struct {
 	jobs []chan *job
@@ -16,7 +16,7 @@ type Team struct {
 }
 
 // NewTeam starts a number of workers. threads is how many threads an operator of each
-// may use; 0 shares out the physical cores, or OMP_NUM_THREADS where that is set.
+// may use; 0 shares out the physical cores, or OMP_NUM_THREADS if that is set.
 func NewTeam(workers, threads int) *Team {
 	if threads == 0 {
 		threads = max(defaultThreads()/workers, 1)

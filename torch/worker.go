@@ -28,7 +28,7 @@ type job struct {
 }
 
 // SetThreads sets how many threads one operator may use. The default is the
-// number of physical cores, or OMP_NUM_THREADS where that is set. It must be
+// number of physical cores, or OMP_NUM_THREADS if that is set. It must be
 // called before the first Do; it returns false when it comes too late.
 func SetThreads(n int) bool {
 	pool.Lock()

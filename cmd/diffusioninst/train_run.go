@@ -110,9 +110,6 @@ func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (f
 	}
 	most := plan.recipe.Detections
 	return func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error) {
-		// Pictures have many sizes, and cuDNN would benchmark each.
-		torch.BenchmarkCuDNN(false)
-		defer torch.BenchmarkCuDNN(plan.recipe.CuDNNBenchmark)
 		var out []journal.Scalar
 		for i, steps := range o.evalSteps {
 			options := diffusioninst.Options{Steps: steps, Score: 0.05, Limit: most}
