@@ -5,7 +5,7 @@ import (
 	"image"
 	"image/draw"
 
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 )
 
 // Input says how a picture becomes the network's input. The zero value of a field

@@ -3,7 +3,7 @@ package diffusioninst
 import (
 	"image"
 
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 )
 
 // view is a look at a picture or at one tile of it: what the network sees as one

@@ -11,7 +11,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 )
 
 // A Set is a data set to evaluate models on.
@@ -129,7 +129,7 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 
 // Open reads the picture. It is an error if its size is not the one in the data set.
 func (m Image) Open() (image.Image, error) {
-	img, err := picture.Open(m.Path, picture.Limits{})
+	img, err := picture.Open(m.Path, picture.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("evaluation: image %d: %w", m.ID, err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -152,7 +152,7 @@ func (o *benchOptions) images(args []string) ([]image.Image, error) {
 	}
 	var out []image.Image
 	for _, p := range paths {
-		img, err := picture.Open(p, picture.Limits{})
+		img, err := picture.Open(p, picture.Options{})
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 )
 
 type convertOptions struct {
@@ -97,7 +97,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.
 func openPicture(folder string, p *coco.LabeledImage) (image.Image, error) {
 	path := filepath.Join(folder, filepath.FromSlash(p.FileName))
-	m, err := picture.Open(path, picture.Limits{})
+	m, err := picture.Open(path, picture.Options{})
 	if err != nil {
 		return nil, err
 	}

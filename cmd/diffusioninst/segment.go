@@ -22,7 +22,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 )
 
 func init() { modelCommands = append(modelCommands, newSegmentCommand) }
@@ -192,9 +192,9 @@ func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find evalua
 	var img *image.RGBA
 	var err error
 	if in.path == "-" {
-		img, err = picture.Decode(stdin, picture.Limits{})
+		img, err = picture.Decode(stdin, picture.Options{})
 	} else {
-		img, err = picture.Open(in.path, picture.Limits{})
+		img, err = picture.Open(in.path, picture.Options{})
 	}
 	if err != nil {
 		return nil, nil, err

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
 )
 
@@ -42,7 +42,7 @@ func TestSweepResumes(t *testing.T) {
 		require.Positive(t, r.Seconds)
 		require.Contains(t, r.Metrics, "AP75")
 	}
-	plot, err := picture.Open(filepath.Join(out, "sweep.png"), picture.Limits{})
+	plot, err := picture.Open(filepath.Join(out, "sweep.png"), picture.Options{})
 	require.NoError(t, err)
 	require.Greater(t, plot.Rect.Dx(), 300)
 
@@ -117,13 +117,13 @@ func TestPlotOfMany(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "many.png")
 	require.NoError(t, plotSweep(path, l))
-	many, err := picture.Open(path, picture.Limits{})
+	many, err := picture.Open(path, picture.Options{})
 	require.NoError(t, err)
 	for i := range l.Runs {
 		l.Runs[i].Metrics = map[string]float64{"AP": -1}
 	}
 	require.NoError(t, plotSweep(path+"2.png", l))
-	none, err := picture.Open(path+"2.png", picture.Limits{})
+	none, err := picture.Open(path+"2.png", picture.Options{})
 	require.NoError(t, err)
 	require.NotEqual(t, many.Pix, none.Pix)
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/golden"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/mask"
 )

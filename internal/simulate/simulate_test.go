@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -146,9 +146,9 @@ func TestDemoIsCurrent(t *testing.T) {
 	made, dataset, err := Demo()
 	require.NoError(t, err)
 	folder := filepath.Join("..", "..", "examples", "segment_image")
-	committed, err := picture.Open(filepath.Join(folder, DemoName), picture.Limits{})
+	committed, err := picture.Open(filepath.Join(folder, DemoName), picture.Options{})
 	require.NoError(t, err)
-	fresh, err := picture.Decode(bytes.NewReader(made), picture.Limits{})
+	fresh, err := picture.Decode(bytes.NewReader(made), picture.Options{})
 	require.NoError(t, err)
 	require.Equal(t, fresh.Rect, committed.Rect)
 	require.True(t, bytes.Equal(fresh.Pix, committed.Pix), "nuclei.png is not what the generator makes; run go generate")

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -30,7 +30,7 @@ func TestCOCOIsWhatTheFileSays(t *testing.T) {
 		s, err := c.Sample(context.Background(), i)
 		require.NoError(t, err)
 		require.NoError(t, s.Check(2))
-		img, err := picture.Open(filepath.Join(folder, p.FileName), picture.Limits{})
+		img, err := picture.Open(filepath.Join(folder, p.FileName), picture.Options{})
 		require.NoError(t, err)
 		require.Equal(t, Sample{ID: p.FileName, Width: p.Width, Height: p.Height, RGB: picture.RGB(img), Objects: s.Objects}, s)
 		require.NotEmpty(t, p.Instances)

@@ -3,7 +3,7 @@ package data
 import (
 	"image"
 
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/mask"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/mask"
 )

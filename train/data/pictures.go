@@ -3,7 +3,7 @@ package data
 import (
 	"sync"
 
-	"github.com/diffusioninst/go/internal/picture"
+	"github.com/diffusioninst/go/picture"
 )
 
 // defaultKept is the limit of pictures in bytes, unless KeepPictures sets another.
@@ -31,7 +31,7 @@ func (p *pictures) read(path string) (rgb []uint8, width, height int, err error)
 	if ok {
 		return known.rgb, known.width, known.height, nil
 	}
-	img, err := picture.Open(path, picture.Limits{})
+	img, err := picture.Open(path, picture.Options{})
 	if err != nil {
 		return nil, 0, 0, err
 	}

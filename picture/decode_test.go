@@ -47,9 +47,9 @@ func TestDecodeAsPIL(t *testing.T) {
 	for _, want := range wants {
 		name := strings.TrimSuffix(want, ".want.png")
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			got, err := Open(name, Limits{})
+			got, err := Open(name, Options{})
 			require.NoError(t, err)
-			expected, err := Open(want, Limits{})
+			expected, err := Open(want, Options{})
 			require.NoError(t, err)
 			require.Equal(t, expected.Rect, got.Rect)
 			require.True(t, got.Opaque())
@@ -76,20 +76,20 @@ func TestDecodeErrors(t *testing.T) {
 	copy(claims[16:24], []byte{0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60})
 	for name, test := range map[string]struct {
 		data   []byte
-		limits Limits
+		limits Options
 		kind   error
 		text   string
 	}{
-		"empty":            {nil, Limits{}, ErrEmpty, "no bytes"},
-		"text":             {[]byte("hello, this is no picture"), Limits{}, ErrFormat, ""},
-		"one byte":         {[]byte{0xff}, Limits{}, ErrFormat, ""},
-		"header cut":       {small[:20], Limits{}, ErrTruncated, ""},
-		"pixels cut":       {small[:len(small)-20], Limits{}, ErrTruncated, ""},
-		"JPEG cut":         {lossy.Bytes()[:lossy.Len()-30], Limits{}, ErrTruncated, ""},
-		"side":             {small, Limits{MaxSide: 19}, ErrTooLarge, "20×10 pixels, at most 19 a side"},
-		"pixels":           {small, Limits{MaxPixels: 199}, ErrTooLarge, "20×10 pixels, at most 199"},
-		"bytes":            {small, Limits{MaxBytes: 30}, ErrTooLarge, "at most 30"},
-		"claims of header": {claims, Limits{}, ErrCorrupt, ""}, // the header's checksum is wrong now
+		"empty":            {nil, Options{}, ErrEmpty, "no bytes"},
+		"text":             {[]byte("hello, this is no picture"), Options{}, ErrFormat, ""},
+		"one byte":         {[]byte{0xff}, Options{}, ErrFormat, ""},
+		"header cut":       {small[:20], Options{}, ErrTruncated, ""},
+		"pixels cut":       {small[:len(small)-20], Options{}, ErrTruncated, ""},
+		"JPEG cut":         {lossy.Bytes()[:lossy.Len()-30], Options{}, ErrTruncated, ""},
+		"side":             {small, Options{MaxSide: 19}, ErrTooLarge, "20×10 pixels, the limit is 19 per side"},
+		"pixels":           {small, Options{MaxPixels: 199}, ErrTooLarge, "20×10 pixels, the limit is 199"},
+		"bytes":            {small, Options{MaxBytes: 30}, ErrTooLarge, "the limit is 30"},
+		"claims of header": {claims, Options{}, ErrCorrupt, ""}, // the header's checksum is wrong now
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, r := range []io.Reader{bytes.NewReader(test.data), bytes.NewBuffer(test.data)} {
@@ -113,13 +113,13 @@ func TestDecodeTooLargeFromHeader(t *testing.T) {
 	header[10], header[14] = 54, 40
 	header[20], header[24] = 1, 1 // 65536 × 65536
 	header[26], header[28] = 1, 24
-	_, err := Decode(bytes.NewReader(header), Limits{})
+	_, err := Decode(bytes.NewReader(header), Options{})
 	require.ErrorIs(t, err, ErrTooLarge)
 	require.ErrorContains(t, err, "65536×65536 pixels")
 }
 
 func TestDecodeReadError(t *testing.T) {
-	_, err := Decode(iotest.ErrReader(fs.ErrPermission), Limits{})
+	_, err := Decode(iotest.ErrReader(fs.ErrPermission), Options{})
 	require.ErrorIs(t, err, ErrRead)
 	require.ErrorIs(t, err, fs.ErrPermission)
 }
@@ -128,27 +128,27 @@ func TestDecodeFromMiddle(t *testing.T) {
 	r := bytes.NewReader(append([]byte("before"), encoded(t, 3, 2)...))
 	_, err := r.Seek(6, io.SeekStart)
 	require.NoError(t, err)
-	img, err := Decode(r, Limits{})
+	img, err := Decode(r, Options{})
 	require.NoError(t, err)
 	require.Equal(t, image.Rect(0, 0, 3, 2), img.Rect)
 }
 
 func TestOpenErrors(t *testing.T) {
-	_, err := Open("testdata/none.png", Limits{})
+	_, err := Open("testdata/none.png", Options{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.EqualError(t, err, "testdata/none.png: cannot be read: no such file or directory")
-	_, err = Open("testdata", Limits{})
-	require.EqualError(t, err, "testdata: cannot be read: it is a folder")
-	_, err = Open("testdata/make.py", Limits{})
-	require.EqualError(t, err, "testdata/make.py: not a picture of a known format")
-	_, err = Open(os.DevNull, Limits{})
+	require.EqualError(t, err, "picture: testdata/none.png: cannot be read: no such file or directory")
+	_, err = Open("testdata", Options{})
+	require.EqualError(t, err, "picture: testdata: cannot be read: it is a folder")
+	_, err = Open("testdata/make.py", Options{})
+	require.EqualError(t, err, "picture: testdata/make.py: not a picture of a known format")
+	_, err = Open(os.DevNull, Options{})
 	require.ErrorIs(t, err, ErrEmpty)
 }
 
 func TestThinPictures(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {1, 20000}, {20000, 1}, {2, 3}} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			img, err := Decode(bytes.NewReader(encoded(t, size[0], size[1])), Limits{})
+			img, err := Decode(bytes.NewReader(encoded(t, size[0], size[1])), Options{})
 			require.NoError(t, err)
 			w, h := ShortestEdge(size[0], size[1], 800, 1333)
 			require.Positive(t, w)
@@ -168,7 +168,7 @@ func TestGIFFrameWithinCanvas(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, gif.EncodeAll(&b, &gif.GIF{Image: []*image.Paletted{frame}, Delay: []int{0},
 		Config: image.Config{ColorModel: palette, Width: 6, Height: 5}}))
-	img, err := Decode(&b, Limits{})
+	img, err := Decode(&b, Options{})
 	require.NoError(t, err)
 	want := image.NewRGBA(image.Rect(0, 0, 6, 5))
 	draw.Draw(want, want.Rect, image.Black, image.Point{}, draw.Src)
@@ -186,7 +186,7 @@ func FuzzDecode(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	limits := Limits{MaxPixels: 1 << 16, MaxSide: 1 << 12}
+	limits := Options{MaxPixels: 1 << 16, MaxSide: 1 << 12}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		img, err := Decode(bytes.NewReader(data), limits)
 		if err != nil {
@@ -200,4 +200,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		require.Len(t, RGB(img), 3*b.Dx()*b.Dy())
 	})
+}
+
+func TestNegativeBoundsAreNone(t *testing.T) {
+	data := encoded(t, 20, 10)
+	_, err := Decode(bytes.NewReader(data), Options{MaxPixels: 1})
+	require.ErrorIs(t, err, ErrTooLarge)
+	img, err := Decode(io.MultiReader(bytes.NewReader(data)), Options{MaxPixels: -1, MaxSide: -1, MaxBytes: -1})
+	require.NoError(t, err)
+	require.Equal(t, image.Rect(0, 0, 20, 10), img.Rect)
 }

@@ -5,10 +5,10 @@ import (
 	"math"
 )
 
-// ShortestEdge is the size of a w × h picture whose shortest side is brought to
-// short, unless its longest would then exceed longest: that one is brought to
+// ShortestEdge returns the size of a w × h picture whose shorter side is resized to
+// short or, if its longer side would then exceed longest, whose longer side is resized to
 // longest (Detectron2's ResizeShortestEdge). It is rounded to the nearest pixel and
-// never below 1. A short of 0 or less keeps the size.
+// never below 1. A short of 0 or less keeps the size; a longest of 0 or less is no limit.
 func ShortestEdge(w, h, short, longest int) (int, int) {
 	if short <= 0 || w <= 0 || h <= 0 {
 		return w, h
@@ -27,9 +27,9 @@ func ShortestEdge(w, h, short, longest int) (int, int) {
 	return max(1, int(fw+0.5)), max(1, int(fh+0.5))
 }
 
-// Scale is the size of a w × h picture whose sides are multiplied with scale, unless
-// its longest would then exceed longest, where that is above 0: that one is brought to
-// longest. It is rounded to the nearest pixel and never below 1.
+// Scale returns the size of a w × h picture whose sides are multiplied by scale or, if its
+// longer side would then exceed longest, whose longer side is resized to longest. It is
+// rounded to the nearest pixel and never below 1. A longest of 0 or less is no limit.
 func Scale(w, h int, scale float64, longest int) (int, int) {
 	fw, fh := scale*float64(w), scale*float64(h)
 	if most := max(fw, fh); longest > 0 && most > float64(longest) {
@@ -38,10 +38,10 @@ func Scale(w, h int, scale float64, longest int) (int, int) {
 	return max(1, int(fw+0.5)), max(1, int(fh+0.5))
 }
 
-// Resize brings h × w × 3 bytes to nh × nw × 3 with PIL's BILINEAR filter: a
+// Resize returns h × w × 3 bytes resized to nh × nw × 3 with PIL's BILINEAR filter: a
 // triangle that is stretched over the source pixels when it shrinks (antialiasing),
 // first along the rows, then along the columns, each rounded to 8 bits. Arithmetic
-// is PIL's, in fixed point of 22 bits, so the result is the same bit for bit;
+// is PIL's, in fixed point of 22 bits, so the result is bit-identical;
 // golang.org/x/image/draw's BiLinear has the filter but other rounding, and is
 // slower (see the benchmarks). Sizes below 1 give nil.
 func Resize(rgb []uint8, w, h, nw, nh int) []uint8 {
@@ -57,9 +57,9 @@ func Resize(rgb []uint8, w, h, nw, nh int) []uint8 {
 	return rgb
 }
 
-// ResizePart is the part of [Resize]'s result that lies in a rectangle, at the cost of
-// that part. It shares no memory with rgb. A rectangle that does not lie in the resized
-// picture is cut to it; sizes below 1 and an empty part give nil.
+// ResizePart returns the part of [Resize]'s result that lies in a rectangle, at the cost of
+// that part. It shares no memory with rgb. The part of the rectangle beyond the resized
+// picture is ignored; sizes below 1 and an empty part give nil.
 func ResizePart(rgb []uint8, w, h, nw, nh int, part image.Rectangle) []uint8 {
 	part = part.Intersect(image.Rect(0, 0, nw, nh))
 	if w < 1 || h < 1 || part.Empty() {

@@ -10,6 +10,7 @@ import (
 	_ "image/png"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 
 	_ "golang.org/x/image/bmp"
@@ -17,36 +18,40 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
-// Limits bounds the pictures that are read. The zero value of a field means its default.
-type Limits struct {
-	MaxPixels int   // width × height: 100 million, 400 MB once decoded
-	MaxSide   int   // of width and height: 65535, the most that JPEG and GIF can say
-	MaxBytes  int64 // of the file: 1 GiB
+// Options bounds the pictures that are read. The zero value of a field means its default,
+// a negative one no bound.
+type Options struct {
+	MaxPixels int   // greatest width × height: 100 million, 400 MB once decoded
+	MaxSide   int   // greatest width and height: 65535, which is the most that JPEG and GIF can have
+	MaxBytes  int64 // greatest size of the file: 1 GiB
 }
 
-func (l Limits) withDefaults() Limits {
-	if l.MaxPixels == 0 {
-		l.MaxPixels = 100_000_000
+func (o Options) withDefaults() Options {
+	if o.MaxPixels == 0 {
+		o.MaxPixels = 100_000_000
 	}
-	if l.MaxSide == 0 {
-		l.MaxSide = 65535
+	if o.MaxSide == 0 {
+		o.MaxSide = 65535
 	}
-	if l.MaxBytes == 0 {
-		l.MaxBytes = 1 << 30
+	switch {
+	case o.MaxBytes == 0:
+		o.MaxBytes = 1 << 30
+	case o.MaxBytes < 0:
+		o.MaxBytes = math.MaxInt64 - 1
 	}
-	return l
+	return o
 }
 
-// Open reads the picture in the file at path. Errors are of type [*Error].
-func Open(path string, limits Limits) (*image.RGBA, error) {
-	img, err := open(path, limits)
+// Open reads the picture in the file at path, as Decode does, and names the file in errors.
+func Open(path string, o Options) (*image.RGBA, error) {
+	img, err := open(path, o)
 	if err != nil {
 		return nil, named(path, err)
 	}
 	return img, nil
 }
 
-func open(path string, limits Limits) (*image.RGBA, error) {
+func open(path string, o Options) (*image.RGBA, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, readError(err)
@@ -59,17 +64,17 @@ func open(path string, limits Limits) (*image.RGBA, error) {
 	case info.IsDir():
 		return nil, &Error{Kind: ErrRead, Reason: "it is a folder"}
 	case !info.Mode().IsRegular(): // a pipe cannot be read twice
-		return Decode(io.MultiReader(f), limits)
+		return Decode(io.MultiReader(f), o)
 	}
-	return Decode(f, limits)
+	return Decode(f, o)
 }
 
-// Decode reads a picture from r, from where r stands. A reader that cannot seek is
-// read into memory first. The result is opaque and begins at (0, 0). Errors are of
-// type [*Error].
-func Decode(r io.Reader, limits Limits) (*image.RGBA, error) {
-	limits = limits.withDefaults()
-	source, err := rewindable(r, limits.MaxBytes)
+// Decode reads a picture from the current position of r. A reader that cannot seek is
+// read into memory first. The result is opaque, turned upright as its EXIF data says, and
+// its bounds start at (0, 0). Errors are of type [*Error].
+func Decode(r io.Reader, o Options) (*image.RGBA, error) {
+	o = o.withDefaults()
+	source, err := rewindable(r, o.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +82,7 @@ func Decode(r io.Reader, limits Limits) (*image.RGBA, error) {
 	if err != nil {
 		return nil, decodeError(err, source.ended)
 	}
-	if err := limits.check(header); err != nil {
+	if err := o.check(header); err != nil {
 		return nil, err
 	}
 	if err := source.rewind(); err != nil {
@@ -101,20 +106,20 @@ func Decode(r io.Reader, limits Limits) (*image.RGBA, error) {
 	return turn.apply(rowsOf(img, format == "webp"), img.Bounds(), frame), nil
 }
 
-func (l Limits) check(c image.Config) error {
+func (o Options) check(c image.Config) error {
 	switch {
 	case c.Width <= 0 || c.Height <= 0:
 		return &Error{Kind: ErrEmpty, Reason: fmt.Sprintf("%d×%d pixels", c.Width, c.Height)}
-	case c.Width > l.MaxSide || c.Height > l.MaxSide:
-		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, at most %d a side are read", c.Width, c.Height, l.MaxSide)}
-	case c.Width > l.MaxPixels/c.Height:
-		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, at most %d are read", c.Width, c.Height, l.MaxPixels)}
+	case o.MaxSide > 0 && max(c.Width, c.Height) > o.MaxSide:
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d per side", c.Width, c.Height, o.MaxSide)}
+	case o.MaxPixels > 0 && c.Width > o.MaxPixels/c.Height:
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d pixels", c.Width, c.Height, o.MaxPixels)}
 	}
 	return nil
 }
 
 // seekable is a reader that goes back to where it started and remembers whether it
-// was asked for more than there is: not every decoder says so when it fails. It
+// reached its end: not every decoder says so when it fails. It
 // hides ReadAt, which would count from the start of the file.
 type seekable struct {
 	io.ReadSeeker
@@ -138,7 +143,7 @@ func (s *seekable) rewind() error {
 
 func rewindable(r io.Reader, limit int64) (*seekable, error) {
 	tooLarge := func(n int64) error {
-		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d bytes, at most %d are read", n, limit)}
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d bytes, the limit is %d", n, limit)}
 	}
 	if s, ok := r.(io.ReadSeeker); ok {
 		if start, err := s.Seek(0, io.SeekCurrent); err == nil {
@@ -163,7 +168,7 @@ func rewindable(r io.Reader, limit int64) (*seekable, error) {
 	case len(data) == 0:
 		return nil, &Error{Kind: ErrEmpty, Reason: "no bytes"}
 	case int64(len(data)) > limit:
-		return nil, &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("more than %d bytes", limit)}
+		return nil, &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("more than %d bytes, which is the limit", limit)}
 	}
 	return &seekable{ReadSeeker: bytes.NewReader(data)}, nil
 }

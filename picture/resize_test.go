@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 		want := make([]byte, tensor.Elements())
 		require.NoError(t, tensor.ReadInto(want))
 
-		img, err := Open(filepath.Join(dir, "image0.png"), Limits{})
+		img, err := Open(filepath.Join(dir, "image0.png"), Options{})
 		require.NoError(t, err)
 		w, h := img.Rect.Dx(), img.Rect.Dy()
 		nw, nh := ShortestEdge(w, h, config.Input.MinSizeTest, config.Input.MaxSizeTest)
@@ -99,14 +99,14 @@ func TestResize(t *testing.T) {
 
 // Against what PIL made (testdata/make.py), shrinking as well as stretching.
 func TestResizeAsPIL(t *testing.T) {
-	source, err := Open("testdata/rgb.png", Limits{})
+	source, err := Open("testdata/rgb.png", Options{})
 	require.NoError(t, err)
 	files, err := filepath.Glob("testdata/resized_*.png")
 	require.NoError(t, err)
 	require.Len(t, files, 6)
 	for _, name := range files {
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			want, err := Open(name, Limits{})
+			want, err := Open(name, Options{})
 			require.NoError(t, err)
 			got := Resize(RGB(source), source.Rect.Dx(), source.Rect.Dy(), want.Rect.Dx(), want.Rect.Dy())
 			require.Equal(t, RGB(want), got)
@@ -120,7 +120,7 @@ func ExampleShortestEdge() {
 }
 
 func ExampleResize() {
-	img, err := Open(filepath.Join("testdata", "rgb.png"), Limits{})
+	img, err := Open(filepath.Join("testdata", "rgb.png"), Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return

@@ -9,13 +9,13 @@ import (
 var (
 	// ErrEmpty says that a file has no bytes, or a picture no pixels.
 	ErrEmpty = errors.New("empty")
-	// ErrFormat says that the bytes are no picture of a known format.
+	// ErrFormat says that the bytes are not a picture of a known format.
 	ErrFormat = errors.New("not a picture of a known format")
 	// ErrTruncated says that the picture ends too early.
 	ErrTruncated = errors.New("truncated picture")
-	// ErrCorrupt says that the picture contradicts itself or uses a feature that is not read here.
+	// ErrCorrupt says that the picture contradicts itself or uses a feature that is not supported.
 	ErrCorrupt = errors.New("picture cannot be decoded")
-	// ErrTooLarge says that the picture is beyond the [Limits].
+	// ErrTooLarge says that the picture exceeds a bound of [Options].
 	ErrTooLarge = errors.New("picture too large")
 	// ErrNoFiles says that an argument names no picture.
 	ErrNoFiles = errors.New("no pictures found")
@@ -25,15 +25,15 @@ var (
 
 // Error says which picture could not be read, and why.
 type Error struct {
-	Path   string // file or argument; empty where a reader was given
+	Path   string // file or argument; empty for a reader
 	Kind   error  // one of the Err values of this package
 	Reason string // more about it; may be empty
 	Err    error  // cause; may be nil
 }
 
-// Error is "path: kind: reason".
+// Error returns "picture: path: kind: reason".
 func (e *Error) Error() string {
-	parts := []string{}
+	parts := []string{"picture"}
 	for _, part := range []string{e.Path, e.Kind.Error(), e.Reason} {
 		if part != "" {
 			parts = append(parts, part)
