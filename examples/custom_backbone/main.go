@@ -7,15 +7,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	_ "image/jpeg"
-	_ "image/png"
 	"log"
 	"os"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -47,7 +45,7 @@ func (n *pyramid) Forward(x *torch.Tensor) []*torch.Tensor {
 
 const usage = `usage: custom_backbone PICTURE
 
-Runs DiffusionInst on a backbone that this example defines, on a PNG or JPEG picture.
+Runs DiffusionInst on a backbone that this example defines, on a picture.
 The weights are random, so the instances that it prints mean nothing:
 
   go run ./examples/custom_backbone examples/segment_image/nuclei.png
@@ -72,14 +70,9 @@ func run(ctx context.Context, path string) error {
 		return err
 	}
 	defer model.Close()
-	file, err := os.Open(path)
+	img, err := picture.Open(path, picture.Options{})
 	if err != nil {
 		return err
-	}
-	defer file.Close()
-	img, _, err := image.Decode(file)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	result, err := model.Segment(ctx, img, diffusioninst.Options{Score: -1, Limit: 5, Seed: 1})
 	if err != nil {

@@ -8,14 +8,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	_ "image/jpeg"
-	_ "image/png"
 	"log"
 	"os"
 	"time"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -39,7 +37,7 @@ func (midpoint) Step(s *sampler.Step) (*torch.Tensor, error) {
 
 const usage = `usage: custom_sampler PICTURE [CHECKPOINT]
 
-Runs a sampler that this example defines, and DDIM, on a PNG or JPEG picture and prints
+Runs a sampler that this example defines, and DDIM, on a picture and prints
 what each finds. Without a checkpoint the weights are random and find only noise:
 
   go run ./examples/custom_sampler examples/segment_image/nuclei.png
@@ -56,7 +54,7 @@ func main() {
 }
 
 func run(ctx context.Context, path string, checkpoint []string) error {
-	img, err := picture(path)
+	img, err := picture.Open(path, picture.Options{})
 	if err != nil {
 		return err
 	}
@@ -87,17 +85,4 @@ func run(ctx context.Context, path string, checkpoint []string) error {
 		}
 	}
 	return nil
-}
-
-func picture(path string) (image.Image, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	img, _, err := image.Decode(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return img, nil
 }

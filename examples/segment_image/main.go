@@ -8,8 +8,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	_ "image/jpeg"
 	"image/png"
 	"log"
 	"os"
@@ -17,11 +15,12 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/nuclei"
+	"github.com/diffusioninst/go/picture"
 )
 
 const usage = `usage: segment_image PICTURE OVERLAY.png [CHECKPOINT]
 
-Finds the instances in a PNG or JPEG picture, prints them and draws them into another.
+Finds the instances in a picture, prints them and draws them into another.
 Without a checkpoint (.pth, .pkl, .safetensors) the built-in model finds cell nuclei:
 
   go run ./examples/segment_image examples/segment_image/nuclei.png overlay.png
@@ -43,9 +42,7 @@ func main() {
 	check(err)
 	defer model.Close()
 
-	file, err := os.Open(os.Args[1])
-	check(err)
-	img, _, err := image.Decode(file)
+	img, err := picture.Open(os.Args[1], picture.Options{})
 	check(err)
 	result, err := model.Segment(ctx, img, diffusioninst.Options{})
 	check(err)
