@@ -31,10 +31,11 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	m.addLoading(cmd)
 	f := cmd.Flags()
 	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
+	f.Float64Var(&m.options.Scale, "scale", 0, "factor for the sides of pictures before the network sees them, such as 0.5 for objects twice as large as those that the model learned (default: the model's)")
 	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once; more find more objects and take longer (default: the model's, usually 500)")
 }
 
-// addLoading adds all flags but --steps and --proposals.
+// addLoading adds all flags but --steps, --scale and --proposals.
 func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&m.weights, "weights", "", weightsUsage()+`, or "untrained" for seeded random weights`)
@@ -56,6 +57,9 @@ func (m *modelFlags) check() error {
 		if m.set(name) && value < 1 {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
 		}
+	}
+	if m.set("scale") && !(m.options.Scale > 0) {
+		return fmt.Errorf("--scale %v: it must be above 0", m.options.Scale)
 	}
 	if m.options.Score == 0 {
 		m.options.Score = -1 // 0 means the default to the library; here it was asked for

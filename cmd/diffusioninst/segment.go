@@ -52,6 +52,10 @@ more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
   coco.json     a whole COCO data set, with the scores
   labelme/, labelmap/, masks/  one file per picture, in the formats of convert
 
+A model that sees pictures in tiles, as builtin:nuclei does, has learned objects of
+some sizes in pixels: those larger than a third of a tile's side are cut or missed.
+--scale 0.5 lets the network see pictures at half their size; results have the full one.
+
 With --gt what is found is compared with true masks, and comparison/ gets pictures of
 both: matched instances are green, false ones red, and missed true ones yellow.`,
 		Example: `  diffusioninst segment --weights model.pth --output out/ picture.jpg
@@ -103,6 +107,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	bar := progress(cmd.ErrOrStderr(), len(inputs))
 	report := newReport(cmd.OutOrStdout(), len(inputs) == 1)
+	sizes := newSizeHint(model.Config().Input, o.model.options)
 	failed := 0
 	for i, in := range inputs {
 		start := time.Now()
@@ -133,6 +138,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			continue
 		}
 		report.add(in.name, result, time.Since(start))
+		sizes.add(result)
 	}
 	_ = bar.Finish()
 	for _, w := range writers {
@@ -142,6 +148,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	if err := report.flush(); err != nil {
 		return err
+	}
+	if hint := sizes.String(); hint != "" {
+		warn("%s", hint)
 	}
 	if truth != nil {
 		if err := truth.write(cmd.OutOrStdout()); err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"image"
 	"image/gif"
 	"image/png"
 	"os"
@@ -59,7 +60,7 @@ func TestSegmentWritesEveryFormat(t *testing.T) {
 	g, err := gif.DecodeAll(f)
 	require.NoError(t, err)
 	require.Len(t, g.Image, 2)
-	require.FileExists(t, filepath.Join(dir, "trace", "step001.png"))
+	require.Equal(t, image.Pt(120, 90+28), openPNG(t, filepath.Join(dir, "trace", "step001.png")).Bounds().Size(), "with a caption")
 
 	// The same picture on standard input gives the same detections.
 	_, _, err = segment(data, "--output", filepath.Join(dir, "again"), "--format", "results", "--steps", "2", "-")
@@ -124,6 +125,7 @@ func TestSegmentRefusesBadFlags(t *testing.T) {
 		"no proposals":     {[]string{"--proposals", "0", in}, "--proposals 0"},
 		"no steps":         {[]string{"--steps", "0", in}, "--steps 0"},
 		"negative steps":   {[]string{"--steps", "-3", in}, "--steps -3"},
+		"no scale":         {[]string{"--scale", "0", in}, "--scale 0: it must be above 0"},
 		"unknown format":   {[]string{"--format", "svg", in}, "svg"},
 		"absent device":    {[]string{"--device", "cuda:99", in}, "cuda:99"},
 		"unknown device":   {[]string{"--device", "tpu", in}, "tpu"},

@@ -12,7 +12,7 @@ import (
 )
 
 func addViewsFlag(cmd *cobra.Command, views *[]string) {
-	cmd.Flags().StringSliceVar(views, "tta", nil, `test-time augmentation: shorter sides in pixels, "flip" for mirrored views too, such as 640,800,flip`)
+	cmd.Flags().StringSliceVar(views, "tta", nil, `test-time augmentation: shorter sides in pixels of the views, and "flip" for mirrored ones too, such as 640,800,flip`)
 }
 
 // parseViews reads the values of --tta.

@@ -17,14 +17,18 @@ import (
 	"sort"
 
 	xdraw "golang.org/x/image/draw"
+	xfont "golang.org/x/image/font"
+	"golang.org/x/image/font/gofont/gomedium"
+	"golang.org/x/image/font/opentype"
+	xfixed "golang.org/x/image/math/fixed"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 )
 
-// writeTrace writes the denoising of a picture to a folder: an overlay per step,
-// all of them on one contact sheet, and an animated GIF.
+// writeTrace writes the denoising of a picture to a folder: a captioned overlay per step, all
+// of them on one contact sheet, and an animated GIF.
 func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder string, classes []coco.Category) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
@@ -34,6 +38,9 @@ func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder strin
 	for _, t := range trace {
 		frame, err := drawStep(img, t, classes)
 		if err != nil {
+			return err
+		}
+		if frame, err = captioned(frame, fmt.Sprintf("step %d of %d, t = %d", t.Step+1, t.Steps, t.Time)); err != nil {
 			return err
 		}
 		steps = append(steps, frame)
@@ -48,11 +55,11 @@ func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder strin
 	return toFile(create, "steps.gif", func(w io.Writer) error { return gif.EncodeAll(w, animation(steps)) })
 }
 
-// shownBoxes is how many boxes a step shows: more would hide the picture.
-const shownBoxes = 60
+// shownBoxes is how many boxes a step shows: more would hide the objects.
+const shownBoxes = 20
 
-// drawStep shows the surest of the boxes that a step received, the surer the
-// brighter, and the instances that it made of them.
+// drawStep shows the boxes with the best scores of those that a step received, brighter for
+// better scores, and the instances that the step made.
 func drawStep(img image.Image, t *diffusioninst.StepResult, classes []coco.Category) (image.Image, error) {
 	order := make([]int, len(t.Boxes))
 	for i := range order {
@@ -70,6 +77,28 @@ func drawStep(img image.Image, t *diffusioninst.StepResult, classes []coco.Categ
 		return nil, err
 	}
 	return mask.Overlay(under, t.Result.OverlayItems(), mask.OverlayOptions{})
+}
+
+// captioned puts a line of text on a white strip above a picture.
+func captioned(m image.Image, text string) (image.Image, error) {
+	const strip, most, margin = 28, 16, 6
+	font, err := opentype.Parse(gomedium.TTF)
+	if err != nil {
+		return nil, err
+	}
+	size := most + 1.0
+	var face xfont.Face
+	for width := m.Bounds().Dx() - 2*margin; size > 6 && (face == nil || xfont.MeasureString(face, text).Ceil() > width); {
+		size--
+		if face, err = opentype.NewFace(font, &opentype.FaceOptions{Size: size, DPI: 72, Hinting: xfont.HintingFull}); err != nil {
+			return nil, err
+		}
+	}
+	out := image.NewRGBA(image.Rect(0, 0, m.Bounds().Dx(), m.Bounds().Dy()+strip))
+	draw.Draw(out, out.Bounds(), image.White, image.Point{}, draw.Src)
+	draw.Draw(out, out.Bounds().Add(image.Pt(0, strip)), m, m.Bounds().Min, draw.Src)
+	(&xfont.Drawer{Dst: out, Src: image.Black, Face: face, Dot: xfixed.P(margin, 20)}).DrawString(text)
+	return out, nil
 }
 
 // shrink fits a picture into a square of a side, never enlarging it.

@@ -1,0 +1,44 @@
+//go:build cgo
+
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+func TestSizeHint(t *testing.T) {
+	boxes := func(sides ...float32) *diffusioninst.Result {
+		r := &diffusioninst.Result{}
+		for _, side := range sides {
+			r.Instances = append(r.Instances, diffusioninst.Instance{Box: diffusioninst.Box{X1: 5, Y1: 5, X2: 5 + side, Y2: 15}})
+		}
+		return r
+	}
+	tiles := diffusioninst.Input{Scale: 1, Tile: 256}
+	large := boxes(81, 90, 100, 20)
+	for name, c := range map[string]struct {
+		in   diffusioninst.Input
+		o    diffusioninst.Options
+		r    *diffusioninst.Result
+		want string
+	}{
+		"large":            {in: tiles, r: large, want: "3 of 4 instances are larger than 80 pixels, from where on this model cuts or misses objects: try --scale 0.5"},
+		"small":            {in: tiles, r: boxes(80, 80, 80, 64)},
+		"a few of many":    {in: tiles, r: boxes(81, 90, 100, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20)},
+		"two":              {in: tiles, r: boxes(90, 90)},
+		"half the scale":   {in: tiles, o: diffusioninst.Options{Scale: 0.5}, r: large},
+		"still too large":  {in: tiles, o: diffusioninst.Options{Scale: 0.5}, r: boxes(170, 180, 190), want: "3 of 3 instances are larger than 160 pixels, from where on this model cuts or misses objects: try --scale 0.25"},
+		"larger tiles":     {in: tiles, o: diffusioninst.Options{Tile: 512}, r: large},
+		"no tiles":         {in: tiles, o: diffusioninst.Options{Tile: -1}, r: large},
+		"a larger overlap": {in: diffusioninst.Input{Scale: 1, Tile: 256, Overlap: 128}, r: large},
+		"resized pictures": {in: diffusioninst.Input{Short: 800}, r: large},
+	} {
+		h := newSizeHint(c.in, c.o)
+		h.add(c.r)
+		require.Equal(t, c.want, h.String(), name)
+	}
+}
