@@ -92,7 +92,7 @@ func TestComparisonDraws(t *testing.T) {
 	require.NoError(t, c.add(found, dst), "the name alone is enough")
 	require.FileExists(t, filepath.Join(dir, "drawn", "folder", "p.png"))
 	found.FileName = "q.png"
-	require.ErrorContains(t, c.add(found, dst), "q.png: there are no true masks of it")
+	require.ErrorContains(t, c.add(found, dst), "q.png: --gt has no true masks for this picture")
 	f, err := os.Create(filepath.Join(dir, "out.txt"))
 	require.NoError(t, err)
 	require.NoError(t, c.write(f))
