@@ -21,7 +21,11 @@ func init() {
 				return "", fmt.Errorf("%v: %w", d, err)
 			}
 		}
-		return fmt.Sprintf("LibTorch %s works on the CPU and %s", torch.Version(), counted(torch.CUDADevices(), "CUDA device")), nil
+		text := fmt.Sprintf("LibTorch %s works on the CPU", torch.Version())
+		if n := torch.CUDADevices(); n > 0 {
+			text += " and on " + counted(n, "CUDA device")
+		}
+		return text, nil
 	}
 }
 

@@ -33,14 +33,36 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(newInfoCommand(), newEvalCommand(), newDataCommand(), newConvertCommand(), newDoctorCommand(), newEnvCommand())
 	completeFlags(root)
+	noteStart(root)
 	return root
+}
+
+// started is the annotation of a command whose arguments were right, so that it ran.
+const started = "started"
+
+// noteStart makes all commands note that they run.
+func noteStart(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			cmd.Annotations = map[string]string{started: "yes"}
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		noteStart(sub)
+	}
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := newRoot().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(1)
+	cmd, err := newRoot().ExecuteContextC(ctx)
+	if err == nil {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "Error:", err)
+	if cmd.Annotations[started] == "" {
+		fmt.Fprintf(os.Stderr, "%s --help says what it takes\n", cmd.CommandPath())
+	}
+	os.Exit(1)
 }
