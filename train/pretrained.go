@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -104,15 +105,15 @@ func match(file *checkpoint.File, wanted []checkpoint.Param, seed uint64) (*Pret
 // String says in a few lines what comes from where; names are cut to what they have in common.
 func (p *Pretrained) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d of %d parameters taken", p.Path, len(p.Taken), len(p.Taken)+len(p.Drawn))
+	fmt.Fprintf(&b, "%d of the model's %d parameters come from %s", len(p.Taken), len(p.Taken)+len(p.Drawn), cmp.Or(p.Path, "the checkpoint"))
 	if len(p.Drawn) > 0 {
-		fmt.Fprintf(&b, "; drawn: %s", strings.Join(summary(p.Drawn, p.Taken), ", "))
+		fmt.Fprintf(&b, "; random: %s", strings.Join(summary(p.Drawn, p.Taken), ", "))
 	}
 	for _, m := range p.Reshaped {
-		fmt.Fprintf(&b, "\n  %s is %v here, %v in the file", m.Name, m.Want, m.Have)
+		fmt.Fprintf(&b, "\n  %s has shape %v here, but %v in the file", m.Name, m.Want, m.Have)
 	}
 	if len(p.Unused) > 0 {
-		fmt.Fprintf(&b, "\n  not used: %s", strings.Join(summary(p.Unused, nil), ", "))
+		fmt.Fprintf(&b, "\n  tensors of the file that are not used: %s", strings.Join(summary(p.Unused, nil), ", "))
 	}
 	return b.String()
 }

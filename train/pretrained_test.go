@@ -153,11 +153,11 @@ func TestFineTuningForOtherClasses(t *testing.T) {
 	}, p.Reshaped)
 	require.Len(t, p.Drawn, 4)
 	require.Empty(t, p.Unused)
-	require.Equal(t, path+": 214 of 218 parameters taken; drawn: head.head_series.0.class_logits.*, head.head_series.1.class_logits.*"+
-		"\n  head.head_series.0.class_logits.weight is [2 16] here, [3 16] in the file"+
-		"\n  head.head_series.0.class_logits.bias is [2] here, [3] in the file"+
-		"\n  head.head_series.1.class_logits.weight is [2 16] here, [3 16] in the file"+
-		"\n  head.head_series.1.class_logits.bias is [2] here, [3] in the file", p.String())
+	require.Equal(t, "214 of the model's 218 parameters come from "+path+"; random: head.head_series.0.class_logits.*, head.head_series.1.class_logits.*"+
+		"\n  head.head_series.0.class_logits.weight has shape [2 16] here, but [3 16] in the file"+
+		"\n  head.head_series.0.class_logits.bias has shape [2] here, but [3] in the file"+
+		"\n  head.head_series.1.class_logits.weight has shape [2 16] here, but [3 16] in the file"+
+		"\n  head.head_series.1.class_logits.bias has shape [2] here, but [3] in the file", p.String())
 	from, got := allValues(three), allValues(tr)
 	for _, name := range p.Taken {
 		require.Equal(t, from[name], got[name], name)

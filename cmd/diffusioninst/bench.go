@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"

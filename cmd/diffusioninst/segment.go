@@ -58,7 +58,7 @@ some sizes in pixels: those larger than a third of a tile's side are cut or miss
 
 With --gt what is found is compared with true masks, and comparison/ gets pictures of
 both: matched instances are green, false ones red, and missed true ones yellow.`,
-		Example: `  diffusioninst segment --weights model.pth --output out/ picture.jpg
+		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runSegment(cmd, &o, args) },

@@ -21,9 +21,9 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/golden"
-	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // shapesSet writes a data set of simulated pictures with COCO's classes, of which it

@@ -81,6 +81,10 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	if err := o.override(p.recipe); err != nil {
 		return nil, err
 	}
+	if peak := highestRate(p.recipe.Options.Schedule, p.recipe.Steps); peak < 0.5 {
+		warn("the run of %s ends before its warm-up: the learning rate reaches only %.2g%% of SOLVER.BASE_LR, so it hardly learns; raise --steps or lower SOLVER.WARMUP_ITERS of %s",
+			counted(p.recipe.Steps, "step"), 100*peak, o.config)
+	}
 	if p.recipe.Batch%o.accumulate != 0 {
 		return nil, fmt.Errorf("--accumulate %d: a batch of %d pictures cannot be divided into so many equal parts", o.accumulate, p.recipe.Batch)
 	}
@@ -105,6 +109,15 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 		}
 	}
 	return p, nil
+}
+
+// highestRate returns the largest factor that a schedule has in a run.
+func highestRate(s nn.Schedule, steps int) float64 {
+	var most float64
+	for step := range steps {
+		most = max(most, s.Factor(step))
+	}
+	return most
 }
 
 // override replaces settings of the configuration by those of flags.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/train/journal"
 )
 
@@ -147,6 +148,13 @@ func TestTrainStartsFromACheckpoint(t *testing.T) {
 		root.SetErr(&out)
 		root.SetArgs(append(args, "--out", filepath.Join(second, filepath.Base(from)), "--weights", from))
 		require.NoError(t, root.ExecuteContext(t.Context()))
-		require.Regexp(t, from+`: (\d+) of \d+ parameters taken`, out.String())
+		require.Regexp(t, `(\d+) of the model's \d+ parameters come from `+from, out.String())
 	}
+}
+
+func TestRunShorterThanItsWarmUpIsNoticed(t *testing.T) {
+	s := nn.Warmup{Steps: 200, From: 0.01, Schedule: nn.Cosine{Steps: 1000}}
+	require.InDelta(t, 0.2, highestRate(s, 40), 0.02)
+	require.Greater(t, highestRate(s, 1000), 0.9)
+	require.Equal(t, 1., highestRate(nn.Cosine{Steps: 3}, 3))
 }
