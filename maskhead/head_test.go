@@ -83,5 +83,5 @@ func TestMasksRefuseFiltersOfAnotherLength(t *testing.T) {
 		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([]image.Rectangle, 1), geometry(4, 16, 16, 16, 16, 0.5))
 		return nil
 	})
-	require.ErrorContains(t, err, "100 numbers does not fit 3 layers")
+	require.ErrorContains(t, err, "100 parameters does not fit 3 layers")
 }

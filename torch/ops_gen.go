@@ -770,7 +770,7 @@ func (t *Tensor) Conv2d(weight *Tensor, bias *Tensor, stride []int, padding []in
 	return s.own(a)
 }
 
-// Conv2dProducts is Conv2d by matrix products of unfolded windows, for the CPU.
+// Conv2dProducts is Conv2d computed by im2col and a matrix product, for the CPU.
 func (t *Tensor) Conv2dProducts(weight *Tensor, kernel []int, bias *Tensor, stride []int, padding []int) *Tensor {
 	a, e := libtorch.Conv2dProducts(t.handle(), weight.handle(), kernel, bias.optionalHandle(), stride, padding)
 	check("thnn_conv2d", e, t, weight, bias)

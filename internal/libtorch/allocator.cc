@@ -1,7 +1,6 @@
-// Memory of large tensors on the CPU. Every operator makes its result anew, and touching
-// fresh memory 4 KiB at a time costs a third of a picture's time in page faults: so
-// large tensors lie in huge pages, and a training loop, which asks for the same sizes at
-// every step, keeps what it has freed.
+// Memory of large CPU tensors. Every operator allocates its result, and page faults on fresh
+// 4 KiB pages take a third of the time of an inference: so large tensors are put in huge pages,
+// and training, which needs the same sizes at every step, keeps freed memory in a cache.
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
@@ -15,9 +14,9 @@
 namespace {
 
 constexpr size_t kPage = 2 << 20;
-constexpr size_t kHuge = 2 * kPage;     // smaller tensors would waste too much of their last page
-constexpr size_t kLeast = 16 << 10;     // smaller ones are malloc's business
-constexpr size_t kSegment = 32 << 20;   // asked of the system at once
+constexpr size_t kHuge = 2 * kPage;     // below, too much of the last huge page would be wasted
+constexpr size_t kLeast = 16 << 10;     // below, malloc is good enough
+constexpr size_t kSegment = 32 << 20;   // requested from the system at once
 constexpr size_t kGrain = 256;          // sizes and addresses are multiples of it
 
 size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -26,12 +25,12 @@ void* huge(size_t size) {
   void* p = nullptr;
   if (posix_memalign(&p, kPage, size) != 0) return nullptr;
 #ifdef MADV_HUGEPAGE
-  madvise(p, size, MADV_HUGEPAGE);  // a hint; without it all works as before
+  madvise(p, size, MADV_HUGEPAGE);  // a hint, which may fail
 #endif
   return p;
 }
 
-// Cache cuts segments into blocks, gives the smallest that fits, and joins free neighbours.
+// Cache is a best-fit allocator: it splits segments into blocks and coalesces free neighbours.
 class Cache {
  public:
   void use(bool on) {
@@ -46,7 +45,7 @@ class Cache {
     return held_;
   }
 
-  // take is null where the cache is not in use or memory has run out.
+  // take returns null if the cache has no user or memory has run out.
   void* take(size_t n) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (users_ == 0 || n > SIZE_MAX / 2) return nullptr;
@@ -70,7 +69,7 @@ class Cache {
     return at;
   }
 
-  // give is false for memory that is not the cache's.
+  // give takes memory back and reports whether it is the cache's.
   bool give(void* p) {
     std::lock_guard<std::mutex> lock(mutex_);
     auto b = blocks_.find(static_cast<char*>(p));
@@ -101,8 +100,8 @@ class Cache {
     bool free, first;  // first of its segment
   };
 
-  // grow asks the system for a segment. Free segments that were too small go back to it
-  // where otherwise more than a quarter over the greatest need would be held.
+  // grow requests a segment from the system. Free segments, which were all too small, are
+  // returned first if the cache would otherwise exceed its peak use by more than a quarter.
   bool grow(size_t n) {
     size_t size = up(std::max(n, kSegment), kPage);
     if (held_ + size > peak_ + peak_ / 4) trim();
@@ -115,7 +114,7 @@ class Cache {
     return true;
   }
 
-  // trim gives back the segments that are free as a whole.
+  // trim returns wholly free segments to the system.
   void trim() {
     for (auto s = segments_.begin(); s != segments_.end();) {
       auto b = blocks_.find(s->first);
@@ -135,11 +134,11 @@ class Cache {
   int users_ = 0;
   size_t held_ = 0, live_ = 0, peak_ = 0;
   std::map<char*, size_t> segments_;
-  std::map<char*, Block> blocks_;            // by address: neighbours are neighbours
-  std::set<std::pair<size_t, char*>> free_;  // by size
+  std::map<char*, Block> blocks_;            // ordered by address, so that neighbours are adjacent
+  std::set<std::pair<size_t, char*>> free_;  // ordered by size
 };
 
-// cache lives as long as the process: tensors may be freed at its very end.
+// cache is never destroyed: tensors may be freed by static destructors.
 Cache& cache() {
   static auto* c = new Cache;
   return *c;
@@ -152,8 +151,8 @@ void give(void* p) {
 struct LargeTensors final : c10::Allocator {
   c10::Allocator* base = c10::GetCPUAllocator();
 
-  // Which of the two overrides Allocator::allocate, and whether copy_data does
-  // anything, depends on LibTorch's version: hence no "override" here.
+  // Which of the two overrides Allocator::allocate, and whether copy_data overrides
+  // anything, depends on the LibTorch version: hence no "override" here.
   c10::DataPtr allocate(size_t n) { return get(n); }
   c10::DataPtr allocate(size_t n) const { return get(n); }
   void copy_data(void* to, const void* from, size_t n) const { std::memcpy(to, from, n); }
@@ -164,7 +163,7 @@ struct LargeTensors final : c10::Allocator {
     void* p = nullptr;
     if (n >= kLeast) p = cache().take(n);
     if (p == nullptr && n >= kHuge && n < SIZE_MAX / 2) p = huge(up(n, kPage));
-    if (p == nullptr) return base->allocate(n);  // which give can free, too
+    if (p == nullptr) return base->allocate(n);  // malloc's: give frees it, too
     return {p, p, &give, c10::Device(c10::DeviceType::CPU)};
   }
 };

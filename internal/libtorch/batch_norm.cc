@@ -1,9 +1,9 @@
-// Batch norm in training with the ReLU that follows it, forward and backward, over
-// channels-last memory. Where workers hold parts of a batch, the statistics are those of all
-// parts, in both directions (Zhang et al. 2018, synchronised batch norm).
+// Batch norm in training fused with the ReLU that follows it, forward and backward, in
+// channels-last memory. In a group (data-parallel training), the sums of both passes are taken over
+// the batches of all members: synchronised batch norm (SyncBN, Zhang et al. 2018).
 //
-// Rows (pixels) are cut into blocks that do not depend on the number of threads, and
-// their sums are added in order, so that results do not either.
+// Pixels are divided into blocks of a fixed size whose sums are added in order, so that results
+// do not depend on the number of threads.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -19,7 +19,7 @@ namespace {
 
 using torch::autograd::variable_list;
 
-// What is done to a channel: y = (x − mean)·scale + bias, with scale = weight/σ.
+// The transform per channel: y = (x − mean)·scale + bias, with scale = weight/σ, and the ReLU.
 template <typename T>
 struct Affine {
   const T *mean, *scale, *bias;
@@ -47,12 +47,12 @@ DI_INLINE void apply(const S* __restrict x, S* __restrict y, int64_t rows, int64
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t c = 0; c < width; c++) {
       T v = (static_cast<T>(x[r * width + c]) - mean[c]) * scale[c] + bias[c];
-      y[r * width + c] = static_cast<S>(a.relu && v < 0 ? T(0) : v);  // keeps NaN
+      y[r * width + c] = static_cast<S>(a.relu && v < 0 ? T(0) : v);  // propagates NaN
     }
   }
 }
 
-// slopes adds up dy and dy·(x − mean), both only where y is above 0 if there is a ReLU.
+// slopes sums dy and dy·(x − mean); a ReLU zeroes dy where its output is zero.
 template <typename S, typename T>
 DI_INLINE void slopes(const S* __restrict x, const S* __restrict dy, int64_t rows, int64_t width, const Affine<T>& a,
                       T* __restrict plain, T* __restrict centred) {
@@ -68,7 +68,7 @@ DI_INLINE void slopes(const S* __restrict x, const S* __restrict dy, int64_t row
   }
 }
 
-// gradient writes scale·(dy − plain − (x − mean)·centred).
+// gradient writes the gradient of x: scale·(dy − plain − (x − mean)·centred).
 template <typename S, typename T>
 DI_INLINE void gradient(const S* __restrict x, const S* __restrict dy, S* __restrict dx, int64_t rows, int64_t width,
                         const Affine<T>& a, const T* __restrict plain, const T* __restrict centred) {
@@ -82,7 +82,7 @@ DI_INLINE void gradient(const S* __restrict x, const S* __restrict dy, S* __rest
   }
 }
 
-// The kernels read and write numbers of one type and calculate in another.
+// The kernels store numbers as S and compute in T.
 #define DI_KERNELS(S, T)                                                                                            \
   DI_CLONES void moments_of(const S* x, int64_t rows, int64_t width, T* mean, T* squares) {                         \
     moments(x, rows, width, mean, squares);                                                                         \
@@ -104,7 +104,8 @@ DI_KERNELS(di::BFloat16, float)
 
 at::ScalarType arithmetic(at::ScalarType type) { return type == at::kBFloat16 ? at::kFloat : type; }
 
-// Rows are a tensor's pixels. Few channels are several pixels a row, to fill vectors.
+// Rows views a tensor as a matrix. A row is a pixel or, with few channels, several pixels
+// `together`, so that it fills SIMD vectors.
 struct Rows {
   int64_t channels, pixels, together, rows, width, block, blocks;
 
@@ -126,7 +127,7 @@ struct Rows {
     });
   }
 
-  // spread repeats a value a channel for the pixels of a row.
+  // spread repeats the per-channel values for each pixel of a row.
   template <typename T>
   std::vector<T> spread(const std::vector<double>& values) const {
     std::vector<T> out(width);
@@ -144,7 +145,7 @@ std::vector<double> values(const at::Tensor& t) {
   return out;
 }
 
-// blend moves a running statistic towards a batch's.
+// blend updates a running statistic with that of a batch.
 void blend(at::Tensor& running, const std::vector<double>& batch, double momentum) {
   AT_DISPATCH_FLOATING_TYPES(running.scalar_type(), "blend", [&] {
     auto* r = static_cast<scalar_t*>(running.data_ptr());
@@ -157,7 +158,7 @@ void blend(at::Tensor& running, const std::vector<double>& batch, double momentu
 struct BatchNorm {
   at::Tensor x;  // channels-last
   std::vector<double> weight, bias, mean, inverse;  // inverse: 1/σ
-  double total = 0;                                 // pixels of all members of the group
+  double total = 0;                                 // pixels per channel, over all members of the group
   bool relu = false;
   std::shared_ptr<di::Group> group;
   size_t rank = 0;
@@ -167,8 +168,8 @@ struct BatchNorm {
     return group->gather(rank, std::move(mine));
   }
 
-  // merge is count, means and sums of squared distances from them of two sets of pixels
-  // (Chan et al. 1979), in a.
+  // merge adds n pixels to a, which holds the count, the means and the sums of squared deviations
+  // of a set of pixels (Chan et al. 1979).
   static void merge(std::vector<double>& a, double n, const double* mean, const double* squares, int64_t channels) {
     double both = a[0] + n;
     for (int64_t c = 0; c < channels && n > 0; c++) {
@@ -179,7 +180,8 @@ struct BatchNorm {
     a[0] = both;
   }
 
-  // statistics are those of all members' pixels; it returns the variances without bias.
+  // statistics sets mean and inverse from the pixels of all members and returns the unbiased
+  // variances.
   std::vector<double> statistics(double eps) {
     Rows r(x);
     std::vector<double> mine(1 + 2 * r.channels);
@@ -204,7 +206,7 @@ struct BatchNorm {
       merge(sum, all[m][0], all[m].data() + 1, all[m].data() + 1 + r.channels, r.channels);
     }
     total = sum[0];
-    TORCH_CHECK(total > 1, "no variance of one pixel");
+    TORCH_CHECK(total > 1, "the variance needs more than one pixel per channel");
     std::vector<double> variance(r.channels);
     mean.assign(sum.begin() + 1, sum.begin() + 1 + r.channels);
     inverse.resize(r.channels);
@@ -216,7 +218,7 @@ struct BatchNorm {
     return variance;
   }
 
-  // with calls f with what is done to the channels of a row.
+  // with calls f with the transform of the channels of a row.
   template <typename T, typename F>
   void with(const Rows& r, F&& f) const {
     std::vector<double> scale(r.channels);
@@ -238,8 +240,8 @@ struct BatchNorm {
     return y;
   }
 
-  // backward is the gradients of x, weight and bias. Those of weight and bias are this
-  // member's share.
+  // backward returns the gradients of x, weight and bias; the latter two are sums over this
+  // member's pixels only.
   std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy) const {
     Rows r(x);
     auto dx = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
@@ -300,11 +302,11 @@ di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tenso
     variable_list inputs{di::ref(x), di::ref(weight), di::ref(bias)};
     BatchNorm n;
     n.x = inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast);
-    TORCH_CHECK(n.x.dim() == 4 && n.x.device().is_cpu(), "want (B,C,H,W) on the CPU");
+    TORCH_CHECK(n.x.dim() == 4 && n.x.device().is_cpu(), "x must be (B,C,H,W) on the CPU");
     for (const auto& t : {di::ref(weight), di::ref(bias)}) {
       TORCH_CHECK(t.dim() == 1 && t.size(0) == n.x.size(1) && t.scalar_type() == arithmetic(n.x.scalar_type()) &&
                       t.is_contiguous(),
-                  "want one weight and bias a channel, of the input's type, or float32 for bfloat16");
+                  "weight and bias must have one value per channel, of the input's type (float32 for bfloat16)");
     }
     n.weight = values(inputs[1]);
     n.bias = values(inputs[2]);
@@ -314,7 +316,8 @@ di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tenso
     auto unbiased = n.statistics(eps);
     for (auto [running, batch] : {std::pair(mean, &n.mean), std::pair(variance, &unbiased)}) {
       if (running == nullptr) continue;
-      TORCH_CHECK(di::ref(running).numel() == n.x.size(1) && di::ref(running).is_contiguous(), "running statistics");
+      TORCH_CHECK(di::ref(running).numel() == n.x.size(1) && di::ref(running).is_contiguous(),
+                  "the running statistics must be contiguous, with one value per channel");
       blend(di::ref(running), *batch, momentum);
     }
     auto out = n.forward();

@@ -1,4 +1,4 @@
-// The hand-written part of the border: handles, data, randomness, gradients, the library.
+// The C interface apart from operators: handles, data, randomness, gradients, global settings.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -158,12 +158,13 @@ void di_clear_grad(di_tensor t) noexcept {
 const char* di_version() noexcept { return TORCH_VERSION; }
 
 int di_cuda_devices() noexcept { return di::cuda_devices(); }
+
 void di_allow_tf32(bool allow) noexcept {
   at::globalContext().setAllowTF32CuDNN(allow);
   at::globalContext().setAllowTF32CuBLAS(allow);
 }
-void di_benchmark_cudnn(bool on) noexcept { at::globalContext().setBenchmarkCuDNN(on); }
 
+void di_benchmark_cudnn(bool on) noexcept { at::globalContext().setBenchmarkCuDNN(on); }
 
 int di_threads() noexcept { return at::get_num_threads(); }
 
@@ -172,7 +173,7 @@ void di_set_threads(int n) noexcept {
 }
 
 void di_share_threads(int n) noexcept {
-  at::get_num_threads();  // takes over LibTorch's default, once a thread
+  at::get_num_threads();  // LibTorch's first call in a thread sets its default, which would undo n
 #ifdef _OPENMP
   omp_set_num_threads(n);
 #endif

@@ -1,4 +1,4 @@
-// The differences between LibTorch 1.13 and 2.14, all in one place.
+// All differences between the supported LibTorch versions, 1.13 to 2.14.
 #pragma once
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -35,8 +35,8 @@ inline int cuda_devices() noexcept {
   }
 }
 
-// make_node is a new autograd node in the pointer that autograd holds nodes by: a shared_ptr
-// with a deleter of its own, or (2.14) an intrusive_ptr. deleteNode is found by its argument.
+// make_node returns a new autograd node in the smart pointer that autograd uses: a shared_ptr
+// with deleteNode (found by argument-dependent lookup) as deleter or, in 2.14, an intrusive_ptr.
 template <typename N>
 auto make_node() {
   if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, N>) {

@@ -1,9 +1,9 @@
-// Package libtorch is the border to LibTorch and the only package that uses cgo.
+// Package libtorch binds LibTorch and is the only package that uses cgo.
 //
-// Operators are generated from ops.txt (go generate); border.cc holds what is no
-// operator, and one file each the fused kernels for which LibTorch has none; cuda/ has those
-// for GPUs, which gpu.cc compiles when they are first used.
-// Everything here works on raw handles; package torch gives them owners.
+// Operators are generated from ops.txt by go generate; border.cc holds the rest of the C
+// interface. Each fused kernel that LibTorch lacks has a file of its own; the CUDA versions
+// are in cuda/, and gpu.cc compiles them with NVRTC on first use.
+// Functions take and return raw handles; package torch gives them owners.
 package libtorch
 
 //go:generate go run ./gen

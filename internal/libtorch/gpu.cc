@@ -12,7 +12,7 @@ namespace di::gpu {
 
 namespace {
 
-// What is used of CUDA's driver and of NVRTC, whose headers may not be there.
+// The types of the CUDA driver and of NVRTC, declared here because their headers may be absent.
 using CUresult = int;
 using CUdevice = int;
 using CUcontext = struct CUctx_st*;
@@ -36,7 +36,7 @@ class Library {
   template <typename F>
   void find(F& function, const char* name) const {
     function = reinterpret_cast<F>(dlsym(handle_, name));
-    TORCH_CHECK(function != nullptr, "CUDA lacks ", name);
+    TORCH_CHECK(function != nullptr, "the CUDA driver or NVRTC lacks the function ", name);
   }
 
  private:
@@ -88,7 +88,7 @@ struct Compiler {
   nvrtcResult (*architectures)(int*);
 
   Compiler() {
-    // LibTorch's own library brings the NVRTC that it was built with.
+    // The first comes with LibTorch and loads the NVRTC that LibTorch was built with.
     Library l{"libcaffe2_nvrtc.so", "libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"};
     l.find(create, "nvrtcCreateProgram");
     l.find(compile, "nvrtcCompileProgram");
@@ -103,8 +103,8 @@ struct Compiler {
     l.find(architectures, "nvrtcGetSupportedArchs");
   }
 
-  // image is machine code for a GPU of the given compute capability, or, where this NVRTC
-  // does not know it, intermediate code that the driver translates.
+  // image returns machine code (cubin) for the given compute capability or, if this NVRTC does
+  // not know it, PTX, which the driver compiles.
   std::string image(const Kernel& kernel, const std::string& text, int capability) const {
     int n = 0, best = 0;
     count(&n);
@@ -113,7 +113,7 @@ struct Compiler {
     for (int a : known) {
       if (a <= capability) best = std::max(best, a);
     }
-    TORCH_CHECK(best > 0, "NVRTC knows no GPU as old as this one");
+    TORCH_CHECK(best > 0, "NVRTC no longer supports GPUs of compute capability ", capability / 10, ".", capability % 10);
     std::vector<std::string> options = kernel.definitions;
     options.push_back("--gpu-architecture=" + std::string(best == capability ? "sm_" : "compute_") + std::to_string(best));
     options.push_back("--std=c++17");
@@ -121,7 +121,7 @@ struct Compiler {
     for (const auto& o : options) flags.push_back(o.c_str());
 
     nvrtcProgram program = nullptr;
-    TORCH_CHECK(create(&program, text.c_str(), kernel.source, 0, nullptr, nullptr) == 0, "NVRTC refuses ", kernel.source);
+    TORCH_CHECK(create(&program, text.c_str(), kernel.source, 0, nullptr, nullptr) == 0, "NVRTC cannot load ", kernel.source);
     std::unique_ptr<nvrtcProgram, nvrtcResult (*)(nvrtcProgram*)> owner(&program, destroy);
     if (compile(program, static_cast<int>(flags.size()), flags.data()) != 0) {
       size_t size = 0;
@@ -153,7 +153,7 @@ const Compiler& compiler() {
 struct State {
   std::mutex mutex;
   std::map<std::string, std::string> sources;  // by name
-  std::map<int, CUcontext> contexts;           // LibTorch's, by device
+  std::map<int, CUcontext> contexts;           // primary contexts, by device
   std::map<std::string, CUfunction> functions;
 };
 
@@ -162,7 +162,7 @@ State& state() {
   return s;
 }
 
-// Current makes LibTorch's context of a device the calling thread's.
+// Current makes a device's primary context, which LibTorch uses, current in the calling thread.
 class Current {
  public:
   explicit Current(int index) {
@@ -191,7 +191,7 @@ CUfunction function(const Kernel& kernel, int index) {
   CUfunction& out = state().functions[key];
   if (out != nullptr) return out;
   auto source = state().sources.find(kernel.source);
-  TORCH_CHECK(source != state().sources.end(), "no source of ", kernel.source);
+  TORCH_CHECK(source != state().sources.end(), "there is no kernel source ", kernel.source);
   const auto& d = driver();
   CUdevice device = 0;
   int major = 0, minor = 0;
@@ -220,7 +220,8 @@ void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int thread
 std::string define(const char* name, int64_t value) { return std::string("-D") + name + '=' + std::to_string(value); }
 
 std::string type_of(const at::Tensor& t) {
-  TORCH_CHECK(t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble, "float32 or float64 is required");
+  TORCH_CHECK(t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble,
+              "GPU kernels need float32 or float64, not ", t.scalar_type());
   return t.scalar_type() == at::kFloat ? "-DSCALAR=float" : "-DSCALAR=double";
 }
 

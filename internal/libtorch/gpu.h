@@ -1,6 +1,6 @@
-// Kernels for NVIDIA GPUs. Their sources lie in the program as text (cuda/*.cu) and are
-// compiled by NVRTC, which comes with every LibTorch for CUDA, when they are first
-// used: the module itself builds without CUDA, and one build serves every GPU.
+// Kernels for NVIDIA GPUs. Their sources (cuda/*.cu) are embedded in the program and compiled
+// on first use by NVRTC, which every CUDA build of LibTorch brings along: the module builds
+// without CUDA, and one binary serves every GPU.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,7 +8,7 @@
 
 namespace di::gpu {
 
-// Kernel is a function of a source, compiled with definitions such as "-DSCALAR=float".
+// Kernel is a function of a source file, compiled with definitions such as "-DSCALAR=float".
 struct Kernel {
   const char *source, *function;
   std::vector<std::string> definitions;
@@ -18,21 +18,21 @@ struct Grid {
   int64_t x, y = 1;
 };
 
-// enqueue runs a kernel after what is under way on a tensor's GPU: all work is on
-// LibTorch's default stream.
+// enqueue launches a kernel on the GPU of tensor `on`, in the default stream, on which
+// LibTorch's own work runs, too.
 void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, void** arguments);
 
-// run is enqueue with arguments of exactly the kernel's types.
+// run is enqueue with arguments whose types must be exactly those of the kernel's parameters.
 template <typename... Args>
 void run(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, Args... args) {
   void* list[] = {&args...};
   enqueue(kernel, on, blocks, threads, list);
 }
 
-// define is the definition of a number.
+// define returns the definition of an integer.
 std::string define(const char* name, int64_t value);
 
-// type_of is the definition of SCALAR for tensors of float or double.
+// type_of returns the definition of SCALAR for a float32 or float64 tensor; other types are an error.
 std::string type_of(const at::Tensor& t);
 
 }  // namespace di::gpu

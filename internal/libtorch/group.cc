@@ -8,7 +8,7 @@ namespace di {
 
 std::vector<std::vector<double>> Group::gather(size_t rank, std::vector<double> values) {
   std::unique_lock<std::mutex> lock(mutex_);
-  TORCH_CHECK(rank < slots_.size(), "member ", rank, " of a group of ", slots_.size());
+  TORCH_CHECK(rank < slots_.size(), "rank ", rank, " is out of range in a group of ", slots_.size());
   auto different = [&] { return arrived_ > 0 && values.size() != size_; };
   if (different()) {
     aborted_ = true;
@@ -18,7 +18,7 @@ std::vector<std::vector<double>> Group::gather(size_t rank, std::vector<double> 
   size_ = values.size();
   slots_[rank] = std::move(values);
   if (++arrived_ == slots_.size()) {
-    // Nobody can still be reading the last round's: all members have arrived in this one.
+    // Nobody still reads the results of the last round: all members have arrived in this one.
     all_ = slots_;
     arrived_ = 0;
     round_++;

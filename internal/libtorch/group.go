@@ -3,20 +3,21 @@ package libtorch
 // #include "kernels.h"
 import "C"
 
-// A Group is threads that compute one thing together, on the C++ heap.
+// A Group is a set of threads that share the statistics of batch norm (SyncBN).
 type Group struct{ g C.di_group }
 
-// NewGroup returns a group with a number of members.
+// NewGroup returns a group with the given number of members, to be released by Free.
 func NewGroup(members int) *Group { return &Group{C.di_group_new(C.size_t(members))} }
 
-// Free gives up the group.
+// Free releases the group.
 func (g *Group) Free() { C.di_group_free(g.g) }
 
-// Abort makes all members fail that wait for others, now or later.
+// Abort makes all calls fail that wait for other members, now or later.
 func (g *Group) Abort() { C.di_group_abort(g.g) }
 
-// BatchNormTraining normalises x (B,C,H,W) with the statistics of the batch, or of the batches of
-// all members of a group, which may be nil, and moves the running ones, which may be nil.
+// BatchNormTraining returns x (B,C,H,W) normalised with the statistics of the batch, followed by a
+// ReLU if relu is set, and updates the running mean and variance, which may be nil. If group is
+// not nil, the statistics are taken over the batches of all members; rank is the caller's.
 func BatchNormTraining(x, weight, bias, mean, variance Handle, momentum, eps float64, relu bool, group *Group, rank int) (Handle, *Error) {
 	var g C.di_group
 	if group != nil {
@@ -26,5 +27,5 @@ func BatchNormTraining(x, weight, bias, mean, variance Handle, momentum, eps flo
 		C.double(momentum), C.double(eps), C.bool(relu), g, C.size_t(rank)))
 }
 
-// ShareThreads sets the size of the calling thread's intra-operator team and of no other's.
+// ShareThreads sets the number of threads of operators called from this thread only.
 func ShareThreads(n int) { C.di_share_threads(C.int(n)) }

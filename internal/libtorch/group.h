@@ -1,4 +1,4 @@
-// Workers that compute one thing together: each brings numbers and gets those of all.
+// An all-gather between the threads that train one model, for synchronised batch norm (SyncBN).
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -12,14 +12,12 @@ class Group {
  public:
   explicit Group(size_t members) : slots_(members) {}
 
-  size_t members() const { return slots_.size(); }
-
-  // gather waits for all members and returns what each brought, by rank. Members that
-  // bring different numbers of values do different things: that is an error for all of them, as
-  // are calls after abort.
+  // gather waits for all members and returns the values of each, by rank. Members that pass
+  // different numbers of values are out of step: that is an error for all of them. Calls after
+  // abort fail, too.
   std::vector<std::vector<double>> gather(size_t rank, std::vector<double> values);
 
-  // abort ends all waiting with an error.
+  // abort makes all waiting and later calls of gather fail.
   void abort();
 
  private:

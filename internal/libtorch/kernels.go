@@ -9,26 +9,27 @@ import (
 	"unsafe"
 )
 
-// UseHugePages puts large tensors on the CPU into huge pages from now on, if the
-// system has them.
+// UseHugePages allocates large CPU tensors in huge pages from now on, if the system has them.
 func UseHugePages() { C.di_use_huge_pages() }
 
-// CacheMemory keeps freed memory of tensors on the CPU for the next ones, as long as
-// more calls said true than false.
+// CacheMemory counts the users of the cache of freed CPU memory up (on) or down. While there
+// is one, the memory of freed tensors is kept for new ones.
 func CacheMemory(on bool) { C.di_cache_memory(C.bool(on)) }
 
-// CachedMemory returns the bytes that CacheMemory holds, in use or not.
+// CachedMemory returns the bytes that the cache holds, in use or free.
 func CachedMemory() int64 { return int64(C.di_cached_memory()) }
 
-// RoIAlign pools boxes (R,4) of the given images and levels (int64 (R) each) to
-// (R, bins·bins, C).
+// RoIAlign returns the features (R, bins·bins, C) pooled from boxes (R,4), x1 y1 x2 y2 in pixels
+// of the input. levels are (B,C,h,w) each; image and level, int64 (R), name the image and the level
+// that each box reads; scales are the levels' sizes relative to the input.
 func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bins, samples int) (Handle, *Error) {
 	return one(C.di_roi_align((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(levels))), (*C.double)(unsafe.SliceData(scales)),
 		C.size_t(len(levels)), C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(level), C.int64_t(bins), C.int64_t(samples)))
 }
 
-// MaskDice returns the dice loss of dynamic masks, (M): features (B,C,h,w),
-// filters (M,params) of ascending images, truths uint8 (G,h·w), of which truth, int64 (M) on the CPU, picks.
+// MaskDice returns the dice loss (M) of dynamic masks: features (B,C,h,w); filters (M,params) in
+// ascending order of image; truths uint8 (G,h·w); truth, int64 (M) on the CPU, is the row of truths
+// of each filter.
 func MaskDice(features, filters Handle, image []int64, truths, truth Handle, layers int) (Handle, *Error) {
 	return one(C.di_mask_dice(C.di_tensor(features), C.di_tensor(filters), (*C.int64_t)(unsafe.SliceData(image)),
 		C.di_tensor(truths), C.di_tensor(truth), C.size_t(len(image)), C.int64_t(layers)))
@@ -39,13 +40,13 @@ func SmallBmm(a, b Handle) (Handle, *Error) {
 	return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b)))
 }
 
-// UpsampleAligned returns the aligned bilinear upsampling of (B,C,h,w) by a whole factor, on the CPU.
+// UpsampleAligned returns the aligned bilinear upsampling of (B,C,h,w) by an integer factor, on the CPU.
 func UpsampleAligned(x Handle, factor int) (Handle, *Error) {
 	return one(C.di_upsample_aligned(C.di_tensor(x), C.int64_t(factor)))
 }
 
-// NMS returns the indices of the boxes (x1 y1 x2 y2 each) that survive, best
-// first. Only boxes of one class compete; nil classes make all compete.
+// NMS returns the indices of the boxes (x1 y1 x2 y2 each) that survive non-maximum suppression,
+// best first. Boxes suppress only boxes of their own class, or any if classes is nil.
 func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, *Error) {
 	keep := make([]int64, len(scores))
 	var kept C.size_t
@@ -54,16 +55,16 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, 
 	return keep[:kept], e
 }
 
-// Masks writes one bit mask per instance into words, rows of rowWords words each.
-// features is (C,H,W), filters (n, params), boxes half-open pixel ranges (n, 4); input
-// and output are height and width. See di_mask_image in kernels.h for the rest.
+// Masks writes one bit mask per instance into words, which must be zero, in rows of rowWords
+// words. features is (C,H,W), filters (n, params), boxes half-open pixel ranges (n, 4); input and
+// output are (height, width). See di_mask_image in kernels.h for the rest.
 func Masks(features, filters Handle, boxes []int32, words [][]uint64, rowWords, layers, stride int, input, output [2]int, threshold float32) *Error {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	pointers := make([]unsafe.Pointer, len(words))
 	for i, w := range words {
 		if len(w) < output[0]*rowWords {
-			return &Error{"a mask's memory is too small"}
+			return &Error{"the buffer of a mask is too small"}
 		}
 		if len(w) > 0 {
 			pin.Pin(&w[0])
@@ -71,7 +72,7 @@ func Masks(features, filters Handle, boxes []int32, words [][]uint64, rowWords, 
 		}
 	}
 	if len(boxes) != 4*len(words) {
-		return &Error{"the numbers of boxes and masks do not agree"}
+		return &Error{"there must be four box coordinates per mask"}
 	}
 	image := C.di_mask_image{
 		layers: C.int64_t(layers), stride: C.int64_t(stride), threshold: C.float(threshold),

@@ -1,5 +1,5 @@
-// Fused kernels, where LibTorch has no operator. Those of RoIAlign, the dice loss and
-// masks also run on a GPU (gpu.h), the others on the CPU alone.
+// Fused kernels that LibTorch lacks. RoIAlign, the dice loss and the masks also run on
+// GPUs (gpu.h), the others on the CPU only.
 #pragma once
 #include "libtorch.h"
 
@@ -7,11 +7,11 @@
 extern "C" {
 #endif
 
-// Puts large tensors on the CPU into huge pages from now on; see allocator.cc.
+// Allocates large CPU tensors in huge pages from now on; see allocator.cc.
 void di_use_huge_pages(void) DI_NOEXCEPT;
 
-// Keeps freed memory of tensors on the CPU for the next ones, as long as more calls said
-// true than false; the bytes it holds for that, in use or not.
+// Counts the users of the cache of freed CPU memory up (on) or down: it is active while there
+// is one. di_cached_memory returns the bytes that it holds, in use or free.
 void di_cache_memory(bool on) DI_NOEXCEPT;
 size_t di_cached_memory(void) DI_NOEXCEPT;
 
@@ -19,62 +19,63 @@ size_t di_cached_memory(void) DI_NOEXCEPT;
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
 
-// The dice loss of dynamic masks, (M); see mask_dice.cc. features (B,C,h,w), filters
-// (M,params) sorted by image (n = M), truths uint8 (G,h·w) of which truth int64 (M) picks.
+// The dice loss (M) of dynamic masks; see mask_dice.cc. features (B,C,h,w); filters (M,params)
+// in ascending order of image, n = M; truths uint8 (G,h·w); truth int64 (M) on the CPU: the row of
+// truths of each filter.
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) DI_NOEXCEPT;
 
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 
-// Threads that compute one thing together; see group.h. After abort all that wait, and
-// all that come later, get an error.
+// Threads that share the statistics of batch norm; see group.h. di_group_abort makes all
+// waiting and later calls fail.
 typedef struct di_group_s* di_group;
 di_group di_group_new(size_t members) DI_NOEXCEPT;
 void di_group_free(di_group group) DI_NOEXCEPT;
 void di_group_abort(di_group group) DI_NOEXCEPT;
 
-// Batch norm in training, with a ReLU after it or without; see batch_norm.cc. mean and
-// variance, the running ones, may be NULL. With a group, of which the caller is member rank, the
-// statistics are those of all members.
+// Batch norm in training, optionally followed by a ReLU; see batch_norm.cc. The running mean
+// and variance, which are updated, may be NULL. If group is not NULL, the caller is its member
+// rank and the statistics are taken over the batches of all members.
 di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance,
                          double momentum, double eps, bool relu, di_group group, size_t rank) DI_NOEXCEPT;
 
-// What an optimiser does to all parameters at once; see optimize.cc. di_clip_norm scales the
-// gradients so that their norm is at most limit (0 only measures) and says what it was.
+// Optimiser operations on all parameters at once; see optimize.cc. di_clip_norm stores the norm
+// of the gradients and scales them so that it is at most limit; a limit of 0 only measures.
 di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, double* norm) DI_NOEXCEPT;
-// Moves the gradients of other leaves to those of as many, or adds them where there are some.
+// Adds the gradient of each of n leaves to that of another, and clears it.
 di_error* di_add_grads(const di_tensor* to, const di_tensor* from, size_t n) DI_NOEXCEPT;
-// AdamW for the parameters that have a gradient, whose steps it counts.
+// A step of AdamW for the parameters that have a gradient; their steps are counted up.
 di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di_tensor* squares, int64_t* steps,
                    size_t n, double rate, double decay, double beta1, double beta2, double eps) DI_NOEXCEPT;
 // to += weight·(end − to) for each pair.
 di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double weight) DI_NOEXCEPT;
 
-// Aligned bilinear upsampling of (B,C,h,w) by a whole factor; see upsample.cc.
+// Aligned bilinear upsampling of (B,C,h,w) by an integer factor; see upsample.cc.
 di_result1 di_upsample_aligned(di_tensor x, int64_t factor) DI_NOEXCEPT;
 
-// Greedy non-maximum suppression; see nms.cc. classes may be NULL. Returns the
-// number of kept boxes, whose indices stand in keep, best first.
+// Greedy non-maximum suppression; see nms.cc. classes may be NULL. Stores the indices of the
+// kept boxes in keep, best first, and their number in kept.
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,
                  int64_t* keep, size_t* kept) DI_NOEXCEPT;
 
-// What di_masks needs to know of one image; see masks.cc.
+// The geometry of one image's masks; see masks.cc.
 typedef struct {
-  int64_t layers;               // 1×1 convolutions of a filter set, all hidden ones as wide as the features
-  int64_t input_h, input_w;     // the unpadded network input
-  int64_t output_h, output_w;   // the masks
-  int64_t stride;               // of the mask features in the padded input
-  float threshold;              // of the probability
+  int64_t layers;               // 1×1 convolutions per filter set, the hidden ones as wide as the features
+  int64_t input_h, input_w;     // size of the unpadded network input
+  int64_t output_h, output_w;   // size of the masks
+  int64_t stride;               // of the mask features, in pixels of the padded input
+  float threshold;              // a pixel is set if its probability exceeds it
 } di_mask_image;
 
-// Writes one bit mask an instance: features (channels, height, width) of the padded input,
-// filters (n, params), both float32 on one device, boxes as half-open pixel ranges (n, 4)
-// x0 y0 x1 y1, rows of row_words 64-bit words, zero to begin with.
+// Writes one bit mask per instance. features (channels, height, width) of the padded input and
+// filters (n, params) are float32 on one device; boxes are half-open pixel ranges (n, 4), x0 y0
+// x1 y1. A mask's rows have row_words 64-bit words each, which must be zero.
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words, size_t row_words) DI_NOEXCEPT;
 
-// Gives the name and text of a source in cuda/; see gpu.h.
+// Registers the name and text of a source in cuda/; see gpu.h.
 void di_gpu_source(const char* name, const char* text) DI_NOEXCEPT;
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
-// Vectors of 64 bytes for fused kernels. DI_CLONES compiles a function for the vector units
-// of several generations of x86, the machine's own is chosen when the program starts; what it
-// calls must be DI_INLINE to be compiled with it.
+// 64-byte SIMD vectors for fused kernels. DI_CLONES compiles a function for AVX-512, AVX2 and
+// baseline x86-64, and the processor's own version is chosen when the program starts; functions
+// that it calls must be DI_INLINE to be compiled with it.
 #pragma once
 #include <c10/core/ScalarType.h>
 
@@ -14,12 +14,12 @@
 #else
 #define DI_CLONES
 #endif
-#pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a call that is not inlined
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors are only passed to inlined functions
 
 namespace di {
 
-// BFloat16 is the upper half of a float32, rounded to the nearest, halves to even, in a form
-// that compilers turn into vector instructions.
+// BFloat16 is the upper half of a float32, rounded to nearest even, written so that compilers
+// vectorise the conversions.
 struct BFloat16 {
   uint16_t bits = 0;
 
@@ -40,15 +40,15 @@ struct BFloat16 {
   }
 };
 
-// dispatch calls f with a value of the type that numbers are stored in and one of the type
-// that they are calculated in.
+// dispatch calls f with a value of the storage type and one of the arithmetic type: bfloat16
+// is computed in float32.
 template <typename F>
 void dispatch(at::ScalarType type, F&& f) {
   switch (type) {
     case at::kFloat: return f(float{}, float{});
     case at::kDouble: return f(double{}, double{});
     case at::kBFloat16: return f(BFloat16{}, float{});
-    default: TORCH_CHECK(false, "no kernel for ", type);
+    default: TORCH_CHECK(false, "no fused kernel for tensors of type ", type);
   }
 }
 
@@ -80,10 +80,10 @@ DI_INLINE T total(const typename Lanes<T>::V& v) {
   return half[0];
 }
 
-// exp to a few units in the last place, of arguments in ±87: 2ⁿ·P(r) with r = x − n·ln 2.
+// exp is accurate to a few ulp for |x| ≤ 87: 2ⁿ·P(r) with r = x − n·ln 2.
 DI_INLINE Lanes<float>::V exp(const Lanes<float>::V& x) {
   typedef int32_t I __attribute__((vector_size(64)));
-  constexpr float magic = 12582912;  // 1.5·2²³: adding it rounds to whole numbers
+  constexpr float magic = 12582912;  // 1.5·2²³: adding it rounds to an integer
   Lanes<float>::V n = (x * 1.44269504f + magic) - magic;
   Lanes<float>::V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   auto p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -104,7 +104,7 @@ DI_INLINE Lanes<double>::V exp(const Lanes<double>::V& x) {
   return y;
 }
 
-// sigmoid keeps NaN.
+// sigmoid propagates NaN.
 template <typename T>
 DI_INLINE typename Lanes<T>::V sigmoid(const typename Lanes<T>::V& z) {
   using V = typename Lanes<T>::V;

@@ -16,10 +16,10 @@ import "C"
 
 import "unsafe"
 
-// A Handle is a tensor on the C++ heap, to be given up by Free.
+// A Handle is a tensor on the C++ heap, to be released by Free.
 type Handle unsafe.Pointer
 
-// A Generator is a random number generator on the C++ heap.
+// A Generator is a random number generator on the C++ heap, to be released by FreeGenerator.
 type Generator unsafe.Pointer
 
 // An Error is LibTorch's message, without its C++ backtrace.
@@ -35,8 +35,8 @@ func takeError(e *C.di_error) *Error {
 
 func one(r C.di_result1) (Handle, *Error) { return Handle(r.a), takeError(r.error) }
 
-// LibTorch is for 64-bit machines alone, where a Go int is a C int64_t: ints and dims
-// lend a list to C without a copy. This does not compile where that is wrong.
+// ints and dims pass a []int to C without a copy, which needs an int of 64 bits. On 32-bit
+// machines, which LibTorch does not support either, this constant does not compile.
 const _ = uint(unsafe.Sizeof(int(0)) - unsafe.Sizeof(C.int64_t(0)))
 
 func ints(list []int) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(list))) }
@@ -46,7 +46,7 @@ func dims(shape []int) (*C.int64_t, C.size_t) { return ints(shape), C.size_t(len
 // Alias returns another handle to the same tensor.
 func Alias(t Handle) Handle { return Handle(C.di_alias(C.di_tensor(t))) }
 
-// Free gives up all handles in one call.
+// Free releases the handles in one call.
 func Free(handles ...Handle) {
 	C.di_free((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(handles))), C.size_t(len(handles)))
 }
@@ -66,27 +66,27 @@ func DType(t Handle) int { return int(C.di_dtype(C.di_tensor(t))) }
 // Device returns −1 for the CPU, otherwise the index of the CUDA device.
 func Device(t Handle) int { return int(C.di_device(C.di_tensor(t))) }
 
-// IsChannelsLast reports whether (B,C,H,W) lies in memory with its channels adjacent.
+// IsChannelsLast reports whether t (B,C,H,W) is contiguous in channels-last order.
 func IsChannelsLast(t Handle) bool { return bool(C.di_is_channels_last(C.di_tensor(t))) }
 
-// FromBytes copies row-major data into a new tensor.
+// FromBytes returns a new tensor with a copy of row-major data.
 func FromBytes(data []byte, shape []int, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_from_bytes(unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), p, n, C.int(dtype), C.int(device)))
 }
 
-// ToBytes copies the tensor row-major into data.
+// ToBytes copies the tensor's elements into data, in row-major order.
 func ToBytes(t Handle, data []byte) *Error {
 	return takeError(C.di_to_bytes(C.di_tensor(t), unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))))
 }
 
-// Empty returns a new tensor of undefined content.
+// Empty returns a new tensor with undefined elements.
 func Empty(shape []int, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_empty(p, n, C.int(dtype), C.int(device)))
 }
 
-// Full returns a new tensor of one value.
+// Full returns a new tensor filled with value.
 func Full(shape []int, value float64, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_full(p, n, C.double(value), C.int(dtype), C.int(device)))
@@ -97,7 +97,7 @@ func Arange(start, end, step float64, dtype, device int) (Handle, *Error) {
 	return one(C.di_arange(C.double(start), C.double(end), C.double(step), C.int(dtype), C.int(device)))
 }
 
-// ToDevice returns the tensor on another device, or another handle to it if it is there.
+// ToDevice returns a copy of the tensor on the device, or another handle to it if it is there already.
 func ToDevice(t Handle, device int) (Handle, *Error) {
 	return one(C.di_to_device(C.di_tensor(t), C.int(device)))
 }
@@ -105,7 +105,7 @@ func ToDevice(t Handle, device int) (Handle, *Error) {
 // NewGenerator returns a CPU generator (Mersenne Twister) with a seed.
 func NewGenerator(seed uint64) Generator { return Generator(C.di_generator_new(C.uint64_t(seed))) }
 
-// FreeGenerator gives up the generator.
+// FreeGenerator releases the generator.
 func FreeGenerator(g Generator) { C.di_generator_free(C.di_generator(g)) }
 
 // GeneratorState returns the generator's state as a byte tensor.
@@ -113,35 +113,35 @@ func GeneratorState(g Generator) (Handle, *Error) {
 	return one(C.di_generator_state(C.di_generator(g)))
 }
 
-// SetGeneratorState puts the generator into a state read before.
+// SetGeneratorState restores a state that GeneratorState returned.
 func SetGeneratorState(g Generator, state Handle) *Error {
 	return takeError(C.di_generator_set_state(C.di_generator(g), C.di_tensor(state)))
 }
 
-// Randn draws from N(0,1).
+// Randn returns numbers drawn from N(0,1), on the CPU.
 func Randn(g Generator, shape []int, dtype int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_randn(C.di_generator(g), p, n, C.int(dtype)))
 }
 
-// Rand draws from the uniform distribution on [0,1).
+// Rand returns numbers drawn uniformly from [0,1), on the CPU.
 func Rand(g Generator, shape []int, dtype int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_rand(C.di_generator(g), p, n, C.int(dtype)))
 }
 
-// Randint draws int64 from low … high−1.
+// Randint returns integers (int64) drawn uniformly from low … high−1, on the CPU.
 func Randint(g Generator, low, high int64, shape []int) (Handle, *Error) {
 	p, n := dims(shape)
 	return one(C.di_randint(C.di_generator(g), C.int64_t(low), C.int64_t(high), p, n))
 }
 
-// Randperm draws a permutation of 0 … n−1.
+// Randperm returns a random permutation of 0 … n−1, int64 on the CPU.
 func Randperm(g Generator, n int) (Handle, *Error) {
 	return one(C.di_randperm(C.di_generator(g), C.int64_t(n)))
 }
 
-// Multinomial draws n indices without replacement, with probabilities in proportion to weights.
+// Multinomial returns n indices drawn without replacement, with probabilities proportional to weights.
 func Multinomial(g Generator, weights Handle, n int) (Handle, *Error) {
 	return one(C.di_multinomial(C.di_generator(g), C.di_tensor(weights), C.int64_t(n)))
 }
@@ -152,37 +152,37 @@ func GradEnabled() bool { return bool(C.di_grad_enabled()) }
 // SetGradEnabled sets whether operators on the calling thread record gradients.
 func SetGradEnabled(enabled bool) { C.di_set_grad_enabled(C.bool(enabled)) }
 
-// RequiresGrad reports whether gradients flow to the tensor.
+// RequiresGrad reports whether the tensor requires a gradient.
 func RequiresGrad(t Handle) bool { return bool(C.di_requires_grad(C.di_tensor(t))) }
 
-// SetRequiresGrad sets whether gradients flow to the tensor.
+// SetRequiresGrad sets whether the tensor requires a gradient.
 func SetRequiresGrad(t Handle, requires bool) *Error {
 	return takeError(C.di_set_requires_grad(C.di_tensor(t), C.bool(requires)))
 }
 
-// Backward adds the gradients of the scalar t to all leaves.
+// Backward adds the gradient of the scalar t with respect to each leaf to the leaf's gradient.
 func Backward(t Handle) *Error { return takeError(C.di_backward(C.di_tensor(t))) }
 
 // Grad returns the leaf's gradient, nil if it has none.
 func Grad(t Handle) (Handle, *Error) { return one(C.di_grad(C.di_tensor(t))) }
 
-// ClearGrad forgets the leaf's gradient.
+// ClearGrad removes the leaf's gradient.
 func ClearGrad(t Handle) { C.di_clear_grad(C.di_tensor(t)) }
 
 // Version returns LibTorch's version.
 func Version() string { return C.GoString(C.di_version()) }
 
-// AllowTF32 sets whether GPUs may compute float32 products and convolutions in TF32, in the whole process.
+// AllowTF32 sets whether GPUs may compute float32 matrix products and convolutions in TF32, for the whole process.
 func AllowTF32(allow bool) { C.di_allow_tf32(C.bool(allow)) }
 
-// BenchmarkCuDNN sets whether cuDNN measures its algorithms for each new shape, in the whole process.
+// BenchmarkCuDNN sets whether cuDNN benchmarks its algorithms for each new shape, for the whole process.
 func BenchmarkCuDNN(on bool) { C.di_benchmark_cudnn(C.bool(on)) }
 
 // CUDADevices returns the number of CUDA devices that LibTorch can use.
 func CUDADevices() int { return int(C.di_cuda_devices()) }
 
-// Threads returns the size of the calling thread's intra-operator team.
+// Threads returns the number of threads that an operator called from this thread uses.
 func Threads() int { return int(C.di_threads()) }
 
-// SetThreads sets the size of the calling thread's intra-operator team.
+// SetThreads sets the number of threads of operators called from this thread, and the default of later threads.
 func SetThreads(n int) { C.di_set_threads(C.int(n)) }

@@ -1,5 +1,5 @@
-// The C border between Go and LibTorch. Every function returns its own error, so
-// that nothing is lost when a goroutine changes its thread between two calls.
+// The C interface between Go and LibTorch. Every function returns its own error instead
+// of setting a thread-local one: a goroutine may move to another thread between two calls.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ extern "C" {
 typedef struct di_tensor_s* di_tensor;        // an at::Tensor on the heap
 typedef struct di_generator_s* di_generator;  // an at::Generator on the heap
 
-// di_error is a NUL-terminated message in memory of its own.
+// A NUL-terminated message, to be freed by di_error_free.
 typedef struct {
   char* message;
 } di_error;
@@ -45,7 +45,7 @@ int di_dtype(di_tensor t) DI_NOEXCEPT;
 int di_device(di_tensor t) DI_NOEXCEPT;  // −1 CPU, otherwise the CUDA device's index
 bool di_is_channels_last(di_tensor t) DI_NOEXCEPT;
 
-// Data in and out. Bytes are row-major in the tensor's own type.
+// Data transfer. Bytes are in row-major order and of the tensor's own type.
 di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t dims, int dtype,
                          int device) DI_NOEXCEPT;
 di_error* di_to_bytes(di_tensor t, void* data, size_t bytes) DI_NOEXCEPT;
@@ -67,21 +67,21 @@ di_result1 di_multinomial(di_generator g, di_tensor weights, int64_t n) DI_NOEXC
 
 // Gradients.
 bool di_grad_enabled(void) DI_NOEXCEPT;
-void di_set_grad_enabled(bool enabled) DI_NOEXCEPT;  // of the calling thread
+void di_set_grad_enabled(bool enabled) DI_NOEXCEPT;  // for the calling thread
 bool di_requires_grad(di_tensor t) DI_NOEXCEPT;
 di_error* di_set_requires_grad(di_tensor t, bool requires_grad) DI_NOEXCEPT;
 di_error* di_backward(di_tensor t) DI_NOEXCEPT;
-di_result1 di_grad(di_tensor t) DI_NOEXCEPT;  // NULL where there is none
+di_result1 di_grad(di_tensor t) DI_NOEXCEPT;  // NULL if absent
 void di_clear_grad(di_tensor t) DI_NOEXCEPT;
 
-// The library.
+// Global settings, and the threads of operators.
 const char* di_version(void) DI_NOEXCEPT;
 int di_cuda_devices(void) DI_NOEXCEPT;
 void di_allow_tf32(bool allow) DI_NOEXCEPT;
 void di_benchmark_cudnn(bool on) DI_NOEXCEPT;
 int di_threads(void) DI_NOEXCEPT;
-void di_set_threads(int n) DI_NOEXCEPT;  // of the calling thread's team, and of later threads' by default
-void di_share_threads(int n) DI_NOEXCEPT;  // of the calling thread's team alone
+void di_set_threads(int n) DI_NOEXCEPT;  // for the calling thread, and the default of later threads
+void di_share_threads(int n) DI_NOEXCEPT;  // for the calling thread only
 
 #ifdef __cplusplus
 }

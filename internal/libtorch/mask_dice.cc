@@ -1,10 +1,9 @@
-// The dice loss of dynamic masks in training: 1×1 convolutions whose weights an
-// instance brings along, over the mask features of its image, sigmoid, and
-// 1 − 2Σpg/(Σp²+Σg²+ε), forward and backward. Nothing of an instance's size is kept:
-// the backward pass computes the layers again, pixel block by pixel block.
+// The dice loss of dynamic masks in training: each instance's own 1×1 convolutions over the
+// mask features of its image, the sigmoid, and 1 − 2Σpg/(Σp²+Σg²+ε), fused, forward and backward.
+// No activations are stored: the backward pass recomputes the layers, block by block of pixels.
 //
-// Blocks of an image do not depend on the number of threads, and their sums are added
-// in order, so that results do not either. cuda/mask_dice.cu is the same for GPUs.
+// Blocks have a fixed size and their sums are added in order, so that results do not depend on
+// the number of threads. cuda/mask_dice.cu is the GPU version.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -23,10 +22,10 @@ using di::Lanes;
 using torch::autograd::variable_list;
 
 constexpr int64_t kMaxLayers = 8, kMaxChannels = 32;
-constexpr int64_t kBlock = 512;  // pixels
-constexpr int kGroup = 4;        // vectors of pixels that share a load of the weights
+constexpr int64_t kBlock = 512;  // pixels per block
+constexpr int kGroup = 4;        // vectors of pixels per load of the weights
 constexpr double kEpsilon = 1e-5;
-constexpr int64_t kShared = 48 << 10;  // bytes of a GPU block's shared memory
+constexpr int64_t kShared = 48 << 10;  // bytes of shared memory per GPU block
 
 template <typename T>
 struct Job {
@@ -42,7 +41,7 @@ struct Job {
   int64_t blocks() const { return (pixels + kBlock - 1) / kBlock; }
 };
 
-// A block of an image, C channels or, where that is 0, as many as the job says.
+// A block of an image's pixels. C is the number of channels, or 0 if only the job knows it.
 template <typename T, int C>
 struct Block {
   using V = typename Lanes<T>::V;
@@ -83,7 +82,7 @@ struct Block {
     return (job.layers - 1) * channels * channels + channels + l * channels;
   }
 
-  // probabilities of a group of vectors of pixels.
+  // forward computes the probabilities p of a group of vectors of pixels.
   DI_INLINE void forward(int64_t m, int64_t group) {
     for (int64_t c = 0; c < channels; c++) {
       for (int t = 0; t < kGroup; t++) h[0][c][t] = di::load<T>(&x[c][(group * kGroup + t) * kLanes]);
@@ -96,7 +95,7 @@ struct Block {
         for (int64_t c = 0; c < channels; c++) {
           for (int t = 0; t < kGroup; t++) sum[t] += w[o * channels + c] * h[l][c][t];
         }
-        for (int t = 0; t < kGroup; t++) h[l + 1][o][t] = sum[t] < V{} ? V{} : sum[t];  // keeps NaN
+        for (int t = 0; t < kGroup; t++) h[l + 1][o][t] = sum[t] < V{} ? V{} : sum[t];  // propagates NaN
       }
     }
     int64_t l = job.layers - 1;
@@ -147,7 +146,7 @@ struct Block {
     }
   }
 
-  // backward adds the gradients of a group to those of the filter and of the features.
+  // backward adds the gradients of a group to those of the filter, dw, and the features, dx.
   DI_INLINE void backward(int64_t m, int64_t group, V* dw, T (*dx)[kBlock]) {
     Layer up, down;  // gradients of a layer's outputs and inputs
     T s0 = job.slope[2 * m], s1 = job.slope[2 * m + 1];
@@ -211,21 +210,21 @@ DI_CLONES void sums_of(const Job<double>& job, int64_t task) { sums(job, task); 
 DI_CLONES void gradients_of(const Job<float>& job, int64_t task) { gradients(job, task); }
 DI_CLONES void gradients_of(const Job<double>& job, int64_t task) { gradients(job, task); }
 
-// What forward and backward share; tensors are contiguous.
+// The inputs of the forward and backward passes; tensors are contiguous.
 struct Dice {
   at::Tensor features, filters, truths, truth;
-  std::vector<int64_t> from;
+  std::vector<int64_t> from;  // (B+1): the instances of each image
   int64_t layers;
-  at::Tensor image;  // int64 (M), on a GPU
+  at::Tensor image;  // int64 (M), used on a GPU only
 
   int64_t pixels() const { return truths.size(1); }
 
-  // tile is how many pixels at once fit into a block's shared memory.
+  // tile returns how many pixels at a time fit into the shared memory of a GPU block.
   int64_t tile() const {
     int64_t tile = 128, params = filters.size(1), rows = 2 * layers * features.size(1) + 1;
     while (tile > 32 && ((tile + 1) * rows + params) * filters.element_size() > kShared) tile /= 2;
     TORCH_CHECK(((tile + 1) * rows + params) * filters.element_size() <= kShared, layers, " layers of ", features.size(1),
-                " channels do not fit on a GPU");
+                " channels exceed the shared memory of a GPU block");
     return tile;
   }
 
@@ -253,7 +252,7 @@ struct Dice {
 
   int64_t images() const { return features.size(0); }
 
-  // losses (M) come with the sums (M, 2) that they are made of: Σpg and Σp²+Σg²+ε.
+  // losses returns the losses (M) and the sums (M, 2) that they are made of: Σpg and Σp²+Σg²+ε.
   std::pair<at::Tensor, at::Tensor> losses() const {
     auto sums = at::empty({filters.size(0), 2}, filters.options());
     auto losses = at::empty({filters.size(0)}, filters.options());
@@ -285,7 +284,7 @@ struct Dice {
     return {losses, sums};
   }
 
-  // gradients are those of features and filters, given that of the losses (M).
+  // gradients returns those of features and filters, given the gradient of the losses (M).
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
     auto dfilters = at::empty(filters.sizes(), filters.options());
     if (filters.is_cuda()) {
@@ -346,20 +345,23 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
     TORCH_CHECK(d.features.dim() == 4 && d.filters.dim() == 2 && d.truths.dim() == 2 && d.truth.dim() == 1,
                 "features must be (B,C,h,w), filters (M,params), truths (G,h·w), truth (M)");
     int64_t c = d.features.size(1), m = d.filters.size(0);
-    TORCH_CHECK(c >= 1 && c <= kMaxChannels && layers >= 1 && layers <= kMaxLayers, layers, " layers of ", c, " channels");
-    TORCH_CHECK(d.filters.size(1) == (layers - 1) * (c * c + c) + c + 1, "filters of the wrong length");
-    TORCH_CHECK(d.truths.size(1) == d.features.size(2) * d.features.size(3), "truths of the wrong size");
+    TORCH_CHECK(c >= 1 && c <= kMaxChannels && layers >= 1 && layers <= kMaxLayers,
+                "at most ", kMaxLayers, " layers of ", kMaxChannels, " channels are supported, not ", layers, " of ", c);
+    TORCH_CHECK(d.filters.size(1) == (layers - 1) * (c * c + c) + c + 1, "filters of ", d.filters.size(1),
+                " parameters do not fit ", layers, " layers of ", c, " channels");
+    TORCH_CHECK(d.truths.size(1) == d.features.size(2) * d.features.size(3), "truths and features differ in size");
     TORCH_CHECK(d.truths.scalar_type() == at::kByte && d.truth.scalar_type() == at::kLong &&
                     d.features.scalar_type() == d.filters.scalar_type(),
                 "truths must be uint8, truth int64, features and filters of one type");
-    TORCH_CHECK(d.truth.numel() == m && static_cast<int64_t>(n) == m, "one image and truth a filter");
+    TORCH_CHECK(d.truth.numel() == m && static_cast<int64_t>(n) == m, "image and truth must have one entry per filter");
     d.from.assign(d.features.size(0) + 1, 0);
     TORCH_CHECK(d.truth.is_cpu() && d.filters.device() == d.features.device() && d.truths.device() == d.features.device(),
                 "features, filters and truths must be on one device, truth on the CPU");
     for (int64_t i = 0; i < m; i++) {
       int64_t t = static_cast<int64_t*>(d.truth.data_ptr())[i];
-      TORCH_CHECK(t >= 0 && t < d.truths.size(0), "instance ", i, " is of truth ", t);
-      TORCH_CHECK(image[i] >= (i ? image[i - 1] : 0) && image[i] < d.features.size(0), "images must ascend");
+      TORCH_CHECK(t >= 0 && t < d.truths.size(0), "instance ", i, " has truth ", t, " of ", d.truths.size(0));
+      TORCH_CHECK(image[i] >= (i ? image[i - 1] : 0) && image[i] < d.features.size(0),
+                  "image must be in ascending order and below ", d.features.size(0));
       d.from[image[i] + 1]++;
     }
     for (size_t i = 1; i < d.from.size(); i++) d.from[i] += d.from[i - 1];

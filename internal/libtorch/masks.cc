@@ -1,10 +1,9 @@
-// The mask path: dynamic 1×1 convolutions over the mask features, the sigmoid, and
-// two bilinear resamplings, straight into bits and only inside each instance's box.
+// Masks from dynamic filters, fused: 1×1 convolutions over the mask features, the sigmoid and
+// two bilinear resamplings, written as bits and computed only inside each instance's box.
 //
-// "Aligned bilinear" upsampling by f followed by cropping to the unpadded input and
-// bilinear resampling to the output is linear and separable: an output column is a
-// sum over at most four feature columns. These taps are computed once an image.
-// cuda/masks.cu is the same for GPUs.
+// Aligned bilinear upsampling by f, cropping to the unpadded input and bilinear resampling to
+// the output are linear and separable: an output column is a weighted sum of at most four feature
+// columns. These taps are computed once per image. cuda/masks.cu is the GPU version.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
@@ -23,7 +22,7 @@ struct Taps {
   float weight[4] = {0, 0, 0, 0};
 };
 
-// upsampled adds share times the aligned-bilinear upsampling by f at position u.
+// upsampled adds the taps of aligned bilinear upsampling by f at position u, times share.
 void upsampled(Taps& t, int64_t u, float share, int64_t f, int64_t size) {
   float c = static_cast<float>(std::max<int64_t>(0, u - f / 2)) / static_cast<float>(f);
   auto low = static_cast<int64_t>(c);
@@ -49,7 +48,7 @@ std::vector<Taps> taps(int64_t output, int64_t input, int64_t f, int64_t size) {
   return out;
 }
 
-// The features that the taps from … to−1 reach.
+// reach returns the half-open range of features that the taps from … to−1 read.
 std::pair<int64_t, int64_t> reach(const std::vector<Taps>& t, int64_t from, int64_t to) {
   return {t[from].first, t[to - 1].first + t[to - 1].n};
 }
@@ -61,7 +60,7 @@ struct Filters {
   int64_t channels, layers;
 
   // probability runs the layers over n pixels, whose channels lie `plane` apart.
-  // a and b are scratch of channels·n each.
+  // a and b are scratch space for channels·n values each.
   void probability(const float* features, int64_t plane, int64_t n, float* a, float* b, float* out) const {
     for (int64_t c = 0; c < channels; c++) std::copy_n(features + c * plane, n, a + c * n);
     const float* w = weight;
@@ -91,7 +90,7 @@ struct Filters {
   }
 };
 
-// What the CPU and a GPU are given.
+// The inputs of both the CPU and the GPU version.
 struct Job {
   const di_mask_image& im;
   at::Tensor features, filters;  // (channels, height, width), (n, params)
@@ -155,7 +154,7 @@ struct Job {
     });
   }
 
-  // As cuda/masks.cu has it. Words are 32 bits there.
+  // The struct of this name in cuda/masks.cu; its words have 32 bits.
   struct Instance {
     int x0, y0, x1, y1, fx, fy, fw, fh, word, words;
     long long at, bits;
@@ -163,7 +162,7 @@ struct Job {
 
   void on_gpu() const {
     auto columns = upload(xs), rows = upload(ys);
-    constexpr int64_t kMost = 64 << 20, kBlocks = 65535;  // probabilities and instances at once
+    constexpr int64_t kMost = 64 << 20, kBlocks = 65535;  // probabilities and instances per launch
     for (int64_t from = 0; from < count();) {
       std::vector<Instance> some;
       int64_t probabilities = 0, bits = 0, most = 0, longest = 0, i = from;
@@ -238,15 +237,15 @@ di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor fil
                 "features must be (C,H,W), filters (n, params), float32 on one device");
     int64_t hidden = im.layers - 1, c = job.channels();
     TORCH_CHECK(hidden >= 0 && job.params() == hidden * c * c + c + hidden * c + 1, "a filter set of ", job.params(),
-                " numbers does not fit ", im.layers, " layers of ", c, " channels");
+                " parameters does not fit ", im.layers, " layers of ", c, " channels");
     TORCH_CHECK(job.height() > 0 && job.width() > 0 && im.input_h > 0 && im.input_w > 0 &&
                     im.input_h <= job.height() * im.stride && im.input_w <= job.width() * im.stride &&
                     static_cast<int64_t>(row_words) * 64 >= im.output_w,
-                "sizes of the mask features, the input and the output do not agree");
+                "the sizes of the mask features, the input and the output contradict each other");
     for (size_t i = 0; i < n; i++) {
       const int32_t* b = boxes + 4 * i;
       TORCH_CHECK(b[0] >= 0 && b[1] >= 0 && b[2] <= im.output_w && b[3] <= im.output_h, "box ", i,
-                  " leaves the picture");
+                  " reaches beyond the output");
     }
     job.ys = taps(im.output_h, im.input_h, im.stride, job.height());
     job.xs = taps(im.output_w, im.input_w, im.stride, job.width());

@@ -1,5 +1,5 @@
-// Greedy non-maximum suppression: a box goes when its intersection over union with
-// a better box of its class exceeds the threshold.
+// Greedy non-maximum suppression: a box is suppressed if its IoU with a better, kept box of
+// its class exceeds the threshold.
 #include <algorithm>
 #include <numeric>
 

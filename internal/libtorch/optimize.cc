@@ -1,7 +1,7 @@
-// What an optimiser does to hundreds of parameters, in one call each: gradient norms,
-// AdamW, moving averages. On the CPU the elements of all tensors are shared out among
-// the threads in pieces that do not depend on their number, so that results do not
-// either; elsewhere LibTorch's operators for lists of tensors do the same.
+// Optimiser operations on all parameters in one call: gradient norm, AdamW, moving averages.
+// On the CPU the elements of all tensors are divided into pieces of a fixed size, so that results
+// do not depend on the number of threads; elsewhere LibTorch's multi-tensor operators (_foreach)
+// do the same.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/_foreach_add.h>
@@ -37,7 +37,7 @@ std::vector<Piece> pieces(const std::vector<at::Tensor>& tensors) {
   return out;
 }
 
-// plain tells whether all tensors lie on the CPU, row by row, in a type with a kernel.
+// plain reports whether all tensors are contiguous float32 or float64 on the CPU.
 bool plain(const std::vector<at::Tensor>& tensors) {
   for (const auto& t : tensors) {
     auto type = t.scalar_type();
@@ -55,7 +55,8 @@ void each(const std::vector<at::Tensor>& tensors, F&& visit) {
   });
 }
 
-// gradients are those of the parameters that have one, in the parameters' own layout.
+// gradients returns the gradients of the parameters that have one, and in `of` the indices of those
+// parameters. Gradients of contiguous parameters are made contiguous.
 std::vector<at::Tensor> gradients(const di_tensor* parameters, size_t n, std::vector<size_t>& of) {
   std::vector<at::Tensor> out;
   for (size_t i = 0; i < n; i++) {
@@ -85,11 +86,11 @@ DI_INLINE double squares(const T* x, int64_t n) {
 DI_CLONES double squares_of(const float* x, int64_t n) { return squares(x, n); }
 DI_CLONES double squares_of(const double* x, int64_t n) { return squares(x, n); }
 
-// What AdamW needs to know at a step of a parameter.
+// The coefficients of one step of AdamW for one parameter.
 struct Rates {
-  double keep;           // of the parameter: 1 − η·λ
-  double beta1, beta2;   // of the means
-  double root;           // √(1−β₂ᵗ)
+  double keep;           // weight decay: 1 − η·λ
+  double beta1, beta2;   // decay of the moments
+  double root;           // bias correction: √(1−β₂ᵗ)
   double eps, move;      // ε, η/(1−β₁ᵗ)
 };
 
@@ -149,7 +150,7 @@ di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, doub
     auto grads = gradients(parameters, n, of);
     *found = grads.empty() ? 0 : norm(grads);
     if (limit <= 0 || !std::isfinite(*found)) return;
-    // As PyTorch does: never enlarge, and stay clear of division by zero.
+    // As PyTorch's clip_grad_norm_: gradients never grow, and a norm of 0 does not divide by zero.
     double factor = limit / (*found + 1e-6);
     if (factor >= 1) return;
     if (!plain(grads)) {
@@ -175,7 +176,7 @@ di_error* di_add_grads(const di_tensor* to, const di_tensor* from, size_t n) noe
       if (!a.defined()) {
         a = std::move(b);
       } else {
-        TORCH_CHECK(a.sizes() == b.sizes(), "gradients ", i, " differ in shape");
+        TORCH_CHECK(a.sizes() == b.sizes(), "the two gradients of parameter ", i, " differ in shape");
         if (!a.is_contiguous()) a = a.contiguous();
         sums.push_back(a);
         terms.push_back(b.to(a.scalar_type()).contiguous());
@@ -210,7 +211,7 @@ di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di
       square.push_back(di::ref(squares[i]));
       for (const auto* t : {&mean.back(), &square.back(), &grads[p.size() - 1]}) {
         TORCH_CHECK(t->sizes() == p.back().sizes() && t->scalar_type() == p.back().scalar_type(), "parameter ", i,
-                    " and its means or gradient differ in shape or type");
+                    ", its gradient and its moments differ in shape or type");
       }
       auto t = static_cast<double>(++steps[i]);
       rates.push_back({1 - rate * decay, beta1, beta2, std::sqrt(1 - std::pow(beta2, t)), eps,
@@ -247,8 +248,8 @@ di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double w
     c10::AutoGradMode off(false);
     auto a = di::list(to, n), b = di::list(ends, n);
     for (size_t i = 0; i < n; i++) {
-      TORCH_CHECK(a[i].sizes() == b[i].sizes() && a[i].scalar_type() == b[i].scalar_type(), "tensors ", i,
-                  " differ in shape or type");
+      TORCH_CHECK(a[i].sizes() == b[i].sizes() && a[i].scalar_type() == b[i].scalar_type(),
+                  "the two tensors of pair ", i, " differ in shape or type");
     }
     if (!plain(a) || !plain(b)) {
       for (size_t i = 0; i < n; i++) a[i] = a[i].detach(), b[i] = b[i].detach();

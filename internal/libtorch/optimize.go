@@ -13,8 +13,8 @@ func list(handles []Handle) (*C.di_tensor, C.size_t) {
 	return (*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(handles))), C.size_t(len(handles))
 }
 
-// ClipNorm scales the gradients of leaves so that their norm is at most limit, 0 for
-// none, and returns what it was.
+// ClipNorm scales the gradients of leaves so that their joint Euclidean norm is at most limit
+// and returns the norm that they had. A limit of 0 only measures.
 func ClipNorm(leaves []Handle, limit float64) (float64, *Error) {
 	p, n := list(leaves)
 	var norm C.double
@@ -22,14 +22,14 @@ func ClipNorm(leaves []Handle, limit float64) (float64, *Error) {
 	return float64(norm), e
 }
 
-// AddGrads moves the gradients of leaves to those of as many others, or adds them.
+// AddGrads adds the gradient of each leaf of from to that of its counterpart in to, and clears it.
 func AddGrads(to, from []Handle) *Error {
 	a, n := list(to)
 	b, _ := list(from)
 	return takeError(C.di_add_grads(a, b, n))
 }
 
-// AdamW moves the leaves that have a gradient, and counts their steps.
+// AdamW updates the leaves that have a gradient, their moments (means, squares) and their step counts.
 func AdamW(leaves, means, squares []Handle, steps []int64, rate, decay, beta1, beta2, eps float64) *Error {
 	p, n := list(leaves)
 	m, _ := list(means)
@@ -38,7 +38,7 @@ func AdamW(leaves, means, squares []Handle, steps []int64, rate, decay, beta1, b
 		C.double(rate), C.double(decay), C.double(beta1), C.double(beta2), C.double(eps)))
 }
 
-// Lerp adds weight·(end − to) to each of to.
+// Lerp adds weight·(end − to) to each tensor of to.
 func Lerp(to, ends []Handle, weight float64) *Error {
 	a, n := list(to)
 	b, _ := list(ends)

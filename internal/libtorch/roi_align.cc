@@ -1,10 +1,10 @@
-// RoIAlign (He et al. 2017, with the half-pixel shift of "aligned") over the levels
-// of a feature pyramid, forward and backward.
+// RoIAlign (He et al. 2017, with the half-pixel offset of torchvision's aligned=True) over the
+// levels of a feature pyramid, forward and backward.
 //
-// A box is cut into bins×bins; each bin is the mean of samples×samples bilinear
-// samples. The result is (R, bins·bins, C): channels last, as the decoder's matrix
-// products want it. On the CPU sums are made in torchvision's order, for the same roundings.
-// cuda/roi_align.cu is the same for GPUs, but for that order.
+// A box is divided into bins×bins; each bin is the mean of samples×samples bilinear samples. The
+// result is (R, bins·bins, C), channels last, as the decoder's matrix products need it. The CPU
+// version sums in torchvision's order, so that rounding is the same; the GPU version,
+// cuda/roi_align.cu, does not.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -21,7 +21,7 @@ namespace {
 
 using torch::autograd::variable_list;
 
-constexpr int64_t kMaxSamples = 8;  // more are a mistake
+constexpr int64_t kMaxSamples = 8;  // per bin and axis; more are taken for a mistake
 
 // A bilinear sample along one axis: two pixels and their weights.
 template <typename T>
@@ -31,8 +31,8 @@ struct Sample {
   T near, far;
 };
 
-// sample_at is a sample at coordinate c on an axis of the given size. Outside by more
-// than a pixel it is nothing; within that pixel it takes the border's value.
+// sample_at returns the sample at coordinate c on an axis of the given size. More than a pixel
+// outside it is zero; up to a pixel outside it takes the border's value.
 template <typename T>
 Sample<T> sample_at(T c, int64_t size, T share) {
   if (!(c >= -1 && c <= static_cast<T>(size))) return {};
@@ -47,7 +47,7 @@ struct Geometry {
   std::vector<double> scales;
   int64_t bins, samples;
 
-  // fill places the samples of all bins along one axis.
+  // fill computes the samples of all bins along one axis.
   template <typename T>
   void fill(std::vector<Sample<T>>& out, T from, T to, double scale, int64_t size) const {
     T start = from * static_cast<T>(scale) - T(0.5);
@@ -62,7 +62,7 @@ struct Geometry {
   }
 };
 
-// A level's memory as (B, H, W, C).
+// A level in channels-last memory, (B, H, W, C).
 template <typename T>
 struct Plane {
   T* data;
@@ -81,7 +81,7 @@ std::vector<Plane<T>> planes(const variable_list& levels) {
   return out;
 }
 
-// each visits every sample of every bin of the rois r0 … r1: four pixels and their weights.
+// each visits every sample of every bin of the boxes r0 … r1−1: four pixels and their weights.
 template <typename T, typename F>
 void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tensor& boxes, const at::Tensor& image,
           const at::Tensor& level, int64_t r0, int64_t r1, F&& visit) {
@@ -107,7 +107,7 @@ void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tens
   }
 }
 
-// The levels as cuda/roi_align.cu wants them.
+// The struct Levels of cuda/roi_align.cu.
 struct DeviceLevels {
   void* data[8];
   int height[8], width[8];
@@ -116,7 +116,7 @@ struct DeviceLevels {
 
 DeviceLevels device_levels(const variable_list& levels, const Geometry& g) {
   DeviceLevels out{};
-  TORCH_CHECK(levels.size() <= 8, levels.size(), " levels on a GPU: at most 8");
+  TORCH_CHECK(levels.size() <= 8, "the GPU kernel takes at most 8 levels, not ", levels.size());
   for (size_t i = 0; i < levels.size(); i++) {
     out.data[i] = levels[i].data_ptr();
     out.height[i] = static_cast<int>(levels[i].size(2));
@@ -126,7 +126,7 @@ DeviceLevels device_levels(const variable_list& levels, const Geometry& g) {
   return out;
 }
 
-// on_gpu runs one of the two kernels: a block a bin, a thread a channel.
+// on_gpu launches one of the two kernels, with one block per bin whose threads divide the channels.
 void on_gpu(const char* function, const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
             const at::Tensor& level, const at::Tensor& pooled, const Geometry& g) {
   auto channels = static_cast<int>(pooled.size(2));
@@ -167,8 +167,8 @@ struct RoIAlignBackward : torch::autograd::Node {
   at::Tensor boxes, image, level;
   Geometry g;
 
-  // Each thread owns a range of channels, so that sums need no locks and come
-  // out the same whatever the number of threads.
+  // Each thread owns a range of channels, so that sums need no locks and do not depend on the
+  // number of threads.
   variable_list apply(variable_list&& grads) override {
     variable_list out;
     auto grad = grads[0].contiguous();
@@ -225,7 +225,8 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) noexcept {
   return di::call1([&] {
     auto pyramid = di::list(levels, n_levels);
-    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples, "levels, bins or samples");
+    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples,
+                "there must be at least one level and bin, and 1 to ", kMaxSamples, " samples");
     int64_t images = pyramid[0].size(0);
     for (const auto& l : pyramid) {
       TORCH_CHECK(l.dim() == 4 && l.device() == pyramid[0].device() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
@@ -240,11 +241,11 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                 "image and level must be int64 (R)");
     TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && lv.device() == b.device(),
                 "levels, boxes, image and level must be on one device");
-    // On a GPU it would have to wait for the numbers to look at them.
+    // Not checked on a GPU: reading the indices would wait for the device.
     for (int64_t r = 0; b.is_cpu() && r < b.size(0); r++) {
       int64_t i = static_cast<int64_t*>(im.data_ptr())[r], l = static_cast<int64_t*>(lv.data_ptr())[r];
       TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,
-                  " is of image ", i, " and level ", l);
+                  " has image ", i, " of ", images, " and level ", l, " of ", n_levels);
     }
     return roi_align(pyramid, b, im, lv, Geometry{{scales, scales + n_levels}, bins, samples});
   });

@@ -1,4 +1,4 @@
-// What the C++ side of the border shares: handles to tensors and exceptions to errors.
+// Helpers of the C++ side: handles are converted to tensors, exceptions to errors.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -30,7 +30,7 @@ inline std::vector<at::Tensor> list(const di_tensor* tensors, size_t n) {
   return out;
 }
 
-// scalar keeps whole numbers whole, so that they do not turn integer tensors into floating-point ones.
+// scalar passes whole numbers as integers: a floating-point scalar would promote integer tensors.
 inline at::Scalar scalar(double x) {
   if (x == std::trunc(x) && std::fabs(x) < 9007199254740992.0) return static_cast<int64_t>(x);
   return x;
@@ -42,7 +42,7 @@ inline di_error* error(const char* message) noexcept {
   return e;
 }
 
-// guard runs f and turns whatever it throws into an error.
+// guard runs f and returns whatever it throws as an error.
 template <typename F>
 di_error* guard(F&& f) noexcept {
   try {

@@ -1,5 +1,5 @@
-// Batched products of small matrices, forward and backward. LibTorch without MKL calls
-// BLAS for each pair through its dispatcher, which takes longer than the products.
+// Batched products of small matrices, forward and backward. Without MKL, LibTorch calls BLAS
+// once per pair, and the overhead of these calls exceeds the time of the products.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -15,7 +15,7 @@ namespace {
 using di::Lanes;
 using torch::autograd::variable_list;
 
-// A batch of matrices somewhere in memory.
+// A batch of matrices with arbitrary strides.
 template <typename T>
 struct Batch {
   T* data;
@@ -27,7 +27,8 @@ Batch<T> batch(const at::Tensor& t, bool transposed = false) {
   return {static_cast<T*>(t.data_ptr()), t.stride(0), t.stride(transposed ? 2 : 1), t.stride(transposed ? 1 : 2)};
 }
 
-// rows writes R rows of N vectors of columns: a·b, b with rows width apart.
+// rows writes R rows and N vectors of columns of c = a·b, of which only n columns are stored; the
+// rows of b are width elements apart.
 template <typename T, int R, int N>
 DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t width, T* c, int64_t stride,
                     int64_t n, int64_t k) {
@@ -57,8 +58,8 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
   }
 }
 
-// columns writes all rows of N vectors of columns, of which n are wanted, R rows at a time:
-// R·N sums should fill the registers.
+// columns writes all m rows of N vectors of columns, R rows at a time: R·N accumulators should
+// fill the vector registers.
 template <typename T, int R, int N>
 DI_INLINE void columns(const T* a, int64_t row, int64_t column, const T* b, int64_t width, T* c, int64_t stride,
                        int64_t m, int64_t n, int64_t k) {
@@ -72,7 +73,8 @@ DI_INLINE void columns(const T* a, int64_t row, int64_t column, const T* b, int6
   for (; i < m; i++) rows<T, 1, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
 }
 
-// product writes the items from … to of c (m×n, contiguous) = a·b, with sums over k.
+// product writes the items from … to−1 of the batch c = a·b, m×n each and contiguous. Items of b
+// are packed first unless their rows are contiguous and whole vectors long.
 template <typename T>
 DI_INLINE void product(const Batch<T>& a, const Batch<T>& b, T* c, int64_t m, int64_t n, int64_t k, int64_t from,
                        int64_t to, bool wide, T* packed) {
@@ -110,7 +112,7 @@ DI_CLONES void product_of(const Batch<double>& a, const Batch<double>& b, double
   product(a, b, c, m, n, k, from, to, wide, packed);
 }
 
-// wide_registers tells whether two dozen vectors of 64 bytes fit into registers.
+// wide_registers reports whether two dozen 64-byte vectors fit into registers (AVX-512).
 bool wide_registers() {
 #ifdef __x86_64__
   static const bool wide = __builtin_cpu_supports("avx512f");
@@ -120,7 +122,7 @@ bool wide_registers() {
 #endif
 }
 
-// multiply is a·b of (B,m,k) and (B,k,n), each transposed first where asked for.
+// multiply returns a·b, (B,m,k) times (B,k,n); a is transposed first if ta is set, b if tb is.
 at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) {
   int64_t items = a.size(0), m = a.size(ta ? 2 : 1), k = a.size(ta ? 1 : 2), n = b.size(tb ? 1 : 2);
   auto c = at::empty({items, m, n}, a.options().memory_format(at::MemoryFormat::Contiguous));
@@ -155,9 +157,9 @@ di_result1 di_small_bmm(di_tensor a, di_tensor b) noexcept {
     variable_list inputs{di::ref(a), di::ref(b)};
     auto left = inputs[0].detach(), right = inputs[1].detach();
     TORCH_CHECK(left.dim() == 3 && right.dim() == 3 && left.size(0) == right.size(0) && left.size(2) == right.size(1),
-                "want (B,m,k) and (B,k,n)");
+                "a must be (B,m,k) and b (B,k,n)");
     TORCH_CHECK(left.device().is_cpu() && right.device().is_cpu() && left.scalar_type() == right.scalar_type(),
-                "want tensors of one type on the CPU");
+                "a and b must be of one type on the CPU");
     auto out = multiply(left, false, right, false);
     if (torch::autograd::compute_requires_grad(inputs)) {
       auto node = di::make_node<SmallBmmBackward>();

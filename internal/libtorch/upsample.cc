@@ -1,6 +1,6 @@
-// Aligned bilinear upsampling by a whole factor f of (B,C,h,w), forward and backward,
-// over channels-last memory: row u of the result lies at (u − f/2)/f, at least 0, between
-// two rows of the input, the last of which is repeated; columns alike.
+// Aligned bilinear upsampling of (B,C,h,w) by an integer factor f, forward and backward, in
+// channels-last memory: row u of the output samples the input at max(0, (u − f/2)/f), with the
+// last row replicated below; columns likewise.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/function.h>
@@ -14,7 +14,7 @@ namespace {
 
 using torch::autograd::variable_list;
 
-// Tap says where a row or column of the result lies: between two, at a share of the way.
+// The two input rows or columns of an output row or column; share is the weight of high.
 struct Tap {
   int64_t low, high;
   double share;
@@ -29,7 +29,7 @@ std::vector<Tap> taps(int64_t size, int64_t f) {
   return out;
 }
 
-// row writes a row of the result from the two rows that it lies between.
+// row interpolates a row of the output between two rows of the input.
 template <typename S, typename T>
 DI_INLINE void row(const S* __restrict low, const S* __restrict high, S* __restrict out, T share,
                    const std::vector<Tap>& columns, int64_t channels) {
@@ -46,13 +46,13 @@ DI_INLINE void row(const S* __restrict low, const S* __restrict high, S* __restr
   }
 }
 
-// collect adds weight times n numbers of a row of the result's gradient.
+// collect adds n elements of the output's gradient, times weight, to sum.
 template <typename S, typename T>
 DI_INLINE void collect(const S* __restrict from, T* __restrict sum, int64_t n, T weight) {
   for (int64_t i = 0; i < n; i++) sum[i] += weight * static_cast<T>(from[i]);
 }
 
-// spread writes a row of the input's gradient from what was collected for it.
+// spread writes a row of the input's gradient from sum, which is as wide as the output.
 template <typename S, typename T>
 DI_INLINE void spread(const T* __restrict sum, T* __restrict row, S* __restrict out, int64_t width,
                       const std::vector<Tap>& columns, int64_t channels) {
@@ -116,7 +116,7 @@ at::Tensor backward(const at::Tensor& grad, int64_t f) {
       for (int64_t i = a; i < b; i++) {
         int64_t y = i % h;
         std::fill(sum.begin(), sum.end(), T(0));
-        // Only rows from f before the row's own to f/2 after the next can lie beside it; the last repeats.
+        // Only these rows of the output can sample row y of the input.
         for (int64_t u = std::max<int64_t>(0, (y - 1) * f); u < std::min(h * f, (y + 2) * f); u++) {
           const Tap& t = rows[u];
           double weight = (t.low == y ? 1 - t.share : 0) + (t.high == y ? t.share : 0);
@@ -141,8 +141,9 @@ struct UpsampleBackward : torch::autograd::Node {
 di_result1 di_upsample_aligned(di_tensor x, int64_t factor) noexcept {
   return di::call1([&] {
     variable_list inputs{di::ref(x)};
-    TORCH_CHECK(inputs[0].dim() == 4 && inputs[0].numel() > 0 && inputs[0].device().is_cpu(), "want (B,C,h,w) on the CPU");
-    TORCH_CHECK(factor >= 1 && factor <= 1024, "a factor of ", factor);
+    TORCH_CHECK(inputs[0].dim() == 4 && inputs[0].numel() > 0 && inputs[0].device().is_cpu(),
+                "x must be (B,C,h,w), not empty, on the CPU");
+    TORCH_CHECK(factor >= 1 && factor <= 1024, "the factor must be 1 to 1024, not ", factor);
     auto out = forward(inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast), factor);
     if (torch::autograd::compute_requires_grad(inputs)) {
       auto node = di::make_node<UpsampleBackward>();

@@ -1,6 +1,6 @@
-// The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.cc. T is
-// float or double; CHANNELS and LAYERS are the filters', TILE is the number of threads
-// of the backward pass. A block is one instance and goes over the pixels of its picture.
+// The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.cc. SCALAR is
+// float or double, CHANNELS and LAYERS describe the filters, TILE is the number of threads per
+// block of the backward pass. One block per instance loops over the pixels of its image.
 
 using T = SCALAR;
 
@@ -8,7 +8,7 @@ constexpr int kHidden = LAYERS - 1;
 constexpr int kBias = kHidden * CHANNELS * CHANNELS + CHANNELS;  // where the biases begin
 constexpr int kParams = kBias + kHidden * CHANNELS + 1;
 
-// Pixel is a pixel on its way through an instance's layers.
+// The activations of one pixel in an instance's layers.
 struct Pixel {
   T h[LAYERS][CHANNELS];  // inputs of each layer
   T p;
@@ -23,7 +23,7 @@ struct Pixel {
         T sum = filter[kBias + l * CHANNELS + o];
 #pragma unroll
         for (int c = 0; c < CHANNELS; c++) sum += filter[(l * CHANNELS + o) * CHANNELS + c] * h[l][c];
-        h[l + 1][o] = sum < T(0) ? T(0) : sum;  // keeps NaN
+        h[l + 1][o] = sum < T(0) ? T(0) : sum;  // propagates NaN
       }
     }
     T z = filter[kBias + kHidden * CHANNELS];
@@ -44,7 +44,7 @@ __device__ T block_sum(T v) {
   return sum;
 }
 
-// sums (M,2) are Σpg and Σp²+Σg²+ε of each instance.
+// Writes the losses (M) and, for the backward pass, sums (M,2): Σpg and Σp²+Σg²+ε.
 extern "C" __global__ void mask_dice(const T* features, const T* filters, const long long* image,
                                      const unsigned char* truths, const long long* truth, T* losses, T* sums,
                                      long long pixels) {
@@ -71,14 +71,14 @@ extern "C" __global__ void mask_dice(const T* features, const T* filters, const 
   }
 }
 
-// Adds the gradient of the features (B,C,P), and writes that of the filters (M,params).
+// Adds to the gradient of the features (B,C,P) and writes that of the filters (M,params).
 extern "C" __global__ void mask_dice_backward(const T* features, const T* filters, const long long* image,
                                               const unsigned char* truths, const long long* truth, const T* sums,
                                               const T* grad, T* dfeatures, T* dfilters, long long pixels) {
   constexpr int kRows = LAYERS * CHANNELS, kOutputs = kHidden * CHANNELS + 1;
   constexpr int kEach = (kParams + TILE - 1) / TILE;
   __shared__ T filter[kParams];
-  __shared__ T inputs[kRows][TILE + 1], slopes[kOutputs][TILE + 1];  // of each layer, of each output
+  __shared__ T inputs[kRows][TILE + 1], slopes[kOutputs][TILE + 1];  // inputs of the layers; gradients of their outputs
   long long m = blockIdx.x;
   int t = threadIdx.x;
   for (int i = t; i < kParams; i += TILE) filter[i] = filters[m * kParams + i];
@@ -127,7 +127,7 @@ extern "C" __global__ void mask_dice_backward(const T* features, const T* filter
       const T* out = slopes[q < kBias ? q / CHANNELS : q - kBias];
       T sum = 0;
       if (q < kBias) {
-        // The inputs of output o of layer l are those of the layer: row l·C + c.
+        // Weight q connects input c of layer l, which is row l·C + c, to output q/C.
         const T* in = inputs[q / (CHANNELS * CHANNELS) * CHANNELS + q % CHANNELS];
         for (int i = 0; i < TILE; i++) sum += out[i] * in[i];
       } else {

@@ -1,11 +1,11 @@
-// The mask path on a GPU; see masks.cc. First the probabilities at the mask features'
-// pixels that an instance's box reaches, then the bits of its box.
+// Masks from dynamic filters on a GPU; see masks.cc. The first kernel computes the probabilities
+// at the mask features that an instance's box reads, the second resamples them to bits.
 
 struct Instance {
-  int x0, y0, x1, y1;      // pixels of the output
-  int fx, fy, fw, fh;      // of the mask features that they reach
-  int word, words;         // the first 32-bit word of a row, and how many
-  long long at, bits;      // where its probabilities and words begin
+  int x0, y0, x1, y1;      // box, in pixels of the output
+  int fx, fy, fw, fh;      // range of mask features that the box reads
+  int word, words;         // first 32-bit word of a row, and words per row
+  long long at, bits;      // offsets of its probabilities and words
 };
 
 // Taps of one output row or column: out = Σ weight[k]·feature[first + k].
@@ -47,7 +47,7 @@ extern "C" __global__ void probabilities(const Instance* instances, const float*
   }
 }
 
-// A warp makes a word: each thread a pixel.
+// One warp per word, one thread per pixel.
 extern "C" __global__ void bits(const Instance* instances, const Taps* columns, const Taps* rows, const float* probability,
                                 float threshold, unsigned* out) {
   const Instance in = instances[blockIdx.y];

@@ -1,5 +1,5 @@
-// RoIAlign on a GPU, forward and backward; see roi_align.cc. SCALAR is float or double. A
-// block is one bin of one box, its threads are channels, which lie side by side.
+// RoIAlign on a GPU, forward and backward; see roi_align.cc. SCALAR is float or double. One block
+// per bin of a box; its threads divide the channels, which are contiguous in memory.
 
 using T = SCALAR;
 
@@ -9,7 +9,7 @@ struct Levels {
   double scale[8];
 };
 
-// Axis is where the samples of a bin lie along one axis.
+// The positions of the samples along one axis.
 struct Axis {
   T start, bin;
   int size;
@@ -19,8 +19,9 @@ struct Axis {
     bin = (to * T(scale) - T(0.5) - start) / T(bins);
   }
 
-  // sample is both neighbours of sample s of bin b, and their weights. Outside by more
-  // than a pixel they are zero; within that pixel it takes the border's value.
+  // sample finds the two neighbours of sample s of bin b and their weights, and reports whether
+  // the sample counts: more than a pixel outside it is zero; up to a pixel outside it takes the
+  // border's value.
   __device__ bool sample(int b, int s, int samples, int& low, int& high, T& w0, T& w1) const {
     T c = start + T(b) * bin + (T(s) + T(0.5)) * bin / T(samples);
     if (!(c >= T(-1) && c <= T(size))) return false;
@@ -39,7 +40,7 @@ struct Axis {
   }
 };
 
-// each visits the four pixels of every sample of the block's bin.
+// each visits the four pixels of every sample of the block's bin, with their weights.
 template <typename F>
 __device__ void each(const Levels& levels, const T* boxes, const long long* image, const long long* level, int channels,
                      int bins, int samples, F visit) {

@@ -1,5 +1,5 @@
-// Command gen writes the generated part of the border to LibTorch from ops.txt:
-// the C header, the C++ shim, the cgo calls, and the methods of torch.Tensor.
+// Command gen generates the binding of LibTorch's operators from ops.txt: the C header, the
+// C++ shim, the cgo calls and the methods of torch.Tensor.
 package main
 
 import (
@@ -31,7 +31,7 @@ type op struct {
 	Go, Aten, Doc string
 	Method        bool
 	Params        []param
-	Results       int // number of new tensors; 0 for operators in place
+	Results       int // number of new tensors; 0 for in-place operators
 }
 
 var line = regexp.MustCompile(`^(\w+): (\.?)(\w+)\((.*)\) -> (t|T|\(T, T\)|\(T, T, T\)) \| (.+)$`)
@@ -49,7 +49,7 @@ func parse(text string) ([]op, error) {
 		}
 		o := op{Go: m[1], Method: m[2] == ".", Aten: m[3], Doc: m[6]}
 		if seen[o.Go] {
-			return nil, fmt.Errorf("ops.txt:%d: %s is there twice", n+1, o.Go)
+			return nil, fmt.Errorf("ops.txt:%d: %s is defined twice", n+1, o.Go)
 		}
 		seen[o.Go] = true
 		if m[5] != "t" {
@@ -58,19 +58,19 @@ func parse(text string) ([]op, error) {
 		for _, p := range strings.Split(m[4], ", ") {
 			kind, name, ok := strings.Cut(p, " ")
 			if _, known := cTypes[kind]; !ok || !known {
-				return nil, fmt.Errorf("ops.txt:%d: argument %q", n+1, p)
+				return nil, fmt.Errorf("ops.txt:%d: argument %q is not a known type and a name", n+1, p)
 			}
 			o.Params = append(o.Params, param{kind, name})
 		}
 		if i := slices.IndexFunc(o.Params, param.variadic); i >= 0 && i != len(o.Params)-1 {
-			return nil, fmt.Errorf("ops.txt:%d: only the last argument can be i...", n+1)
+			return nil, fmt.Errorf("ops.txt:%d: only the last argument may be i...", n+1)
 		}
 		ops = append(ops, o)
 	}
 	return ops, nil
 }
 
-// The words of each type on either side; %s is the argument's name.
+// How an argument of each type is written in C, C++ and Go; %s is its name.
 var cTypes = map[string]string{
 	"T": "di_tensor %s", "T?": "di_tensor %s", "T[]": "const di_tensor* %[1]s, size_t %[1]s_len",
 	"i": "int64_t %s", "i[]": "const int64_t* %[1]s, size_t %[1]s_len", "i...": "const int64_t* %[1]s, size_t %[1]s_len", "f": "double %s", "s": "double %s",
