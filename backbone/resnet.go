@@ -110,22 +110,20 @@ func newBlock(p nn.Path, c ResNet, in, width, out, stride int) *block {
 }
 
 func (b *block) forward(x *torch.Tensor) *torch.Tensor {
-	s := x.Scope()
-	mark := s.Mark()
-	y := x
-	for _, c := range b.convs {
-		z := c.Forward(y)
-		if y != x && !z.RequiresGrad() {
-			y.Close()
+	return x.Scope().Hold(func() *torch.Tensor {
+		y := x
+		for _, c := range b.convs {
+			z := c.Forward(y)
+			if y != x && !z.RequiresGrad() {
+				y.Close()
+			}
+			y = z
 		}
-		y = z
-	}
-	if b.shortcut != nil {
-		x = b.shortcut.Forward(x)
-	}
-	y = y.AddInPlace(x).ReluInPlace()
-	s.Release(mark, y)
-	return y
+		if b.shortcut != nil {
+			x = b.shortcut.Forward(x)
+		}
+		return y.AddInPlace(x).ReluInPlace()
+	})
 }
 
 func (r *resNet) channels() []int { return r.widths }

@@ -53,30 +53,33 @@ func newSwinBlock(p nn.Path, width int, o blockOptions) *swinBlock {
 	}
 }
 
-// forward keeps the shape (B,H,W,C). For inference it works in x itself, piece by
-// piece; see pieces.
+// forward keeps the shape (B,H,W,C). For inference it overwrites x.
 func (b *swinBlock) forward(x *torch.Tensor, t windowTensors) *torch.Tensor {
-	s := x.Scope()
-	mark := s.Mark()
-	defer func() { s.Release(mark, x) }()
-	shape := x.Shape()
-	rows, columns := axis{shape[1], b.window, b.shift}, axis{shape[2], b.window, b.shift}
-	bias := b.bias(t)
-	across := columns.spans(0, columns.windows())
-	if !b.inference {
+	return x.Scope().Hold(func() *torch.Tensor {
+		rows, columns := axis{x.Size(1), b.window, b.shift}, axis{x.Size(2), b.window, b.shift}
+		bias := b.bias(t)
+		if b.inference {
+			b.inPlace(x, rows, columns, bias, t)
+			return x
+		}
 		y, placed := b.attend(x, rows, columns, 0, rows.windows(), bias, t), x.ZerosLike()
 		for _, r := range rows.spans(0, rows.windows()) {
-			for _, c := range across {
+			for _, c := range columns.spans(0, columns.windows()) {
 				rectangle(placed, r.from, r.n, c.from, c.n).CopyInPlace(rectangle(y, r.to, r.n, c.to, c.n))
 			}
 		}
-		x = x.Add(b.maybe(placed))
-		x = x.Add(b.maybe(b.perceptron(x)))
-		return x
-	}
+		x := x.Add(b.maybe(placed))
+		return x.Add(b.maybe(b.perceptron(x)))
+	})
+}
+
+// inPlace is forward on x itself, piece by piece; see pieces.
+func (b *swinBlock) inPlace(x *torch.Tensor, rows, columns axis, bias *torch.Tensor, t windowTensors) {
+	s := x.Scope()
+	mark := s.Mark()
+	across := columns.spans(0, columns.windows())
 	images, step := b.pieces(x, rows, columns)
-	inner := s.Mark()
-	for image := 0; image < shape[0]; image += images {
+	for image := 0; image < x.Size(0); image += images {
 		for first := 0; first < rows.windows(); first += step {
 			n := min(step, rows.windows()-first)
 			part := x.Narrow(0, image, images)
@@ -88,10 +91,9 @@ func (b *swinBlock) forward(x *torch.Tensor, t windowTensors) *torch.Tensor {
 				strip := part.Narrow(1, r.from, r.n)
 				strip.AddInPlace(b.perceptron(strip))
 			}
-			s.Release(inner)
+			s.Release(mark)
 		}
 	}
-	return x
 }
 
 // pieces is how many images and rows of windows are worked on at once.
@@ -141,21 +143,21 @@ func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int, bi
 // (B, n·window, columns·window, C).
 func (b *swinBlock) gather(x *torch.Tensor, rows, columns axis, first, n int) *torch.Tensor {
 	s := x.Scope()
-	mark := s.Mark()
 	high, wide := n*b.window, columns.windows()*b.window
 	down, across := rows.spans(first, n), columns.spans(0, columns.windows())
-	if covered(down, high) && covered(across, wide) {
-		return b.norm1.Forward(x.Narrow(1, down[0].from, high))
-	}
-	out := s.Zeros(torch.Options{DType: x.DType(), Device: x.Device()}, x.Size(0), high, wide, x.Size(3))
-	for _, r := range down {
-		normed := b.norm1.Forward(x.Narrow(1, r.from, r.n))
-		for _, c := range across {
-			rectangle(out, r.to, r.n, c.to, c.n).CopyInPlace(normed.Narrow(2, c.from, c.n))
+	return s.Hold(func() *torch.Tensor {
+		if covered(down, high) && covered(across, wide) {
+			return b.norm1.Forward(x.Narrow(1, down[0].from, high))
 		}
-	}
-	s.Release(mark, out)
-	return out
+		out := s.Zeros(torch.Options{DType: x.DType(), Device: x.Device()}, x.Size(0), high, wide, x.Size(3))
+		for _, r := range down {
+			normed := b.norm1.Forward(x.Narrow(1, r.from, r.n))
+			for _, c := range across {
+				rectangle(out, r.to, r.n, c.to, c.n).CopyInPlace(normed.Narrow(2, c.from, c.n))
+			}
+		}
+		return out
+	})
 }
 
 // bias is the learned bias of each pair of tokens in a window by their relative
@@ -166,11 +168,9 @@ func (b *swinBlock) bias(t windowTensors) *torch.Tensor {
 }
 
 func (b *swinBlock) perceptron(x *torch.Tensor) *torch.Tensor {
-	s := x.Scope()
-	mark := s.Mark()
-	y := b.shrink.Forward(b.expand.Forward(b.norm2.Forward(x)).Gelu())
-	s.Release(mark, y)
-	return y
+	return x.Scope().Hold(func() *torch.Tensor {
+		return b.shrink.Forward(b.expand.Forward(b.norm2.Forward(x)).Gelu())
+	})
 }
 
 // maybe is stochastic depth (Huang et al. 2016): while gradients are recorded it

@@ -133,17 +133,15 @@ func newPatchMerge(p nn.Path, width int) *patchMerge {
 
 // forward maps (B,H,W,C) to (B,⌈H/2⌉,⌈W/2⌉,2C).
 func (m *patchMerge) forward(x *torch.Tensor) *torch.Tensor {
-	s := x.Scope()
-	mark := s.Mark()
-	shape := x.Shape()
-	b, h, w, c := shape[0], shape[1], shape[2], shape[3]
-	if h%2+w%2 > 0 {
-		x = x.ConstantPad([]int{0, 0, 0, w % 2, 0, h % 2}, 0)
-	}
-	h, w = ceilDiv(h, 2), ceilDiv(w, 2)
-	// The checkpoints' order of the four is top left, bottom left, top right, bottom right.
-	four := x.Reshape(b, h, 2, w, 2, c).Permute(0, 1, 3, 4, 2, 5).Reshape(b, h, w, 4*c)
-	y := m.reduction.Forward(m.norm.Forward(four))
-	s.Release(mark, y)
-	return y
+	return x.Scope().Hold(func() *torch.Tensor {
+		shape := x.Shape()
+		b, h, w, c := shape[0], shape[1], shape[2], shape[3]
+		if h%2+w%2 > 0 {
+			x = x.ConstantPad([]int{0, 0, 0, w % 2, 0, h % 2}, 0)
+		}
+		h, w = ceilDiv(h, 2), ceilDiv(w, 2)
+		// The checkpoints' order of the four is top left, bottom left, top right, bottom right.
+		four := x.Reshape(b, h, 2, w, 2, c).Permute(0, 1, 3, 4, 2, 5).Reshape(b, h, w, 4*c)
+		return m.reduction.Forward(m.norm.Forward(four))
+	})
 }

@@ -16,21 +16,20 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 	std := torch.From(s, in.Std[:]).ToDType(torch.Float32).To(device)
 	var parts []*torch.Tensor
 	for from := 0; from < len(pictures); {
-		mark := s.Mark()
 		w, h := pictures[from].Width, pictures[from].Height
 		var rgb []uint8
 		to := from
 		for ; to < len(pictures) && pictures[to].Width == w && pictures[to].Height == h; to++ {
 			rgb = append(rgb, pictures[to].RGB...)
 		}
-		x := torch.From(s, rgb, to-from, h, w, 3).To(device)
-		if in.BGR {
-			x = x.Flip(3)
-		}
-		x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute(0, 3, 1, 2)
-		x = x.ConstantPad([]int{0, width - w, 0, height - h}, 0)
-		s.Release(mark, x)
-		parts = append(parts, x)
+		parts = append(parts, s.Hold(func() *torch.Tensor {
+			x := torch.From(s, rgb, to-from, h, w, 3).To(device)
+			if in.BGR {
+				x = x.Flip(3)
+			}
+			x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute(0, 3, 1, 2)
+			return x.ConstantPad([]int{0, width - w, 0, height - h}, 0)
+		}))
 		from = to
 	}
 	return torch.Cat(parts, 0)

@@ -28,16 +28,14 @@ func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 // Forward lets the N vectors of each of B sets (B,N,d) attend to each other:
 // softmax(QKᵀ/√(d/heads))·V per head, then a linear map.
 func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
-	s := x.Scope()
-	mark := s.Mark()
-	shape := x.Shape()
-	b, n, d := shape[0], shape[1], shape[2]
-	qkv := linear(x, a.InWeight, a.InBias, a.compute).Reshape(b, n, 3, a.heads, d/a.heads).
-		Permute(2, 0, 3, 1, 4).Reshape(3, b*a.heads, n, d/a.heads)
-	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
-	weights := q.DivScalar(math.Sqrt(float64(d / a.heads))).Bmm(k.Transpose(1, 2)).Softmax(-1)
-	y := weights.Bmm(v).Reshape(b, a.heads, n, d/a.heads).Transpose(1, 2).Reshape(b, n, d)
-	y = a.Out.Forward(y)
-	s.Release(mark, y)
-	return y
+	return x.Scope().Hold(func() *torch.Tensor {
+		shape := x.Shape()
+		b, n, d := shape[0], shape[1], shape[2]
+		qkv := linear(x, a.InWeight, a.InBias, a.compute).Reshape(b, n, 3, a.heads, d/a.heads).
+			Permute(2, 0, 3, 1, 4).Reshape(3, b*a.heads, n, d/a.heads)
+		q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
+		weights := q.DivScalar(math.Sqrt(float64(d / a.heads))).Bmm(k.Transpose(1, 2)).Softmax(-1)
+		y := weights.Bmm(v).Reshape(b, a.heads, n, d/a.heads).Transpose(1, 2).Reshape(b, n, d)
+		return a.Out.Forward(y)
+	})
 }

@@ -89,8 +89,12 @@ func (c *Conv2d) fold(st *Store) {
 
 // Forward maps (B, in, H, W) to (B, out, ⌈H/stride⌉, ⌈W/stride⌉).
 func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
+	return x.Scope().Hold(func() *torch.Tensor { return c.forward(x) })
+}
+
+// forward leaves its intermediate tensors to Forward to free.
+func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
-	mark := s.Mark()
 	if c.eager {
 		x = x.Contiguous() // PyTorch's memory order, where other kernels compute than for channels last
 	}
@@ -117,10 +121,9 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	}
 	switch {
 	case c.Norm != nil && !fixed:
-		y = c.Norm.forward(y, c.ReLU)
+		return c.Norm.forward(y, c.ReLU)
 	case c.ReLU:
-		y = y.ReluInPlace()
+		return y.ReluInPlace()
 	}
-	s.Release(mark, y)
 	return y
 }

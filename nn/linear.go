@@ -33,21 +33,19 @@ func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
 func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
 	if shape := x.Shape(); len(shape) > 3 {
 		// Up to three dimensions LibTorch 1.13 adds the bias within the product.
-		s, n := x.Scope(), len(shape)-1
-		mark := s.Mark()
-		y := linear(x.Flatten(0, n-1), weight, bias, compute).Reshape(append(shape[:n:n], -1)...)
-		s.Release(mark, y)
-		return y
+		n := len(shape) - 1
+		return x.Scope().Hold(func() *torch.Tensor {
+			return linear(x.Flatten(0, n-1), weight, bias, compute).Reshape(append(shape[:n:n], -1)...)
+		})
 	}
 	have := x.DType()
 	if compute == weight.DType() {
 		return x.Linear(weight, bias)
 	}
 	s := x.Scope()
-	mark := s.Mark()
-	y := as(x, compute).Linear(as(s.Adopt(weight), compute), as(adopt(s, bias), compute)).ToDType(have)
-	s.Release(mark, y)
-	return y
+	return s.Hold(func() *torch.Tensor {
+		return as(x, compute).Linear(as(s.Adopt(weight), compute), as(adopt(s, bias), compute)).ToDType(have)
+	})
 }
 
 // as is x in another type, or nil for nil.

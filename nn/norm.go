@@ -103,13 +103,12 @@ func (n *Norm) forward(x *torch.Tensor, relu bool) *torch.Tensor {
 // affine is x·γ/σ + (β − μ·γ/σ), as Detectron2's frozen norms compute it where gradients flow.
 func (n *Norm) affine(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
-	mark := s.Mark()
-	scale := s.Adopt(n.Weight).Mul(s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt())
-	shift := s.Adopt(n.Bias).Sub(s.Adopt(n.Mean).Mul(scale))
-	shape := []int{1, -1, 1, 1}
-	y := x.Mul(scale.Reshape(shape...)).Add(shift.Reshape(shape...))
-	s.Release(mark, y)
-	return y
+	return s.Hold(func() *torch.Tensor {
+		scale := s.Adopt(n.Weight).Mul(s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt())
+		shift := s.Adopt(n.Bias).Sub(s.Adopt(n.Mean).Mul(scale))
+		shape := []int{1, -1, 1, 1}
+		return x.Mul(scale.Reshape(shape...)).Add(shift.Reshape(shape...))
+	})
 }
 
 // fold is weight and bias, which may be nil, of a convolution that has the norm with

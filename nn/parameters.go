@@ -26,9 +26,7 @@ func (f fromParameters) Parameter(s *torch.Scope, name string, shape []int, _ In
 	if have := p.Tensor.Shape(); !slices.Equal(have, shape) {
 		return nil, &ShapeError{Have: have}
 	}
-	mark := s.Mark()
-	values := s.Adopt(p.Tensor).Detach().Clone().To(torch.CPU)
-	s.Release(mark, values)
+	values := s.Hold(func() *torch.Tensor { return s.Adopt(p.Tensor).Detach().Clone().To(torch.CPU) })
 	if values.IsFinite().All().Item() == 0 {
 		return nil, ErrNotFinite
 	}

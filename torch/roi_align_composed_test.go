@@ -4,21 +4,21 @@ package torch
 // four gathered rows of features. Differentiable.
 func roiAlignComposed(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	s := scopeOf(append([]*Tensor{boxes}, levels...)...)
-	mark := s.Mark()
 	opt := Options{levels[0].DType(), levels[0].Device()}
 	rois, channels := boxes.Size(0), levels[0].Size(1)
-	out := s.Zeros(opt, rois, c.Bins*c.Bins, channels)
-	boxes = boxes.Detach().ToDType(opt.DType)
-	for i, features := range levels {
-		rows := level.EqScalar(float64(i)).Nonzero().Flatten(0, 1)
-		if rows.Elements() == 0 {
-			continue
+	return s.Hold(func() *Tensor {
+		out := s.Zeros(opt, rois, c.Bins*c.Bins, channels)
+		boxes := boxes.Detach().ToDType(opt.DType)
+		for i, features := range levels {
+			rows := level.EqScalar(float64(i)).Nonzero().Flatten(0, 1)
+			if rows.Elements() == 0 {
+				continue
+			}
+			pooled := poolLevel(features, boxes.IndexSelect(0, rows), image.IndexSelect(0, rows), c.Scales[i], c)
+			out = out.IndexCopy(0, rows, pooled)
 		}
-		pooled := poolLevel(features, boxes.IndexSelect(0, rows), image.IndexSelect(0, rows), c.Scales[i], c)
-		out = out.IndexCopy(0, rows, pooled)
-	}
-	s.Release(mark, out)
-	return out
+		return out
+	})
 }
 
 // poolLevel pools all boxes from one level: (R, Bins², C).
