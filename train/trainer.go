@@ -65,6 +65,11 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if o.Precision == torch.Float16 && !device.IsCUDA() {
 		return nil, fmt.Errorf("train: options: float16 on %v: bfloat16 is the CPU's", device)
 	}
+	if o.Precision == torch.BFloat16 {
+		if err := device.CheckPrecision(ctx, o.Precision); err != nil {
+			return nil, fmt.Errorf("train: options: a precision of bfloat16, use float32: %w", err)
+		}
+	}
 	t := &Trainer{config: c, options: o, device: device, release: torch.CacheMemory()}
 	if o.Precision == torch.Float16 {
 		t.scale = &lossScale{Value: scaleStart}

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 func TestCOCOIsWhatTheFileSays(t *testing.T) {

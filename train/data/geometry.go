@@ -3,8 +3,8 @@ package data
 import (
 	"image"
 
-	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // change is what happens to a picture and all that lies on it.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // exact checks a changed drawing: every pixel of a mask, and no other, has the object's

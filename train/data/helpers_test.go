@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/internal/simulate"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // ink is the colour of an object; the background is lighter than any.

@@ -1,0 +1,25 @@
+package torch
+
+import (
+	"context"
+	"fmt"
+)
+
+// CheckPrecision returns an error, which wraps an *Error, if the device cannot compute
+// convolutions in a type: oneDNN has none in bfloat16 for processors without AVX-512, which
+// LibTorch notices on some of them only when it runs one.
+func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	err := Do(ctx, func(s *Scope) error {
+		x := s.Zeros(Options{DType: dtype, Device: d}, 1, 16, 8, 8)
+		weight := s.Zeros(Options{DType: dtype, Device: d}, 16, 16, 3, 3)
+		x.Conv2d(weight, nil, []int{1, 1}, []int{1, 1}, []int{1, 1}, 1)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("torch: no convolutions in %v on %v of this machine: %w", dtype, d, err)
+	}
+	return nil
+}
