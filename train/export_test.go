@@ -10,7 +10,6 @@ import (
 	"image"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
@@ -153,7 +153,7 @@ func TestHalfKeepsWhatItCannotHold(t *testing.T) {
 func TestPyTorchReadsExports(t *testing.T) {
 	python := ""
 	for _, p := range []string{"python3", "/usr/bin/python3"} {
-		if python == "" && exec.Command(p, "-I", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)").Run() == nil {
+		if python == "" && proctest.Command(t, p, "-I", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)").Run() == nil {
 			python = p
 		}
 	}
@@ -164,7 +164,7 @@ func TestPyTorchReadsExports(t *testing.T) {
 	tr := newTrainer(t, batchNormed(), Options{Frozen: []string{}})
 	steps(t, tr, 3)
 	require.NoError(t, tr.Export(ctx, path, ExportOptions{}))
-	out, err := exec.Command(python, "-I", filepath.Join("..", "internal", "checkpoint", "testdata", "load.py"), path).Output()
+	out, err := proctest.Command(t, python, "-I", filepath.Join("..", "internal", "checkpoint", "testdata", "load.py"), path).Output()
 	require.NoError(t, err)
 	var found struct{ Tensors [][4]any }
 	require.NoError(t, json.Unmarshal(out, &found))

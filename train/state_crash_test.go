@@ -3,7 +3,6 @@
 package train
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -30,9 +30,9 @@ const (
 	starvedRun = "TRAIN_TEST_STARVED_RUN"
 )
 
-// again is this test program, running one test with a variable set.
-func again(test, variable, value string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.count=1")
+// again is this test program, running the same test with a variable set.
+func again(t *testing.T, variable, value string) *exec.Cmd {
+	cmd := proctest.Command(t, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
 	cmd.Env = append(os.Environ(), variable+"="+value)
 	return cmd
 }
@@ -50,15 +50,10 @@ func TestSurvivesKills(t *testing.T) {
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	saves, during := uint64(0), 0
 	for range kills {
-		cmd := again("TestSurvivesKills", killedRun, path)
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		_, err = bufio.NewReader(out).ReadString('\n') // its first state is there
-		require.NoError(t, err)
+		child := proctest.Start(t, again(t, killedRun, path))
+		child.WaitFor(t, "saved\n") // its first state is there
 		time.Sleep(time.Duration(r.Int64N(int64(60 * time.Millisecond))))
-		require.NoError(t, cmd.Process.Kill())
-		_ = cmd.Wait()
+		child.Kill()
 
 		if _, err := os.Stat(path + atomicfile.Suffix); err == nil {
 			during++
@@ -116,8 +111,7 @@ func TestFullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.safetensors")
 	tr := newTrainer(t, small(2), Options{})
 	require.NoError(t, tr.Save(context.Background(), path, []byte("intact")))
-	out, err := again("TestFullDisk", starvedRun, path).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	proctest.Run(t, again(t, starvedRun, path))
 	note, err := tr.Resume(context.Background(), path)
 	require.NoError(t, err)
 	require.Equal(t, "intact", string(note))

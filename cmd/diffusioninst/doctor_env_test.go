@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/libtorchenv"
+	"github.com/diffusioninst/go/internal/proctest"
 )
 
 // runCommand executes the command and returns what it printed on standard output.
@@ -54,7 +55,7 @@ func TestEnvForTheShell(t *testing.T) {
 	require.NotEmpty(t, want.Version)
 	require.DirExists(t, want.Root)
 
-	got, err := exec.Command("sh", "-euc", lines+`printf '%s\n%s' "$CGO_CXXFLAGS" "$CGO_LDFLAGS"`).Output()
+	got, err := proctest.Command(t, "sh", "-euc", lines+`printf '%s\n%s' "$CGO_CXXFLAGS" "$CGO_LDFLAGS"`).Output()
 	require.NoError(t, err)
 	require.Equal(t, want.CXXFlags+"\n"+want.LDFlags, string(got))
 }
@@ -102,12 +103,11 @@ func TestBuildsWithoutCgo(t *testing.T) {
 		t.Skip("compiles")
 	}
 	program := filepath.Join(t.TempDir(), "diffusioninst")
-	build := exec.Command("go", "build", "-o", program, ".")
+	build := proctest.Command(t, "go", "build", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	proctest.Run(t, build)
 
-	doctor := exec.Command(program, "doctor")
+	doctor := proctest.Command(t, program, "doctor")
 	doctor.Env = append(os.Environ(), "LIBTORCH="+t.TempDir())
 	text, err := doctor.Output()
 	var exit *exec.ExitError

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/train/journal"
 )
 
@@ -37,26 +37,22 @@ func TestTrainSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
-	kills := 25
-	if n, err := strconv.Atoi(os.Getenv("DIFFUSIONINST_TEST_KILLS")); err == nil {
-		kills = n
-	}
 	args := append(tinyRun(t, ""), "--val", "", "--save-every", "1")
 	folder := t.TempDir()
 	checkpoint := filepath.Join(folder, "last.safetensors")
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	// All runs are processes of their own, for the number of threads to be the same: the
 	// order of additions depends on it.
-	run := func(ctx context.Context, folder string, steps int, more ...string) ([]byte, error) {
-		cmd := exec.CommandContext(ctx, os.Args[0], slices.Concat(args, []string{"--out", folder, "--steps", strconv.Itoa(steps)}, more)...)
+	run := func(folder string, steps int, more ...string) *exec.Cmd {
+		cmd := proctest.Command(t, os.Args[0], slices.Concat(args, []string{"--out", folder, "--steps", strconv.Itoa(steps)}, more)...)
 		cmd.Env = append(os.Environ(), asProgram+"=1")
-		return cmd.CombinedOutput()
+		return cmd
 	}
-	resume := func(ctx context.Context, steps int) ([]byte, error) {
+	resume := func(steps int) *exec.Cmd {
 		if _, err := os.Stat(checkpoint); err == nil {
-			return run(ctx, folder, steps, "--resume")
+			return run(folder, steps, "--resume")
 		}
-		return run(ctx, folder, steps)
+		return run(folder, steps)
 	}
 	done := func() int {
 		series, err := journal.Read(filepath.Join(folder, "train.csv"))
@@ -67,23 +63,24 @@ func TestTrainSurvivesKills(t *testing.T) {
 	}
 	// How long a start takes here, for kills to come before and after it.
 	begin := time.Now()
-	out, err := resume(t.Context(), 2)
-	require.NoError(t, err, "%s", out)
+	proctest.Run(t, resume(2))
 	start := time.Since(begin)
+	kills := min(max(int(30*time.Second/start), 3), 25) // a minute at most, unless a start takes ten seconds
+	if n, err := strconv.Atoi(os.Getenv("DIFFUSIONINST_TEST_KILLS")); err == nil {
+		kills = n
+	}
 	for i := range kills {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.Int64N(int64(2*start))))
-		out, err := resume(ctx, 1<<20)
-		require.Error(t, ctx.Err(), "kill %d: the run ended by itself: %v\n%s", i, err, out)
-		cancel()
+		child := proctest.Start(t, resume(1<<20))
+		time.Sleep(time.Duration(r.Int64N(int64(2 * start))))
+		require.False(t, child.Ended(), "kill %d: the run ended by itself\n%s", i, child.Output())
+		child.Kill()
 	}
 	steps := done() + 2
-	out, err = resume(t.Context(), steps)
-	require.NoError(t, err, "%s", out)
+	proctest.Run(t, resume(steps))
 	t.Logf("%d kills, %d steps, a start takes %v", kills, steps, start.Round(time.Millisecond))
 
 	killed, whole := folder, t.TempDir()
-	out, err = run(t.Context(), whole, steps)
-	require.NoError(t, err, "%s", out)
+	proctest.Run(t, run(whole, steps))
 	read := func(folder string) []byte {
 		data, err := os.ReadFile(filepath.Join(folder, "model.safetensors"))
 		require.NoError(t, err)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -109,16 +108,13 @@ func TestHostilePickles(t *testing.T) {
 			data := []byte("\x80\x05" + program)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := time.Now()
 			_, err := Read(bytes.NewReader(data), int64(len(data)))
-			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			var e *FormatError
 			require.ErrorAs(t, err, &e)
 			used := after.TotalAlloc - before.TotalAlloc
-			t.Logf("%d bytes: %d allocated, %v: %v", len(data), used, took.Round(time.Millisecond), err)
+			t.Logf("%d bytes: %d allocated: %v", len(data), used, err)
 			require.Less(t, used, uint64(16<<20+400*len(data)))
-			require.Less(t, took, 20*time.Second)
 		})
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -95,7 +95,7 @@ func TestPyTorchLoads(t *testing.T) {
 	require.NoError(t, WritePyTorch(file, sources, metadata))
 	require.NoError(t, file.Close())
 
-	out, err := exec.Command(python, "-I", filepath.Join("testdata", "load.py"), path).Output()
+	out, err := proctest.Command(t, python, "-I", filepath.Join("testdata", "load.py"), path).Output()
 	require.NoError(t, err)
 	var found struct {
 		Tensors [][4]any
@@ -118,7 +118,7 @@ func TestPyTorchLoads(t *testing.T) {
 func pythonWithTorch(t *testing.T) string {
 	t.Helper()
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(python, "-I", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)").Run() == nil {
+		if proctest.Command(t, python, "-I", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)").Run() == nil {
 			return python
 		}
 	}

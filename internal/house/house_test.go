@@ -5,11 +5,11 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -49,6 +49,7 @@ var rooms = map[string][]string{
 	"internal/detectron2":  {"go.yaml.in/yaml/v3"},
 	"internal/golden":      {},
 	"internal/house":       {},
+	"internal/proctest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
@@ -82,7 +83,7 @@ type listed struct {
 // list asks the go command about packages of this module.
 func list(t *testing.T, cgo string, args ...string) map[string]listed {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Standard,Imports,Deps,CgoFiles,Error,DepsErrors"}, args...)...)
+	cmd := proctest.Command(t, "go", append([]string{"list", "-e", "-json=ImportPath,Standard,Imports,Deps,CgoFiles,Error,DepsErrors"}, args...)...)
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	out, err := cmd.Output()

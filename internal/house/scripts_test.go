@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,7 +18,7 @@ func setup(t *testing.T, bin string) (string, int) {
 	if err != nil {
 		t.Skip("no bash")
 	}
-	cmd := exec.Command(bash, "../../scripts/setup")
+	cmd := proctest.Command(t, bash, "../../scripts/setup")
 	cmd.Env = []string{
 		// The user's own home: go leaves a process behind that writes below it after the test has ended.
 		"PATH=" + bin, "HOME=" + os.Getenv("HOME"), "GOTOOLCHAIN=local",

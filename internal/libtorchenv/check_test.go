@@ -10,6 +10,7 @@ import (
 
 func TestCheckBLAS(t *testing.T) {
 	linuxOnly(t)
+	t.Setenv("LD_LIBRARY_PATH", "") // which the loader, and so the check, asks first
 	in := func(needs string) *Installation {
 		lib := t.TempDir()
 		write(t, filepath.Join(lib, "libtorch_cpu.so"), sharedLibrary(newSymbol, needs))
@@ -35,6 +36,15 @@ func TestCheckBLAS(t *testing.T) {
 	require.Contains(t, checkBLAS(reference).Fix, "update-alternatives --set", "OpenBLAS is there but not chosen")
 
 	require.Equal(t, Warning, checkBLAS(&Installation{Lib: t.TempDir()}).State)
+
+	// What LD_LIBRARY_PATH names is loaded, whatever else is there.
+	fast := blas(in("libblas.so.3"), "openblas-openmp/libblas.so.3")
+	t.Setenv("LD_LIBRARY_PATH", t.TempDir()+":"+fast.Lib)
+	c = checkBLAS(reference)
+	require.Equal(t, OK, c.State)
+	require.Contains(t, c.Detail, filepath.Join("openblas-openmp", "libblas.so.3"))
+	t.Setenv("LD_LIBRARY_PATH", reference.Lib)
+	require.Equal(t, Warning, checkBLAS(fast).State)
 }
 
 func TestCheckFlags(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 )
@@ -101,8 +102,7 @@ func TestOldStringsOfRealLibraries(t *testing.T) {
 		"#include <string>\nnamespace c10 { std::string what(std::string s) { return s; } void plain(int) {} }\n")
 	for abi, want := range map[string]bool{"0": true, "1": false} {
 		lib := filepath.Join(dir, "libc10-"+abi+".so")
-		out, err := exec.Command("g++", "-shared", "-fPIC", "-D_GLIBCXX_USE_CXX11_ABI="+abi, "-o", lib, source).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		proctest.Run(t, proctest.Command(t, "g++", "-shared", "-fPIC", "-D_GLIBCXX_USE_CXX11_ABI="+abi, "-o", lib, source))
 		got, err := oldStrings(lib)
 		require.NoError(t, err)
 		require.Equal(t, want, got, "_GLIBCXX_USE_CXX11_ABI=%s", abi)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -67,8 +68,7 @@ func TestFlagsBuild(t *testing.T) {
 	source := write(t, filepath.Join(dir, "answer.cc"), "extern \"C\" int answer() { return 42; }\n")
 	lib := filepath.Join(root, "lib")
 	require.NoError(t, os.MkdirAll(lib, 0o755))
-	out, err := exec.Command("g++", "-shared", "-fPIC", "-o", filepath.Join(lib, "libanswer.so"), source).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	proctest.Run(t, proctest.Command(t, "g++", "-shared", "-fPIC", "-o", filepath.Join(lib, "libanswer.so"), source))
 
 	program := filepath.Join(dir, "program")
 	write(t, filepath.Join(program, "go.mod"), "module answer\n\ngo 1.26\n")
@@ -76,17 +76,15 @@ func TestFlagsBuild(t *testing.T) {
 	write(t, filepath.Join(program, "main.go"), "package main\n\n// #cgo LDFLAGS: -lanswer\n// int ask(void);\nimport \"C\"\n\nfunc main() { println(int(C.ask())) }\n")
 	cxx, ld, err := (&Installation{Root: root, Include: filepath.Join(root, "include"), Lib: lib}).Flags().Environment()
 	require.NoError(t, err)
-	cmd := exec.Command("go", "run", ".")
+	cmd := proctest.Command(t, "go", "run", ".")
 	cmd.Dir = program
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1", "CGO_CXXFLAGS="+cxx, "CGO_LDFLAGS="+ld)
-	out, err = cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.Equal(t, "42\n", string(out))
+	require.Equal(t, "42\n", string(proctest.Run(t, cmd)))
 }
 
 func TestShellQuote(t *testing.T) {
 	for _, s := range []string{"", "plain", "a b", "it's", `"$HOME" \n`, "'-I/a b' -lx"} {
-		out, err := exec.Command("sh", "-c", "printf %s "+ShellQuote(s)).Output()
+		out, err := proctest.Command(t, "sh", "-c", "printf %s "+ShellQuote(s)).Output()
 		require.NoError(t, err)
 		require.Equal(t, s, string(out))
 	}

@@ -15,12 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/stretchr/testify/require"
 )
 
 // again runs a test of this file in a process of its own.
 func again(t *testing.T, env ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	cmd := proctest.Command(t, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
 	cmd.Env = append(os.Environ(), env...)
 	return cmd
 }
@@ -52,15 +53,10 @@ func TestKilled(t *testing.T) {
 			start = r.IntN(len(want) + 1)
 		}
 		want = want[:start]
-		cmd := again(t, "JOURNAL_KILLED="+folder, fmt.Sprint("JOURNAL_START=", start), fmt.Sprint("JOURNAL_ATTEMPT=", attempt))
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		_, err = out.Read(make([]byte, 5))
-		require.NoError(t, err)
+		child := proctest.Start(t, again(t, "JOURNAL_KILLED="+folder, fmt.Sprint("JOURNAL_START=", start), fmt.Sprint("JOURNAL_ATTEMPT=", attempt)))
+		child.WaitFor(t, "open\n")
 		time.Sleep(time.Duration(r.IntN(20_000)) * time.Microsecond)
-		require.NoError(t, cmd.Process.Kill())
-		require.ErrorContains(t, cmd.Wait(), "killed")
+		child.Kill()
 
 		var got []Point
 		if series, err := Read(filepath.Join(folder, "train.csv")); len(series) > 0 {
@@ -88,8 +84,7 @@ func TestKilled(t *testing.T) {
 // room again it works on.
 func TestDiskFull(t *testing.T) {
 	if os.Getenv("JOURNAL_FULL") == "" {
-		out, err := again(t, "JOURNAL_FULL=1").CombinedOutput()
-		require.NoError(t, err, string(out))
+		proctest.Run(t, again(t, "JOURNAL_FULL=1"))
 		return
 	}
 	signal.Ignore(syscall.SIGXFSZ) // then writing beyond is an error
