@@ -11,6 +11,7 @@ import (
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/nn"
 )
 
 // Infer returns the configuration of a checkpoint's model. Kind and size of the backbone,
@@ -20,14 +21,14 @@ import (
 // checkpoints, are the paper's. Without metadata 80 or 1203 classes have the names of
 // COCO or LVIS. Errors are a *LoadError.
 func Infer(path string) (Config, error) {
-	file, err := checkpoint.Open(path)
+	file, err := nn.OpenCheckpoint(path)
 	if err != nil {
-		return Config{}, &LoadError{path, err}
+		return Config{}, err
 	}
 	defer file.Close()
-	c, err := infer(file.Model())
+	c, err := infer(file)
 	if err != nil {
-		return Config{}, &LoadError{path, err}
+		return Config{}, loadError(file, err)
 	}
 	return c, nil
 }
@@ -53,15 +54,15 @@ func (s shapes) count(name string, step int) int {
 	return n
 }
 
-func shapesOf(file *checkpoint.File) shapes {
+func shapesOf(file *nn.Checkpoint) shapes {
 	s := shapes{}
-	for _, t := range file.Tensors {
-		s[t.Name] = checkpoint.Ints(t.Shape)
+	for _, name := range file.Names() {
+		s[name] = file.Shape(name)
 	}
 	return s
 }
 
-func infer(file *checkpoint.File) (Config, error) {
+func infer(file *nn.Checkpoint) (Config, error) {
 	s := shapesOf(file)
 	const stage = "head.head_series.0."
 	classes := s.at(stage+"class_logits.weight", 0)
@@ -96,7 +97,7 @@ func infer(file *checkpoint.File) (Config, error) {
 	if c.Backbone, err = inferBackbone(s); err != nil {
 		return c, err
 	}
-	if text, ok := file.Metadata[checkpoint.ConfigKey]; ok {
+	if text, ok := file.Metadata()[checkpoint.ConfigKey]; ok {
 		return c.withMetadata(text)
 	}
 	return c, nil

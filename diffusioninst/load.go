@@ -2,10 +2,9 @@ package diffusioninst
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 
-	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -19,44 +18,44 @@ type LoadOptions struct {
 }
 
 // Load reads a model from a checkpoint: the official project's .pth, Detectron2's
-// .pkl, or safetensors, including the state of a training run. A file that is broken or
-// not a checkpoint is a *LoadError; parameters that do not fit the configuration are a
-// *nn.LoadError that lists all of them.
+// .pkl, or safetensors, including the state of a training run. A file that is broken, not
+// a checkpoint, or without the configuration's parameters is a *LoadError, which lists all
+// parameters that do not fit.
 func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
-	file, err := checkpoint.Open(path)
+	file, err := nn.OpenCheckpoint(path)
 	if err != nil {
-		return nil, &LoadError{path, err}
+		return nil, err
 	}
 	defer file.Close()
-	return load(ctx, file, path, o)
+	return load(ctx, file, o)
 }
 
 // LoadFrom reads a model as Load does from size bytes behind a reader, such as a file that
 // is embedded in the program: LoadFrom(ctx, bytes.NewReader(data), int64(len(data)), o).
 // The reader is not used after it returns.
 func LoadFrom(ctx context.Context, r io.ReaderAt, size int64, o LoadOptions) (*Model, error) {
-	file, err := checkpoint.Read(r, size)
+	file, err := nn.ReadCheckpoint(r, size)
 	if err != nil {
-		return nil, &LoadError{"", err}
+		return nil, err
 	}
-	return load(ctx, file, "", o)
+	defer file.Close()
+	return load(ctx, file, o)
 }
 
-func load(ctx context.Context, file *checkpoint.File, path string, o LoadOptions) (*Model, error) {
-	file = file.Model()
+func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, error) {
 	config, err := o.complete(file)
 	if err != nil {
-		return nil, &LoadError{path, err}
+		return nil, loadError(file, err)
 	}
-	m, err := build(ctx, config, nn.FromCheckpoint(file, checkpoint.Bookkeeping), o.Device)
+	m, err := build(ctx, config, file.Source(), o.Device)
 	if err != nil {
-		return nil, &LoadError{path, err}
+		return nil, loadError(file, err)
 	}
 	return m, nil
 }
 
 // complete returns the configuration with what it leaves out inferred from the checkpoint.
-func (o LoadOptions) complete(file *checkpoint.File) (Config, error) {
+func (o LoadOptions) complete(file *nn.Checkpoint) (Config, error) {
 	if o.Config == nil {
 		return infer(file)
 	}
@@ -69,16 +68,12 @@ func (o LoadOptions) complete(file *checkpoint.File) (Config, error) {
 }
 
 // LoadError says which checkpoint could not be loaded, and why.
-type LoadError struct {
-	Path string // "" for what LoadFrom was given
-	Err  error
-}
+type LoadError = nn.LoadError
 
-func (e *LoadError) Error() string {
-	if e.Path == "" {
-		return fmt.Sprintf("diffusioninst: loading a model: %v", e.Err)
+// loadError returns err as a *LoadError of the file.
+func loadError(file *nn.Checkpoint, err error) error {
+	if e := (*LoadError)(nil); errors.As(err, &e) {
+		return err
 	}
-	return fmt.Sprintf("diffusioninst: %s: %v", e.Path, e.Err)
+	return &LoadError{Path: file.Path(), Err: err}
 }
-
-func (e *LoadError) Unwrap() error { return e.Err }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,12 +97,13 @@ func TestLoadReportsAllThatDoesNotFit(t *testing.T) {
 		return v
 	})
 	_, err = Load(context.Background(), path, LoadOptions{Config: &config})
-	var e *nn.LoadError
+	var e *LoadError
 	require.ErrorAs(t, err, &e)
+	require.Equal(t, path, e.Path)
+	require.True(t, strings.HasPrefix(err.Error(), "nn: "+path+": the parameters do not fit the model: 1 missing"), err)
 	require.Equal(t, []string{"head.time_mlp.1.bias"}, e.Missing)
 	require.Equal(t, "head.time_mlp.3.bias", e.Mismatched[0].Name)
 	require.ErrorIs(t, err, nn.ErrNotFinite)
-	require.ErrorContains(t, err, path)
 
 	// Another architecture altogether.
 	other := small()
@@ -131,7 +133,15 @@ func TestLoadRefusesBadFiles(t *testing.T) {
 		var e *LoadError
 		require.ErrorAs(t, err, &e, name)
 		require.Equal(t, path, e.Path)
+		require.Equal(t, 1, strings.Count(err.Error(), path), err)
+		require.Equal(t, 1, strings.Count(err.Error(), "nn: "), err)
 	}
+	// A configuration that the file's parameters contradict.
+	_, err = Load(context.Background(), save(t, nil), LoadOptions{Config: &Config{Proposals: -1, Classes: []string{"one"}}})
+	var bad *ConfigError
+	require.ErrorAs(t, err, &bad)
+	require.NotContains(t, err.Error(), "diffusioninst: ")
+
 	_, err = Load(context.Background(), filepath.Join(t.TempDir(), "nothing.pth"), LoadOptions{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.Equal(t, before, torch.Live())

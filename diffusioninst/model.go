@@ -35,8 +35,8 @@ func New(ctx context.Context, c Config, seed uint64, device torch.Device) (*Mode
 }
 
 // NewFrom returns a model with the parameters of a source, such as the current ones of a
-// training run (nn.FromParameters). Parameters that do not fit are a *nn.LoadError that
-// lists all of them.
+// training run (nn.FromParameters). Parameters that do not fit are a *LoadError that lists
+// all of them.
 func NewFrom(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
 	return build(ctx, c, source, device)
 }

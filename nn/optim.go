@@ -163,10 +163,7 @@ func take(s *torch.Scope, source Source, list []*Parameter) ([]*torch.Tensor, er
 		}
 		out[i] = values
 	}
-	if len(problem.Missing)+len(problem.Mismatched)+len(problem.Broken) > 0 {
-		return nil, &problem
-	}
-	return out, nil
+	return out, problem.orNil(source)
 }
 
 func (m *memory) Close() {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -42,28 +41,5 @@ func TestFromParameters(t *testing.T) {
 		require.ErrorIs(t, e, nn.ErrNotFinite)
 		require.Equal(t, []nn.Mismatch{{Name: "b", Want: []int{5}, Have: []int{2}}}, e.Mismatched)
 		require.Equal(t, []string{"c"}, e.Missing)
-	})
-}
-
-func TestFromMatching(t *testing.T) {
-	modeltest.Do(t, func(s *torch.Scope) {
-		f := file(t, map[string][]float32{"conv.weight": {1, 2}, "fc.weight": {3}}, map[string][]int{"conv.weight": {2}, "fc.weight": {1}})
-		m, err := checkpoint.Match(f, []checkpoint.Param{{Name: "net.conv.weight", Shape: []int64{2}}, {Name: "net.fc.weight", Shape: []int64{4}}})
-		require.NoError(t, err)
-		st := nn.NewStore(nn.FromMatching(m, 5), nn.StoreOptions{})
-		defer st.Close()
-		seeded := nn.NewStore(nn.FromSeed(5), nn.StoreOptions{})
-		defer seeded.Close()
-		require.Equal(t, []float32{1, 2}, torch.Values[float32](st.Root().Sub("net", "conv").Parameter("weight", nn.Normal(1), 2)))
-		require.Equal(t, torch.Values[float32](seeded.Root().Sub("net", "fc").Parameter("weight", nn.Normal(1), 4)),
-			torch.Values[float32](st.Root().Sub("net", "fc").Parameter("weight", nn.Normal(1), 4)), "of another shape: drawn")
-		require.NoError(t, st.Err())
-		require.Nil(t, nn.FromMatching(m, 5).Names())
-		wrong := nn.NewStore(nn.FromMatching(m, 5), nn.StoreOptions{})
-		defer wrong.Close()
-		wrong.Root().Sub("net", "conv").Parameter("weight", nn.Normal(1), 3)
-		var e *nn.LoadError
-		require.ErrorAs(t, wrong.Err(), &e)
-		require.Len(t, e.Mismatched, 1)
 	})
 }

@@ -2,7 +2,6 @@ package nn
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/diffusioninst/go/torch"
 )
@@ -110,10 +109,7 @@ func (st *Store) Err() error {
 			e.Unexpected = append(e.Unexpected, name)
 		}
 	}
-	if len(e.Missing)+len(e.Unexpected)+len(e.Mismatched)+len(e.Broken) == 0 {
-		return nil
-	}
-	return &e
+	return e.orNil(st.source)
 }
 
 // get makes the parameter name. A problem is noted for Err and leaves zeros, so
@@ -164,53 +160,3 @@ func (st *Store) fold(gone []*torch.Tensor, made ...*torch.Tensor) {
 		st.folded = append(st.folded, m.Keep())
 	}
 }
-
-// ShapeError says that a source has a parameter in another shape.
-type ShapeError struct{ Have []int }
-
-func (e *ShapeError) Error() string { return fmt.Sprintf("has shape %v", e.Have) }
-
-// LoadError reports everything that is wrong between a model and the source of
-// its parameters.
-type LoadError struct {
-	Missing    []string // parameters that the source does not have
-	Unexpected []string // names that the model does not have
-	Mismatched []Mismatch
-	Broken     []error // values that could not be read or are not finite
-}
-
-// Mismatch is a parameter whose shape in the source is another one.
-type Mismatch struct {
-	Name       string
-	Want, Have []int
-}
-
-func (e *LoadError) note(name string, want []int, err error) {
-	if se, ok := err.(*ShapeError); ok {
-		e.Mismatched = append(e.Mismatched, Mismatch{name, want, se.Have})
-		return
-	}
-	e.Broken = append(e.Broken, fmt.Errorf("%s: %w", name, err))
-}
-
-func (e *LoadError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "nn: the parameters do not fit the model: %d missing, %d unexpected, %d of another shape, %d unusable",
-		len(e.Missing), len(e.Unexpected), len(e.Mismatched), len(e.Broken))
-	for _, name := range e.Missing {
-		fmt.Fprintf(&b, "\n  missing     %s", name)
-	}
-	for _, name := range e.Unexpected {
-		fmt.Fprintf(&b, "\n  unexpected  %s", name)
-	}
-	for _, m := range e.Mismatched {
-		fmt.Fprintf(&b, "\n  mismatched  %s: the model wants %v, the file has %v", m.Name, m.Want, m.Have)
-	}
-	for _, err := range e.Broken {
-		fmt.Fprintf(&b, "\n  unusable    %v", err)
-	}
-	return b.String()
-}
-
-// Unwrap gives access to the causes of unusable parameters.
-func (e *LoadError) Unwrap() []error { return e.Broken }

@@ -130,7 +130,7 @@ func TestImageNetBackbones(t *testing.T) {
 			}
 			require.Empty(t, p.Reshaped)
 			require.Equal(t, c.unused, p.Unused)
-			require.Contains(t, p.String(), "drawn: "+c.drawn)
+			require.Contains(t, p.String(), "random: "+c.drawn)
 			require.Contains(t, p.String(), "head.*")
 			_, err = tr.Step(context.Background(), pictures(2))
 			require.NoError(t, err)

@@ -46,8 +46,8 @@ func (e *NotFiniteError) Error() string {
 }
 
 // New makes a trainer of the model that c describes, whose parameters start as the
-// source has them; see nn.FromSeed and nn.FromCheckpoint. Parameters that do not fit
-// are a *nn.LoadError.
+// source has them: nn.FromSeed, nn.Checkpoint.Source, or OpenPretrained. Parameters that
+// do not fit are a *nn.LoadError.
 func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device torch.Device, o Options) (*Trainer, error) {
 	c, err := c.WithDefaults()
 	if err != nil {

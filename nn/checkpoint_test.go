@@ -1,0 +1,141 @@
+package nn_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/modeltest"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
+
+func TestCheckpointTellsWhatIsInIt(t *testing.T) {
+	f := file(t, map[string][]float32{"a": {1, 2, 3, 4}, "b": {5}}, map[string][]int{"a": {2, 2}, "b": {}})
+	require.Equal(t, []string{"a", "b"}, f.Names())
+	require.Equal(t, []int{2, 2}, f.Shape("a"))
+	require.Equal(t, []int{}, f.Shape("b"))
+	require.Nil(t, f.Shape("c"))
+	require.Equal(t, map[string]string{"note": "of a test"}, f.Metadata())
+	require.Empty(t, f.Path())
+	require.NoError(t, f.Close())
+}
+
+func TestCheckpointIsRefused(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "file")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	for _, c := range []struct {
+		path string
+		want error
+		says string
+	}{
+		{filepath.Join(t.TempDir(), "none"), fs.ErrNotExist, "no such file or directory"},
+		{t.TempDir(), nn.ErrNotCheckpoint, "not a checkpoint: it is a directory"},
+		{write("\x89PNG\r\n\x1a\n and more"), nn.ErrNotCheckpoint, "not a checkpoint: "},
+		{write("\x40\x00\x00\x00\x00\x00\x00\x00{"), nn.ErrCorrupt, "safetensors: "},
+		{"../internal/checkpoint/testdata/evil.pkl", nn.ErrForbidden, "pickle"},
+	} {
+		_, err := nn.OpenCheckpoint(c.path)
+		var e *nn.LoadError
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, c.path, e.Path)
+		require.ErrorIs(t, err, c.want)
+		require.True(t, strings.HasPrefix(err.Error(), "nn: "+c.path+": "), err)
+		require.Contains(t, err.Error(), c.says)
+		require.Equal(t, 1, strings.Count(err.Error(), c.path), err)
+		require.NotContains(t, err.Error(), "checkpoint: "+c.path)
+	}
+	_, err := nn.ReadCheckpoint(strings.NewReader("no"), 2)
+	require.ErrorIs(t, err, nn.ErrNotCheckpoint)
+	require.True(t, strings.HasPrefix(err.Error(), "nn: not a checkpoint"), err)
+}
+
+func TestLoadErrorNamesTheFileAndKeepsAllCauses(t *testing.T) {
+	modeltest.Do(t, func(s *torch.Scope) {
+		f, err := nn.OpenCheckpoint("../internal/checkpoint/testdata/plain.pth")
+		require.NoError(t, err)
+		source := f.Source()
+		require.NoError(t, f.Close())
+		st := nn.NewStore(source, nn.StoreOptions{})
+		defer st.Close()
+		st.Root().Parameter("plain", nn.Constant(0), 4, 6)
+		st.Root().Parameter("other", nn.Constant(0), 1)
+		err = st.Err()
+		require.ErrorIs(t, err, fs.ErrClosed)
+		require.True(t, strings.HasPrefix(err.Error(), "nn: ../internal/checkpoint/testdata/plain.pth: the parameters do not fit"), err)
+		require.ErrorContains(t, err, "missing     other")
+		require.ErrorContains(t, err, "unusable    plain: ")
+	})
+	cause := errors.New("a cause")
+	both := &nn.LoadError{Err: cause, Broken: []error{nn.ErrNotFinite}}
+	require.ErrorIs(t, both, cause)
+	require.ErrorIs(t, both, nn.ErrNotFinite)
+}
+
+func TestFit(t *testing.T) {
+	f := file(t, map[string][]float32{"conv.weight": {1, 2}, "fc.weight": {3}, "left": {1}, "pixel_mean": {1}},
+		map[string][]int{"conv.weight": {2}, "fc.weight": {1}, "left": {1}, "pixel_mean": {1}})
+	before := torch.Live()
+	fit, err := f.Fit(t.Context(), 5, func(p nn.Path) error {
+		p.Sub("net", "conv").Parameter("weight", nn.Normal(1), 2)
+		p.Sub("net", "fc").Parameter("weight", nn.Normal(1), 4)
+		p.Sub("net", "fc").Buffer("mean", nn.Constant(2), 1)
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, before, torch.Live())
+	require.Equal(t, []string{"net.conv.weight"}, fit.Taken)
+	require.Equal(t, []string{"net.fc.weight", "net.fc.mean"}, fit.Drawn)
+	require.Equal(t, []nn.Mismatch{{Name: "net.fc.weight", Want: []int{4}, Have: []int{1}}}, fit.Reshaped)
+	require.Equal(t, []string{"left"}, fit.Unused)
+	require.Nil(t, fit.Names())
+	require.Equal(t, "1 of the model's 3 parameters come from the checkpoint; random: net.fc.*"+
+		"\n  net.fc.weight has shape [4] here, but [1] in the file"+
+		"\n  tensors of the file that are not used: left", fit.String())
+	modeltest.Do(t, func(s *torch.Scope) {
+		st := nn.NewStore(fit, nn.StoreOptions{})
+		defer st.Close()
+		seeded := nn.NewStore(nn.FromSeed(5), nn.StoreOptions{})
+		defer seeded.Close()
+		require.Equal(t, []float32{1, 2}, torch.Values[float32](st.Root().Sub("net", "conv").Parameter("weight", nn.Normal(1), 2)))
+		require.Equal(t, torch.Values[float32](seeded.Root().Sub("net", "fc").Parameter("weight", nn.Normal(1), 4)),
+			torch.Values[float32](st.Root().Sub("net", "fc").Parameter("weight", nn.Normal(1), 4)), "of another shape: drawn")
+		require.NoError(t, st.Err())
+		wrong := nn.NewStore(fit, nn.StoreOptions{})
+		defer wrong.Close()
+		wrong.Root().Sub("net", "conv").Parameter("weight", nn.Normal(1), 3)
+		var e *nn.LoadError
+		require.ErrorAs(t, wrong.Err(), &e)
+		require.Len(t, e.Mismatched, 1)
+	})
+}
+
+func TestFitRefuses(t *testing.T) {
+	f := file(t, map[string][]float32{"fc.weight": {3}}, map[string][]int{"fc.weight": {1}})
+	one := func(names ...string) func(nn.Path) error {
+		return func(p nn.Path) error {
+			for _, name := range names {
+				p.Sub(name).Parameter("weight", nn.Normal(1), 1)
+			}
+			return nil
+		}
+	}
+	var e *nn.LoadError
+	_, err := f.Fit(t.Context(), 1, one("conv"))
+	require.ErrorAs(t, err, &e)
+	require.EqualError(t, err, "nn: none of its 1 tensors is one of the model's 1 parameters")
+	_, err = f.Fit(t.Context(), 1, one("a.fc", "b.fc"))
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, nn.ErrAmbiguous)
+	cause := errors.New("no such model")
+	_, err = f.Fit(t.Context(), 1, func(nn.Path) error { return cause })
+	require.Equal(t, cause, err)
+}
