@@ -18,7 +18,8 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// TestOverfit trains on a batch of two pictures until the model finds everything on them.
+// TestOverfit trains on a batch of two pictures until the model finds everything on them,
+// for 1500 steps at most.
 // The objects' edges lie on multiples of 4, where mask targets, a sample every four pixels,
 // tell them exactly.
 func TestOverfit(t *testing.T) {
@@ -50,13 +51,15 @@ func overfit(t *testing.T, device torch.Device) {
 	for i := range steps {
 		r, err := tr.Step(context.Background(), batch)
 		require.NoError(t, err)
-		if i%100 == 0 {
-			t.Logf("step %d: loss %.3f", i, r.Total)
+		if done := i + 1; done%250 == 0 {
+			ap := precisionOn(t, tr, batch)
+			t.Logf("%d steps: loss %.3f, AP %.3f", done, r.Total, ap)
+			if ap > 0.9 {
+				return
+			}
 		}
 	}
-	ap := precisionOn(t, tr, batch)
-	t.Logf("AP %.3f", ap)
-	require.Greater(t, ap, 0.9)
+	t.Errorf("AP stays below 0.9")
 }
 
 // precisionOn is the AP of the masks that a trainer's model finds on samples.

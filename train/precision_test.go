@@ -42,7 +42,7 @@ func TestMixedPrecisionTracksFloat32(t *testing.T) {
 			precisions = append(precisions, torch.Float16)
 		}
 		worse := map[torch.DType][]float64{} // of each seed: log of the final loss against float32's
-		off := map[string][]float64{} // of each loss of the first step: its relative errors
+		off := map[string][]float64{}        // of each loss of the first step: its relative errors
 		for seed := range uint64(seeds) {
 			_, want := run(seed, torch.Float32)
 			require.Less(t, end(want), 0.9*want[0].Total, "it learns")
