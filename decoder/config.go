@@ -1,52 +1,63 @@
 package decoder
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
-// Config describes the decoder. The zero value of a field means the paper's.
+// A Config describes a decoder. A field that is zero has the paper's value.
 type Config struct {
-	Classes      int     // scores a proposal gets; required
-	FilterParams int     // numbers in a filter; 153 for three layers of eight channels
-	Hidden       int     // d, the size of proposal features: 256; the pyramid must have as many channels
-	Dynamic      int     // inner width of the dynamic convolution: 64
-	FeedForward  int     // inner width of the feed-forward network: 2048
-	Heads        int     // of the self-attention: 8; they divide Hidden
-	Stages       int     // refinements of the boxes: 6
-	ClassLayers  int     // layers before class_logits: 1
-	BoxLayers    int     // layers before bboxes_delta and controller: 3
-	Bins         int     // a side of a pooled box: 7
-	Samples      int     // bilinear samples a side of a bin: 2
-	Prior        float64 // an untrained model's scores: 0.01
-	FilterState  bool    // noisy filters are part of the state, beside the boxes; see Decoder.ForwardState
+	Classes      int     // class scores per proposal, K; required
+	FilterParams int     // length of a filter; default 153, for three layers of eight channels
+	Hidden       int     // size of proposal features, d; default 256; the pyramid must have as many channels
+	Dynamic      int     // inner width of the dynamic convolution; default 64
+	FeedForward  int     // inner width of the feed-forward network; default 2048
+	Heads        int     // attention heads, a divisor of Hidden; default 8
+	Stages       int     // refinements of the boxes, S; default 6
+	ClassLayers  int     // layers before class_logits; default 1, negative for none
+	BoxLayers    int     // layers before bboxes_delta and controller; default 3, negative for none
+	Bins         int     // bins per side of a pooled box; default 7
+	Samples      int     // bilinear samples per side of a bin; default 2
+	Prior        float64 // class scores of an untrained model, above 0 and below 1; default 0.01
+	FilterState  bool    // whether noisy filters are part of the state; see Decoder.ForwardState
 }
 
-// WithDefaults fills in the paper's values and checks the result.
+// WithDefaults returns c with the paper's values in place of zeros. It returns an
+// error if c describes no decoder that can be built.
 func (c Config) WithDefaults() (Config, error) {
 	for _, f := range []struct {
+		name     string
 		field    *int
 		standard int
+		none     bool // negative means none
 	}{
-		{&c.FilterParams, 153}, {&c.Hidden, 256}, {&c.Dynamic, 64}, {&c.FeedForward, 2048}, {&c.Heads, 8},
-		{&c.Stages, 6}, {&c.ClassLayers, 1}, {&c.BoxLayers, 3}, {&c.Bins, 7}, {&c.Samples, 2},
+		{"FilterParams", &c.FilterParams, 153, false}, {"Hidden", &c.Hidden, 256, false},
+		{"Dynamic", &c.Dynamic, 64, false}, {"FeedForward", &c.FeedForward, 2048, false},
+		{"Heads", &c.Heads, 8, false}, {"Stages", &c.Stages, 6, false},
+		{"ClassLayers", &c.ClassLayers, 1, true}, {"BoxLayers", &c.BoxLayers, 3, true},
+		{"Bins", &c.Bins, 7, false}, {"Samples", &c.Samples, 2, false},
 	} {
 		if *f.field == 0 {
 			*f.field = f.standard
 		}
-		if *f.field < 0 {
-			return c, fmt.Errorf("decoder: a negative size: %+v", c)
+		if *f.field < 0 && !f.none {
+			return c, fmt.Errorf("decoder: %s is %d: want a positive number, or 0 for the default", f.name, *f.field)
 		}
 	}
 	if c.Prior == 0 {
 		c.Prior = 0.01
 	}
 	switch {
-	case c.Classes < 1:
-		return c, fmt.Errorf("decoder: %d classes", c.Classes)
+	case c.Classes == 0:
+		return c, errors.New("decoder: Classes is not set")
+	case c.Classes < 0:
+		return c, fmt.Errorf("decoder: Classes is %d: want a positive number", c.Classes)
 	case c.Hidden%c.Heads != 0:
-		return c, fmt.Errorf("decoder: %d heads do not divide a hidden size of %d", c.Heads, c.Hidden)
+		return c, fmt.Errorf("decoder: Heads is %d, which does not divide Hidden, %d", c.Heads, c.Hidden)
 	case c.Hidden%2 != 0 || c.Hidden < 4:
-		return c, fmt.Errorf("decoder: hidden size %d: the time embedding needs an even one of at least 4", c.Hidden)
-	case c.Prior <= 0 || c.Prior >= 1:
-		return c, fmt.Errorf("decoder: prior probability %v", c.Prior)
+		return c, fmt.Errorf("decoder: Hidden is %d: the time embedding needs an even number of at least 4", c.Hidden)
+	case !(c.Prior > 0 && c.Prior < 1):
+		return c, fmt.Errorf("decoder: Prior is %v: want a probability above 0 and below 1", c.Prior)
 	}
 	return c, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Decoder refines boxes in stages, given features and a diffusion time.
+// A Decoder refines boxes in stages, given a feature pyramid and a diffusion time.
 type Decoder struct {
 	Config  Config
 	Stages  []*Stage
@@ -17,24 +17,27 @@ type Decoder struct {
 	pooling torch.RoIAlignConfig
 }
 
-// Output is what a stage predicts for every proposal. Boxes are x1 y1 x2 y2 in
-// pixels of the network input.
+// An Output is what one stage predicts for every proposal. Boxes are x1 y1 x2 y2 in
+// pixels of the network's input.
 type Output struct {
-	Logits  *torch.Tensor // (B,N,Classes); nil where it was not asked for
+	Logits  *torch.Tensor // (B,N,Classes), before the sigmoid; nil if not requested
 	Boxes   *torch.Tensor // (B,N,4)
-	Filters *torch.Tensor // (B,N,FilterParams); nil where it was not asked for
+	Filters *torch.Tensor // (B,N,FilterParams); nil if not requested
 }
 
-// NotFiniteError says that a stage predicted NaN or infinities: the weights or the
-// input are broken.
-type NotFiniteError struct{ Stage int }
+// A NotFiniteError means that a stage predicted NaN or infinite values, which comes
+// from broken weights or input.
+type NotFiniteError struct {
+	Stage int // counted from 0
+}
 
 func (e *NotFiniteError) Error() string {
 	return fmt.Sprintf("decoder: stage %d predicted values that are not finite: the weights or the picture are broken", e.Stage)
 }
 
-// New makes a decoder over a pyramid of the given strides, with the parameters
-// time_mlp.* and head_series.*.
+// New returns a decoder for a pyramid whose levels have the given strides in pixels,
+// finest first. Its parameters below p are time_mlp.* and head_series.*. An error is that
+// of Config.WithDefaults; what is wrong with parameters is reported by nn.Store.Err.
 func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	c, err := c.WithDefaults()
 	if err != nil {
@@ -48,7 +51,7 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	out.time[0] = nn.NewLinear(p.Sub("time_mlp", 1), d, 4*d, nn.LinearOptions{})
 	out.time[1] = nn.NewLinear(p.Sub("time_mlp", 3), 4*d, 4*d, nn.LinearOptions{})
 	if c.FilterState {
-		// Zero to begin with: a model that was trained on boxes alone starts unchanged.
+		// Starts at zero, so that a model trained on boxes alone starts unchanged.
 		out.filters = nn.NewLinear(p.Sub("filter_state"), c.FilterParams, d, nn.LinearOptions{Init: nn.Constant(0)})
 	}
 	for i := range c.Stages {
@@ -57,19 +60,20 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	return out, nil
 }
 
-// Forward runs all stages on boxes (B,N,4), x1 y1 x2 y2 in pixels of the network
-// input, at the diffusion times (B). Every stage starts from the boxes of the one
-// before; no gradient flows between them. With all, every stage predicts logits and
-// filters, as training needs; otherwise the last alone does. Predictions that are
-// not finite are a *NotFiniteError.
+// Forward runs all stages and returns an Output for each. levels are the pyramid's
+// features, (B,Hidden,H/stride,W/stride) each; boxes (B,N,4) are x1 y1 x2 y2 in pixels of
+// the network's input; times are the B diffusion times. A stage refines the boxes of the
+// one before, and no gradient flows between stages. If all is set, every stage predicts
+// logits and filters, as training needs; otherwise only the last does. It returns a
+// *NotFiniteError if a prediction is not finite.
 func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	return d.ForwardState(levels, boxes, nil, times, all)
 }
 
-// ForwardState is Forward for a state that has noisy filters (B,N,FilterParams) beside
-// the boxes: a linear map of them is added to the first proposal features. That is
-// the paper's outlook (section 5), for a decoder whose Config has FilterState; filters
-// may be nil.
+// ForwardState is like Forward for a state that has noisy filters (B,N,FilterParams)
+// beside the boxes: a linear map of them is added to the first proposal features. The
+// paper proposes this as future work (section 5). The decoder's Config must have
+// FilterState set, unless filters is nil.
 func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	s := boxes.Scope()
 	time := d.time[1].Forward(d.time[0].Forward(d.embed(s, times, boxes.Device()).ToDType(levels[0].DType())).Gelu())
@@ -98,8 +102,8 @@ func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Ten
 	return out, nil
 }
 
-// start makes the first proposal features (B,N,d): the mean of a box's pooled
-// features, and what its noisy filter adds.
+// start returns the first proposal features (B,N,d): the mean of a box's pooled
+// features, plus the embedding of its noisy filter.
 func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
 	return rois.Scope().Hold(func() *torch.Tensor {
 		// Transposed, the bins are summed in the reference's order.
@@ -121,7 +125,8 @@ func (o Output) finite() bool {
 	return !math.IsNaN(v) && !math.IsInf(v, 0)
 }
 
-// embed is [sin(t·ω), cos(t·ω)] with ω_i = exp(−ln(10000)·i/(d/2−1)): (B,d).
+// embed returns the time embedding (B,d): [sin(t·ω), cos(t·ω)] with
+// ω_i = exp(−ln(10000)·i/(d/2−1)).
 func (d *Decoder) embed(s *torch.Scope, times []float64, device torch.Device) *torch.Tensor {
 	half := d.Config.Hidden / 2
 	omega := s.Arange(half, torch.F32(torch.CPU)).MulScalar(-math.Log(10000) / float64(half-1)).Exp()
@@ -129,8 +134,8 @@ func (d *Decoder) embed(s *torch.Scope, times []float64, device torch.Device) *t
 	return torch.Cat([]*torch.Tensor{angle.Sin(), angle.Cos()}, 1).To(device)
 }
 
-// pool is RoIAlign of boxes (B,N,4), each on the level that fits its size:
-// (B·N, Bins², C). The level is ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
+// pool returns the pooled features (B·N, Bins², C) of boxes (B,N,4): RoIAlign, each box
+// on the level for its size, which is ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
 func (d *Decoder) pool(levels []*torch.Tensor, boxes *torch.Tensor) *torch.Tensor {
 	s := boxes.Scope()
 	shape := boxes.Shape()

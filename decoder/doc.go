@@ -1,4 +1,5 @@
-// Package decoder is the iterative head of DiffusionInst: from noisy boxes, a
-// feature pyramid and a time it predicts classes, better boxes and mask filters,
-// stage by stage (Chen et al., DiffusionDet, 2022; Gu et al., DiffusionInst, 2022).
+// Package decoder implements the iterative head of DiffusionInst: from noisy boxes, a
+// feature pyramid and a diffusion time it predicts classes, refined boxes and mask
+// filters, stage by stage (Chen et al., DiffusionDet, arXiv 2211.09788; Gu et al.,
+// DiffusionInst, arXiv 2212.02773).
 package decoder

@@ -5,8 +5,8 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// dynamicConv lets a proposal look at its pooled features through two matrices
-// that it makes itself (Sun et al., Sparse R-CNN, 2021).
+// dynamicConv filters a proposal's pooled features by two matrices that are computed
+// from the proposal's own features (Sun et al., Sparse R-CNN, arXiv 2011.12450).
 type dynamicConv struct {
 	layer               *nn.Linear // d → 2·d·w
 	norm1, norm2, norm3 *nn.LayerNorm

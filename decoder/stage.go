@@ -7,9 +7,9 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Stage is one refinement: self-attention among the proposals, dynamic convolution
-// with their pooled features, a feed-forward network, modulation by the time, and
-// the predictions.
+// A Stage is one refinement: self-attention among the proposals, dynamic convolution
+// with their pooled features, a feed-forward network, modulation by the diffusion time,
+// and the predictions.
 type Stage struct {
 	attention              *nn.SelfAttention
 	dynamic                *dynamicConv
@@ -20,7 +20,7 @@ type Stage struct {
 	logits, delta, filters *nn.Linear
 }
 
-// layer is Linear without bias, layer norm, ReLU.
+// layer is a linear map without bias, layer norm and ReLU.
 type layer struct {
 	linear *nn.Linear
 	norm   *nn.LayerNorm

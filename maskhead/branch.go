@@ -7,12 +7,12 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// BranchConfig describes the mask branch. The zero value of a field means the paper's.
+// A BranchConfig describes a mask branch. A field that is zero has the paper's value.
 type BranchConfig struct {
-	Width    int // channels of the branch: 128
-	Channels int // of the mask features: 8
-	Levels   int // pyramid levels that are merged, from the finest on: 3
-	Convs    int // 3×3 convolutions after the merge: 4
+	Width    int // channels of the branch; default 128
+	Channels int // channels of the mask features; default 8
+	Levels   int // pyramid levels that are merged, from the finest on; default 3
+	Convs    int // 3×3 convolutions after the merge; default 4, negative for none
 }
 
 func (c BranchConfig) withDefaults() BranchConfig {
@@ -27,8 +27,8 @@ func (c BranchConfig) withDefaults() BranchConfig {
 	return c
 }
 
-// Branch is the mask branch: one 3×3 convolution a level, upsampled and added on
-// the finest level, a tower of 3×3 convolutions, and a 1×1 convolution.
+// A Branch is a mask branch: a 3×3 convolution per level, whose results are upsampled to
+// the finest level and added, a tower of 3×3 convolutions, and a 1×1 convolution.
 type Branch struct {
 	Refine []*nn.Conv2d
 	Tower  []*nn.Conv2d
@@ -36,11 +36,13 @@ type Branch struct {
 	eager  bool
 }
 
-// NewBranch reads a pyramid of in channels. Parameters: mask_refine.* and mask_head.*.
+// NewBranch returns a mask branch for a pyramid with the given number of channels. Its
+// parameters below p are mask_refine.* and mask_head.*. It returns an error if a size is
+// negative; what is wrong with parameters is reported by nn.Store.Err.
 func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	c = c.withDefaults()
-	if in <= 0 || c.Width < 0 || c.Channels < 0 || c.Levels < 0 || c.Convs < 0 {
-		return nil, fmt.Errorf("maskhead: mask branch on %d channels: %+v", in, c)
+	if in < 1 || c.Width < 0 || c.Channels < 0 || c.Levels < 0 {
+		return nil, fmt.Errorf("maskhead: a branch over %d channels with %+v: want positive sizes, or 0 for the defaults", in, c)
 	}
 	conv := func(at nn.Path, from int) *nn.Conv2d {
 		norm := at.Sub(1)
@@ -54,11 +56,12 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	for i := range c.Convs {
 		b.Tower = append(b.Tower, conv(p.Sub("mask_head", i), c.Width))
 	}
-	b.Last = nn.NewConv2d(p.Sub("mask_head", c.Convs), c.Width, c.Channels, nn.ConvOptions{Bias: true, Init: nn.KaimingUniform})
+	b.Last = nn.NewConv2d(p.Sub("mask_head", max(c.Convs, 0)), c.Width, c.Channels, nn.ConvOptions{Bias: true, Init: nn.KaimingUniform})
 	return b, nil
 }
 
-// Forward maps a pyramid, finest level (B,C,H,W) first, to mask features (B,Channels,H,W).
+// Forward returns the mask features (B,Channels,H,W) of a pyramid, whose finest level
+// (B,C,H,W) comes first.
 func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 	s := levels[0].Scope()
 	mark := s.Mark()
@@ -81,9 +84,10 @@ func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 	return x
 }
 
-// AlignedBilinear upsamples (B,C,h,w) by a whole factor f so that the pixel
-// centres stay aligned: one replicated row and column after, bilinear with aligned
-// corners to (f·h+1, f·w+1), f/2 replicated before, the first f·h × f·w kept.
+// AlignedBilinear returns x (B,C,h,w) upsampled to (B,C,f·h,f·w) so that pixel centres
+// stay aligned: it pads one replicated row and column at the end, resizes bilinearly
+// with aligned corners to (f·h+1, f·w+1), pads f/2 replicated ones at the start, and
+// keeps the first f·h × f·w.
 func AlignedBilinear(x *torch.Tensor, f int) *torch.Tensor {
 	if f == 1 {
 		return x
@@ -94,8 +98,8 @@ func AlignedBilinear(x *torch.Tensor, f int) *torch.Tensor {
 	return composedBilinear(x, f)
 }
 
-// composedBilinear is AlignedBilinear of LibTorch's operators, for devices without the
-// fused kernel.
+// composedBilinear is AlignedBilinear composed of LibTorch's operators, for devices and
+// types without the fused kernel.
 func composedBilinear(x *torch.Tensor, f int) *torch.Tensor {
 	h, w := x.Size(2)*f, x.Size(3)*f
 	y := x.ReplicationPad2d(0, 1, 0, 1).UpsampleBilinear2d([]int{h + 1, w + 1}, true)

@@ -2,14 +2,14 @@ package maskhead
 
 import "github.com/diffusioninst/go/torch"
 
-// Dice is the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of M
-// masks, (M): p are the probabilities that filters (M, Params) make of the mask
-// features (B,C,h,w) of picture image[i], which must ascend; g is the row truth[i] of
-// truths, uint8 (G, h·w) of 0 and 1. It is one fused kernel, but for unusual heads it is
-// composed of LibTorch's operators.
+// Dice returns the dice losses 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of M masks,
+// shape (M). p are the probabilities that row i of filters (M,Params) gives on the mask
+// features (B,Channels,h,w) of picture image[i]; image must ascend. g is row truth[i] of
+// truths, uint8 (G,h·w) of 0 and 1. Gradients flow to features and filters. It is one fused
+// kernel, except for heads that are larger than the kernel allows.
 func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
 	h = h.withDefaults()
-	channels, layers := 32, 8 // of torch.MaskDice at most
+	channels, layers := 32, 8 // the limits of torch.MaskDice
 	if features.Device().IsCUDA() {
 		channels, layers = 16, 4
 	}
@@ -19,7 +19,7 @@ func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch
 	return torch.MaskDice(features, filters, image, truths, truth, h.Layers)
 }
 
-// composedDice is Dice of LibTorch's operators, picture by picture.
+// composedDice is Dice composed of LibTorch's operators, picture by picture.
 func (h Head) composedDice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
 	s := features.Scope()
 	picks := torch.From(s, truth).To(truths.Device())

@@ -1,4 +1,4 @@
-// Package maskhead makes masks: the mask branch turns a feature pyramid into mask
-// features once a picture, and the dynamic mask head turns an instance's filter
-// into its mask (conditional convolutions, Tian et al. 2020).
+// Package maskhead computes masks. The mask branch turns a feature pyramid into mask
+// features, once per picture; the dynamic mask head applies an instance's filter to them
+// (conditional convolutions; Tian et al., CondInst, arXiv 2003.05664).
 package maskhead

@@ -8,11 +8,11 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Head is the dynamic mask head: 1×1 convolutions whose numbers an instance brings
-// along. The zero value of a field means the paper's.
+// A Head is a dynamic mask head: 1×1 convolutions with ReLU between them, whose weights
+// and biases are an instance's filter. A field that is zero has the paper's value.
 type Head struct {
-	Channels int // of the mask features and the hidden layers: 8
-	Layers   int // convolutions, the last with one output: 3
+	Channels int // channels of the mask features and the hidden layers; default 8
+	Layers   int // convolutions, the last of which has one output; default 3
 }
 
 func (h Head) withDefaults() Head {
@@ -25,15 +25,15 @@ func (h Head) withDefaults() Head {
 	return h
 }
 
-// Check refuses impossible sizes.
+// Check returns an error if a field is negative.
 func (h Head) Check() error {
 	if h = h.withDefaults(); h.Channels < 1 || h.Layers < 1 {
-		return fmt.Errorf("maskhead: a mask head of %d layers and %d channels", h.Layers, h.Channels)
+		return fmt.Errorf("maskhead: Layers is %d and Channels %d: want positive numbers, or 0 for the defaults", h.Layers, h.Channels)
 	}
 	return nil
 }
 
-// Params is the length of a filter: the weights of all layers, then their biases.
+// Params returns the length of a filter: the weights of all layers, then their biases.
 // It is 153 for the paper's head.
 func (h Head) Params() int {
 	h = h.withDefaults()
@@ -41,8 +41,8 @@ func (h Head) Params() int {
 	return hidden*(h.Channels*h.Channels+h.Channels) + h.Channels + 1
 }
 
-// Logits applies filters (n, Params) to the mask features (C,h,w) of one picture:
-// (n,h,w). Differentiable; it composes LibTorch's operators.
+// Logits applies filters (n,Params) to the mask features (Channels,h,w) of one picture
+// and returns the mask logits (n,h,w). Gradients flow to both.
 func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 	h = h.withDefaults()
 	c, shape, n := h.Channels, features.Shape(), filters.Size(0)
@@ -64,10 +64,10 @@ func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 	return x.Reshape(n, shape[1], shape[2])
 }
 
-// Masks turns filters (n, Params) into bit masks: logits, sigmoid, aligned bilinear
-// to the padded input, crop to the input, bilinear to the output, above Threshold,
-// zero outside the box. boxes are ranges of pixels of the output;
-// nothing outside them is computed.
+// Masks returns the bit masks of filters (n,Params), in the size of g's output: the
+// sigmoid of the logits, upsampled aligned-bilinearly to the padded input, cropped to the
+// input, resized bilinearly to the output, set where above the threshold, and zero
+// outside the box. boxes are in pixels of the output; nothing outside them is computed.
 func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, g torch.MaskGeometry) []*mask.Bitmap {
 	out := make([]*mask.Bitmap, len(boxes))
 	words := make([][]uint64, len(boxes))
