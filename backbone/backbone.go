@@ -5,31 +5,32 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Backbone maps pictures to a pyramid of features.
+// A Backbone computes a feature pyramid of pictures.
 type Backbone interface {
-	// Forward maps normalised and padded pictures (B,3,H,W) to features, finest
-	// level first; level i is (B, Channels, ⌈H/Strides[i]⌉, ⌈W/Strides[i]⌉). H and W are
+	// Forward returns the features of normalised and padded pictures (B,3,H,W), finest
+	// level first; level i is (B,Channels,H/Strides[i],W/Strides[i]). H and W are
 	// multiples of the largest stride.
 	Forward(x *torch.Tensor) []*torch.Tensor
-	// Strides lists every level's stride in input pixels: doubling, at least three levels.
+	// Strides returns every level's stride in pixels of the input. Each is twice the one
+	// before, and there are at least three.
 	Strides() []int
-	// Channels is the width of all levels.
+	// Channels returns the number of channels, which all levels share.
 	Channels() int
 }
 
-// Builder makes a Backbone with parameters below a path. It is what a model's
-// configuration holds.
+// A Builder builds a Backbone. A model's configuration holds one.
 type Builder interface {
+	// Build returns a Backbone whose parameters are below p.
 	Build(p nn.Path) (Backbone, error)
 }
 
-// BuilderFunc makes a function a Builder.
+// A BuilderFunc is a function that is a Builder.
 type BuilderFunc func(p nn.Path) (Backbone, error)
 
-// Build calls f.
+// Build returns f(p).
 func (f BuilderFunc) Build(p nn.Path) (Backbone, error) { return f(p) }
 
-// bottomUp is a network that a feature pyramid stands on: features of strides 4, 8, 16, 32.
+// bottomUp is the network below a feature pyramid, with features of strides 4, 8, 16, 32.
 type bottomUp interface {
 	features(x *torch.Tensor) []*torch.Tensor
 	channels() []int

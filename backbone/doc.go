@@ -1,4 +1,4 @@
-// Package backbone turns pictures into feature pyramids: a ResNet or a Swin
-// Transformer below a Feature Pyramid Network, behind an interface that a user's own
-// network can implement.
+// Package backbone computes feature pyramids of pictures with a ResNet or a Swin
+// Transformer below a Feature Pyramid Network. A network of your own implements
+// [Backbone]; see [Builder].
 package backbone

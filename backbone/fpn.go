@@ -7,13 +7,14 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// ResNetFPN is a ResNet below a Feature Pyramid Network: the paper's backbone.
+// ResNetFPN is a ResNet below a Feature Pyramid Network, the paper's default backbone.
 type ResNetFPN struct {
 	ResNet   ResNet
-	Channels int // of every pyramid level; 0 means 256
+	Channels int // channels of every pyramid level; default 256
 }
 
-// Build makes the backbone with Detectron2's parameter names: bottom_up.* and fpn_*.
+// Build returns the backbone. Its parameters have Detectron2's names: bottom_up.* and
+// fpn_*. It returns an error for a depth that does not exist or negative sizes.
 func (c ResNetFPN) Build(p nn.Path) (Backbone, error) {
 	bottom, err := newResNet(p.Sub("bottom_up"), c.ResNet)
 	if err != nil {
@@ -35,7 +36,7 @@ func newFPN(p nn.Path, bottom bottomUp, channels int) (*fpn, error) {
 		channels = 256
 	}
 	if channels < 0 {
-		return nil, fmt.Errorf("backbone: a feature pyramid of %d channels", channels)
+		return nil, fmt.Errorf("backbone: a feature pyramid of %d channels: want a positive number, or 0 for the default", channels)
 	}
 	f := &fpn{bottom: bottom, width: channels}
 	for i, in := range bottom.channels() {

@@ -7,23 +7,23 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// ResNet describes a residual network (He et al. 2016) in Detectron2's layout:
-// stem 7×7/2 and 3×3/2 max-pool, then the stages res2 … res5. The zero value of
-// every field but Depth means ResNet's own.
+// A ResNet describes a residual network (He et al., arXiv 1512.03385) in Detectron2's
+// layout: a 7×7 convolution of stride 2 and a 3×3 max-pool of stride 2, then the stages
+// res2 to res5. A field that is zero has the published network's value.
 type ResNet struct {
-	Depth        int         // 18, 34, 50, 101 or 152
-	StemChannels int         // 64
-	Res2Channels int         // channels that leave res2: 256, or 64 for depths 18 and 34; doubled by each later stage
-	Width        int         // channels of the 3×3 convolutions of res2: 64; doubled by each later stage
-	StrideIn1x1  bool        // stride in the first 1×1 convolution of a bottleneck (Caffe2's models), not in the 3×3
-	Norm         nn.NormKind // nn.FrozenNorm where it is left out
+	Depth        int         // 18, 34, 50, 101 or 152; required
+	StemChannels int         // channels of the stem; default 64
+	Res2Channels int         // output channels of res2, doubled by each later stage; default 256, or 64 for depths 18 and 34
+	Width        int         // channels of the 3×3 convolutions of res2, doubled by each later stage; default 64
+	StrideIn1x1  bool        // puts a bottleneck's stride in the first 1×1 convolution, as in Caffe2's models, instead of the 3×3
+	Norm         nn.NormKind // default nn.FrozenNorm
 }
 
-// blocks is the number of blocks in each stage.
+// blocks holds the number of blocks in each stage, by depth.
 var blocks = map[int][4]int{18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}, 50: {3, 4, 6, 3}, 101: {3, 4, 23, 3}, 152: {3, 8, 36, 3}}
 
-// Blocks is the number of residual blocks in the four stages of a depth, zeros for
-// one that does not exist.
+// Blocks returns the number of residual blocks in the four stages of a depth, zeros for
+// a depth that does not exist.
 func Blocks(depth int) [4]int { return blocks[depth] }
 
 func (c ResNet) withDefaults() (ResNet, error) {
@@ -59,7 +59,7 @@ type resNet struct {
 
 // block is a residual block: two 3×3 convolutions, or 1×1, 3×3, 1×1.
 type block struct {
-	shortcut *nn.Conv2d // nil where the shape stays
+	shortcut *nn.Conv2d // nil if the shape stays
 	convs    []*nn.Conv2d
 }
 

@@ -10,15 +10,15 @@ import (
 	"github.com/diffusioninst/go/nn"
 )
 
-// SwinFPN is a Swin Transformer below a Feature Pyramid Network. For training
-// (a store without Inference) the backbone is also a Stochastic.
+// SwinFPN is a Swin Transformer below a Feature Pyramid Network. When it is built for
+// training (in a store without Inference) the backbone also implements [Stochastic].
 type SwinFPN struct {
 	Swin     Swin
-	Channels int // of every pyramid level; 0 means 256
+	Channels int // channels of every pyramid level; default 256
 }
 
-// Build makes the backbone with the reference's parameter names: bottom_up.* and
-// fpn_*. A configuration that fits no Swin Transformer is an error.
+// Build returns the backbone. Its parameters have the reference's names: bottom_up.* and
+// fpn_*. It returns an error if no Swin Transformer has such a configuration.
 func (c SwinFPN) Build(p nn.Path) (Backbone, error) {
 	bottom, err := newSwin(p.Sub("bottom_up"), c.Swin)
 	if err != nil {
@@ -34,20 +34,21 @@ func (c SwinFPN) Build(p nn.Path) (Backbone, error) {
 	return stochasticFPN{pyramid, bottom}, nil
 }
 
-// Stochastic is what a Backbone has beside its methods if it is random while
-// gradients are recorded, as stochastic depth is.
+// A Stochastic is a Backbone that draws random numbers while gradients are recorded, such
+// as for stochastic depth.
 type Stochastic interface {
-	// Reseed starts the backbone's random numbers anew. Without it they start from 0.
+	// Reseed restarts the backbone's random numbers from a seed. The initial seed is 0.
 	Reseed(seed uint64)
-	// RandomState is the state of the random numbers, for a checkpoint. It must be called
-	// inside torch.Do, as SetRandomState.
+	// RandomState returns the state of the random numbers, for a checkpoint. It must be
+	// called inside of torch.Do.
 	RandomState() []byte
-	// SetRandomState continues from what RandomState gave. Other bytes are an error and
-	// change nothing; so may be those of another version of LibTorch.
+	// SetRandomState continues from a state that RandomState returned. It returns an error
+	// and changes nothing if state is something else, which the state of another LibTorch
+	// release may be. It must be called inside of torch.Do.
 	SetRandomState(state []byte) error
 }
 
-// stochasticFPN is a pyramid whose bottom drops blocks in training.
+// stochasticFPN is a pyramid over a network with stochastic depth.
 type stochasticFPN struct {
 	*fpn
 	bottom *swin
@@ -59,22 +60,22 @@ func (f stochasticFPN) RandomState() []byte { return f.bottom.random.state() }
 
 func (f stochasticFPN) SetRandomState(state []byte) error { return f.bottom.random.setState(state) }
 
-// Swin describes a Swin Transformer (Liu et al. 2021) as detectors use it: four
-// stages of strides 4, 8, 16 and 32, each with a layer norm behind it. Fields that
-// are zero are those of Size.
+// A Swin describes a Swin Transformer (Liu et al., arXiv 2103.14030) for detection: four
+// stages of strides 4, 8, 16 and 32, each followed by a layer norm. A field that is zero
+// has the value of Size.
 type Swin struct {
-	Size     string  // as for SwinOfSize; "" means "T"
+	Size     string  // a name that SwinOfSize accepts; default "T"
 	EmbedDim int     // channels of the first stage, doubled by each later one
 	Depths   [4]int  // blocks of each stage
-	Heads    [4]int  // attention heads of each stage; they divide its channels
+	Heads    [4]int  // attention heads of each stage, divisors of its channels
 	Window   int     // side of an attention window in tokens
-	MLPRatio float64 // hidden channels of a block's perceptron to its channels: 4
-	DropRate float64 // of stochastic depth in training, reached at the last block; negative for none
+	MLPRatio float64 // ratio of a block's hidden channels to its channels; default 4
+	DropRate float64 // stochastic depth in training: the probability at the last block; negative for none
 }
 
-// swins are the sizes that the reference's configurations name. Those with 22k
-// differ in what the published weights were trained on: ImageNet-22K, with 384
-// pictures of 384 pixels and a window of 12. XXS is for tests.
+// swins are the sizes that the reference's configurations name. The published weights of
+// those with 22k were trained on ImageNet-22K, those with 384 on pictures of 384 pixels
+// with a window of 12. XXS is for tests.
 var swins = map[string]Swin{
 	"XXS":       {EmbedDim: 24, Depths: [4]int{2, 2, 4, 2}, Heads: [4]int{1, 2, 4, 8}, Window: 7, DropRate: 0.2},
 	"T":         {EmbedDim: 96, Depths: [4]int{2, 2, 6, 2}, Heads: [4]int{3, 6, 12, 24}, Window: 7, DropRate: 0.2},
@@ -95,9 +96,9 @@ func swinL(window int) Swin {
 	return Swin{EmbedDim: 192, Depths: [4]int{2, 2, 18, 2}, Heads: [4]int{6, 12, 24, 48}, Window: window, DropRate: 0.3}
 }
 
-// SwinOfSize is the network that a Detectron2 configuration names in
-// MODEL.SWIN.SIZE: T, S, B, L, B-22k, L-22k, or with window 12 B-22k-384 and
-// L-22k-384. Other names are an error.
+// SwinOfSize returns the network that a Detectron2 configuration names in
+// MODEL.SWIN.SIZE: T, S, B, L, B-22k, L-22k, or B-22k-384 and L-22k-384 with a window of
+// 12. It returns an error for other names.
 func SwinOfSize(name string) (Swin, error) {
 	c, ok := swins[name]
 	if !ok {
@@ -135,17 +136,17 @@ func (c Swin) withDefaults() (Swin, error) {
 func (c Swin) check() error {
 	switch {
 	case c.EmbedDim < 1 || c.Window < 1:
-		return fmt.Errorf("backbone: Swin Transformer with %d channels and window %d: they must be positive", c.EmbedDim, c.Window)
+		return fmt.Errorf("backbone: Swin Transformer with %d channels and window %d: both must be positive", c.EmbedDim, c.Window)
 	case !(c.DropRate < 1):
 		return fmt.Errorf("backbone: Swin Transformer with drop rate %v: it must be below 1", c.DropRate)
 	}
 	for i, heads := range c.Heads {
 		width := c.EmbedDim << i
 		if c.Depths[i] < 1 || heads < 1 || width%heads != 0 {
-			return fmt.Errorf("backbone: Swin Transformer whose stage %d has %d blocks of %d heads over %d channels", i, c.Depths[i], heads, width)
+			return fmt.Errorf("backbone: Swin Transformer stage %d has %d blocks of %d heads over %d channels: want positive numbers, and heads that divide the channels", i, c.Depths[i], heads, width)
 		}
 		if hidden := float64(width) * c.MLPRatio; !(hidden >= 1 && hidden < math.MaxInt32) {
-			return fmt.Errorf("backbone: Swin Transformer with perceptrons of ratio %v", c.MLPRatio)
+			return fmt.Errorf("backbone: Swin Transformer with MLPRatio %v: want a positive number", c.MLPRatio)
 		}
 	}
 	return nil

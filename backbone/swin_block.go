@@ -9,16 +9,16 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// swinInit is how linear weights and position biases start.
+// swinInit initialises linear weights and position biases.
 var swinInit = nn.Normal(0.02)
 
-// pieceOfCore is how many numbers of a map a block works on at once for each core
-// of the CPU: what is computed from them, four times as many at most, then stays in
-// the core's cache.
+// pieceOfCore is the number of elements of a map that a block works on at once per CPU
+// core, so that what is computed from them, at most four times as many, stays in the
+// core's cache.
 const pieceOfCore = 100_000
 
-// swinBlock is attention within windows and a perceptron, each behind a layer
-// norm and added to its input.
+// swinBlock is attention within windows and a perceptron, each preceded by a layer norm
+// and added to its input.
 type swinBlock struct {
 	blockOptions
 	norm1, norm2   *nn.LayerNorm
@@ -32,7 +32,7 @@ type blockOptions struct {
 	heads, window, shift int
 	hidden               int     // channels inside the perceptron
 	piece                int     // numbers worked on at once on the CPU
-	drop                 float64 // probability of leaving a branch out in training
+	drop                 float64 // probability of dropping a branch in training
 	random               *depthRandom
 }
 
@@ -53,7 +53,7 @@ func newSwinBlock(p nn.Path, width int, o blockOptions) *swinBlock {
 	}
 }
 
-// forward keeps the shape (B,H,W,C). For inference it overwrites x.
+// forward maps (B,H,W,C) to the same shape. In inference it overwrites x.
 func (b *swinBlock) forward(x *torch.Tensor, t windowTensors) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
 		rows, columns := axis{x.Size(1), b.window, b.shift}, axis{x.Size(2), b.window, b.shift}
@@ -173,8 +173,8 @@ func (b *swinBlock) perceptron(x *torch.Tensor) *torch.Tensor {
 	})
 }
 
-// maybe is stochastic depth (Huang et al. 2016): while gradients are recorded it
-// leaves a branch (B,…) out for some of the images, and makes up for it in the others.
+// maybe applies stochastic depth (Huang et al. 2016): while gradients are recorded it
+// drops a branch (B,…) for some of the pictures and scales it up for the others.
 func (b *swinBlock) maybe(branch *torch.Tensor) *torch.Tensor {
 	if b.drop == 0 || !branch.RequiresGrad() {
 		return branch
@@ -188,7 +188,7 @@ func (b *swinBlock) maybe(branch *torch.Tensor) *torch.Tensor {
 	return branch.Mul(kept.DivScalar(1 - b.drop))
 }
 
-// depthRandom draws which branches are left out. It is safe for concurrent use.
+// depthRandom draws which branches are dropped. It is safe for concurrent use.
 type depthRandom struct {
 	sync.Mutex
 	generator *torch.Generator
@@ -220,7 +220,7 @@ func (r *depthRandom) setState(state []byte) (err error) {
 			if !ok {
 				panic(lost)
 			}
-			err = fmt.Errorf("backbone: %d bytes are no state of random numbers: %w", len(state), bad)
+			err = fmt.Errorf("backbone: %d bytes are not a state of random numbers: %w", len(state), bad)
 		}
 	}()
 	g := torch.NewGenerator(0)

@@ -13,7 +13,7 @@ import (
 const patchSide = 4
 
 // swin is a Swin Transformer. Between its layers a picture is a map of tokens
-// (B,H,W,C), which is a channels-last (B,C,H,W) seen from the other side.
+// (B,H,W,C), which is the memory order of a channels-last (B,C,H,W).
 type swin struct {
 	patchWeight, patchBias *torch.Tensor // of a 4×4 convolution with stride 4
 	patchNorm              *nn.LayerNorm
@@ -24,7 +24,7 @@ type swin struct {
 
 type swinStage struct {
 	blocks []*swinBlock
-	norm   *nn.LayerNorm // of what the pyramid gets
+	norm   *nn.LayerNorm // of the stage's output to the pyramid
 	merge  *patchMerge   // nil in the last stage
 	width  int
 }
@@ -35,7 +35,7 @@ func newSwin(p nn.Path, c Swin) (*swin, error) {
 		return nil, err
 	}
 	embed := p.Sub("patch_embed")
-	width, patch := c.EmbedDim, nn.Uniform(1/math.Sqrt(3*patchSide*patchSide)) // PyTorch's start of a convolution
+	width, patch := c.EmbedDim, nn.Uniform(1/math.Sqrt(3*patchSide*patchSide)) // PyTorch's initialisation of a convolution
 	t := &swin{
 		patchWeight: embed.Sub("proj").Parameter("weight", patch, width, 3, patchSide, patchSide),
 		patchBias:   embed.Sub("proj").Parameter("bias", patch, width),

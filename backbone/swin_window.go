@@ -39,7 +39,7 @@ func newWindowTables(side int) windowTables {
 	return t
 }
 
-// windowTensors are windowTables where a forward pass runs.
+// windowTensors are windowTables on the device of a forward pass.
 type windowTensors struct{ index, lastRow, lastColumn *torch.Tensor }
 
 // upload makes the tables tensors of s, of x's type and on its device.
@@ -64,7 +64,7 @@ func (a axis) windows() int { return ceilDiv(a.tokens, a.window) }
 // span says that n tokens from number from on lie at places to, to+1, …
 type span struct{ from, to, n int }
 
-// spans tells where the tokens lie that are in the windows first … first+n−1; to
+// spans returns where the tokens lie that are in the windows first … first+n−1; to
 // counts from the first of these windows. All other places there are padding.
 func (a axis) spans(first, n int) []span {
 	low, high := first*a.window, (first+n)*a.window
@@ -80,7 +80,7 @@ func (a axis) spans(first, n int) []span {
 	return out
 }
 
-// covered tells whether the spans are a plain run from place 0 to the end.
+// covered reports whether the spans are a plain run from place 0 to the end.
 func covered(spans []span, n int) bool { return len(spans) == 1 && spans[0].n == n }
 
 // rectangle is the part of a map (B,H,W,C).

@@ -2,17 +2,18 @@ package sampler
 
 import "fmt"
 
-// Config is a way to sample. The zero value of a field means the paper's.
+// A Config describes how to sample. A field that is zero has the paper's value.
 type Config struct {
 	Schedule Schedule // nil is Cosine(1000)
 	Sampler  Sampler  // nil is DDIM{Eta: 1}
 	Grid     Grid     // nil is LinearGrid{}
-	Steps    int      // 0 is 1, or as many as Grid lists
-	Renewal  Renewal  // nil is Threshold(0.5); see NoRenewal
-	Float64  bool     // keep the state in float64 after the first step, as the reference does
+	Steps    int      // denoising steps; default 1, or the length of a Grid of type Times
+	Renewal  Renewal  // nil is Threshold(0.5); NoRenewal{} for none
+	Float64  bool     // keeps the state in float64 after the first step, as the reference does
 }
 
-// WithDefaults fills in the paper's values and refuses impossible ones.
+// WithDefaults returns c with the paper's values in place of zeros. It returns an error
+// if a part's Check does or if the grid has no times for that many steps.
 func (c Config) WithDefaults() (Config, error) {
 	if c.Schedule == nil {
 		c.Schedule = Cosine(1000)
@@ -43,11 +44,11 @@ func (c Config) WithDefaults() (Config, error) {
 	return c, err
 }
 
-// Times are the times at which a run denoises the state, from the noisiest. c must
-// have gone through WithDefaults.
+// Times returns the times at which a run denoises the state, the noisiest first. c must
+// be a result of WithDefaults.
 func (c Config) Times() ([]int, error) {
 	if c.Steps < 1 {
-		return nil, fmt.Errorf("sampler: %d steps: at least one is required", c.Steps)
+		return nil, fmt.Errorf("sampler: Steps is %d: want a positive number, or 0 for the default", c.Steps)
 	}
 	times, err := c.Grid.Times(c.Schedule, c.Steps)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// DDIM is the sampler of Song et al. (2021): with a = ᾱ_t and b = ᾱ_next,
+// DDIM is the sampler of Song et al. (arXiv 2010.02502): with a = ᾱ_t and b = ᾱ_next,
 //
 //	σ = η·√((1−a/b)(1−b)/(1−a))
 //	x ← √b·x0 + √(1−b−σ²)·ε + σ·z,  z ~ N(0,1)
@@ -16,7 +16,7 @@ type DDIM struct{ Eta float64 }
 
 func (d DDIM) String() string { return fmt.Sprintf("DDIM(η=%g)", d.Eta) }
 
-// Check refuses an Eta that would need noise of negative variance.
+// Check returns an error if Eta is outside of [0,1].
 func (d DDIM) Check() error {
 	if !(d.Eta >= 0 && d.Eta <= 1) {
 		return fmt.Errorf("sampler: %v: want η from 0 to 1", d)
@@ -24,7 +24,7 @@ func (d DDIM) Check() error {
 	return nil
 }
 
-// Step moves the state.
+// Step implements [Sampler].
 func (d DDIM) Step(s *Step) (*torch.Tensor, error) {
 	a, b := s.Schedule.AlphaBar(s.T), s.Schedule.AlphaBar(s.Next)
 	sigma := d.Eta * sqrt((1-a/b)*(1-b)/(1-a))

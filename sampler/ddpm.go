@@ -14,7 +14,7 @@ type DDPM struct{}
 
 func (DDPM) String() string { return "DDPM" }
 
-// Step moves the state.
+// Step implements [Sampler].
 func (DDPM) Step(s *Step) (*torch.Tensor, error) {
 	a, b := s.Schedule.AlphaBar(s.T), s.Schedule.AlphaBar(s.Next)
 	mean := s.X0.MulScalar(sqrt(b) * (1 - a/b) / (1 - a)).Add(s.X.MulScalar(sqrt(a/b) * (1 - b) / (1 - a)))

@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// DPMSolver2M is DPM-Solver++(2M), second order with one evaluation a step, and
+// DPMSolver2M is DPM-Solver++(2M), second order with one evaluation per step, and
 // its stochastic variants (Lu et al. 2022, DPM-Solver++, algorithm 2 and section 5).
 // With λ = ln(α/σ), h = λ'−λ, and r the length of the step before over h,
 //
@@ -15,8 +15,8 @@ import (
 //	x ← (σ'/σ)·e^(−ηh)·x + α'·(1−e^(−(1+η)h))·D + σ'·√(1−e^(−2ηh))·z,  z ~ N(0,1)
 //
 // Eta 0 solves the probability flow, 1 the reverse diffusion (SDE-DPM-Solver++(2M));
-// in between lies less noise. A proposal without a step before, in the first step or
-// renewed, takes D = x0, which is first order.
+// values in between add less noise. A proposal without a previous step, because it is the
+// first or it was renewed, uses D = x0, which is first order.
 type DPMSolver2M struct{ Eta float64 }
 
 func (d DPMSolver2M) String() string {
@@ -26,7 +26,7 @@ func (d DPMSolver2M) String() string {
 	return fmt.Sprintf("SDE-DPM-Solver++(2M, η=%g)", d.Eta)
 }
 
-// Check refuses an Eta that is no amount of noise.
+// Check returns an error if Eta is negative or not finite.
 func (d DPMSolver2M) Check() error {
 	if !(d.Eta >= 0) || math.IsInf(d.Eta, 0) {
 		return fmt.Errorf("sampler: %v: want η of at least 0", d)
@@ -34,7 +34,7 @@ func (d DPMSolver2M) Check() error {
 	return nil
 }
 
-// Step moves the state.
+// Step implements [Sampler].
 func (d DPMSolver2M) Step(s *Step) (*torch.Tensor, error) {
 	lambda, sigma := s.Schedule.Lambda, s.Schedule.Sigma
 	h := lambda(s.Next) - lambda(s.T)

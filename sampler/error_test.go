@@ -67,9 +67,9 @@ func TestStepErrors(t *testing.T) {
 		{name: "estimate of wrong shape", denoise: answer(func(x *torch.Tensor) sampler.Prediction { return sampler.Prediction{X0: x.Select(1, 0)} }), says: "the denoiser's estimate has shape [1 4]"},
 		{name: "estimate NaN", denoise: answer(func(x *torch.Tensor) sampler.Prediction { return sampler.Prediction{X0: x.MulScalar(math.NaN())} }), says: "the denoiser's estimate is not finite"},
 		{name: "scores of wrong shape", denoise: answer(func(x *torch.Tensor) sampler.Prediction { return sampler.Prediction{X0: x, Scores: x} }), says: "the denoiser's scores has shape"},
-		{name: "no scores", denoise: answer(func(x *torch.Tensor) sampler.Prediction { return sampler.Prediction{X0: x} }), says: "no scores for the renewal by sampler.Threshold"},
+		{name: "no scores", denoise: answer(func(x *torch.Tensor) sampler.Prediction { return sampler.Prediction{X0: x} }), says: "no scores, which renewal by sampler.Threshold needs"},
 		{name: "a panic in the denoiser", denoise: answer(func(x *torch.Tensor) sampler.Prediction { return sampler.Prediction{X0: x.Matmul(x)} }), says: "torch: "},
-		{name: "a renewal that forgets", renewal: keepFew{}, says: "decides on 1 proposals of 5"},
+		{name: "a renewal that forgets", renewal: keepFew{}, says: "decided on 1 of 5 proposals"},
 		{name: "noise of wrong shape", noise: sampler.SeededNoise(1, 2), says: "the noise has shape [2 5 4], not [1 5 4]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestRunRefusesImpossibleConfigs(t *testing.T) {
 		_, err := sampler.Config{Steps: -2}.Run(context.Background(), s, torch.CPU, []int{1, 5, 4}, sampler.SeededNoise(1), scored)
 		return err
 	})
-	require.ErrorContains(t, err, "-2 steps")
+	require.ErrorContains(t, err, "Steps is -2")
 }
 
 func TestOtherPanicsGoOn(t *testing.T) {

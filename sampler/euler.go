@@ -15,5 +15,5 @@ type Euler struct{}
 
 func (Euler) String() string { return "Euler" }
 
-// Step moves the state.
+// Step implements [Sampler].
 func (Euler) Step(s *Step) (*torch.Tensor, error) { return s.Flow(s.X0), nil }

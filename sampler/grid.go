@@ -5,10 +5,10 @@ import (
 	"math"
 )
 
-// Grid places the steps of a run on a schedule.
+// A Grid places the steps of a run on a schedule.
 type Grid interface {
-	// Times are the times at which the state is denoised: as many as steps, falling,
-	// each a time of the schedule. The clean state follows after the last.
+	// Times returns the times at which the state is denoised: as many as steps,
+	// descending, each a time of the schedule. The last estimate is the clean state.
 	Times(s Schedule, steps int) ([]int, error)
 }
 
@@ -16,7 +16,7 @@ type Grid interface {
 // from above, without the last, for a schedule of T times. It is the paper's.
 type LinearGrid struct{}
 
-// Times counts from the lower end, as linspace does.
+// Times implements [Grid].
 func (LinearGrid) Times(s Schedule, steps int) ([]int, error) {
 	if err := fits(s, steps); err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (LinearGrid) Times(s Schedule, steps int) ([]int, error) {
 // i = steps, …, 1 (Song et al. 2021, DDIM, appendix D.2, on the whole schedule).
 type QuadraticGrid struct{}
 
-// Times rounds to whole times, all different.
+// Times implements [Grid]. Times are rounded to integers, all different.
 func (QuadraticGrid) Times(s Schedule, steps int) ([]int, error) {
 	if err := fits(s, steps); err != nil {
 		return nil, err
@@ -46,15 +46,16 @@ func (QuadraticGrid) Times(s Schedule, steps int) ([]int, error) {
 }
 
 // KarrasGrid spaces the noise levels σ/α evenly in their ρ-th root (Karras et al.
-// 2022, equation 5), which puts most of the times at little noise. The zero value
-// of a field means theirs; levels beyond the schedule's become the schedule's own.
+// 2022, equation 5), which puts most of the times at little noise. A field that is zero
+// has the authors' value; levels beyond the schedule's are clamped to it.
 type KarrasGrid struct {
-	Rho float64 // 7
-	Max float64 // highest σ/α: 80
-	Min float64 // lowest σ/α: 0.002
+	Rho float64 // ρ; default 7
+	Max float64 // highest σ/α; default 80
+	Min float64 // lowest σ/α; default 0.002
 }
 
-// Times takes the schedule's times nearest to the levels, all different.
+// Times implements [Grid]. It returns the schedule's times nearest to the levels, all
+// different.
 func (g KarrasGrid) Times(s Schedule, steps int) ([]int, error) {
 	if err := fits(s, steps); err != nil {
 		return nil, err
@@ -92,10 +93,11 @@ func (g KarrasGrid) Times(s Schedule, steps int) ([]int, error) {
 	return separate(out, len(s)), nil
 }
 
-// Times is a grid that lists its times.
+// Times is a Grid that lists its times, descending.
 type Times []int
 
-// Times is a copy of the list, which must be as long as steps.
+// Times implements [Grid]. It returns a copy of the list, and an error if the list is not
+// as long as steps.
 func (l Times) Times(_ Schedule, steps int) ([]int, error) {
 	if steps != len(l) {
 		return nil, fmt.Errorf("sampler: %d steps on a list of %d times", steps, len(l))
@@ -103,7 +105,7 @@ func (l Times) Times(_ Schedule, steps int) ([]int, error) {
 	return append([]int{}, l...), nil
 }
 
-// fits refuses numbers of steps that a schedule has no different times for.
+// fits returns an error if a schedule does not have as many different times as steps.
 func fits(s Schedule, steps int) error {
 	if steps < 1 || steps > len(s) {
 		return fmt.Errorf("sampler: %d steps: want 1 to %d, the times of the schedule", steps, len(s))
@@ -111,8 +113,8 @@ func fits(s Schedule, steps int) error {
 	return nil
 }
 
-// separate moves falling times below limit as little as needed to make them differ:
-// down, and up again where there is no room below.
+// separate moves descending times below limit as little as needed to make them differ:
+// down, and up again if there is no room below.
 func separate(times []int, limit int) []int {
 	for i := range times {
 		times[i] = min(times[i], limit-1)
@@ -126,7 +128,7 @@ func separate(times []int, limit int) []int {
 	return times
 }
 
-// checkTimes refuses what a grid must not return.
+// checkTimes returns an error for times that a Grid must not return.
 func checkTimes(times []int, s Schedule, steps int) error {
 	if len(times) != steps {
 		return fmt.Errorf("sampler: the grid gives %d times for %d steps", len(times), steps)
@@ -134,7 +136,7 @@ func checkTimes(times []int, s Schedule, steps int) error {
 	before := len(s)
 	for _, t := range times {
 		if t < 0 || t >= before {
-			return fmt.Errorf("sampler: times %v: they must fall from below %d and not below 0", times, len(s))
+			return fmt.Errorf("sampler: times %v: they must descend, from at most %d to at least 0", times, len(s))
 		}
 		before = t
 	}

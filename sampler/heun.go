@@ -15,7 +15,7 @@ type Heun struct{}
 
 func (Heun) String() string { return "Heun" }
 
-// Step moves the state.
+// Step implements [Sampler].
 func (Heun) Step(s *Step) (*torch.Tensor, error) {
 	end, err := s.Denoise(s.Flow(s.X0), s.Next)
 	if err != nil {

@@ -8,23 +8,23 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Prediction is what a denoiser makes of a noisy state.
+// A Prediction is what a denoiser computes from a noisy state.
 type Prediction struct {
 	X0     *torch.Tensor // (B,N,D) estimate of the clean state
-	Scores *torch.Tensor // (B,N) best score of each proposal, 0 to 1; NoRenewal needs none
+	Scores *torch.Tensor // (B,N) best score of each proposal, 0 to 1; may be nil with NoRenewal
 }
 
-// Moment is where in a run the denoiser is called.
+// A Moment is a point in a run at which the denoiser is called.
 type Moment struct {
 	Step  int  // counted from 0
 	T     int  // time of the state
 	Inner bool // a sampler's further evaluation within the step, whose detections do not count
 }
 
-// Denoiser estimates the clean state from the noisy x (B,N,D).
+// A Denoiser estimates the clean state from the noisy x (B,N,D).
 type Denoiser func(at Moment, x *torch.Tensor) (Prediction, error)
 
-// StepError says at which step of which sampler sampling failed.
+// A StepError says at which step of which sampler a run failed, and wraps the cause.
 type StepError struct {
 	Sampler string
 	Step    int // counted from 0
@@ -37,13 +37,13 @@ func (e *StepError) Error() string {
 
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Run samples: it draws a state of the given shape (B,N,D), denoises it at every
-// time of the grid, lets the sampler step on and renews proposals in between, and
-// returns the last estimate of the clean state, which belongs to s. The denoiser
-// sees the state on the device; what else it makes in s ends with the step.
+// Run draws a state of the given shape (B,N,D), denoises it at every time of the grid,
+// lets the sampler step and renews proposals in between, and returns the last estimate
+// of the clean state, which belongs to s. The denoiser receives the state on the device;
+// whatever else it makes in s is freed when the step ends.
 //
-// ctx is checked before every evaluation of the denoiser. What goes wrong in a step,
-// a panic with *torch.Error included, is a *StepError.
+// ctx is checked before every evaluation of the denoiser. A failure in a step, a panic
+// with *torch.Error included, is a *StepError.
 func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, shape []int, noise Noise, denoise Denoiser) (*torch.Tensor, error) {
 	c, err := c.WithDefaults()
 	if err != nil {

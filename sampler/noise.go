@@ -2,11 +2,11 @@ package sampler
 
 import "github.com/diffusioninst/go/torch"
 
-// Noise draws N(0,1) for a state of shape (B,N,D), on the CPU.
+// A Noise draws N(0,1) for a state of shape (B,N,D), on the CPU.
 type Noise func(s *torch.Scope, shape []int) *torch.Tensor
 
-// SeededNoise draws with one generator a picture, so that a picture's noise depends
-// on its own seed only and not on what else is in the batch.
+// SeededNoise returns a Noise with one generator per picture, so that a picture's noise
+// depends on its own seed only and not on the rest of the batch.
 func SeededNoise(seeds ...uint64) Noise {
 	generators := make([]*torch.Generator, len(seeds))
 	for i, seed := range seeds {

@@ -5,17 +5,17 @@ import (
 	"sort"
 )
 
-// Renewal says which proposals go on to the next step; the others start again
-// from fresh noise (Chen et al. 2022, box renewal).
+// A Renewal decides which proposals continue in the next step; the others are replaced
+// by fresh noise (box renewal, Chen et al., arXiv 2211.09788).
 type Renewal interface {
-	// Keep marks the proposals of one picture that stay, by their best scores in [0,1].
+	// Keep reports which proposals of one picture stay, given their best scores in [0,1].
 	Keep(scores []float32) []bool
 }
 
-// NoRenewal lets every proposal go on. It needs no scores.
+// NoRenewal keeps every proposal. It needs no scores.
 type NoRenewal struct{}
 
-// Keep marks all.
+// Keep implements [Renewal].
 func (NoRenewal) Keep(scores []float32) []bool {
 	out := make([]bool, len(scores))
 	for i := range out {
@@ -24,10 +24,10 @@ func (NoRenewal) Keep(scores []float32) []bool {
 	return out
 }
 
-// Threshold keeps the proposals whose best score exceeds it. The paper uses 0.5.
+// A Threshold keeps the proposals whose best score exceeds it. The paper's is 0.5.
 type Threshold float64
 
-// Keep compares every score.
+// Keep implements [Renewal].
 func (t Threshold) Keep(scores []float32) []bool {
 	out := make([]bool, len(scores))
 	for i, s := range scores {
@@ -36,18 +36,18 @@ func (t Threshold) Keep(scores []float32) []bool {
 	return out
 }
 
-// Check refuses NaN.
+// Check returns an error if t is NaN.
 func (t Threshold) Check() error {
 	if t != t {
-		return fmt.Errorf("sampler: renewal threshold %v", float64(t))
+		return fmt.Errorf("sampler: renewal threshold %v: want a number", float64(t))
 	}
 	return nil
 }
 
-// TopFraction keeps this share, 0 to 1, of the proposals: those with the best scores.
+// A TopFraction keeps this fraction, 0 to 1, of the proposals: those with the best scores.
 type TopFraction float64
 
-// Keep ranks the scores; of equal ones the earlier proposal stays.
+// Keep implements [Renewal]. Of equal scores the earlier proposal stays.
 func (f TopFraction) Keep(scores []float32) []bool {
 	order := make([]int, len(scores))
 	for i := range order {
@@ -61,7 +61,7 @@ func (f TopFraction) Keep(scores []float32) []bool {
 	return out
 }
 
-// Check refuses shares outside of 0 to 1.
+// Check returns an error if f is outside of [0,1].
 func (f TopFraction) Check() error {
 	if !(f >= 0 && f <= 1) {
 		return fmt.Errorf("sampler: renewal keeps a fraction %v: want 0 to 1", float64(f))

@@ -6,23 +6,23 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Sampler moves a noisy state towards the clean one. Its fields are configuration;
-// it keeps nothing between steps and may be used by many runs at once.
+// A Sampler moves a noisy state towards the clean one. Its fields are configuration: it
+// keeps nothing between steps, so that many runs may use it at once.
 type Sampler interface {
-	// Step returns the state at time s.Next, of the same shape as s.X.
+	// Step returns the state at time s.Next, in the shape, type and device of s.X.
 	Step(s *Step) (*torch.Tensor, error)
-	// String names the sampler, for messages.
+	// String returns the sampler's name, for messages.
 	String() string
 }
 
-// Checker is what samplers, grids and renewals may implement to refuse impossible
-// settings before a run starts.
+// A Checker is a sampler, grid, renewal or schedule that can refuse impossible settings
+// before a run starts.
 type Checker interface{ Check() error }
 
-// Step is one move of the state from time T to the earlier time Next. The row (b,i)
+// A Step is one move of the state from time T to the earlier time Next. The row (b,i)
 // of the state is proposal i of picture b. Proposals that will be renewed come last
 // in their picture; what the sampler makes of them is replaced. All tensors have
-// the state's device and element type and end with the step.
+// the state's device and element type, and are freed when the step ends.
 type Step struct {
 	X        *torch.Tensor // (B,N,D) the state at time T
 	X0       *torch.Tensor // (B,N,D) the denoiser's estimate of the clean state
@@ -38,22 +38,22 @@ type Step struct {
 	Denoise func(x *torch.Tensor, t int) (*torch.Tensor, error)
 }
 
-// Past is what was known one or more steps before, of the proposals that X has now.
+// A Past is what was known at an earlier step about the proposals that are in X now.
 type Past struct {
 	T     int
 	X     *torch.Tensor // (B,N,D) the state at time T
-	X0    *torch.Tensor // (B,N,D) the estimate made of it
-	Known *torch.Tensor // (B,N,1) 1, and 0 where the proposal was renewed since: X and X0 mean nothing there
+	X0    *torch.Tensor // (B,N,D) the estimate made from it
+	Known *torch.Tensor // (B,N,1) 1, or 0 for proposals renewed since, for which X and X0 mean nothing
 }
 
-// Epsilon is the noise that X would contain if X0 were true:
+// Epsilon returns the noise that X would contain if X0 were the clean state:
 // ε = (√(1/ᾱ)·x − x0)/√(1/ᾱ−1).
 func (s *Step) Epsilon() *torch.Tensor {
 	a := s.Schedule.AlphaBar(s.T)
 	return s.X.MulScalar(sqrt(1 / a)).Sub(s.X0).DivScalar(sqrt(1/a - 1))
 }
 
-// Flow is the state at Next if x0 were the clean state all the way there: the
+// Flow returns the state at Next if x0 were the clean state all the way there: the
 // solution of the probability flow d(x/σ)/d(α/σ) = x0 for a constant x0,
 //
 //	x ← (σ'/σ)·x + (α' − α·σ'/σ)·x0

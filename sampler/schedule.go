@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// Schedule is ᾱ_t for the times t = 0, 1, …: how much of the signal's variance is
-// left after t+1 noising steps. It falls from almost 1 to almost 0. A state at time
+// A Schedule holds ᾱ_t for the times t = 0, 1, …: the fraction of the signal's variance
+// that is left after t+1 noising steps. It falls from almost 1 to almost 0. A state at time
 // t is x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε with ε ~ N(0,1) (Ho et al. 2020).
 type Schedule []float64
 
-// AlphaBar is ᾱ_t, and 1, no noise at all, before the first time.
+// AlphaBar returns ᾱ_t, which is 1 (no noise) for t < 0.
 func (s Schedule) AlphaBar(t int) float64 {
 	if t < 0 {
 		return 1
@@ -18,14 +18,14 @@ func (s Schedule) AlphaBar(t int) float64 {
 	return s[t]
 }
 
-// Alpha is α_t = √ᾱ_t, the signal's share in a state.
+// Alpha returns α_t = √ᾱ_t, the factor of the signal in a state.
 func (s Schedule) Alpha(t int) float64 { return math.Sqrt(s.AlphaBar(t)) }
 
-// Sigma is σ_t = √(1−ᾱ_t), the noise's share in a state.
+// Sigma returns σ_t = √(1−ᾱ_t), the factor of the noise in a state.
 func (s Schedule) Sigma(t int) float64 { return math.Sqrt(1 - s.AlphaBar(t)) }
 
-// Lambda is λ_t = ln(α_t/σ_t), half the logarithm of the signal-to-noise ratio. It
-// falls with t.
+// Lambda returns λ_t = ln(α_t/σ_t), half the logarithm of the signal-to-noise ratio,
+// which falls with t.
 func (s Schedule) Lambda(t int) float64 {
 	a := s.AlphaBar(t)
 	return (math.Log(a) - math.Log1p(-a)) / 2
@@ -34,7 +34,7 @@ func (s Schedule) Lambda(t int) float64 {
 // least keeps 1/ᾱ and the logarithms of a schedule finite.
 const least = 1e-300
 
-// Check refuses a schedule that is empty or does not fall strictly inside (0, 1).
+// Check returns an error if s is empty or does not fall strictly inside of (0,1).
 func (s Schedule) Check() error {
 	if len(s) == 0 {
 		return fmt.Errorf("sampler: an empty schedule")

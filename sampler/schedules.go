@@ -2,7 +2,7 @@ package sampler
 
 import "math"
 
-// Cosine is the schedule of Nichol and Dhariwal (2021) over a number of times:
+// Cosine returns the schedule of Nichol and Dhariwal (2021) over a number of times:
 // ᾱ ∝ cos²((t/T+s)/(1+s)·π/2) with s = 0.008 and every β at most 0.999.
 func Cosine(times int) Schedule {
 	const s = 0.008
@@ -12,9 +12,9 @@ func Cosine(times int) Schedule {
 	})
 }
 
-// Sigmoid is the schedule of Jabri et al. (2022) over a number of times: ᾱ falls
-// as a logistic curve does from −3 to 3, scaled to end at 0, with every β at most
-// 0.999. It spends fewer times on almost pure noise than Cosine.
+// Sigmoid returns the schedule of Jabri et al. (arXiv 2212.11972) over a number of times:
+// ᾱ is a logistic curve from −3 to 3, scaled to end at 0, with every β at most 0.999. It
+// spends fewer times on almost pure noise than Cosine.
 func Sigmoid(times int) Schedule {
 	const start, end = -3, 3
 	logistic := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
@@ -23,7 +23,7 @@ func Sigmoid(times int) Schedule {
 	})
 }
 
-// Linear is the schedule of Ho et al. (2020): β grows linearly from 1e-4 to 0.02,
+// Linear returns the schedule of Ho et al. (arXiv 2006.11239) over a number of times: β grows linearly from 1e-4 to 0.02,
 // both scaled by 1000/times, and is at most 0.999.
 func Linear(times int) Schedule {
 	out := make(Schedule, max(times, 0))
@@ -40,10 +40,10 @@ func Linear(times int) Schedule {
 	return out
 }
 
-// maxBeta is the largest share of the variance that one time may take away.
+// maxBeta bounds the fraction of the variance that one time removes.
 const maxBeta = 0.999
 
-// fromSignal is the schedule whose ᾱ follows f over u in [0,1], but for maxBeta.
+// fromSignal returns the schedule whose ᾱ follows f over u in [0,1], limited by maxBeta.
 func fromSignal(times int, f func(u float64) float64) Schedule {
 	at := func(t int) float64 { return f(float64(t)/float64(times)) / f(0) }
 	out := make(Schedule, max(times, 0))

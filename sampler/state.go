@@ -7,14 +7,14 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// memory is how many steps a sampler can look back.
+// memory is the number of earlier steps that a sampler can see.
 const memory = 3
 
-// state is what goes from one step to the next.
+// state is what a run passes from one step to the next.
 type state struct {
 	x    *torch.Tensor // (B,N,D)
 	past []Past        // latest first, its rows in x's order, without Known
-	age  []int         // how many steps row b·N+i has lived
+	age  []int         // number of steps that row b·N+i has existed
 }
 
 func (st state) tensors() []*torch.Tensor {
@@ -25,9 +25,9 @@ func (st state) tensors() []*torch.Tensor {
 	return out
 }
 
-// advance is step i: it moves the proposals that stay, which go to the front, and
-// fills up with fresh ones. The others move along, so that the sampler and the
-// denoiser always see whole pictures.
+// advance makes step i: it moves the proposals that stay to the front, steps, and
+// replaces the others by fresh ones. The sampler sees all proposals of a picture, those
+// that will be replaced included.
 func (r *run) advance(ctx context.Context, i, t, next int, st state, p Prediction) (state, error) {
 	order, kept, err := r.order(p.Scores)
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 	return st, nil
 }
 
-// sort brings the rows of the past and their ages into an order.
+// sort returns st with the rows of the past and their ages reordered.
 func (r *run) sort(st state, order []int64, dtype torch.DType) state {
 	index := torch.From(r.scope, order).To(r.device)
 	sorted := func(x *torch.Tensor) *torch.Tensor {
@@ -86,7 +86,7 @@ func (r *run) sort(st state, order []int64, dtype torch.DType) state {
 	return out
 }
 
-// known marks the rows that had lived long enough to have each past.
+// known sets Known of each Past: which rows existed at that step.
 func (r *run) known(past []Past, age []int) []Past {
 	out := make([]Past, len(past))
 	for j, p := range past {
@@ -102,19 +102,19 @@ func (r *run) known(past []Past, age []int) []Past {
 	return out
 }
 
-// order lists every picture's rows b·N+i, those that stay first, and how many stay.
+// order returns every picture's rows b·N+i, those that stay first, and how many stay.
 func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
 	proposals := r.shape[1]
 	values := make([]float32, r.shape[0]*r.shape[1])
 	if scores != nil {
 		values = torch.Values[float32](scores)
 	} else if _, none := r.Renewal.(NoRenewal); !none {
-		return nil, nil, fmt.Errorf("the denoiser gives no scores for the renewal by %T", r.Renewal)
+		return nil, nil, fmt.Errorf("the denoiser returned no scores, which renewal by %T needs", r.Renewal)
 	}
 	for first := 0; first < len(values); first += proposals {
 		keep := r.Renewal.Keep(values[first : first+proposals])
 		if len(keep) != proposals {
-			return nil, nil, fmt.Errorf("the renewal by %T decides on %d proposals of %d", r.Renewal, len(keep), proposals)
+			return nil, nil, fmt.Errorf("renewal by %T decided on %d of %d proposals", r.Renewal, len(keep), proposals)
 		}
 		var gone []int64
 		n := int64(0)
