@@ -1,18 +1,17 @@
-// Package nuclei is a small trained model that finds cell nuclei in microscope pictures:
-// fluorescence (bright on dark) and stained tissue (purple on pink or white). The weights
-// are in the package, and so in every program that imports it, and in no other.
+// Package nuclei contains a small trained model that segments cell nuclei in microscope
+// pictures: fluorescence (bright on dark) and stained tissue (purple on pink or white).
+// The weights are embedded in the package, and so in every program that imports it, and
+// in no other.
 //
 //	model, err := nuclei.Load(ctx, diffusioninst.LoadOptions{})
 //
 // # Pictures
 //
-// They are taken at their own size, in which nuclei should be 8 to 80 pixels wide, as they
-// are in the data. Others want another Input.Scale: 0.5 halves a picture's sides before the
-// network sees it, masks come back at its full size.
+// Pictures are processed at their own size, in which nuclei should be 8 to 80 pixels
+// wide, as they are in the training data. For others, Scale resizes them for the network;
+// masks come back in the picture's own size:
 //
-//	config := model.Config()
-//	config.Input.Scale = 0.5
-//	model, err = nuclei.Load(ctx, diffusioninst.LoadOptions{Config: &config})
+//	result, err := model.Segment(ctx, img, diffusioninst.Options{Scale: 0.5})
 //
 // # Data
 //
@@ -24,12 +23,16 @@
 // # Training
 //
 // train.yaml beside this file is the configuration; losses.png and evaluation.png are the
-// course of it, the latter with the 240 proposals of the training. The exact command and
-// the accuracy stand in the weights, where they cannot get lost:
+// plots of the run, the latter with the 240 proposals of training. The metadata of the
+// weights holds the command and the accuracy:
 //
 //	diffusioninst info builtin:nuclei
 //
-// train_cpu.yaml is a smaller model, for those who train without a GPU.
+// train_cpu.yaml is a smaller model, for training without a GPU.
 //
-// It is no medical device: nobody has tried it on anything but these data.
+// # Terms
+//
+// The weights are licensed under the Apache License 2.0, like the module; see
+// LICENSE-weights.md. The model is not a medical device, and it was evaluated on held-out
+// pictures of the same data set only.
 package nuclei

@@ -3,11 +3,10 @@ package nuclei_test
 import (
 	"context"
 	"fmt"
-	"image/png"
-	"os"
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nuclei"
+	"github.com/diffusioninst/go/picture"
 )
 
 func ExampleLoad() {
@@ -18,13 +17,7 @@ func ExampleLoad() {
 		return
 	}
 	defer model.Close()
-	file, err := os.Open("../examples/segment_image/nuclei.png")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer file.Close()
-	img, err := png.Decode(file)
+	img, err := picture.Open("../examples/segment_image/nuclei.png", picture.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -34,6 +27,6 @@ func ExampleLoad() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("the surest one is a", result.Instances[0].Name)
-	// Output: the surest one is a nucleus
+	fmt.Println("the best one is a", result.Instances[0].Name)
+	// Output: the best one is a nucleus
 }
