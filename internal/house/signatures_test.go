@@ -23,7 +23,8 @@ import (
 // What a public package exports can be called by importers: no signature, field or
 // variable has a type of an internal package.
 func TestExportedSignaturesAreCallable(t *testing.T) {
-	exports := exportData(t, "./...")
+	compiles(t)
+	exports := exportData(t)
 	imports := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
 		file, ok := exports[path]
 		if !ok {
@@ -47,11 +48,12 @@ func TestExportedSignaturesAreCallable(t *testing.T) {
 	require.Greater(t, checked, 10)
 }
 
-// exportData returns the files in the build cache that hold the types of packages and
-// all that they import.
-func exportData(t *testing.T, patterns ...string) map[string]string {
+// exportData returns the files in the build cache that hold the types of the module's
+// packages and all that they import.
+func exportData(t *testing.T) map[string]string {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Export"}, patterns...)...)
+	watch(t, root(t))
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export", "./...")
 	cmd.Dir, cmd.Stderr = "../..", os.Stderr
 	out, err := cmd.Output()
 	require.NoError(t, err)
