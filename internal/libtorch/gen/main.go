@@ -63,7 +63,7 @@ func parse(text string) ([]op, error) {
 			o.Params = append(o.Params, param{kind, name})
 		}
 		if i := slices.IndexFunc(o.Params, param.variadic); i >= 0 && i != len(o.Params)-1 {
-			return nil, fmt.Errorf("ops.txt:%d: only the last argument may be i...", n+1)
+			return nil, fmt.Errorf("ops.txt:%d: i... must be the last argument", n+1)
 		}
 		ops = append(ops, o)
 	}
