@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// rule is what a value must be so that this module can honour it.
+// rule is a condition on a value.
 type rule struct {
 	key  string
 	ok   bool
 	want string
 }
 
-// check returns the settings of c that cannot be honoured.
+// check returns the settings of c that this module does not support.
 func check(c *Config, tree *section) []Problem {
 	rules := slices.Concat(modelRules(c), decoderRules(c), inputRules(c), solverRules(c))
 	var problems []Problem
@@ -23,16 +23,16 @@ func check(c *Config, tree *section) []Problem {
 			continue
 		}
 		if v := tree.find(r.key); v != nil {
-			problems = append(problems, Problem{v.file, v.line, r.key, fmt.Sprintf("%s is not possible here: want %s", v, r.want)})
+			problems = append(problems, Problem{v.file, v.line, r.key, fmt.Sprintf("%s is not supported: want %s", v, r.want)})
 			continue
 		}
 		v := defaults().find(r.key)
-		problems = append(problems, Problem{Key: r.key, Message: fmt.Sprintf("no file sets it, and its default %s is not possible here: want %s", v, r.want)})
+		problems = append(problems, Problem{Key: r.key, Message: fmt.Sprintf("no file sets it, and its default %s is not supported: want %s", v, r.want)})
 	}
 	return problems
 }
 
-// doubts returns settings that contradict others without harm.
+// doubts returns settings that contradict others and have no effect.
 func doubts(c *Config, tree *section) []Warning {
 	const key = "MODEL.ROI_HEADS.NUM_CLASSES"
 	v := tree.find(key)
@@ -73,9 +73,9 @@ func resNetRules(m *Model) []rule {
 	shallow := r.Depth == 18 || r.Depth == 34
 	return []rule{
 		{"MODEL.RESNETS.DEPTH", slices.Contains([]int{18, 34, 50, 101, 152}, r.Depth), "18, 34, 50, 101 or 152"},
-		{"MODEL.RESNETS.NUM_GROUPS", r.NumGroups == 1, "1 (ResNeXt is not built here)"},
+		{"MODEL.RESNETS.NUM_GROUPS", r.NumGroups == 1, "1 (ResNeXt is not supported)"},
 		{"MODEL.RESNETS.RES5_DILATION", r.Res5Dilation == 1, "1"},
-		{"MODEL.RESNETS.DEFORM_ON_PER_STAGE", !slices.Contains(r.DeformOnStage, true), "False everywhere (deformable convolutions are not built here)"},
+		{"MODEL.RESNETS.DEFORM_ON_PER_STAGE", !slices.Contains(r.DeformOnStage, true), "False everywhere (deformable convolutions are not supported)"},
 		oneOf("MODEL.RESNETS.NORM", r.Norm, "FrozenBN", "BN", "SyncBN"),
 		atLeast("MODEL.RESNETS.WIDTH_PER_GROUP", r.WidthPerGroup, 1),
 		atLeast("MODEL.RESNETS.STEM_OUT_CHANNELS", r.StemOutChannels, 1),
@@ -213,7 +213,7 @@ func part(key string, got, most float64) rule {
 	return rule{key, got >= 0 && got <= most, fmt.Sprintf("0 to %g", most)}
 }
 
-// factors tells whether two numbers are a range of factors.
+// factors reports whether two numbers are a range of factors: positive and ascending.
 func factors(low, high float64) bool { return finite(high) && low > 0 && low <= high }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

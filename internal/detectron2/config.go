@@ -1,6 +1,6 @@
 package detectron2
 
-// Config is a DiffusionInst config file with its bases and defaults, checked: it
+// A Config is a DiffusionInst config file with its bases and defaults. It is checked: it
 // describes a model that this module can build. Fields are named after their keys.
 type Config struct {
 	Version    int        `key:"VERSION"` // 2
@@ -14,7 +14,7 @@ type Config struct {
 	OutputDir  string     `key:"OUTPUT_DIR"`
 	Seed       int        `key:"SEED"` // negative: none
 
-	CuDNNBenchmark bool `key:"CUDNN_BENCHMARK"` // tries the ways to compute a convolution and takes the fastest
+	CuDNNBenchmark bool `key:"CUDNN_BENCHMARK"` // lets cuDNN try its algorithms for a convolution and take the fastest
 }
 
 // Model describes the network.
@@ -28,8 +28,8 @@ type Model struct {
 	PixelMean        [3]float64    `key:"PIXEL_MEAN"`        // in the order of Input.Format, of 0…255
 	PixelStd         [3]float64    `key:"PIXEL_STD"`
 	Backbone         Backbone      `key:"BACKBONE"`
-	ResNets          ResNets       `key:"RESNETS"` // used where Backbone.Name is ResNetFPN
-	Swin             Swin          `key:"SWIN"`    // used where Backbone.Name is SwinFPN
+	ResNets          ResNets       `key:"RESNETS"` // used if Backbone.Name is ResNetFPN
+	Swin             Swin          `key:"SWIN"`    // used if Backbone.Name is SwinFPN
 	FPN              FPN           `key:"FPN"`
 	DiffusionInst    DiffusionInst `key:"DiffusionInst"`
 	ROIHeads         ROIHeads      `key:"ROI_HEADS"`
@@ -45,7 +45,7 @@ const (
 // Backbone names the feature extractor.
 type Backbone struct {
 	Name     string `key:"NAME"`      // ResNetFPN or SwinFPN
-	FreezeAt int    `key:"FREEZE_AT"` // first stages of a ResNet that do not train: 2 is the stem and res2
+	FreezeAt int    `key:"FREEZE_AT"` // number of first stages of a ResNet that are frozen: 2 freezes the stem and res2
 }
 
 // ResNets describes a ResNet.
@@ -66,8 +66,8 @@ type ResNets struct {
 
 // Swin describes a Swin Transformer.
 type Swin struct {
-	Size          string `key:"SIZE"`           // "T", "S", "B", "B-22k" and so on; what a name means is up to the user of the config
-	UseCheckpoint bool   `key:"USE_CHECKPOINT"` // activations computed again in the backward pass
+	Size          string `key:"SIZE"`           // "T", "S", "B", "B-22k" and so on; checked by the user of the config
+	UseCheckpoint bool   `key:"USE_CHECKPOINT"` // activation checkpointing: recomputes activations in the backward pass
 	OutFeatures   []int  `key:"OUT_FEATURES"`   // 0 … 3
 }
 
@@ -97,7 +97,7 @@ type DiffusionInst struct {
 	GIoUWeight      float64 `key:"GIOU_WEIGHT"`      // of the loss, and in matching
 	L1Weight        float64 `key:"L1_WEIGHT"`        // of the loss, and in matching
 	DeepSupervision bool    `key:"DEEP_SUPERVISION"` // losses at every stage
-	NoObjectWeight  float64 `key:"NO_OBJECT_WEIGHT"` // of the background class where UseFocal and UseFedLoss are off
+	NoObjectWeight  float64 `key:"NO_OBJECT_WEIGHT"` // of the background class if UseFocal and UseFedLoss are off
 	UseFocal        bool    `key:"USE_FOCAL"`        // focal loss
 	UseFedLoss      bool    `key:"USE_FED_LOSS"`     // federated loss (LVIS)
 	Alpha           float64 `key:"ALPHA"`            // of the focal loss
@@ -112,19 +112,19 @@ type DiffusionInst struct {
 // ROIHeads says which pyramid levels boxes are pooled from.
 type ROIHeads struct {
 	InFeatures []string `key:"IN_FEATURES"` // p2 … p5
-	NumClasses int      `key:"NUM_CLASSES"` // without effect: DiffusionInst.NumClasses counts
+	NumClasses int      `key:"NUM_CLASSES"` // without effect: DiffusionInst.NumClasses is used
 }
 
 // ROIBoxHead describes the pooling of boxes and the federated loss.
 type ROIBoxHead struct {
 	PoolerType             string  `key:"POOLER_TYPE"`           // "ROIAlignV2"
-	PoolerResolution       int     `key:"POOLER_RESOLUTION"`     // bins a side
-	PoolerSamplingRatio    int     `key:"POOLER_SAMPLING_RATIO"` // samples a side of a bin, at least 1
+	PoolerResolution       int     `key:"POOLER_RESOLUTION"`     // bins per side
+	PoolerSamplingRatio    int     `key:"POOLER_SAMPLING_RATIO"` // samples per side of a bin, at least 1
 	FedLossFreqWeightPower float64 `key:"FED_LOSS_FREQ_WEIGHT_POWER"`
 	FedLossNumClasses      int     `key:"FED_LOSS_NUM_CLASSES"`
 }
 
-// Input describes how pictures are brought to the network.
+// Input describes how pictures become the network's input.
 type Input struct {
 	Format          string `key:"FORMAT"`                  // "RGB" or "BGR"
 	MaskFormat      string `key:"MASK_FORMAT"`             // "polygon" or "bitmask"
@@ -133,10 +133,10 @@ type Input struct {
 	MinSizeTrain    []int  `key:"MIN_SIZE_TRAIN"`          // shortest side in training
 	MinSizeSampling string `key:"MIN_SIZE_TRAIN_SAMPLING"` // "choice" of MinSizeTrain, or "range" between its two values
 	MaxSizeTrain    int    `key:"MAX_SIZE_TRAIN"`
-	RandomFlip      string `key:"RANDOM_FLIP"` // "horizontal", "vertical", "none", or "both" (not of Detectron2)
+	RandomFlip      string `key:"RANDOM_FLIP"` // "horizontal", "vertical", "none", or "both" (not in Detectron2)
 	Crop            Crop   `key:"CROP"`
 
-	// What follows is not of Detectron2.
+	// The following keys are this module's, not Detectron2's.
 	TileTest         int         `key:"TILE_TEST"`   // side of the tiles that a larger picture is cut into; 0 for none
 	ScaleRange       []float64   `key:"SCALE_RANGE"` // of a random factor of the size, in place of MinSizeTrain; empty for none
 	LargeScaleJitter ScaleJitter `key:"LARGE_SCALE_JITTER"`
@@ -145,15 +145,16 @@ type Input struct {
 }
 
 // ScaleJitter describes large-scale jitter (Ghiasi et al. 2021), in place of MinSizeTrain
-// and Crop: the picture is brought to a random part of a square, then cut or padded to it.
+// and Crop: the picture is resized by a random factor of a square's side, then cropped or
+// padded to the square.
 type ScaleJitter struct {
 	Enabled bool       `key:"ENABLED"`
 	Size    int        `key:"SIZE"`  // of the square, in pixels
-	Range   [2]float64 `key:"RANGE"` // of the random part
+	Range   [2]float64 `key:"RANGE"` // of the random factor
 }
 
 // ColorJitter describes random changes of the colours: factors within 1 ± the value, and
-// turns of the hue within ± the value, of 1 for all colours.
+// rotations of the hue within ± the value, where 1 is the whole circle.
 type ColorJitter struct {
 	Brightness float64 `key:"BRIGHTNESS"`
 	Contrast   float64 `key:"CONTRAST"`
@@ -165,7 +166,7 @@ type ColorJitter struct {
 type Crop struct {
 	Enabled bool       `key:"ENABLED"`
 	Type    string     `key:"TYPE"` // "relative", "relative_range", "absolute" or "absolute_range"
-	Size    [2]float64 `key:"SIZE"` // height and width, or their range: parts of the picture, or pixels
+	Size    [2]float64 `key:"SIZE"` // height and width, or their range: fractions of the picture, or pixels
 }
 
 // Datasets names registered data sets.
@@ -184,8 +185,8 @@ type DataLoader struct {
 	NumWorkers             int     `key:"NUM_WORKERS"`
 }
 
-// Solver describes the optimisation. Loading checks its spelling and ranges; what
-// the trainer can do is the trainer's to say.
+// Solver describes the optimisation. Loading checks names and ranges; package train
+// checks what it supports.
 type Solver struct {
 	Optimizer          string        `key:"OPTIMIZER"` // "ADAMW" or "SGD"
 	BackboneMultiplier float64       `key:"BACKBONE_MULTIPLIER"`
@@ -203,7 +204,7 @@ type Solver struct {
 	WarmupIters        int           `key:"WARMUP_ITERS"`
 	WeightDecay        float64       `key:"WEIGHT_DECAY"`
 	WeightDecayNorm    float64       `key:"WEIGHT_DECAY_NORM"`
-	WeightDecayBias    *float64      `key:"WEIGHT_DECAY_BIAS"` // nil: as WeightDecay
+	WeightDecayBias    *float64      `key:"WEIGHT_DECAY_BIAS"` // nil: same as WeightDecay
 	BiasLRFactor       float64       `key:"BIAS_LR_FACTOR"`
 	Momentum           float64       `key:"MOMENTUM"`
 	Nesterov           bool          `key:"NESTEROV"`
@@ -220,7 +221,7 @@ type ClipGradients struct {
 	NormType  float64 `key:"NORM_TYPE"` // may be infinite
 }
 
-// Switch is a section with nothing but ENABLED.
+// A Switch is a section that has only ENABLED.
 type Switch struct {
 	Enabled bool `key:"ENABLED"`
 }
@@ -229,7 +230,7 @@ type Switch struct {
 type ModelEMA struct {
 	Enabled        bool    `key:"ENABLED"`
 	Decay          float64 `key:"DECAY"`
-	Device         string  `key:"DEVICE"` // empty: that of the model
+	Device         string  `key:"DEVICE"` // empty: the model's
 	UseForEvalOnly bool    `key:"USE_EMA_WEIGHTS_FOR_EVAL_ONLY"`
 	YOLOX          bool    `key:"YOLOX"` // decay grows with the iterations, as in YOLOX
 }
@@ -249,5 +250,5 @@ type Aug struct {
 	MinSizes    []int        `key:"MIN_SIZES"`
 	CvpodsTTA   bool         `key:"CVPODS_TTA"`
 	ScaleFilter bool         `key:"SCALE_FILTER"`
-	ScaleRanges [][2]float64 `key:"SCALE_RANGES"` // sizes of the boxes that count, for each of MinSizes
+	ScaleRanges [][2]float64 `key:"SCALE_RANGES"` // sizes of the boxes that are kept, for each of MinSizes
 }

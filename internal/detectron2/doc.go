@@ -1,5 +1,4 @@
-// Package detectron2 reads the YAML config files of Detectron2 projects, as far as
-// DiffusionInst needs them.
+// Package detectron2 reads the YAML config files of Detectron2 that DiffusionInst uses.
 //
 // The files of the official project load as they are. A file says what it changes
 // and names the file it builds on:

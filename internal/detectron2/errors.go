@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Problem is something wrong, or without effect, at one place of a config file.
+// A Problem is an invalid setting, or one without effect, at one place in a config file.
 type Problem struct {
-	File    string // empty where no file sets the key
-	Line    int    // from 1; 0 where unknown
+	File    string // empty if no file sets the key
+	Line    int    // counted from 1; 0 if unknown
 	Key     string // "MODEL.FPN.NORM"; empty for a problem of the file itself
 	Message string
 }
@@ -16,7 +16,7 @@ type Problem struct {
 // Warning is a setting that loading has ignored.
 type Warning = Problem
 
-// String is "file:line: key: message", without the parts that are unknown.
+// String returns "file:line: key: message", without the parts that are unknown.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -33,19 +33,19 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Error lists everything that keeps a config file from being used.
+// An Error lists everything that prevents a config file from being used.
 type Error struct {
 	Problems []Problem // at least one
-	Err      error     // cause, where a file could not be read; may be nil
+	Err      error     // cause if a file could not be read; may be nil
 }
 
-// Error has one line for each problem.
+// Error returns one line for each problem.
 func (e *Error) Error() string {
 	if len(e.Problems) == 1 {
-		return "config: " + e.Problems[0].String()
+		return "detectron2: " + e.Problems[0].String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "config: %d problems", len(e.Problems))
+	fmt.Fprintf(&b, "detectron2: %d problems", len(e.Problems))
 	for _, p := range e.Problems {
 		b.WriteString("\n  " + p.String())
 	}

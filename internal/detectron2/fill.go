@@ -11,7 +11,7 @@ import (
 //go:embed defaults.yaml
 var defaultsText []byte
 
-// defaults holds every key that Detectron2 and the project know.
+// defaults returns every key that Detectron2 and the project know.
 var defaults = sync.OnceValue(func() *section {
 	s, _, err := parse("defaults.yaml", defaultsText)
 	if err != nil {
@@ -22,7 +22,7 @@ var defaults = sync.OnceValue(func() *section {
 
 var configType = reflect.TypeFor[Config]()
 
-// fill sets every field of c from tree, or from the defaults where tree is silent.
+// fill sets every field of c from tree, or from the defaults if tree does not set it.
 func fill(c *Config, tree *section) []Problem {
 	f := &filler{}
 	f.section(reflect.ValueOf(c).Elem(), tree, defaults(), "")
@@ -59,7 +59,7 @@ func (f *filler) section(into reflect.Value, tree, standard *section, path strin
 	}
 }
 
-// set stores v in field. Where it does not fit it returns what would.
+// set stores v in field. If v does not fit it returns what would.
 func set(field reflect.Value, v *value) (want string) {
 	switch field.Kind() {
 	case reflect.Bool:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// keyCheck finds keys that nobody knows and settings that have no effect.
+// keyCheck finds unknown keys and settings without effect.
 type keyCheck struct {
 	tree     *section
 	problems []Problem
@@ -43,7 +43,7 @@ func (k *keyCheck) ignore(v *value, key, why string) {
 	k.warnings = append(k.warnings, Warning{v.file, v.line, key, fmt.Sprintf("%s (%s) has no effect on DiffusionInst here", v, why)})
 }
 
-// fieldOf is the type of the field that holds key in the struct typ.
+// fieldOf returns the type of the field that holds key in the struct typ.
 func fieldOf(typ reflect.Type, key string) (reflect.Type, bool) {
 	if typ == nil {
 		return nil, false
@@ -59,7 +59,7 @@ func fieldOf(typ reflect.Type, key string) (reflect.Type, bool) {
 	return nil, false
 }
 
-// suggest finds the known key that was probably meant: one of the same name in another
+// suggest returns the known key that was probably meant: one of the same name in another
 // section, or a neighbour that is spelled alike.
 func suggest(known *section, key, path string) string {
 	best := elsewhere(defaults(), configType, key, "")
@@ -78,7 +78,7 @@ func suggest(known *section, key, path string) string {
 	return "; did you mean " + best + "?"
 }
 
-// elsewhere finds a key of this name that is read, sections in their order.
+// elsewhere returns a key of this name in another section that is read.
 func elsewhere(known *section, typ reflect.Type, key, path string) string {
 	for _, k := range known.keys {
 		field, bound := fieldOf(typ, k)
@@ -97,8 +97,7 @@ func elsewhere(known *section, typ reflect.Type, key, path string) string {
 	return ""
 }
 
-// distance is the number of letters to insert, delete or change that make a into b
-// (Levenshtein), or limit where it is not below limit.
+// distance returns the Levenshtein distance of a and b, or limit if it is not below limit.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit

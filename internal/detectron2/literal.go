@@ -100,7 +100,7 @@ func (p *literalParser) bracket(open byte, depth int) (*value, bool) {
 	return p.value(items), true
 }
 
-// items reads values up to closing, or to the end of the text where it is empty.
+// items reads values up to closing, or to the end of the text if closing is empty.
 func (p *literalParser) items(closing string, depth int) ([]*value, bool) {
 	items := []*value{}
 	for {

@@ -1,6 +1,7 @@
 package detectron2
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,10 +13,10 @@ const maxBases = 16
 
 const baseKey = "_BASE_"
 
-// Load reads the config file at path and the files that it builds on.
+// Load reads the config file at path and its base files.
 //
-// The error is an [*Error] that lists every problem with file and line. Warnings
-// are settings of parts that DiffusionInst does not have.
+// An error is an [*Error] that lists every problem with file and line. Warnings name
+// settings without effect, of parts that DiffusionInst does not have.
 func Load(path string) (*Config, []Warning, error) {
 	l := &loader{read: readFile, open: map[string]bool{}}
 	tree, err := l.load(path)
@@ -25,16 +26,16 @@ func Load(path string) (*Config, []Warning, error) {
 	return build(tree, l.warnings)
 }
 
-// Defaults is the config that no file has changed: Detectron2's defaults with the
-// project's own. It describes no DiffusionInst model yet, since Detectron2's default
-// architecture is another.
+// Defaults returns the defaults of Detectron2 and of the project, without any file. They
+// do not describe a DiffusionInst model, since Detectron2's default architecture is
+// another.
 func Defaults() *Config {
 	c := &Config{}
 	fill(c, newSection())
 	return c
 }
 
-// build makes the typed config and checks it.
+// build returns the typed and checked config.
 func build(tree *section, warnings []Warning) (*Config, []Warning, error) {
 	k := &keyCheck{tree: tree, warnings: warnings}
 	k.walk(tree, defaults(), configType, "")
@@ -56,7 +57,7 @@ type loader struct {
 	warnings []Warning
 }
 
-// load returns the settings of the file at path laid over those of its bases.
+// load returns the settings of the file at path merged over its bases'.
 func (l *loader) load(path string) (*section, error) {
 	text, err := l.read(path)
 	if err != nil {
@@ -98,7 +99,7 @@ func (l *loader) load(path string) (*section, error) {
 	return tree, nil
 }
 
-// basesOf lists the files that s builds on, in the order in which they merge.
+// basesOf returns the base files of s, in the order in which they merge.
 func basesOf(s *section, path string) ([]string, error) {
 	v := s.values[baseKey]
 	if v == nil {
@@ -136,14 +137,14 @@ func readFile(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return nil, fmt.Errorf("it is a folder")
+		return nil, errors.New("it is a folder")
 	case info.Size() > maxBytes:
 		return nil, fmt.Errorf("too large for a config file: %d bytes, at most %d are read", info.Size(), maxBytes)
 	}
 	return os.ReadFile(path)
 }
 
-// cause strips the path that Problem names already.
+// cause strips the path, which Problem names already.
 func cause(err error) error {
 	if p, ok := err.(*os.PathError); ok {
 		return p.Err

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// value is a setting and the place that it comes from.
+// value is a setting and where it was set.
 type value struct {
 	file string
 	line int
@@ -43,7 +43,7 @@ func (s *section) remove(key string) {
 	s.keys = kept
 }
 
-// find follows a dotted path and returns nil where it leads nowhere.
+// find returns the value at a dotted path, nil if there is none.
 func (s *section) find(path string) *value {
 	for {
 		key, rest, more := strings.Cut(path, ".")
@@ -59,7 +59,7 @@ func (s *section) find(path string) *value {
 	}
 }
 
-// merge lays s over base: sections key by key, everything else whole. A section
+// merge merges s into base: sections key by key, everything else replaced. A section
 // without entries ("MODEL:" and nothing below) changes nothing.
 func (s *section) merge(base *section, path string) []Problem {
 	var problems []Problem
@@ -124,7 +124,7 @@ func same(a, b *value) bool {
 	return a.data == b.data
 }
 
-// String writes the value on one line, shortened where it is long.
+// String returns the value on one line, shortened if it is long.
 func (v *value) String() string {
 	const limit = 80
 	var b strings.Builder

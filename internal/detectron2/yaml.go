@@ -15,7 +15,7 @@ const (
 	maxDepth  = 32      // of sections and lists
 )
 
-// parse reads one file, without what it builds on.
+// parse reads one file, without its bases.
 func parse(file string, text []byte) (*section, []Warning, error) {
 	if len(text) > maxBytes {
 		return nil, nil, failure(file, 0, "too large for a config file: %d bytes, at most %d are read", len(text), maxBytes)
