@@ -2,7 +2,7 @@ package checkpoint
 
 import "fmt"
 
-// DType is the element type of a tensor. The zero value is no type.
+// DType is the element type of a tensor. The zero value is not a valid type.
 type DType uint8
 
 // The element types that are read and written.
@@ -38,8 +38,7 @@ var dtypes = [...]struct {
 
 func (d DType) valid() bool { return d != 0 && int(d) < len(dtypes) }
 
-// Size returns the number of bytes of one element, 0 for a type that is not one
-// of this package's.
+// Size returns the number of bytes of one element, 0 for an invalid type.
 func (d DType) Size() int {
 	if !d.valid() {
 		return 0

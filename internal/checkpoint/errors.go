@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Causes of a [FormatError], to be used with errors.Is.
+// Causes of a [FormatError], for errors.Is.
 var (
-	// ErrNotCheckpoint says that the file is something else: a picture, a web page, a Git LFS pointer.
+	// ErrNotCheckpoint means that the file is something else: a picture, a web page, a Git LFS pointer.
 	ErrNotCheckpoint = errors.New("not a checkpoint")
-	// ErrCorrupt says that the file is cut off or contradicts itself.
+	// ErrCorrupt means that the file is truncated or contradicts itself.
 	ErrCorrupt = errors.New("corrupt checkpoint")
-	// ErrForbidden says that a pickle names a class or function outside the allowed list.
+	// ErrForbidden means that a pickle names a class or function outside the allowed list.
 	ErrForbidden = errors.New("forbidden name in a pickle")
-	// ErrUnsupported says that the file is sound but uses a feature that is not read here.
+	// ErrUnsupported means that the file is valid but uses a feature that is not supported.
 	ErrUnsupported = errors.New("unsupported checkpoint")
-	// ErrAmbiguous says that names can be matched in more than one way.
+	// ErrAmbiguous means that names can be matched in more than one way.
 	ErrAmbiguous = errors.New("ambiguous names")
 )
 
-// FormatError describes what is wrong with a checkpoint file.
+// A FormatError describes what is wrong with a checkpoint file.
 type FormatError struct {
-	Path   string // file, empty when read from an io.ReaderAt
-	Format Format // as far as recognised
-	Tensor string // tensor concerned, empty for the file as a whole
+	Path   string // file; empty if read from an io.ReaderAt
+	Format Format // zero if not recognised
+	Tensor string // name of the tensor; empty for the file as a whole
 	Reason string // what is wrong, in words
 	Err    error  // one of the Err values above, or the error of the underlying reader
 }
@@ -62,8 +62,8 @@ func unsupported(format string, args ...any) *FormatError {
 	return &FormatError{Reason: fmt.Sprintf(format, args...), Err: ErrUnsupported}
 }
 
-// readError turns a short read into a corrupt file and keeps every other
-// error of the reader as the cause.
+// readError returns a FormatError for a failed read: ErrCorrupt if it was short, otherwise
+// with the reader's error as the cause.
 func readError(what string, err error) *FormatError {
 	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
 		return corrupt("the file ends inside %s", what)

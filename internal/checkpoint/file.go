@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// File is an open checkpoint.
+// A File is an open checkpoint.
 type File struct {
 	Format  Format
 	Tensors []*Tensor // in file order, names unique
-	// Metadata holds what safetensors keeps as such; for PyTorch and Detectron2
-	// files the numbers, strings and truth values beside the model ("iteration", "__author__").
+	// Metadata is that of safetensors; for PyTorch and Detectron2 files it holds the
+	// numbers, strings and booleans beside the model ("iteration", "__author__").
 	Metadata map[string]string
 
 	path   string
@@ -25,8 +25,8 @@ type File struct {
 // ConfigKey is the key of Metadata under which this module keeps a model's configuration.
 const ConfigKey = "diffusioninst"
 
-// StateKey is the key of Metadata that makes a file the state of a training run, whose
-// tensors' names begin with the name of a part: ModelPart, AveragePart or another.
+// StateKey is the key of Metadata that marks a file as the state of a training run. The
+// names of its tensors begin with the name of a part: ModelPart, AveragePart or another.
 const StateKey = "diffusioninst_training_state"
 
 // Parts of the state of a training run.
@@ -35,9 +35,9 @@ const (
 	AveragePart = "average."
 )
 
-// Model is what of f a model is made of: f itself or, of the state of a training run,
-// the averaged parameters if there are any, otherwise the parameters. It can be read
-// until f is closed.
+// Model returns the tensors of the model: f itself or, if f is the state of a training
+// run, its averaged parameters, or its parameters if there are no averages. The result
+// can be read until f is closed.
 func (f *File) Model() *File {
 	if _, ok := f.Metadata[StateKey]; !ok {
 		return f
@@ -88,7 +88,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Read is Open for size bytes behind a reader, which must stay usable as long as
+// Read is like Open for size bytes behind a reader, which must stay usable as long as
 // tensors are read. Concurrent reads of tensors call ReadAt concurrently.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	head := make([]byte, min(max(size, 0), 512))
@@ -128,10 +128,9 @@ func (f *File) index() {
 	}
 }
 
-// Part returns what a training program keeps beside the model under a key of its
-// own, such as "ema_state" (averaged weights) or "optimizer", as a file of its own.
-// Tensors of unsupported types are left out. It is false where there are no
-// tensors under the key. The part can be read until f is closed.
+// Part returns what a training program keeps beside the model under a key of its own,
+// such as "ema_state" (averaged weights) or "optimizer". Tensors of unsupported types are
+// left out. It returns false if there are no tensors under the key. The part can be read until f is closed.
 func (f *File) Part(key string) (*File, bool) {
 	tensors, ok := f.parts[key]
 	if !ok {
@@ -146,13 +145,13 @@ func (f *File) Part(key string) (*File, bool) {
 	return part, true
 }
 
-// Tensor returns the tensor of a name.
+// Tensor returns the tensor with a name, and whether there is one.
 func (f *File) Tensor(name string) (*Tensor, bool) {
 	t, ok := f.byName[name]
 	return t, ok
 }
 
-// Close closes the file that [Open] opened; its tensors cannot be read any more.
+// Close closes the file that [Open] opened; its tensors cannot be read afterwards.
 // It does nothing after [Read].
 func (f *File) Close() error {
 	if f.closer == nil {

@@ -84,7 +84,7 @@ var signatures = []struct {
 	{257, "ustar", "a tar archive (PyTorch 0.1 wrote such checkpoints: load and save it with a newer PyTorch)"},
 }
 
-// describe says what a file that is no checkpoint looks like.
+// describe says what a file that is not a checkpoint looks like.
 func describe(head []byte, size int64) string {
 	if size == 0 {
 		return "it is empty"

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Param is a parameter or buffer that a model wants to fill.
+// A Param is a parameter or buffer that a model needs.
 type Param struct {
 	Name  string
 	Shape []int64
 }
 
-// Matching says which tensors of a file belong to a model.
+// A Matching maps a model's parameters to tensors of a file.
 type Matching struct {
 	Tensors    map[string]*Tensor // by the model's names; the shapes agree
 	Mismatched map[string]*Tensor // by the model's names; the name fits but the shape does not
@@ -26,16 +26,16 @@ type Matching struct {
 // The file may hold a whole model, or an ImageNet backbone with the names of
 // torchvision (layer1.0.bn1.weight), of Detectron2 (res2.0.conv1.norm.weight), of
 // Caffe2 and MSRA (res2_0_branch2a_bn_s) or of the official Swin code. Names are
-// brought to Detectron2's, a "module." before all names is dropped, and each
+// converted to Detectron2's, a "module." before all names is dropped, and each
 // parameter takes the tensor whose name is its own or else the longest suffix of
-// it on dot boundaries: backbone.bottom_up.res2.0.conv1.weight takes
+// it at dots: backbone.bottom_up.res2.0.conv1.weight takes
 // res2.0.conv1.weight. Caffe2 files have the statistics of batch norm folded in;
 // its running_mean and running_var are then 0 and 1.
 //
-// Parameters that find nothing are in neither map. A tensor that fits two
+// Parameters without a tensor are in neither map. A tensor that fits two
 // parameters by suffix, or two tensors with one name after conversion, give a
-// [*FormatError] with the cause [ErrAmbiguous]. Colour order and scaling of the
-// pictures are not part of a file: Caffe2's and MSRA's expect BGR in 0…255.
+// [*FormatError] with the cause [ErrAmbiguous]. A file does not say the order
+// and scale of colours: Caffe2's and MSRA's models expect BGR in 0…255.
 func Match(f *File, params []Param) (*Matching, error) {
 	names, style, err := canonicalNames(f)
 	if err != nil {

@@ -76,7 +76,7 @@ func rebuildTensor(m *machine, args tuple) (any, error) {
 	shape, ok2 := asInts(args[2])
 	strides, ok3 := asInts(args[3])
 	if !ok1 || !ok2 || !ok3 {
-		return nil, corrupt("a tensor has offset, shape or strides that are no integers, or more than %d dimensions", maxRank)
+		return nil, corrupt("a tensor has offset, shape or strides that are not integers, or more than %d dimensions", maxRank)
 	}
 	a := &array{
 		dtype: s.class.dtype,

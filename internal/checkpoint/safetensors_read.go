@@ -169,7 +169,7 @@ func (p headerParser) object(what string, member func(key string) error) error {
 		}
 		key, ok := t.(string)
 		if !ok {
-			return corrupt("%s has a key that is no string", quoted(what))
+			return corrupt("%s has a key that is not a string", quoted(what))
 		}
 		if seen[key] {
 			return corrupt("%s has the key %s twice", quoted(what), quoted(key))

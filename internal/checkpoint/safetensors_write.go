@@ -12,8 +12,8 @@ import (
 )
 
 // WriteSafetensors writes tensors as a safetensors file: wide element types first,
-// so that all values are aligned, otherwise in the given order. Each tensor is
-// asked for its values when its turn comes; nothing is kept.
+// so that all values are aligned, otherwise in the given order. The values
+// of one tensor at a time are read, and none are kept.
 func WriteSafetensors(w io.Writer, tensors []Source, metadata map[string]string) error {
 	sorted := append([]Source(nil), tensors...)
 	sort.SliceStable(sorted, func(i, j int) bool { return sorted[i].DType.Size() > sorted[j].DType.Size() })

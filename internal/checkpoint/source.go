@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Source is a tensor to be written.
+// A Source is a tensor to be written.
 type Source struct {
 	Name  string
 	DType DType

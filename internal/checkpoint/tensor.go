@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Tensor is one named tensor of an open [File]. Its values stay in the file until
+// A Tensor is a named tensor of an open [File]. Its values stay in the file until
 // they are read. The methods are safe for concurrent use.
 type Tensor struct {
 	Name  string
@@ -162,8 +162,8 @@ func (t *Tensor) gather(dst []byte) error {
 
 const maxRank = 64 // PyTorch's and NumPy's own limit
 
-// elements returns the product of shape, or an error if it is no shape or does
-// not fit memory.
+// elements returns the product of shape, or an error if it is not a shape or does
+// not fit in memory.
 func elements(shape []int64) (int64, error) {
 	if len(shape) > maxRank {
 		return 0, corrupt("%d dimensions, more than %d", len(shape), maxRank)

@@ -25,8 +25,8 @@ const archiveName = "archive/"
 
 // WritePyTorch writes tensors in the form of torch.save: a dictionary with the state
 // dictionary under "model", in the given order, and metadata as strings beside it.
-// Each tensor is asked for its values when its turn comes and held until it is written.
-// torch.load reads it with weights_only, too.
+// The values of one tensor at a time
+// are held in memory. torch.load reads the file, also with weights_only.
 func WritePyTorch(w io.Writer, tensors []Source, metadata map[string]string) error {
 	p, err := pickleState(tensors, metadata)
 	if err != nil {
