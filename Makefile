@@ -1,4 +1,4 @@
-# make help lists what there is. demo and test install what is missing first.
+# make help lists the targets. demo and test first install what is missing.
 
 IMAGE ?= examples/segment_image/nuclei.png
 TRUTH ?= $(patsubst %.png,%.json,$(filter examples/segment_image/nuclei.png,$(IMAGE)))
@@ -7,10 +7,10 @@ OUTPUT ?= out
 FUZZTIME ?= 10s
 SUITE ?= trixie
 
-# Several test programs share the cores: threads that wait must sleep, not spin.
+# Test programs run side by side: OpenMP threads that wait must sleep, not spin.
 export OMP_WAIT_POLICY ?= passive
 
-# Runs a command so that go build finds LibTorch, after installing what is missing.
+# Installs what is missing and runs a command in an environment where go build finds LibTorch.
 with := scripts/with-libtorch
 
 .DEFAULT_GOAL := help
@@ -25,7 +25,7 @@ setup: ## install what is missing: a C++ compiler, LibTorch, OpenBLAS
 demo: ## segment a picture and compare with its true masks: make demo IMAGE=path
 	@$(with) go run ./cmd/diffusioninst segment --weights $(WEIGHTS) $(if $(TRUTH),--gt "$(TRUTH)") --output "$(OUTPUT)/" "$(IMAGE)"
 
-test: ## run every test
+test: ## run all tests
 	@$(with) go test -timeout 30m ./...
 
 bench: ## run the benchmarks, without the tests
@@ -40,11 +40,11 @@ test-libtorch2: ## run the tests against LibTorch 2.6 in a Debian 13 chroot; SUI
 test-fresh: ## time demo and test in a clone on a fresh Debian 12 without LibTorch
 	@scripts/test-fresh
 
-generate: ## write generated files again
+generate: ## regenerate generated files
 	@go generate ./...
 
 lint: ## check formatting, go vet, staticcheck, shell scripts
 	@scripts/lint
 
-clean: ## remove what was built and written here
+clean: ## remove bin/ and out/
 	rm -rf bin out
