@@ -44,9 +44,9 @@ func newBenchCommand() *cobra.Command {
 them is not timed.
 
 A product of large float32 matrices is timed before and after each line, since shared
-machines change their speed. The column "products" is a picture's time divided by that
-of such a product: the number to compare with other runs and machines. Times are
-medians; memory is the process's own, without a GPU's.`,
+machines change their speed. The column "products per picture" is a picture's time
+divided by that of such a product: the number to compare with other runs and machines.
+Times are medians; memory is the process's own, without a GPU's.`,
 		Example: `  diffusioninst bench --weights untrained
   diffusioninst bench --weights model.pth --device cuda --steps 1,4 --json pictures/
   diffusioninst bench --weights untrained --config small.yaml --size 256x256 --train 4`,

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -52,11 +53,13 @@ The weights are random, so the instances that it prints mean nothing:
 `
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprint(os.Stderr, usage)
+	flag.Usage = func() { fmt.Fprint(flag.CommandLine.Output(), usage) }
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(context.Background(), os.Args[1]); err != nil {
+	if err := run(context.Background(), flag.Arg(0)); err != nil {
 		log.Fatal(err)
 	}
 }

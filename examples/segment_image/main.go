@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"image/png"
 	"log"
@@ -27,22 +28,24 @@ Without a checkpoint (.pth, .pkl, .safetensors) the built-in model finds cell nu
 `
 
 func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprint(os.Stderr, usage)
+	flag.Usage = func() { fmt.Fprint(flag.CommandLine.Output(), usage) }
+	flag.Parse()
+	if flag.NArg() < 2 {
+		flag.Usage()
 		os.Exit(2)
 	}
 	ctx := context.Background()
 	var model *diffusioninst.Model
 	var err error
-	if len(os.Args) > 3 {
-		model, err = diffusioninst.Load(ctx, os.Args[3], diffusioninst.LoadOptions{})
+	if flag.NArg() > 2 {
+		model, err = diffusioninst.Load(ctx, flag.Arg(2), diffusioninst.LoadOptions{})
 	} else {
 		model, err = nuclei.Load(ctx, diffusioninst.LoadOptions{})
 	}
 	check(err)
 	defer model.Close()
 
-	img, err := picture.Open(os.Args[1], picture.Options{})
+	img, err := picture.Open(flag.Arg(0), picture.Options{})
 	check(err)
 	result, err := model.Segment(ctx, img, diffusioninst.Options{})
 	check(err)
@@ -51,7 +54,7 @@ func main() {
 	}
 	overlay, err := mask.Overlay(img, result.OverlayItems(), mask.OverlayOptions{})
 	check(err)
-	out, err := os.Create(os.Args[2])
+	out, err := os.Create(flag.Arg(1))
 	check(err)
 	check(png.Encode(out, overlay))
 	check(out.Close())
