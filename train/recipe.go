@@ -18,6 +18,8 @@ type Recipe struct {
 	Augment data.Augmentation // what happens to them
 	Weights string            // file to start from, as written; may be empty
 	Steps   int               // of the whole run
+	// Steps in which the learning rate rises to its full height; SetSteps may shorten it.
+	WarmupSteps int
 	// Steps between checkpoints, and between evaluations; 0 for one at the end.
 	SaveEvery, EvaluateEvery int
 	Detections               int     // of a picture that count in an evaluation
@@ -45,7 +47,7 @@ func LoadRecipe(path string, images []int) (*Recipe, error) {
 	}
 	r := &Recipe{
 		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), Weights: d.Model.Weights,
-		Steps: d.Solver.MaxIter, SaveEvery: d.Solver.CheckpointPeriod, EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
+		Steps: d.Solver.MaxIter, WarmupSteps: d.Solver.WarmupIters, SaveEvery: d.Solver.CheckpointPeriod, EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
 		FilterEmpty: d.DataLoader.FilterEmptyAnnotations, GroupAspects: d.DataLoader.AspectRatioGrouping, Workers: d.DataLoader.NumWorkers,
 		CuDNNBenchmark: d.CuDNNBenchmark, solver: d.Solver,
 	}
@@ -56,15 +58,19 @@ func LoadRecipe(path string, images []int) (*Recipe, error) {
 }
 
 // SetSteps makes the run longer or shorter than the file says. A cosine schedule ends
-// with it; the milestones of another one stay where they are.
+// with the run, and its warm-up takes at most a fifth of it; the warm-up and milestones of
+// another one stay where they are, so that a run which goes on longer is the same run.
 func (r *Recipe) SetSteps(n int) error {
 	solver := r.solver
 	solver.MaxIter = n
+	if solver.LRScheduler == "WarmupCosineLR" {
+		solver.WarmupIters = min(solver.WarmupIters, n/5)
+	}
 	schedule, err := schedule(solver)
 	if err != nil {
 		return err
 	}
-	r.Steps, r.Options.Schedule = n, schedule
+	r.Steps, r.WarmupSteps, r.Options.Schedule = n, solver.WarmupIters, schedule
 	return nil
 }
 

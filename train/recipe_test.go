@@ -82,6 +82,21 @@ func TestRecipeOfOtherLength(t *testing.T) {
 	require.InDelta(t, 0.5, r.Options.Schedule.Factor(100), 1e-9)
 }
 
+func TestShortRunHasShortWarmup(t *testing.T) {
+	r, err := LoadRecipe(configOf(t, "SOLVER: {LR_SCHEDULER_NAME: WarmupCosineLR, WARMUP_ITERS: 200, WARMUP_FACTOR: 0.01, MAX_ITER: 14000}\n"), nil)
+	require.NoError(t, err)
+	for steps, warmup := range map[int]int{300: 60, 1000: 200, 20000: 200} {
+		require.NoError(t, r.SetSteps(steps))
+		require.Equal(t, warmup, r.WarmupSteps)
+		require.InDelta(t, 0.01, r.Options.Schedule.Factor(0), 1e-9)
+		require.Greater(t, r.Options.Schedule.Factor(warmup), 0.9)
+	}
+	r, err = LoadRecipe(configOf(t, "SOLVER: {WARMUP_ITERS: 200, STEPS: [1000]}\n"), nil)
+	require.NoError(t, err)
+	require.NoError(t, r.SetSteps(300))
+	require.Equal(t, 200, r.WarmupSteps)
+}
+
 func TestAugmentationOfRecipe(t *testing.T) {
 	sides := []int{480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800}
 	for text, want := range map[string]data.Chain{

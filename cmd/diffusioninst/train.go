@@ -64,7 +64,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&o.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: DATALOADER.NUM_WORKERS of the configuration)")
-	f.IntVar(&o.steps, "steps", 0, "steps of the whole run; a cosine schedule is stretched to end there (default: SOLVER.MAX_ITER of the configuration)")
+	f.IntVar(&o.steps, "steps", 0, "steps of the whole run; a cosine schedule ends there, and its warm-up takes at most a fifth of them (default: SOLVER.MAX_ITER of the configuration)")
 	f.IntVar(&o.batch, "batch", 0, "pictures per step (default: SOLVER.IMS_PER_BATCH of the configuration)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "compute a batch in this many parts, one after the other, to save memory")
 	f.IntVar(&o.replicas, "replicas", 1, "compute a batch in this many parts at the same time, each on its share of the cores: faster; batch norm sees one part unless the configuration says SyncBN")

@@ -78,11 +78,15 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	if p.recipe, err = train.LoadRecipe(o.config, counts); err != nil {
 		return nil, err
 	}
+	warmup := p.recipe.WarmupSteps
 	if err := o.override(p.recipe); err != nil {
 		return nil, err
 	}
+	if p.recipe.WarmupSteps < warmup {
+		warn("the warm-up takes %s instead of the %d of %s, a fifth of the run", counted(p.recipe.WarmupSteps, "step"), warmup, o.config)
+	}
 	if peak := highestRate(p.recipe.Options.Schedule, p.recipe.Steps); peak < 0.5 {
-		warn("the run of %s ends before its warm-up: the learning rate reaches only %.2g%% of SOLVER.BASE_LR, so it hardly learns; raise --steps or lower SOLVER.WARMUP_ITERS of %s",
+		warn("in this run of %s the learning rate reaches only %.2g%% of SOLVER.BASE_LR, so it hardly learns: raise --steps or lower SOLVER.WARMUP_ITERS of %s",
 			counted(p.recipe.Steps, "step"), 100*peak, o.config)
 	}
 	if p.recipe.Batch%o.accumulate != 0 {

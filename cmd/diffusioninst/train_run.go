@@ -87,7 +87,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		line.clear()
 	}
 	if errors.Is(err, context.Canceled) {
-		return errors.Join(fmt.Errorf("stopped and saved to %s: the same command with --resume continues the run: %w", o.out, err), plotRun(o.out))
+		return errors.Join(fmt.Errorf("stopped (%w) and saved to %s: the same command with --resume continues the run", err, o.out), plotRun(o.out))
 	}
 	if err != nil {
 		return err
