@@ -49,8 +49,8 @@ func (a Augment) looks(in Input) ([]look, error) {
 	}
 	var out []look
 	for i, scale := range scales {
-		if scale < 1 && len(a.Scales) > 0 {
-			return nil, &OptionError{"Augment.Scales", fmt.Sprintf("%d: a side has at least one pixel", scale), nil}
+		if len(a.Scales) > 0 && (scale < 1 || scale > maxSide) {
+			return nil, &OptionError{"Augment.Scales", fmt.Sprintf("%d: a side has 1 to %d pixels", scale, maxSide), nil}
 		}
 		out = append(out, look{in.scaled(scale), scale, i, false})
 		if a.Flip {

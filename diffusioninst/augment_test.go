@@ -174,9 +174,16 @@ func TestMasksVote(t *testing.T) {
 func TestImpossibleAugment(t *testing.T) {
 	m := smallModel(t)
 	ctx, img := context.Background(), pattern(64, 64)
-	for option, a := range map[string]Augment{
-		"Augment.Scales": {Scales: []int{64, 0}}, "Augment.IoU": {IoU: 1.5},
+	for _, c := range []struct {
+		option string
+		a      Augment
+	}{
+		{"Augment.Scales", Augment{Scales: []int{64, 0}}},
+		{"Augment.Scales", Augment{Scales: []int{maxSide + 1}}},
+		{"Augment.Scales", Augment{Scales: []int{math.MaxInt}}},
+		{"Augment.IoU", Augment{IoU: 1.5}},
 	} {
+		option, a := c.option, c.a
 		_, err := m.Segment(ctx, img, Options{Score: -1, Augment: a})
 		var e *OptionError
 		require.ErrorAs(t, err, &e)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/draw"
+	"math"
 
 	"github.com/diffusioninst/go/picture"
 )
@@ -35,8 +36,9 @@ var (
 )
 
 const (
-	maxScale = 16 // bounds what a picture grows to
-	minTile  = 32 // least side of a tile, in pixels of the network's input
+	maxScale = 16      // bounds what a picture grows to
+	maxSide  = 1 << 16 // of Short and Augment.Scales: bounds the same
+	minTile  = 32      // least side of a tile, in pixels of the network's input
 )
 
 func (in Input) withDefaults() Input {
@@ -67,12 +69,15 @@ func (in Input) check() error {
 		return configError("input tiles of %d pixels that overlap by %d: want at least %d, and an overlap below that", in.Tile, in.Overlap, minTile)
 	case in.Tile > 0 && !(in.Scale > 0):
 		return configError("input tiles need a Scale: parts of a picture cannot each have the same short side")
-	case !(in.Scale > 0) && (in.Short < 1 || in.Longest >= 0 && in.Longest < in.Short):
-		return configError("input sides %d (short) and %d (longest)", in.Short, in.Longest)
+	case !(in.Scale > 0) && (in.Short < 1 || in.Short > maxSide || in.Longest >= 0 && in.Longest < in.Short):
+		return configError("input sides %d (short, at most %d) and %d (longest, at least short)", in.Short, maxSide, in.Longest)
 	}
-	for _, s := range in.Std {
-		if !(s > 0) {
+	for i, s := range in.Std {
+		if !(s > 0) || math.IsInf(s, 0) {
 			return configError("input standard deviations %v: they must be positive", in.Std)
+		}
+		if m := in.Mean[i]; math.IsNaN(m) || math.IsInf(m, 0) {
+			return configError("input means %v: they must be finite", in.Mean)
 		}
 	}
 	return nil
@@ -102,7 +107,8 @@ func (in Input) size(w, h int) (width, height int) {
 	return picture.ShortestEdge(w, h, in.Short, in.Longest)
 }
 
-// ImageError says that a picture cannot be segmented because of its size.
+// ImageError says that a picture cannot be segmented because of its size, or of the size in
+// which the network would see it.
 type ImageError struct {
 	Width, Height int
 	Reason        string
@@ -112,7 +118,22 @@ func (e *ImageError) Error() string {
 	return fmt.Sprintf("diffusioninst: picture of %d×%d pixels: %s", e.Width, e.Height, e.Reason)
 }
 
-// checkImage refuses pictures without pixels.
+const (
+	maxInputPixels   = 1 << 28       // of a view: 3 GiB before the first layer
+	maxPicturePixels = math.MaxInt32 // of a picture: what a mask counts
+)
+
+// checkViews refuses views that no memory holds: asking for it would end the process.
+func checkViews(views []view) error {
+	for _, v := range views {
+		if float64(v.width)*float64(v.height) > maxInputPixels {
+			return &ImageError{v.size.X, v.size.Y, fmt.Sprintf("the network would see it with %d×%d pixels, more than %d: make it smaller, or use tiles", v.width, v.height, maxInputPixels)}
+		}
+	}
+	return nil
+}
+
+// checkImage refuses pictures without pixels, or with too many.
 func checkImage(img image.Image) error {
 	if img == nil {
 		return &ImageError{Reason: "there is no picture"}
@@ -122,6 +143,8 @@ func checkImage(img image.Image) error {
 		return &ImageError{w, h, "it is empty"}
 	case w < 2 || h < 2:
 		return &ImageError{w, h, "at least 2×2 pixels are needed to find anything"}
+	case float64(w)*float64(h) > maxPicturePixels:
+		return &ImageError{w, h, fmt.Sprintf("more than %d pixels", maxPicturePixels)}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package diffusioninst
 
 import (
 	"context"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,16 @@ func TestInputSize(t *testing.T) {
 		require.Equal(t, in, in.withDefaults())
 		width, height := in.size(320, 256)
 		require.Equal(t, [2]int{test.width, test.height}, [2]int{width, height}, "%+v", test.in)
+	}
+}
+
+func TestInputCheck(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, in := range []Input{
+		{Short: maxSide + 1}, {Short: math.MaxInt}, {Short: 9, Longest: 8}, {Scale: nan}, {Scale: 17},
+		{Mean: [3]float64{0, nan, 0}}, {Mean: [3]float64{inf, 0, 0}}, {Std: [3]float64{1, 1, nan}}, {Std: [3]float64{inf, 1, 1}},
+	} {
+		require.Error(t, in.withDefaults().check(), "%+v", in)
 	}
 }
 

@@ -53,13 +53,17 @@ func newRequest(s *settings, images []image.Image) (*request, error) {
 	q := &request{settings: s, images: images, byPicture: make([][]view, len(images))}
 	var views []view
 	for i, img := range images {
-		if err := checkImage(img); err != nil {
+		err := checkImage(img)
+		if err == nil {
+			of := s.views(i, img.Bounds().Size())
+			views, err = append(views, of...), checkViews(of)
+		}
+		if err != nil {
 			if len(images) > 1 {
 				err = fmt.Errorf("diffusioninst: picture %d: %w", i, err)
 			}
 			return nil, err
 		}
-		views = append(views, s.views(i, img.Bounds().Size())...)
 	}
 	q.passes = passes(views)
 	for _, views := range q.passes {

@@ -3,6 +3,7 @@ package diffusioninst
 import (
 	"context"
 	"image"
+	"image/color"
 	"math"
 	"os"
 	"runtime"
@@ -147,6 +148,8 @@ func TestSegmentRefusesBadInput(t *testing.T) {
 		"an empty picture": {image.NewRGBA(image.Rect(0, 0, 0, 5)), all, "empty"},
 		"one pixel":        {pattern(1, 1), all, "at least 2×2"},
 		"a line":           {pattern(1, 20000), all, "at least 2×2"},
+		"a whole plane":    {image.NewUniform(color.White), all, "pixels"},
+		"a large input":    {image.Rect(0, 0, 9000, 9000), Options{Scale: 16}, "144000×144000"},
 		"negative steps":   {pattern(9, 9), Options{Steps: -1}, "Steps"},
 		"too many steps":   {pattern(9, 9), Options{Steps: 1001}, "Steps"},
 		"negative boxes":   {pattern(9, 9), Options{Proposals: -1}, "Proposals"},
