@@ -99,6 +99,10 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	folders, err := traceFolders(o.trace, inputs)
+	if err != nil {
+		return err
+	}
 	var truth *comparison
 	if o.truth != "" {
 		if truth, err = newComparison(o.truth, filepath.Join(o.output, "comparison"), model.Config().Classes); err != nil {
@@ -118,11 +122,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model.Segment, options)
 		if err == nil && o.trace != "" {
-			folder := o.trace
-			if len(inputs) > 1 {
-				folder = filepath.Join(folder, strings.TrimSuffix(in.name, filepath.Ext(in.name)))
-			}
-			err = writeTrace(img, steps, folder, classes)
+			err = writeTrace(img, steps, folders[i], classes)
 		}
 		if err == nil {
 			err = writeAll(writers, truth, evaluation.LabeledImage(result, int64(i+1), in.name, classes), img)

@@ -150,3 +150,21 @@ func TestInfo(t *testing.T) {
 	_, _, err = runProgram(nil, "info", filepath.Join(golden.Dir("mini_r50s_1step"), "image0.png"))
 	require.ErrorContains(t, err, "PNG")
 }
+
+func TestTraceFolders(t *testing.T) {
+	a, b := segmentInput{name: "x/a.png"}, segmentInput{name: "x/a.jpg"}
+	for _, c := range []struct {
+		root   string
+		inputs []segmentInput
+		want   []string
+	}{
+		{"", []segmentInput{a, b}, []string{""}},
+		{"tr", []segmentInput{a}, []string{"tr"}},
+		{"tr", []segmentInput{a, {name: "a.png"}}, []string{filepath.Join("tr", "x", "a"), filepath.Join("tr", "a")}},
+		{"tr", []segmentInput{a, b}, nil},
+	} {
+		got, err := traceFolders(c.root, c.inputs)
+		require.Equal(t, c.want == nil, err != nil, "%v: %v", c.inputs, err)
+		require.Equal(t, c.want, got)
+	}
+}

@@ -20,9 +20,15 @@ type sizeHint struct {
 
 func newSizeHint(in diffusioninst.Input, o diffusioninst.Options) *sizeHint {
 	h := &sizeHint{scale: cmp.Or(o.Scale, in.Scale)}
-	if tile := cmp.Or(max(o.Tile, 0), in.Tile); h.scale > 0 && tile > 0 && o.Tile >= 0 {
-		h.most = 1.25 * float64(cmp.Or(in.Overlap, tile/4))
+	tile := cmp.Or(max(o.Tile, 0), in.Tile)
+	if !(h.scale > 0) || tile <= 0 || o.Tile < 0 || len(o.Augment.Scales) > 0 {
+		return h
 	}
+	overlap := in.Overlap                // negative for none: nothing can be said then
+	if overlap == 0 || overlap >= tile { // as the library does with smaller tiles than the model's
+		overlap = tile / 4
+	}
+	h.most = 1.25 * float64(max(overlap, 0))
 	return h
 }
 

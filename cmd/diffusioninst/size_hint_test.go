@@ -35,6 +35,9 @@ func TestSizeHint(t *testing.T) {
 		"larger tiles":     {in: tiles, o: diffusioninst.Options{Tile: 512}, r: large},
 		"no tiles":         {in: tiles, o: diffusioninst.Options{Tile: -1}, r: large},
 		"a larger overlap": {in: diffusioninst.Input{Scale: 1, Tile: 256, Overlap: 128}, r: large},
+		"smaller tiles":    {in: diffusioninst.Input{Scale: 1, Tile: 256, Overlap: 128}, o: diffusioninst.Options{Tile: 128}, r: boxes(41, 41, 41), want: "3 of 3 instances are larger than 40 pixels, from where on this model cuts or misses objects: try --scale 0.5"},
+		"no overlap":       {in: diffusioninst.Input{Scale: 1, Tile: 256, Overlap: -1}, r: boxes(5, 5, 5)},
+		"sides are given":  {in: tiles, o: diffusioninst.Options{Augment: diffusioninst.Augment{Scales: []int{640}}}, r: large},
 		"resized pictures": {in: diffusioninst.Input{Short: 800}, r: large},
 	} {
 		h := newSizeHint(c.in, c.o)

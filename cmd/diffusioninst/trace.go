@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	xdraw "golang.org/x/image/draw"
 	xfont "golang.org/x/image/font"
@@ -26,6 +27,23 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 )
+
+// traceFolders returns the folder of each picture's trace: root itself for a single one.
+func traceFolders(root string, inputs []segmentInput) ([]string, error) {
+	if root == "" || len(inputs) == 1 {
+		return []string{root}, nil
+	}
+	out := make([]string, len(inputs))
+	taken := map[string]string{}
+	for i, in := range inputs {
+		out[i] = filepath.Join(root, strings.TrimSuffix(in.name, filepath.Ext(in.name)))
+		if other, ok := taken[out[i]]; ok {
+			return nil, fmt.Errorf("--trace: %s and %s would be traced to the same folder", other, in.name)
+		}
+		taken[out[i]] = in.name
+	}
+	return out, nil
+}
 
 // writeTrace writes the denoising of a picture to a folder: a captioned overlay per step, all
 // of them on one contact sheet, and an animated GIF.
