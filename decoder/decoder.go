@@ -25,16 +25,6 @@ type Output struct {
 	Filters *torch.Tensor // (B,N,FilterParams); nil if not requested
 }
 
-// A NotFiniteError means that a stage predicted NaN or infinite values, which comes
-// from broken weights or input.
-type NotFiniteError struct {
-	Stage int // counted from 0
-}
-
-func (e *NotFiniteError) Error() string {
-	return fmt.Sprintf("decoder: stage %d predicted values that are not finite: the weights or the picture are broken", e.Stage)
-}
-
 // New returns a decoder for a pyramid whose levels have the given strides in pixels,
 // finest first. Its parameters below p are time_mlp.* and head_series.*. An error is that
 // of Config.WithDefaults; what is wrong with parameters is reported by nn.Store.Err.
@@ -65,7 +55,7 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 // the network's input; times are the B diffusion times. A stage refines the boxes of the
 // one before, and no gradient flows between stages. If all is set, every stage predicts
 // logits and filters, as training needs; otherwise only the last does. It returns a
-// *NotFiniteError if a prediction is not finite.
+// *nn.NotFiniteError if a prediction is not finite.
 func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	return d.ForwardState(levels, boxes, nil, times, all)
 }
@@ -95,7 +85,7 @@ func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Ten
 			keep = append(keep, o.Logits, o.Filters)
 		}
 		if !o.finite() {
-			return nil, &NotFiniteError{Stage: i}
+			return nil, fmt.Errorf("decoder: %w: the weights or the picture are broken", &nn.NotFiniteError{Where: "prediction", Stage: i, Value: math.NaN()})
 		}
 		s.Release(mark, keep...)
 	}

@@ -83,7 +83,7 @@ func TestForwardNamesTheStageThatIsNotFinite(t *testing.T) {
 	withDecoder(t, 1, func(s *torch.Scope, d *Decoder, levels []*torch.Tensor) {
 		d.Stages[1].delta.Bias.FillInPlace(math.NaN())
 		_, err := d.Forward(levels, someBoxes(s, 1, 4), []float64{1}, false)
-		var e *NotFiniteError
+		var e *nn.NotFiniteError
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, 1, e.Stage)
 	})

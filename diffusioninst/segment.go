@@ -11,7 +11,7 @@ import (
 
 // Segment finds the instances in a picture. Cancelling ctx ends it at the next
 // denoising step. Errors: *OptionError, *ImageError, *sampler.StepError (which wraps
-// *decoder.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with Options.Augment
+// *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with Options.Augment
 // they are wrapped in a *ViewError.
 func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Result, error) {
 	results, err := m.SegmentBatch(ctx, []image.Image{img}, o)

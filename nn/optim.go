@@ -21,8 +21,8 @@ type Optimizer interface {
 	Close()
 }
 
-// Group is a set of parameters that train alike.
-type Group struct {
+// ParamGroup is a set of parameters that train alike.
+type ParamGroup struct {
 	Parameters []*Parameter
 	Rate       float64 // multiplies the learning rate; 0 means 1
 	Decay      float64 // weight decay per step, in units of the learning rate
@@ -62,7 +62,7 @@ func ClipNorm(parameters []*Parameter, limit float64) float64 {
 // each parameter, and how many steps each has made.
 type memory struct {
 	prefix string
-	groups []Group
+	groups []ParamGroup
 	kinds  []string
 	slots  [][]*torch.Tensor // by parameter, then by kind
 	steps  []int64
@@ -70,7 +70,7 @@ type memory struct {
 }
 
 // newMemory starts with zeros for the parameters of groups that require gradients.
-func newMemory(prefix string, groups []Group, kinds ...string) *memory {
+func newMemory(prefix string, groups []ParamGroup, kinds ...string) *memory {
 	s := torch.NewScope()
 	defer s.Close()
 	m := &memory{prefix: prefix, kinds: kinds}
@@ -99,7 +99,7 @@ func newMemory(prefix string, groups []Group, kinds ...string) *memory {
 
 // each visits every parameter that has a gradient. p, grad and slot may be changed in
 // place; step counts from 1.
-func (m *memory) each(f func(g Group, p, grad *torch.Tensor, slot []*torch.Tensor, step int64)) {
+func (m *memory) each(f func(g ParamGroup, p, grad *torch.Tensor, slot []*torch.Tensor, step int64)) {
 	s := torch.NewScope()
 	defer s.Close()
 	i := -1

@@ -22,7 +22,7 @@ type adamW struct {
 //	θ ← θ − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)
 //
 // Parameters that require no gradient are left alone.
-func NewAdamW(groups []Group, o AdamWOptions) Optimizer {
+func NewAdamW(groups []ParamGroup, o AdamWOptions) Optimizer {
 	for _, f := range []struct {
 		field    *float64
 		standard float64

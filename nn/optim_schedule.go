@@ -2,17 +2,17 @@ package nn
 
 import "math"
 
-// Schedule is the learning rate of every step, counted from 0, as a factor of the
+// An LRSchedule is the learning rate of every step, counted from 0, as a factor of the
 // base rate.
-type Schedule interface {
+type LRSchedule interface {
 	Factor(step int) float64
 }
 
-// ScheduleFunc makes a function a Schedule.
-type ScheduleFunc func(step int) float64
+// LRScheduleFunc makes a function an LRSchedule.
+type LRScheduleFunc func(step int) float64
 
 // Factor calls f.
-func (f ScheduleFunc) Factor(step int) float64 { return f(step) }
+func (f LRScheduleFunc) Factor(step int) float64 { return f(step) }
 
 // ConstantRate stays at the base rate.
 type ConstantRate struct{}
@@ -56,7 +56,7 @@ func (c Cosine) Factor(step int) float64 {
 type Warmup struct {
 	Steps    int
 	From     float64
-	Schedule Schedule // nil is ConstantRate
+	Schedule LRSchedule // nil is ConstantRate
 }
 
 // Factor is that of Schedule after the first Steps steps.

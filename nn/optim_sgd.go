@@ -20,12 +20,12 @@ type sgd struct {
 //
 // and with Nesterov θ ← θ − η·(g + λ·θ + μ·b). Parameters that require no gradient
 // are left alone.
-func NewSGD(groups []Group, o SGDOptions) Optimizer {
+func NewSGD(groups []ParamGroup, o SGDOptions) Optimizer {
 	return &sgd{newMemory("sgd", groups, "momentum"), o}
 }
 
 func (o *sgd) Step(rate float64) {
-	o.each(func(g Group, p, grad *torch.Tensor, slot []*torch.Tensor, _ int64) {
+	o.each(func(g ParamGroup, p, grad *torch.Tensor, slot []*torch.Tensor, _ int64) {
 		d, momentum := grad.Clone(), slot[0]
 		if g.Decay != 0 {
 			d.AddScaledInPlace(p, g.Decay)

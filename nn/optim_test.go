@@ -57,8 +57,8 @@ func (p *plainVector) gradient(k, i int) float64 {
 
 func TestOptimizersAgainstTheirEquations(t *testing.T) {
 	const rate = 0.01
-	groups := func(st *nn.Store) []nn.Group {
-		return []nn.Group{{Parameters: st.Parameters()[:1], Decay: 0.1}, {Parameters: st.Parameters()[1:], Rate: 0.5}}
+	groups := func(st *nn.Store) []nn.ParamGroup {
+		return []nn.ParamGroup{{Parameters: st.Parameters()[:1], Decay: 0.1}, {Parameters: st.Parameters()[1:], Rate: 0.5}}
 	}
 	etas, decays := []float64{rate, rate / 2}, []float64{0.1, 0}
 	momentum := func(nesterov bool) func(p *plainVector, k, i int) {
@@ -73,10 +73,10 @@ func TestOptimizersAgainstTheirEquations(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		make func(g []nn.Group) nn.Optimizer
+		make func(g []nn.ParamGroup) nn.Optimizer
 		step func(p *plainVector, k, i int)
 	}{
-		"AdamW": {func(g []nn.Group) nn.Optimizer { return nn.NewAdamW(g, nn.AdamWOptions{}) }, func(p *plainVector, k, i int) {
+		"AdamW": {func(g []nn.ParamGroup) nn.Optimizer { return nn.NewAdamW(g, nn.AdamWOptions{}) }, func(p *plainVector, k, i int) {
 			g := p.gradient(k, i)
 			p.x[i] -= etas[k] * decays[k] * p.x[i]
 			p.m[i] = 0.9*p.m[i] + 0.1*g
@@ -84,8 +84,10 @@ func TestOptimizersAgainstTheirEquations(t *testing.T) {
 			m, v := p.m[i]/(1-math.Pow(0.9, float64(p.steps))), p.v[i]/(1-math.Pow(0.999, float64(p.steps)))
 			p.x[i] -= etas[k] * m / (math.Sqrt(v) + 1e-8)
 		}},
-		"SGD":      {func(g []nn.Group) nn.Optimizer { return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9}) }, momentum(false)},
-		"Nesterov": {func(g []nn.Group) nn.Optimizer { return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9, Nesterov: true}) }, momentum(true)},
+		"SGD": {func(g []nn.ParamGroup) nn.Optimizer { return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9}) }, momentum(false)},
+		"Nesterov": {func(g []nn.ParamGroup) nn.Optimizer {
+			return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9, Nesterov: true})
+		}, momentum(true)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			modeltest.EachDevice(t, func(t *testing.T, device torch.Device) {
@@ -132,16 +134,16 @@ func (l tensors) Parameter(s *torch.Scope, name string, shape []int, _ nn.Init) 
 func (tensors) Names() []string { return nil }
 
 func TestOptimizerStateContinues(t *testing.T) {
-	for name, open := range map[string]func(g []nn.Group) nn.Optimizer{
-		"AdamW": func(g []nn.Group) nn.Optimizer { return nn.NewAdamW(g, nn.AdamWOptions{}) },
-		"SGD":   func(g []nn.Group) nn.Optimizer { return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9}) },
+	for name, open := range map[string]func(g []nn.ParamGroup) nn.Optimizer{
+		"AdamW": func(g []nn.ParamGroup) nn.Optimizer { return nn.NewAdamW(g, nn.AdamWOptions{}) },
+		"SGD":   func(g []nn.ParamGroup) nn.Optimizer { return nn.NewSGD(g, nn.SGDOptions{Momentum: 0.9}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			modeltest.Do(t, func(s *torch.Scope) {
 				one, two := twoVectors(torch.CPU), twoVectors(torch.CPU)
 				defer one.Close()
 				defer two.Close()
-				a, b := open([]nn.Group{{Parameters: one.Parameters()}}), open([]nn.Group{{Parameters: two.Parameters()}})
+				a, b := open([]nn.ParamGroup{{Parameters: one.Parameters()}}), open([]nn.ParamGroup{{Parameters: two.Parameters()}})
 				defer a.Close()
 				defer b.Close()
 				for round := range 3 {
@@ -202,7 +204,7 @@ func TestClipNorm(t *testing.T) {
 func TestSchedules(t *testing.T) {
 	steps := nn.MultiStep{Milestones: []int{10, 20}, Gamma: 0.1}
 	for name, c := range map[string]struct {
-		schedule nn.Schedule
+		schedule nn.LRSchedule
 		want     map[int]float64
 	}{
 		"constant":    {nn.ConstantRate{}, map[int]float64{0: 1, 1000: 1}},
@@ -211,7 +213,7 @@ func TestSchedules(t *testing.T) {
 		"warm-up":     {nn.Warmup{Steps: 4, From: 0.2}, map[int]float64{0: 0.2, 1: 0.4, 3: 0.8, 4: 1, 9: 1}},
 		"into steps":  {nn.Warmup{Steps: 5, From: 0, Schedule: steps}, map[int]float64{0: 0, 4: 0.8, 5: 1, 10: 0.1}},
 		"into cosine": {nn.Warmup{Steps: 50, From: 0.1, Schedule: nn.Cosine{Steps: 100}}, map[int]float64{0: 0.1, 25: 0.3, 50: 0.5, 100: 0}},
-		"function":    {nn.ScheduleFunc(func(step int) float64 { return float64(step) }), map[int]float64{3: 3}},
+		"function":    {nn.LRScheduleFunc(func(step int) float64 { return float64(step) }), map[int]float64{3: 3}},
 	} {
 		for step, want := range c.want {
 			require.InDelta(t, want, c.schedule.Factor(step), 1e-12, "%s at %d", name, step)

@@ -160,7 +160,7 @@ func (g *goldenCase) samples() []data.Sample {
 // spy notes the gradients that an optimiser gets at its first step.
 type spy struct {
 	nn.Optimizer
-	groups []nn.Group
+	groups []nn.ParamGroup
 	g      *goldenCase
 }
 
@@ -256,7 +256,7 @@ func (g *goldenCase) replay(device torch.Device, how variant) {
 			options.Objective.Federated.Weights = append(options.Objective.Federated.Weights, float32(w))
 		}
 	}
-	options.Optimizer = func(groups []nn.Group) nn.Optimizer {
+	options.Optimizer = func(groups []nn.ParamGroup) nn.Optimizer {
 		return &spy{nn.NewAdamW(groups, nn.AdamWOptions{}), groups, g}
 	}
 	var weights nn.Source = modeltest.GoldenWeights(t, g.dir)

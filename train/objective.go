@@ -31,15 +31,24 @@ type Objective struct {
 
 func (o Objective) withDefaults(classes int) (Objective, error) {
 	for _, f := range []struct {
+		name     string
 		field    *float64
 		standard float64
-	}{{&o.ClassWeight, 2}, {&o.L1Weight, 5}, {&o.GIoUWeight, 2}, {&o.MaskWeight, 5}, {&o.Alpha, 0.25}, {&o.Gamma, 2}} {
+	}{
+		{"class weight", &o.ClassWeight, 2}, {"L1 weight", &o.L1Weight, 5}, {"GIoU weight", &o.GIoUWeight, 2},
+		{"mask weight", &o.MaskWeight, 5}, {"focal loss's alpha", &o.Alpha, 0.25}, {"focal loss's gamma", &o.Gamma, 2},
+	} {
 		if *f.field == 0 {
 			*f.field = f.standard
 		}
-		if !(*f.field > 0) || math.IsInf(*f.field, 0) {
-			return o, fmt.Errorf("train: objective: a weight of %v", *f.field)
+		if math.IsNaN(*f.field) || math.IsInf(*f.field, 0) {
+			return o, fmt.Errorf("train: objective: the %s is %v", f.name, *f.field)
 		}
+		*f.field = max(*f.field, 0) // negative is none
+	}
+	if o.Alpha > 1 || o.ClassWeight+o.L1Weight+o.GIoUWeight+o.MaskWeight == 0 {
+		return o, fmt.Errorf("train: objective: the focal loss's alpha is %v, the weights are %v, %v, %v and %v: want an alpha of at most 1 and a weight above 0",
+			o.Alpha, o.ClassWeight, o.L1Weight, o.GIoUWeight, o.MaskWeight)
 	}
 	if err := o.checkExtra(); err != nil {
 		return o, err
@@ -48,7 +57,7 @@ func (o Objective) withDefaults(classes int) (Objective, error) {
 		o.BestIoUs = 5
 	}
 	if o.BestIoUs < 1 {
-		return o, fmt.Errorf("train: objective: the sum of the %d best IoUs", o.BestIoUs)
+		return o, fmt.Errorf("train: objective: BestIoUs is %d, want at least 1", o.BestIoUs)
 	}
 	if o.NoFocal && o.Federated == nil {
 		return o, fmt.Errorf("train: objective: without focal loss a federated loss is required")

@@ -12,10 +12,10 @@ import (
 // Options are a training recipe. The zero value of a field means the paper's.
 type Options struct {
 	Objective Objective
-	Rate      float64     // base learning rate, for a batch of 16: 2.5e-5
-	Schedule  nn.Schedule // of the rate; nil rises over 1000 steps from 0.01 and stays
+	Rate      float64       // base learning rate, for a batch of 16: 2.5e-5
+	Schedule  nn.LRSchedule // of the rate; nil rises over 1000 steps from 0.01 and stays
 	// Optimizer moves the parameters; nil is nn.NewAdamW with its usual constants.
-	Optimizer func(groups []nn.Group) nn.Optimizer
+	Optimizer func(groups []nn.ParamGroup) nn.Optimizer
 	// Weight decay: 1e-4; negative for none. That of norms and biases is the same
 	// unless theirs is set.
 	Decay, NormDecay, BiasDecay float64
@@ -74,11 +74,15 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	if o.Objective, err = o.Objective.withDefaults(classes); err != nil {
 		return o, err
 	}
+	if o.Rate < 0 || o.EMA >= 1 {
+		return o, fmt.Errorf("train: options: a learning rate of %v, EMA of %v: want a positive rate, and less than 1", o.Rate, o.EMA)
+	}
+	o.EMA = max(o.EMA, 0)
 	set := func(field *float64, standard float64) {
 		if *field == 0 {
 			*field = standard
 		}
-		*field = max(*field, 0)
+		*field = max(*field, 0) // negative is none
 	}
 	set(&o.Rate, 2.5e-5)
 	set(&o.Decay, 1e-4)
@@ -90,7 +94,7 @@ func (o Options) withDefaults(classes int) (Options, error) {
 		o.Schedule = nn.Warmup{Steps: 1000, From: 0.01}
 	}
 	if o.Optimizer == nil {
-		o.Optimizer = func(groups []nn.Group) nn.Optimizer { return nn.NewAdamW(groups, nn.AdamWOptions{}) }
+		o.Optimizer = func(groups []nn.ParamGroup) nn.Optimizer { return nn.NewAdamW(groups, nn.AdamWOptions{}) }
 	}
 	if o.Draws == nil {
 		o.Draws = NewRandom(o.Seed)
@@ -111,13 +115,10 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	if o.Eager && (o.Replicas > 1 || o.Precision != o.dtype()) {
 		return o, fmt.Errorf("train: options: eager with %d replicas and a precision of %v: want one replica and none", o.Replicas, o.Precision)
 	}
-	for _, v := range []float64{o.Rate, o.Decay, o.NormDecay, o.BiasDecay, o.BackboneRate, o.Clip} {
+	for _, v := range []float64{o.Rate, o.Decay, o.NormDecay, o.BiasDecay, o.BackboneRate, o.Clip, o.EMA} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return o, fmt.Errorf("train: options: a value of %v", v)
 		}
-	}
-	if !(o.EMA >= 0 && o.EMA < 1) {
-		return o, fmt.Errorf("train: options: EMA of %v: want at least 0 and less than 1", o.EMA)
 	}
 	return o, nil
 }
@@ -139,7 +140,7 @@ func (o Options) frozen(name string) bool {
 }
 
 // groups sorts the parameters that learn by how they learn.
-func (o Options) groups(parameters []*nn.Parameter) []nn.Group {
+func (o Options) groups(parameters []*nn.Parameter) []nn.ParamGroup {
 	scales := map[string]bool{} // paths of norms
 	for _, p := range parameters {
 		if path, ok := strings.CutSuffix(p.Name, ".weight"); ok && p.Tensor.Dim() == 1 {
@@ -148,7 +149,7 @@ func (o Options) groups(parameters []*nn.Parameter) []nn.Group {
 	}
 	type kind struct{ rate, decay float64 }
 	at := map[kind]int{}
-	var out []nn.Group
+	var out []nn.ParamGroup
 	for _, p := range parameters {
 		if p.Buffer || !p.Tensor.RequiresGrad() {
 			continue
@@ -168,7 +169,7 @@ func (o Options) groups(parameters []*nn.Parameter) []nn.Group {
 		if !ok {
 			i = len(out)
 			at[k] = i
-			out = append(out, nn.Group{Rate: k.rate, Decay: k.decay})
+			out = append(out, nn.ParamGroup{Rate: k.rate, Decay: k.decay})
 		}
 		out[i].Parameters = append(out[i].Parameters, p)
 	}

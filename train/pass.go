@@ -7,6 +7,7 @@ import (
 	"runtime/trace"
 
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -55,8 +56,8 @@ func (t *Trainer) forward(p *pass) error {
 	}
 	var err error
 	p.stages, err = net.Decoder.Forward(levels, start, n.times, true)
-	if lost := (*decoder.NotFiniteError)(nil); errors.As(err, &lost) {
-		return &NotFiniteError{"prediction", lost.Stage, ids(n.samples), math.NaN()}
+	if lost := (*nn.NotFiniteError)(nil); errors.As(err, &lost) {
+		return notFinite(lost.Where, lost.Stage, n.samples, lost.Value)
 	}
 	return err
 }
@@ -90,7 +91,7 @@ func (t *Trainer) losses(p *pass, common []settled, share float64) ([]Loss, *tor
 	var losses []Loss
 	for i, v := range torch.Values[float64](stacked.Detach()) {
 		if !finite(v) {
-			return nil, nil, &NotFiniteError{terms[i].loss, terms[i].stage, ids(p.noised.samples), v}
+			return nil, nil, notFinite(terms[i].loss, terms[i].stage, p.noised.samples, v)
 		}
 		losses = append(losses, Loss{terms[i].name(), v})
 	}

@@ -102,7 +102,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 	}
 	if solver.Optimizer == "SGD" {
 		sgd := nn.SGDOptions{Momentum: solver.Momentum, Nesterov: solver.Nesterov}
-		o.Optimizer = func(groups []nn.Group) nn.Optimizer { return nn.NewSGD(groups, sgd) }
+		o.Optimizer = func(groups []nn.ParamGroup) nn.Optimizer { return nn.NewSGD(groups, sgd) }
 	}
 	if d.ModelEMA.Enabled {
 		o.EMA = d.ModelEMA.Decay
@@ -112,7 +112,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 	return o, err
 }
 
-func schedule(solver detectron2.Solver) (nn.Schedule, error) {
+func schedule(solver detectron2.Solver) (nn.LRSchedule, error) {
 	w := nn.Warmup{Steps: solver.WarmupIters, From: solver.WarmupFactor}
 	switch solver.LRScheduler {
 	case "WarmupMultiStepLR":
@@ -128,7 +128,7 @@ func schedule(solver detectron2.Solver) (nn.Schedule, error) {
 	}
 	if solver.WarmupMethod == "constant" {
 		after := w.Schedule
-		return nn.ScheduleFunc(func(step int) float64 {
+		return nn.LRScheduleFunc(func(step int) float64 {
 			if step < w.Steps {
 				return w.From * after.Factor(step)
 			}

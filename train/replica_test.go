@@ -18,7 +18,7 @@ import (
 // learning is a recipe in which every parameter moves along its gradient.
 func learning(o Options) Options {
 	o.Frozen, o.Schedule, o.Rate, o.Float64 = []string{}, nn.ConstantRate{}, 1e-2, true
-	o.Optimizer = func(groups []nn.Group) nn.Optimizer { return nn.NewSGD(groups, nn.SGDOptions{}) }
+	o.Optimizer = func(groups []nn.ParamGroup) nn.Optimizer { return nn.NewSGD(groups, nn.SGDOptions{}) }
 	return o
 }
 
@@ -192,9 +192,9 @@ func TestReplicasFailTogether(t *testing.T) {
 		tr = newTrainer(t, batchNormed(), o)
 		before = trainerNorm(tr)
 		_, err = tr.Step(context.Background(), pictures(2))
-		var nan *NotFiniteError // between the passes
+		var nan *nn.NotFiniteError // between the passes
 		require.ErrorAs(t, err, &nan)
-		require.Equal(t, "loss_spoilt", nan.Loss)
+		require.Equal(t, "loss_spoilt", nan.Where)
 		require.Equal(t, []string{"none"}, nan.Samples, "the picture of the replica that failed")
 		require.Equal(t, before, trainerNorm(tr))
 	}

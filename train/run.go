@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/train/data"
 	"github.com/diffusioninst/go/train/journal"
 )
@@ -72,7 +73,7 @@ type Progress struct {
 var ErrRunExists = errors.New("there is a run in this folder already: resume it, or choose another folder")
 
 // Do trains until all steps are done or ctx is cancelled; it then saves, and returns the
-// error of ctx. A *NotFiniteError leaves a FailedCheckpoint, from which a run fails in
+// error of ctx. A *nn.NotFiniteError leaves a FailedCheckpoint, from which a run fails in
 // the same way again.
 func (r *Run) Do(ctx context.Context) error {
 	if r.Steps < 1 || r.Parts < 0 || r.EvaluateEvery < 0 {
@@ -170,7 +171,7 @@ func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) e
 		return err
 	}
 	report, err := r.Trainer.Step(context.WithoutCancel(ctx), parts...)
-	if lost := (*NotFiniteError)(nil); errors.As(err, &lost) {
+	if lost := (*nn.NotFiniteError)(nil); errors.As(err, &lost) {
 		return errors.Join(err, r.saveFailed(log, state, before))
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/train/data"
 	"github.com/diffusioninst/go/train/journal"
 )
@@ -126,15 +127,15 @@ func TestRunKeepsTheCheckpointWhenDataFails(t *testing.T) {
 func TestRunSavesWhatFailed(t *testing.T) {
 	run := newRun(t, t.TempDir())
 	run.Trainer.options.Rate = math.MaxFloat32
-	lost := (*NotFiniteError)(nil)
+	lost := (*nn.NotFiniteError)(nil)
 	require.ErrorAs(t, run.Do(context.Background()), &lost)
 	failed := run.Trainer.steps
 	require.Positive(t, failed)
 	again := newRun(t, run.Folder)
 	again.Resume = FailedCheckpoint
-	repeated := (*NotFiniteError)(nil)
+	repeated := (*nn.NotFiniteError)(nil)
 	require.ErrorAs(t, again.Do(context.Background()), &repeated)
 	require.Equal(t, failed, again.Trainer.steps)
-	require.Equal(t, [2]any{lost.Loss, lost.Stage}, [2]any{repeated.Loss, repeated.Stage})
+	require.Equal(t, [2]any{lost.Where, lost.Stage}, [2]any{repeated.Where, repeated.Stage})
 	require.Equal(t, lost.Samples, repeated.Samples)
 }

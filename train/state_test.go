@@ -71,7 +71,7 @@ func randomlyDeep() diffusioninst.Config {
 	return c
 }
 
-func sgd(groups []nn.Group) nn.Optimizer {
+func sgd(groups []nn.ParamGroup) nn.Optimizer {
 	return nn.NewSGD(groups, nn.SGDOptions{Momentum: 0.9, Nesterov: true})
 }
 

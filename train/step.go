@@ -13,7 +13,7 @@ import (
 
 // Step trains on one batch. A batch that does not fit into memory at once comes in parts,
 // whose gradients are averaged. A sample that cannot be trained on is a *data.SampleError and
-// a value that is not finite a *NotFiniteError; after either no parameter has changed.
+// a value that is not finite a *nn.NotFiniteError; after either no parameter has changed.
 func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, error) {
 	var all []data.Sample
 	for _, part := range parts {
@@ -66,7 +66,7 @@ func (t *Trainer) update(r *Report, samples []data.Sample) error {
 	case r.Skipped:
 		return nil
 	case !finite(r.Norm):
-		return &NotFiniteError{"gradient", -1, ids(samples), r.Norm}
+		return notFinite("gradient", -1, samples, r.Norm)
 	}
 	t.optimizer.Step(r.Rate)
 	if t.average != nil {

@@ -3,12 +3,12 @@ package train
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // Trainer is a network that learns. One goroutine at a time may use it.
@@ -27,22 +27,10 @@ type Trainer struct {
 	scale     *lossScale  // nil but in float16
 }
 
-// NotFiniteError says that training went astray: a loss, a prediction or the gradient is
-// NaN or infinite. No parameter was moved, but running means of batch norms may
-// have been.
-type NotFiniteError struct {
-	Loss    string // such as loss_giou; "prediction" or "gradient" where no loss is to blame
-	Stage   int    // of the decoder, from 0; −1 for the gradient
-	Samples []string
-	Value   float64
-}
-
-func (e *NotFiniteError) Error() string {
-	where := ""
-	if e.Stage >= 0 {
-		where = fmt.Sprintf(" of stage %d", e.Stage)
-	}
-	return fmt.Sprintf("train: %s%s is %v on samples %s", e.Loss, where, e.Value, strings.Join(e.Samples, ", "))
+// notFinite is a *nn.NotFiniteError. No parameter has changed when a step returns it, but
+// running statistics of batch norms may have.
+func notFinite(where string, stage int, samples []data.Sample, value float64) error {
+	return fmt.Errorf("train: %w", &nn.NotFiniteError{Where: where, Stage: stage, Samples: ids(samples), Value: value})
 }
 
 // New makes a trainer of the model that c describes, whose parameters start as the
@@ -55,6 +43,9 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	}
 	if o, err = o.withDefaults(len(c.Classes)); err != nil {
 		return nil, err
+	}
+	if c.FilterRange > 0 {
+		return nil, fmt.Errorf("train: a filter range of %v: training does not diffuse mask filters yet, set FilterRange to 0", c.FilterRange)
 	}
 	if err := device.Check(); err != nil {
 		return nil, err

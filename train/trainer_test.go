@@ -132,18 +132,18 @@ func TestNotFiniteIsNamedAndMovesNothing(t *testing.T) {
 	heal := poison("head.head_series.1.class_logits.bias")
 	before := trainerNorm(trainer)
 	_, err := trainer.Step(context.Background(), pictures(2))
-	var e *NotFiniteError
+	var e *nn.NotFiniteError
 	require.ErrorAs(t, err, &e)
-	require.Equal(t, "prediction", e.Loss)
+	require.Equal(t, "prediction", e.Where)
 	require.Equal(t, 1, e.Stage)
 	require.Equal(t, []string{"two", "none", "one"}, e.Samples)
-	require.ErrorContains(t, err, "prediction of stage 1 is NaN on samples two, none, one")
+	require.ErrorContains(t, err, "prediction of decoder stage 1 is NaN on samples two, none, one")
 	heal()
 
 	heal = poison("head.mask_head.1.bias") // the mask features, which the decoder does not see
 	_, err = trainer.Step(context.Background(), pictures(2))
 	require.ErrorAs(t, err, &e)
-	require.Equal(t, "loss_masks", e.Loss)
+	require.Equal(t, "loss_masks", e.Where)
 	require.Equal(t, 1, e.Stage, "the last stage is looked at first")
 	heal()
 	require.Equal(t, before, trainerNorm(trainer), "no parameter has moved")
@@ -211,13 +211,25 @@ func TestOptionsAreChecked(t *testing.T) {
 		"negative weight":   {Objective: Objective{Federated: &Federated{Weights: []float32{1, -1}}}},
 		"EMA":               {EMA: 1},
 		"NaN rate":          {Rate: math.NaN()},
-		"objective":         {Objective: Objective{L1Weight: -1}},
+		"negative rate":     {Rate: -1},
+		"infinite weight":   {Objective: Objective{L1Weight: math.Inf(1)}},
+		"no loss":           {Objective: Objective{ClassWeight: -1, L1Weight: -1, GIoUWeight: -1, MaskWeight: -1}},
+		"alpha":             {Objective: Objective{Alpha: 2}},
+		"best IoUs":         {Objective: Objective{BestIoUs: -1}},
 		"eager replicas":    {Eager: true, Replicas: 2},
 		"eager bfloat16":    {Eager: true, Precision: torch.BFloat16},
 	} {
 		_, err := New(context.Background(), small(2), nn.FromSeed(1), torch.CPU, o)
-		require.Error(t, err, name)
+		require.ErrorContains(t, err, "train: ", name)
 	}
+	c := small(2)
+	c.FilterRange = 5
+	_, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, Options{})
+	require.ErrorContains(t, err, "does not diffuse mask filters yet")
+	// Negative is none.
+	o, err := Options{EMA: -1, Decay: -1, Objective: Objective{MaskWeight: -1}}.withDefaults(2)
+	require.NoError(t, err)
+	require.Equal(t, []float64{0, 0, 0, 5}, []float64{o.EMA, o.Decay, o.Objective.MaskWeight, o.Objective.L1Weight})
 }
 
 func TestGroups(t *testing.T) {

@@ -116,7 +116,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 }
 
 // highestRate returns the largest factor that a schedule has in a run.
-func highestRate(s nn.Schedule, steps int) float64 {
+func highestRate(s nn.LRSchedule, steps int) float64 {
 	var most float64
 	for step := range steps {
 		most = max(most, s.Factor(step))

@@ -57,13 +57,11 @@ type Loader struct {
 
 	jobs    chan job
 	workers sync.WaitGroup
-	stop    context.CancelFunc // of what is in the works
-	running context.Context
+	stop    context.CancelFunc // ends the workers' jobs; nil once the Loader is closed
 }
 
 // job is one sample of a batch to be made.
 type job struct {
-	ctx   context.Context
 	batch *batch
 	at    int
 }
@@ -97,16 +95,30 @@ func NewLoader(d Dataset, o LoaderOptions) (*Loader, error) {
 			l.plan.wide[i] = s.Width > s.Height
 		}
 	}
-	l.running, l.stop = context.WithCancel(context.Background())
-	l.jobs = make(chan job, o.Batch*(o.Prefetch+1))
-	for range o.Workers {
+	l.start()
+	return l, nil
+}
+
+// start starts the workers.
+func (l *Loader) start() {
+	var ctx context.Context
+	ctx, l.stop = context.WithCancel(context.Background())
+	jobs := make(chan job, l.options.Batch*(l.options.Prefetch+1))
+	l.jobs = jobs
+	for range l.options.Workers {
 		l.workers.Go(func() {
-			for j := range l.jobs {
-				l.work(j)
+			for j := range jobs {
+				l.work(ctx, j)
 			}
 		})
 	}
-	return l, nil
+}
+
+// end makes the workers drop what is in the works, and waits for them.
+func (l *Loader) end() {
+	l.stop()
+	close(l.jobs)
+	l.workers.Wait()
 }
 
 func (o LoaderOptions) check(d Dataset) error {
@@ -178,25 +190,25 @@ func (l *Loader) fill() {
 		b.missing.Store(int64(len(picks)))
 		l.ahead = append(l.ahead, b)
 		for i := range picks {
-			l.jobs <- job{l.running, b, i}
+			l.jobs <- job{b, i}
 		}
 	}
 }
 
 // work makes a sample, or one in its place.
-func (l *Loader) work(j job) {
+func (l *Loader) work(ctx context.Context, j job) {
 	defer func() {
 		if j.batch.missing.Add(-1) == 0 {
 			close(j.batch.ready)
 		}
 	}()
 	p := j.batch.picks[j.at]
-	for attempt := int64(0); attempt <= replacements && j.ctx.Err() == nil; attempt++ {
+	for attempt := int64(0); attempt <= replacements && ctx.Err() == nil; attempt++ {
 		index := p.index
 		if attempt > 0 {
 			index = random(l.options.Seed, forReplacement, p.n, attempt).IntN(l.data.Len())
 		}
-		s, err := l.sample(j.ctx, p.n, index)
+		s, err := l.sample(ctx, p.n, index)
 		if err == nil {
 			j.batch.samples[j.at] = s
 			return
@@ -214,8 +226,7 @@ func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error)
 	if err != nil {
 		return Sample{}, err
 	}
-	classes := len(l.data.Classes())
-	if err := s.Check(classes); err != nil {
+	if err := s.Check(len(l.data.Classes())); err != nil {
 		return Sample{}, err
 	}
 	if l.options.Augment == nil {
@@ -225,7 +236,7 @@ func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error)
 	if err != nil {
 		return Sample{}, &SampleError{ID: s.ID, Reason: "augmentation", Err: err}
 	}
-	return changed, changed.Check(classes)
+	return changed, nil // Trainer.Step checks what it learns from
 }
 
 // Position is the number of batches handed out: what [Loader.SeekTo] needs to continue.
@@ -240,11 +251,8 @@ func (l *Loader) SeekTo(n int64) error {
 	case n < 0 || n > math.MaxInt64/int64(l.options.Batch):
 		return fmt.Errorf("data: seek to batch %d", n)
 	}
-	l.stop()
-	for _, b := range l.ahead {
-		<-b.ready
-	}
-	l.running, l.stop = context.WithCancel(context.Background())
+	l.end()
+	l.start()
 	l.ahead = nil
 	l.plan.seek(n)
 	l.done = n
@@ -257,8 +265,6 @@ func (l *Loader) Close() {
 	if l.stop == nil {
 		return
 	}
-	l.stop()
+	l.end()
 	l.stop = nil
-	close(l.jobs)
-	l.workers.Wait()
 }
