@@ -15,7 +15,7 @@ type SelfAttention struct {
 	compute          torch.DType
 }
 
-// NewSelfAttention attends over vectors of size d with a number of heads, which must divide d.
+// NewSelfAttention returns self-attention over vectors of size d; heads must divide d.
 func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 	return &SelfAttention{
 		InWeight: p.Parameter("in_proj_weight", XavierUniform, 3*d, d),
@@ -25,8 +25,8 @@ func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 	}
 }
 
-// Forward lets the N vectors of each of B sets (B,N,d) attend to each other:
-// softmax(QKᵀ/√(d/heads))·V per head, then a linear map.
+// Forward lets the N vectors of each of B sets (B,N,d) attend to each other and returns
+// (B,N,d): softmax(QKᵀ/√(d/heads))·V per head, then a linear map.
 func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
 		shape := x.Shape()

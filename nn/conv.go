@@ -7,8 +7,8 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Conv2d is a two-dimensional convolution, followed by a norm and a ReLU where
-// its options say so. For inference the norm is folded into weight and bias.
+// Conv2d is a two-dimensional convolution, followed by a norm and a ReLU if
+// its options ask for them. For inference the norm is folded into weight and bias.
 type Conv2d struct {
 	Weight, Bias    *torch.Tensor
 	Norm            *Norm
@@ -19,7 +19,8 @@ type Conv2d struct {
 	eager           bool
 }
 
-// ConvOptions differ from a 1×1 convolution with bias and stride 1.
+// ConvOptions are the settings of NewConv2d. The zero value is a 1×1 convolution of stride 1
+// without bias, norm and ReLU.
 type ConvOptions struct {
 	Kernel int // 0 means 1; padded to keep the size
 	Stride int // 0 means 1
@@ -30,7 +31,7 @@ type ConvOptions struct {
 	Init   Init // of the weight; nil is KaimingNormal
 }
 
-// NewConv2d maps in channels to out: weight (out, in, k, k).
+// NewConv2d returns a convolution of in channels to out with the weight (out, in, k, k).
 func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	k, stride := max(o.Kernel, 1), max(o.Stride, 1)
 	c := &Conv2d{
@@ -87,7 +88,7 @@ func (c *Conv2d) fold(st *Store) {
 	st.fold(gone, made...)
 }
 
-// Forward maps (B, in, H, W) to (B, out, ⌈H/stride⌉, ⌈W/stride⌉).
+// Forward maps x (B, in, H, W) to (B, out, ⌈H/stride⌉, ⌈W/stride⌉).
 func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor { return c.forward(x) })
 }

@@ -10,14 +10,14 @@ import (
 type EMA struct {
 	Decay float64 // share of the average that stays at an update, such as 0.999
 	// Warmup uses (1+n)/(10+n) at the n-th update while that is less than Decay, so
-	// that a short run's average does not hang on to its start.
+	// that a short run's average is not dominated by its start.
 	Warmup  bool
 	Updates int64
 
 	of, average []*Parameter
 }
 
-// NewEMA starts the average at the store's values.
+// NewEMA returns an average that starts at the store's values.
 func NewEMA(store *Store, decay float64) *EMA {
 	s := torch.NewScope()
 	defer s.Close()
@@ -29,7 +29,7 @@ func NewEMA(store *Store, decay float64) *EMA {
 	return e
 }
 
-// Update moves the average: a ← d·a + (1−d)·θ.
+// Update moves the average towards the store's values: a ← d·a + (1−d)·θ.
 func (e *EMA) Update() {
 	decay := e.Decay
 	if e.Warmup {
@@ -70,11 +70,11 @@ func (e *EMA) Swap() {
 	}
 }
 
-// Parameters are the averages, named as in the store. They belong to e.
+// Parameters returns the averages, named as in the store. They belong to e.
 func (e *EMA) Parameters() []*Parameter { return e.average }
 
-// Restore takes the averages from a source, by the parameters' names. What the
-// source lacks, or has in another shape, is reported in one *LoadError.
+// Restore takes the averages from a source, by the parameters' names. Everything
+// that the source lacks or has in another shape is reported in one *LoadError.
 func (e *EMA) Restore(source Source) error {
 	s := torch.NewScope()
 	defer s.Close()

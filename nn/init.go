@@ -7,31 +7,31 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Init draws the first values of a parameter, float32 on the CPU.
+// An Init returns the first values of a parameter of a shape, in float32 on the CPU.
 type Init func(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor
 
-// Constant starts with one value.
+// Constant returns an Init with one value everywhere.
 func Constant(value float64) Init {
 	return func(s *torch.Scope, _ *torch.Generator, shape []int) *torch.Tensor {
 		return s.Full(value, torch.F32(torch.CPU), shape...)
 	}
 }
 
-// Normal starts with N(0, std²).
+// Normal returns an Init that draws from N(0, std²).
 func Normal(std float64) Init {
 	return func(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 		return s.Randn(g, torch.Float32, shape...).MulScalar(std)
 	}
 }
 
-// Uniform starts with the uniform distribution on ±bound.
+// Uniform returns an Init that draws from the uniform distribution on ±bound.
 func Uniform(bound float64) Init {
 	return func(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 		return s.Rand(g, torch.Float32, shape...).MulScalar(2 * bound).AddScalar(-bound)
 	}
 }
 
-// fans are the numbers of inputs and outputs of a weight (out, in, …).
+// fans returns the numbers of inputs and outputs of a weight (out, in, …).
 func fans(shape []int) (in, out float64) {
 	if len(shape) < 2 {
 		return 1, 1
@@ -43,26 +43,26 @@ func fans(shape []int) (in, out float64) {
 	return float64(shape[1]) * area, float64(shape[0]) * area
 }
 
-// XavierUniform keeps the variance of signals and gradients (Glorot, Bengio 2010).
+// XavierUniform draws weights that keep the variance of signals and gradients (Glorot, Bengio 2010).
 func XavierUniform(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	in, out := fans(shape)
 	return Uniform(math.Sqrt(6/(in+out)))(s, g, shape)
 }
 
-// KaimingNormal keeps the variance through ReLU, by the number of outputs (He et al. 2015).
+// KaimingNormal draws weights that keep the variance through ReLU, by the number of outputs (He et al. 2015).
 func KaimingNormal(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	_, out := fans(shape)
 	return Normal(math.Sqrt(2/out))(s, g, shape)
 }
 
-// CaffeXavier keeps the variance of signals, by the number of inputs: Detectron2's
-// start of feature pyramids.
+// CaffeXavier draws weights that keep the variance of signals, by the number of inputs, as
+// Detectron2 initialises feature pyramids.
 func CaffeXavier(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	in, _ := fans(shape)
 	return Uniform(math.Sqrt(3/in))(s, g, shape)
 }
 
-// KaimingUniform is PyTorch's default of convolutions and linear layers.
+// KaimingUniform draws weights as PyTorch does by default for convolutions and linear layers.
 func KaimingUniform(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tensor {
 	in, _ := fans(shape)
 	return Uniform(1/math.Sqrt(in))(s, g, shape)
@@ -72,7 +72,7 @@ func KaimingUniform(s *torch.Scope, g *torch.Generator, shape []int) *torch.Tens
 // the values do not depend on the order in which modules are built.
 type seeded uint64
 
-// FromSeed is a Source of freshly initialised parameters.
+// FromSeed returns a Source of parameters that are initialised at random from a seed.
 func FromSeed(seed uint64) Source { return seeded(seed) }
 
 func (seed seeded) Parameter(s *torch.Scope, name string, shape []int, init Init) (*torch.Tensor, error) {

@@ -2,20 +2,20 @@ package nn
 
 import "github.com/diffusioninst/go/torch"
 
-// Linear is x·Wᵀ + b over the last dimension.
+// Linear is the map x·Wᵀ + b over the last dimension.
 type Linear struct {
 	Weight, Bias *torch.Tensor
 	compute      torch.DType
 }
 
-// LinearOptions differ from the defaults of Linear.
+// LinearOptions are the settings of NewLinear.
 type LinearOptions struct {
 	NoBias   bool
 	Init     Init // of the weight; nil is XavierUniform
 	InitBias Init // nil is zero
 }
 
-// NewLinear maps in features to out: weight (out, in), bias (out).
+// NewLinear returns a map of in features to out with weight (out, in) and bias (out).
 func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
 	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute()}
 	if !o.NoBias {
@@ -24,12 +24,12 @@ func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
 	return l
 }
 
-// Forward maps (…, in) to (…, out), of the type of x.
+// Forward maps x (…, in) to (…, out) of the same element type.
 func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
 	return linear(x, l.Weight, l.Bias, l.compute)
 }
 
-// linear is x·Wᵀ + b with products in the type compute.
+// linear returns x·Wᵀ + b with products in the type compute.
 func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
 	if shape := x.Shape(); len(shape) > 3 {
 		// Up to three dimensions LibTorch 1.13 adds the bias within the product.
@@ -48,7 +48,7 @@ func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
 	})
 }
 
-// as is x in another type, or nil for nil.
+// as returns x in another type, or nil for nil.
 func as(x *torch.Tensor, d torch.DType) *torch.Tensor {
 	if x == nil || x.DType() == d {
 		return x

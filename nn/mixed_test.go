@@ -99,8 +99,8 @@ func TestMixedPrecisionTracksFloat32(t *testing.T) {
 	}
 }
 
-// A fixed norm goes into its convolution; results and gradients are those of the norm
-// on its own.
+// A fixed norm is folded into its convolution; results and gradients are those of a
+// separate norm.
 func TestFixedNormsFold(t *testing.T) {
 	build := layers["fixed norm that learns its scale"].build
 	apart := func(p Path) func(x *torch.Tensor) *torch.Tensor {

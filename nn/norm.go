@@ -9,7 +9,7 @@ type LayerNorm struct {
 	size         []int
 }
 
-// NewLayerNorm normalises vectors of a size, with eps 1e-5.
+// NewLayerNorm returns a layer norm of vectors of a size, with eps 1e-5.
 func NewLayerNorm(p Path, size int) *LayerNorm {
 	return &LayerNorm{
 		Weight: p.Parameter("weight", Constant(1), size), Bias: p.Parameter("bias", Constant(0), size),
@@ -17,12 +17,12 @@ func NewLayerNorm(p Path, size int) *LayerNorm {
 	}
 }
 
-// Forward keeps the shape (…, size).
+// Forward returns x (…, size) normalised.
 func (n *LayerNorm) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.LayerNorm(n.size, n.Weight, n.Bias, n.Eps)
 }
 
-// NormKind is what follows a convolution.
+// A NormKind is the norm that follows a convolution.
 type NormKind int
 
 const (
@@ -38,18 +38,18 @@ type Norm struct {
 	Kind                         NormKind
 	Training                     bool   // statistics of the batch at hand; only for BatchNorm
 	Name                         string // the path of its parameters
-	// Member makes the statistics those of all members' pictures; see
-	// torch.BatchNormTraining. Where Follows is off the running statistics stay as they
-	// are, for all members but one to leave them to it.
+	// Member, if not nil, synchronises the statistics over the pictures of all members
+	// (SyncBN); see torch.BatchNormTraining. Without Follows the running statistics stay as
+	// they are: of members that share them only one may follow.
 	Member  *torch.SyncMember
 	Follows bool
-	// Batches counts those whose statistics the running ones have followed: PyTorch's
-	// num_batches_tracked.
+	// Batches is the number of batches whose statistics the running ones have followed,
+	// PyTorch's num_batches_tracked.
 	Batches int64
 	eager   bool
 }
 
-// NewNorm normalises a number of channels, with eps 1e-5 and momentum 0.1.
+// NewNorm returns a norm of a number of channels, with eps 1e-5 and momentum 0.1.
 func NewNorm(p Path, kind NormKind, channels int) *Norm {
 	n := &Norm{Eps: 1e-5, Momentum: 0.1, Kind: kind, Name: p.String(), Follows: true, eager: p.Eager()}
 	if !p.Inference() {
@@ -66,10 +66,10 @@ func NewNorm(p Path, kind NormKind, channels int) *Norm {
 	return n
 }
 
-// learns tells whether the statistics are those of the batch at hand.
+// learns reports whether the batch at hand gives the statistics.
 func (n *Norm) learns() bool { return n.Training && n.Kind == BatchNorm }
 
-// Forward keeps the shape (B,C,H,W).
+// Forward returns x (B,C,H,W) normalised.
 func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor { return n.forward(x, false) }
 
 // forward is Forward with a ReLU after it, or without.
@@ -100,7 +100,7 @@ func (n *Norm) forward(x *torch.Tensor, relu bool) *torch.Tensor {
 	return y
 }
 
-// affine is x·γ/σ + (β − μ·γ/σ), as Detectron2's frozen norms compute it where gradients flow.
+// affine returns x·γ/σ + (β − μ·γ/σ), as Detectron2's frozen norms compute it where gradients flow.
 func (n *Norm) affine(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
 	return s.Hold(func() *torch.Tensor {
@@ -111,8 +111,8 @@ func (n *Norm) affine(x *torch.Tensor) *torch.Tensor {
 	})
 }
 
-// fold is weight and bias, which may be nil, of a convolution that has the norm with
-// fixed statistics in it: weight·γ/σ and (bias−μ)·γ/σ + β. Gradients flow to all that learn.
+// fold returns weight and bias, which may be nil, of a convolution with the norm of
+// fixed statistics folded into it: weight·γ/σ and (bias−μ)·γ/σ + β. Gradients flow to all that learn.
 func (n *Norm) fold(s *torch.Scope, weight, bias *torch.Tensor) (w, b *torch.Tensor) {
 	scale := s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt().Mul(n.Weight)
 	shift := s.Adopt(n.Mean).Neg()

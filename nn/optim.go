@@ -11,24 +11,24 @@ import (
 type Optimizer interface {
 	// Step moves every parameter that has a gradient, at a learning rate. Gradients stay.
 	Step(rate float64)
-	// State is all that the optimiser remembers from step to step, as tensors that
+	// State returns all that the optimiser keeps from step to step, as tensors that
 	// belong to it. Their names are prefixed with the optimiser's.
 	State() []*Parameter
-	// Restore takes the state from a source. What the source lacks, or has in
-	// another shape, is reported in one *LoadError, and the state is then as before.
+	// Restore takes the state from a source. Everything that the source lacks or
+	// has in another shape is reported in one *LoadError, and the state is then unchanged.
 	Restore(source Source) error
 	// Close frees the state.
 	Close()
 }
 
-// ParamGroup is a set of parameters that train alike.
+// A ParamGroup is a set of parameters with the same learning rate and weight decay.
 type ParamGroup struct {
 	Parameters []*Parameter
 	Rate       float64 // multiplies the learning rate; 0 means 1
 	Decay      float64 // weight decay per step, in units of the learning rate
 }
 
-// ClearGrads forgets the gradients of parameters.
+// ClearGrads removes the gradients of parameters.
 func ClearGrads(parameters []*Parameter) {
 	for _, p := range parameters {
 		p.Tensor.ClearGrad()
@@ -58,7 +58,7 @@ func ClipNorm(parameters []*Parameter, limit float64) float64 {
 	return torch.ClipGradNorm(leaves, limit)
 }
 
-// memory is what an optimiser remembers: some tensors of a parameter's shape for
+// memory is the state of an optimiser: some tensors of a parameter's shape for
 // each parameter, and how many steps each has made.
 type memory struct {
 	prefix string
@@ -69,7 +69,7 @@ type memory struct {
 	count  *torch.Tensor // steps as a tensor; made by State
 }
 
-// newMemory starts with zeros for the parameters of groups that require gradients.
+// newMemory returns zeros for the parameters of groups that require gradients.
 func newMemory(prefix string, groups []ParamGroup, kinds ...string) *memory {
 	s := torch.NewScope()
 	defer s.Close()

@@ -2,8 +2,7 @@ package nn
 
 import "github.com/diffusioninst/go/torch"
 
-// AdamWOptions differ from AdamW's usual constants. The zero value of a field means
-// the usual one.
+// AdamWOptions are the constants of AdamW. The zero value of a field means the usual one.
 type AdamWOptions struct {
 	Beta1 float64 // of the mean of gradients: 0.9
 	Beta2 float64 // of the mean of their squares: 0.999
@@ -15,13 +14,13 @@ type adamW struct {
 	AdamWOptions
 }
 
-// NewAdamW is Adam with decoupled weight decay (Loshchilov, Hutter 2019):
+// NewAdamW returns Adam with decoupled weight decay (Loshchilov, Hutter 2019):
 //
 //	θ ← θ − η·λ·θ
 //	m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²
 //	θ ← θ − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)
 //
-// Parameters that require no gradient are left alone.
+// Parameters that do not require gradients are left alone.
 func NewAdamW(groups []ParamGroup, o AdamWOptions) Optimizer {
 	for _, f := range []struct {
 		field    *float64

@@ -5,19 +5,20 @@ import "math"
 // An LRSchedule is the learning rate of every step, counted from 0, as a factor of the
 // base rate.
 type LRSchedule interface {
+	// Factor returns the factor of a step.
 	Factor(step int) float64
 }
 
-// LRScheduleFunc makes a function an LRSchedule.
+// An LRScheduleFunc is a function as an LRSchedule.
 type LRScheduleFunc func(step int) float64
 
-// Factor calls f.
+// Factor returns f(step).
 func (f LRScheduleFunc) Factor(step int) float64 { return f(step) }
 
-// ConstantRate stays at the base rate.
+// ConstantRate is the base rate in every step.
 type ConstantRate struct{}
 
-// Factor is 1.
+// Factor returns 1.
 func (ConstantRate) Factor(int) float64 { return 1 }
 
 // MultiStep multiplies the rate by Gamma at each milestone.
@@ -26,7 +27,7 @@ type MultiStep struct {
 	Gamma      float64
 }
 
-// Factor is Gamma to the number of milestones that have passed.
+// Factor returns Gamma to the power of the number of milestones that have passed.
 func (m MultiStep) Factor(step int) float64 {
 	f := 1.0
 	for _, at := range m.Milestones {
@@ -43,7 +44,7 @@ type Cosine struct {
 	End   float64 // of the base rate
 }
 
-// Factor is End + (1−End)·(1+cos(π·step/Steps))/2.
+// Factor returns End + (1−End)·(1+cos(π·step/Steps))/2.
 func (c Cosine) Factor(step int) float64 {
 	if step >= c.Steps {
 		return c.End
@@ -59,7 +60,7 @@ type Warmup struct {
 	Schedule LRSchedule // nil is ConstantRate
 }
 
-// Factor is that of Schedule after the first Steps steps.
+// Factor returns the factor of Schedule after the first Steps steps.
 func (w Warmup) Factor(step int) float64 {
 	then := w.Schedule
 	if then == nil {

@@ -2,7 +2,7 @@ package nn
 
 import "github.com/diffusioninst/go/torch"
 
-// SGDOptions differ from plain gradient descent.
+// SGDOptions are the settings of NewSGD; zero is plain gradient descent.
 type SGDOptions struct {
 	Momentum float64
 	Nesterov bool // look ahead along the momentum
@@ -13,7 +13,7 @@ type sgd struct {
 	SGDOptions
 }
 
-// NewSGD is stochastic gradient descent with momentum, weight decay being part of
+// NewSGD returns stochastic gradient descent with momentum, weight decay being part of
 // the gradient:
 //
 //	b ← μ·b + (g + λ·θ),  θ ← θ − η·b

@@ -8,7 +8,7 @@ import (
 
 type fromParameters map[string]*Parameter
 
-// FromParameters is a Source of the values that parameters have when it is asked for
+// FromParameters returns a Source of the values that parameters have when it is asked for
 // them, such as those of a Store or the averages of an EMA. It copies them.
 func FromParameters(list []*Parameter) Source {
 	out := fromParameters{}

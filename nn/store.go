@@ -6,7 +6,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Source gives parameters their values.
+// A Source gives parameters their values.
 type Source interface {
 	// Parameter returns the values of a parameter as a tensor on the CPU that
 	// belongs to s, or nil where the source does not have it. init says how the
@@ -17,7 +17,7 @@ type Source interface {
 	Names() []string
 }
 
-// StoreOptions say where and for what parameters are made.
+// StoreOptions are the settings of NewStore: where and for what parameters are made.
 type StoreOptions struct {
 	Device torch.Device
 	DType  torch.DType // of parameters; float32 if unset
@@ -34,7 +34,7 @@ type StoreOptions struct {
 	Eager bool
 }
 
-// Store owns the parameters and buffers of a model. It must be made and used
+// A Store owns the parameters and buffers of a model. It must be made and used
 // inside torch.Do.
 type Store struct {
 	source  Source
@@ -46,14 +46,14 @@ type Store struct {
 	problem LoadError
 }
 
-// Parameter is a named tensor of a store.
+// A Parameter is a named tensor of a store.
 type Parameter struct {
 	Name   string
 	Tensor *torch.Tensor
 	Buffer bool // not trained, such as a running mean
 }
 
-// NewStore is a store without parameters; modules put theirs in when they are built.
+// NewStore returns a store without parameters; modules add theirs when they are built.
 func NewStore(source Source, options StoreOptions) *Store {
 	if options.DType == 0 {
 		options.DType = torch.Float32
@@ -64,18 +64,18 @@ func NewStore(source Source, options StoreOptions) *Store {
 	return &Store{source: source, options: options, byName: map[string]*Parameter{}}
 }
 
-// Root is the path without a prefix.
+// Root returns the path without a prefix.
 func (st *Store) Root() Path { return Path{store: st} }
 
-// Parameters lists parameters and buffers in the order they were made. Those that
-// were folded away are not among them.
+// Parameters returns parameters and buffers in the order in which they were made, without
+// those that were folded into others.
 func (st *Store) Parameters() []*Parameter { return st.list }
 
-// Norms lists the batch norms in the order they were made, for training to say which
-// of them learn; none in a store for inference, which folds them away.
+// Norms returns the batch norms in the order in which they were made, for training to set
+// which of them learn; none in a store for inference, which folds them into convolutions.
 func (st *Store) Norms() []*Norm { return st.norms }
 
-// Bytes is the memory that parameters, buffers and folded weights take.
+// Bytes returns the number of bytes that parameters, buffers and folded weights take.
 func (st *Store) Bytes() int64 {
 	var n int64
 	for _, t := range st.tensors() {
@@ -100,8 +100,8 @@ func (st *Store) tensors() []*torch.Tensor {
 	return out
 }
 
-// Err reports, in one *LoadError, all that was missing in the source, that nobody
-// asked for, or that had another shape; nil if everything fitted.
+// Err returns one *LoadError of all parameters that were missing in the source, that no
+// module asked for, or that had another shape; nil if everything fitted.
 func (st *Store) Err() error {
 	e := st.problem
 	for _, name := range st.source.Names() {
@@ -112,8 +112,8 @@ func (st *Store) Err() error {
 	return e.orNil(st.source)
 }
 
-// get makes the parameter name. A problem is noted for Err and leaves zeros, so
-// that building goes on and all problems are found.
+// get returns the parameter name. A problem is noted for Err and leaves zeros, so
+// that building continues and all problems are found.
 func (st *Store) get(name string, shape []int, init Init, buffer bool) *torch.Tensor {
 	if old, ok := st.byName[name]; ok {
 		panic(fmt.Sprintf("nn: parameter %s is made twice (first as %v)", name, old.Tensor))

@@ -17,8 +17,8 @@ type diffusion struct {
 type noised struct {
 	samples       []data.Sample
 	height, width int       // padded, so that the coarsest stride divides them
-	boxes         []float32 // N a picture, x1 y1 x2 y2 in pixels
-	times         []float64 // one a picture
+	boxes         []float32 // N per picture, x1 y1 x2 y2 in pixels
+	times         []float64 // one per picture
 }
 
 // noise draws the start of a batch.

@@ -8,7 +8,7 @@ import (
 
 // Draws are the random choices of a training step. A step asks for them in this
 // order: for each picture its Time, the Noise of its proposals, and the Noise of its
-// padding boxes or, where there are too many ground truths, a Subset of them; then,
+// padding boxes or, if there are too many ground truths, a Subset of them; then,
 // with a federated loss, the Classes of the last stage and of the others from the first on.
 type Draws interface {
 	// Time is uniform over 0 … times−1.
@@ -23,19 +23,19 @@ type Draws interface {
 	Classes(weights []float32, n int) []int
 }
 
-// Random is seeded Draws. One goroutine at a time may use it.
+// A Random makes Draws from a seed. One goroutine at a time may use it.
 type Random struct {
 	source *rand.PCG
 	rand   *rand.Rand
 }
 
-// NewRandom is the Draws of a seed.
+// NewRandom returns the Draws of a seed.
 func NewRandom(seed uint64) *Random {
 	source := rand.NewPCG(seed, 0x9E3779B97F4A7C15)
 	return &Random{source, rand.New(source)}
 }
 
-// MarshalBinary is the generator's state, for a checkpoint.
+// MarshalBinary returns the generator's state, for a checkpoint.
 func (r *Random) MarshalBinary() ([]byte, error) { return r.source.MarshalBinary() }
 
 // UnmarshalBinary continues from a state that MarshalBinary gave.

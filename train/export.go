@@ -14,7 +14,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// ExportOptions say which weights are exported, and how.
+// ExportOptions are the settings of Export: which weights are written, and how.
 type ExportOptions struct {
 	// Half writes matrices and kernels, nearly all of a model, in float16. Biases, norms and
 	// their statistics stay float32: those may lie beyond what float16 can hold.

@@ -24,8 +24,8 @@ func constants(schedule sampler.Schedule, parameters []*nn.Parameter) []checkpoi
 	return out
 }
 
-// scheduleConstants are those of a diffusion with the signal ᾱ (Ho et al. 2020,
-// equations 4 to 7), in float64.
+// scheduleConstants returns the constants of a diffusion with the signal ᾱ (Ho et al.
+// 2020, equations 4 to 7), in float64.
 func scheduleConstants(schedule sampler.Schedule) []checkpoint.Source {
 	names := []string{
 		"betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",

@@ -29,8 +29,8 @@ import (
 // gradient by a percent. An eager network rounds as the reference did, where LibTorch
 // does, and must be within the tolerances as they are. For the usual one, and elsewhere,
 // every case is also replayed in float64 and with weights shaken by a unit in the last
-// place. How far all these are apart is what rounding does. The k-th largest error may
-// exceed the tolerance by conditioning times the k-th largest of that. First losses get
+// place. The differences between all these show the effect of rounding. The k-th largest error may
+// exceed the tolerance by conditioning times the k-th largest of them. First losses get
 // no such allowance.
 const (
 	lossTolerance       = 1e-4

@@ -8,13 +8,13 @@ import (
 )
 
 // Federated restricts the class loss, for data whose pictures are not labelled
-// exhaustively (Zhou et al. 2021): to the classes that are present in the batch and
-// others that are drawn. The rest count nothing.
+// exhaustively (Zhou et al. 2021), to the classes that are present in the batch and
+// others that are drawn. The rest do not count.
 type Federated struct {
 	// Weights says how likely each class is drawn: for LVIS, the square root of the
 	// number of pictures that have it.
 	Weights []float32
-	// Classes is how many count: 50 where it is 0. Like the reference, proposals
+	// Classes is the number of classes that count: 50. Like the reference, proposals
 	// without a ground truth count as one class.
 	Classes int
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Objective is what a step makes smaller: the weighted sum of four losses at every
+// An Objective is what training minimises: the weighted sum of four losses at every
 // decoder stage, each summed over the matches of the batch and divided by their number.
-// The zero value of a field means the paper's.
+// The zero value of a field means the paper's, a negative weight leaves its loss out.
 type Objective struct {
 	ClassWeight float64 // of the focal loss: 2
 	L1Weight    float64 // of the boxes' L1 distance in picture sizes: 5

@@ -9,7 +9,8 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Options are a training recipe. The zero value of a field means the paper's.
+// Options are a training recipe. The zero value of a field means the paper's, a negative
+// one none where that makes sense.
 type Options struct {
 	Objective Objective
 	Rate      float64       // base learning rate, for a batch of 16: 2.5e-5
@@ -41,7 +42,7 @@ type Options struct {
 	// replica's, and the running statistics are the mean of the replicas'.
 	SyncBatchNorm bool
 	// Precision is the type in which convolutions and linear maps multiply:
-	// torch.BFloat16, on a GPU torch.Float16, or, where it is left out, torch.Float32.
+	// torch.BFloat16, on a GPU torch.Float16, or, by default, torch.Float32.
 	// Parameters, what the optimiser remembers, norms, softmax, boxes and losses stay in
 	// float32 (mixed precision, Micikevicius et al. 2018). Bfloat16 has float32's range; in
 	// float16 losses are scaled so that small gradients do not vanish, and steps that
@@ -55,7 +56,7 @@ type Options struct {
 	Eager bool
 }
 
-// FreezeStages are the names of a ResNet's stem (n ≥ 1), its stage res2 (n ≥ 2), and so
+// FreezeStages returns the names of a ResNet's stem (n ≥ 1), its stage res2 (n ≥ 2), and so
 // on to res5, for Options.Frozen. No other backbone has such names.
 func FreezeStages(n int) []string {
 	out := []string{}

@@ -8,7 +8,7 @@ import (
 	"github.com/diffusioninst/go/nn"
 )
 
-// Pretrained is an nn.Source of the parameters that a checkpoint has for a model, and of
+// A Pretrained is an nn.Source of the parameters that a checkpoint has for a model, and of
 // drawn values for the others: the start of training on top of what another training
 // has learned. It must be open while New uses it.
 type Pretrained struct {

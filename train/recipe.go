@@ -10,7 +10,7 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// Recipe is how a Detectron2 YAML file of the official project wants a model trained;
+// A Recipe is how a Detectron2 YAML file of the official project wants a model trained;
 // diffusioninst.LoadConfig reads the model in it.
 type Recipe struct {
 	Options Options
@@ -32,7 +32,7 @@ type Recipe struct {
 	solver detectron2.Solver
 }
 
-// LoadRecipe reads a file. Like the official trainer it decays norms and biases as
+// LoadRecipe reads the recipe of a file. Like the official trainer it decays norms and biases as
 // everything else, whatever the file says. Weights of a federated loss are not in the
 // file: they are the square roots of images, the number of training pictures that
 // show each class, which only such a file needs. SOLVER.AMP is bfloat16 (Options.Precision).

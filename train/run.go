@@ -26,13 +26,13 @@ const (
 	ModelFile = "model.safetensors"
 )
 
-// Run is a training run in a folder. It can be stopped at any moment, by kill -9 too,
-// and continued: what was lost since the last checkpoint is computed again, on the CPU
-// with the same number of threads to the same bits.
+// A Run is a training run in a folder. It can be stopped at any moment, by kill -9 too,
+// and continued: what was lost since the last checkpoint is computed again, bit-identically
+// on the CPU with the same number of threads.
 type Run struct {
 	Trainer *Trainer
 	Batches Batches
-	Folder  string // made where it does not exist
+	Folder  string // made if it does not exist
 	Steps   int    // of the whole run
 	Parts   int    // batches that make a step together: 1
 	// Resume is the file in Folder to continue from, such as LastCheckpoint. Empty starts
@@ -51,7 +51,7 @@ type Run struct {
 	OnEvaluation func(step int, metrics []journal.Scalar) error // after every evaluation; may be nil
 }
 
-// Batches are what a run learns from, one after the other; see data.Loader.
+// Batches gives a run what it learns from, batch by batch; see data.Loader.
 type Batches interface {
 	Next(ctx context.Context) ([]data.Sample, error)
 	// Position is the number of batches handed out.
@@ -60,7 +60,7 @@ type Batches interface {
 	SeekTo(n int64) error
 }
 
-// Progress is where a run is.
+// Progress is the state of a run after a step.
 type Progress struct {
 	*Report
 	Steps    int           // of the whole run
@@ -143,7 +143,7 @@ func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) e
 	}
 }
 
-// due tells whether the model as it is shall be evaluated.
+// due reports whether the model as it is shall be evaluated.
 func (r *Run) due(state *runState) bool {
 	done := r.Trainer.steps
 	if r.Evaluate == nil || done == 0 || done == state.Evaluated {
@@ -188,7 +188,7 @@ func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) e
 	return nil
 }
 
-// evaluate measures the model and tells whether it is the best so far.
+// evaluate measures the model and reports whether it is the best so far.
 func (r *Run) evaluate(ctx context.Context, log *journal.Journal, state *runState) (best bool, err error) {
 	model, err := r.Trainer.Snapshot(ctx)
 	if err != nil {

@@ -14,13 +14,13 @@ type lossScale struct {
 const (
 	scaleStart    = 1 << 16
 	scalePatience = 2000
-	scaleLeast    = 1.0 / (1 << 10) // a gradient that overflows even so is astray
+	scaleLeast    = 1.0 / (1 << 10) // a gradient that overflows even so is not finite
 )
 
 // unscale divides the gradients of parameters.
 func (l *lossScale) unscale(parameters []*nn.Parameter) { nn.ScaleGrads(parameters, 1/l.Value) }
 
-// after notes a step whose gradient was finite or not. It tells whether to leave out a
+// after notes a step whose gradient was finite or not. It reports whether to leave out a
 // step that was not, rather than give up.
 func (l *lossScale) after(finite bool) (leaveOut bool) {
 	switch {

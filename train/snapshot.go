@@ -8,10 +8,10 @@ import (
 	"github.com/diffusioninst/go/nn"
 )
 
-// Snapshot is a model for inference of the averages or, without Options.EMA, of the
+// Snapshot returns a model for inference with the averages or, without Options.EMA, of the
 // parameters as they are now: a copy on the trainer's device, which training does not
-// change and the caller closes. It segments as the model does that diffusioninst.Load
-// makes of what Export writes.
+// change and the caller closes. It segments like the model that diffusioninst.Load
+// reads from what Export writes.
 func (t *Trainer) Snapshot(ctx context.Context) (*diffusioninst.Model, error) {
 	m, err := diffusioninst.NewFrom(ctx, t.config, nn.FromParameters(t.weights(false)), t.device)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// StageLoss is a term of your own in an Objective.
+// A StageLoss is a term of your own in an Objective.
 type StageLoss interface {
 	// Name is the term's in reports, such as loss_center.
 	Name() string
@@ -18,7 +18,7 @@ type StageLoss interface {
 	Loss(p StagePrediction) *torch.Tensor
 }
 
-// StagePrediction is what a decoder stage says about a batch.
+// A StagePrediction is the output of a decoder stage for a batch.
 type StagePrediction struct {
 	Stage    int // from 0
 	Samples  []data.Sample
@@ -32,7 +32,7 @@ type StagePrediction struct {
 	Divisor float64
 }
 
-// MatchedPair says that a proposal answers for an object.
+// A MatchedPair is a proposal and the object that it is matched with.
 type MatchedPair struct {
 	Sample   int // in the batch
 	Proposal int

@@ -28,7 +28,7 @@ const (
 // ErrCorrupt is the cause of a *StateError about a file that is cut off or damaged.
 var ErrCorrupt = checkpoint.ErrCorrupt
 
-// StateError says which file could not be resumed from, and why.
+// A StateError says which file could not be resumed from, and why.
 type StateError struct {
 	Path string
 	Err  error
@@ -143,5 +143,5 @@ func readMemory(file *checkpoint.File) (memory, string, error) {
 	return m, text, nil
 }
 
-// Steps is how many steps the run has made.
+// Steps returns the number of steps that the run has made.
 func (t *Trainer) Steps() int { return t.steps }

@@ -15,8 +15,8 @@ import (
 )
 
 // Resume takes over what Save wrote, in a trainer of the same configuration and
-// recipe, and returns the note. On the CPU the run goes on bit for bit as it would have
-// without the break.
+// recipe, and returns the note. On the CPU the run continues bit-identically to one
+// that was not interrupted.
 //
 // Errors are a *StateError. Its cause is ErrCorrupt for a file that is cut off or
 // damaged, and one *nn.LoadError for the state of another model or recipe, which

@@ -17,11 +17,11 @@ import (
 // the averages, the number of steps, the states of the backbone's random numbers and of
 // Options.Draws (if they are an encoding.BinaryMarshaler, as Random is; others are the
 // caller's to continue), and a note of the caller's, such as the position in the data.
-// diffusioninst.Load reads the model in it, of the averages where there are any.
+// diffusioninst.Load reads the model in it, of the averages if there are any.
 //
-// The file is replaced as a whole, if ctx does not end before: whenever the program or the machine stops, it is the
-// one before or the new one. On an error, such as a full disk, it is the one before, or
-// none; the error names the file.
+// The file is replaced as a whole, unless ctx ends before: whenever the program or the
+// machine stops, it is the old one or the new one. On an error, such as a full disk, it is
+// the old one, or none; the error names the file.
 func (t *Trainer) Save(ctx context.Context, path string, note []byte) error {
 	config, err := json.Marshal(t.config)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// Trainer is a network that learns. One goroutine at a time may use it.
+// A Trainer is a network that learns. One goroutine at a time may use it.
 type Trainer struct {
 	config    diffusioninst.Config
 	options   Options
@@ -33,7 +33,7 @@ func notFinite(where string, stage int, samples []data.Sample, value float64) er
 	return fmt.Errorf("train: %w", &nn.NotFiniteError{Where: where, Stage: stage, Samples: ids(samples), Value: value})
 }
 
-// New makes a trainer of the model that c describes, whose parameters start as the
+// New returns a trainer of the model that c describes, whose parameters start as the
 // source has them: nn.FromSeed, nn.Checkpoint.Source, or OpenPretrained. Parameters that
 // do not fit are a *nn.LoadError.
 func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device torch.Device, o Options) (*Trainer, error) {
@@ -132,5 +132,5 @@ func (t *Trainer) close() {
 	t.store.Close()
 }
 
-// Config is the model's configuration, with all defaults filled in.
+// Config returns the model's configuration with all defaults filled in.
 func (t *Trainer) Config() diffusioninst.Config { return t.config }

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 )
 
-// Augmentation makes another sample of a sample. It leaves the pixels and masks that it is
+// An Augmentation makes another sample of a sample. It leaves the pixels and masks that it is
 // given as they are, and takes all randomness from r. It is safe for concurrent use.
 type Augmentation interface {
 	Apply(s Sample, r *rand.Rand) (Sample, error)
@@ -15,7 +15,7 @@ type Augmentation interface {
 // Chain applies augmentations one after the other.
 type Chain []Augmentation
 
-// Apply applies all of c.
+// Apply applies all of c in order.
 func (c Chain) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	for _, a := range c {
 		var err error
@@ -51,13 +51,13 @@ func (m Sometimes) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	return m.Then.Apply(s, r)
 }
 
-// Range is from where to where something random lies. The ends may be the same.
+// A Range is what a random number is drawn from uniformly. The ends may be the same.
 type Range struct{ Min, Max float64 }
 
-// draw is uniform between the ends.
+// draw returns a number drawn uniformly between the ends.
 func (v Range) draw(r *rand.Rand) float64 { return v.Min + (v.Max-v.Min)*r.Float64() }
 
-// check refuses ranges that are none or reach below or to a number.
+// check refuses ranges whose ends are swapped, or that reach down to a number.
 func (v Range) check(what string, above float64) error {
 	if !(v.Min > above && v.Max >= v.Min && v.Max <= math.MaxInt32) {
 		return fmt.Errorf("data: %s from %g to %g", what, v.Min, v.Max)
@@ -65,7 +65,7 @@ func (v Range) check(what string, above float64) error {
 	return nil
 }
 
-// Reference is the augmentation that DiffusionInst was trained with: a horizontal flip half
+// Reference returns the augmentation that DiffusionInst was trained with: a horizontal flip half
 // of the time; with crop, half of the time a resize of the short side to 400, 500 or 600
 // pixels and a crop of 384 to 600 pixels a side; and a resize of the short side to one
 // of a list of sizes, the long one being at most longest.

@@ -31,7 +31,7 @@ type COCO struct {
 func OpenCOCO(file, images string) (*COCO, error) {
 	set, err := coco.Load(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	index, err := set.Index()
 	if err != nil {
@@ -61,18 +61,18 @@ func OpenCOCO(file, images string) (*COCO, error) {
 	return c, nil
 }
 
-// KeepPictures keeps up to so many bytes of decoded pictures in memory, three a pixel, 0
-// for none. The pictures that are read first stay: where epochs go round in random order,
-// no other choice is hit more often. It is called before the first Sample.
+// KeepPictures sets how many bytes of decoded pictures, three per pixel, stay in memory; 0
+// for none. The pictures that are read first stay: with epochs in random order no other
+// choice is hit more often. It must be called before the first Sample.
 func (c *COCO) KeepPictures(bytes int64) { c.pictures.limit = bytes }
 
-// Classes are the names of the categories in the order of their ids.
+// Classes returns the names of the categories in the order of their ids.
 func (c *COCO) Classes() []string { return c.classes }
 
-// Len is the number of images.
+// Len returns the number of images.
 func (c *COCO) Len() int { return len(c.data.Images) }
 
-// Summary describes image i by the file's records.
+// Summary returns what the file's records say about image i.
 func (c *COCO) Summary(i int) Summary {
 	out := Summary{Width: c.data.Images[i].Width, Height: c.data.Images[i].Height}
 	for _, place := range c.objects[i] {
@@ -122,7 +122,7 @@ func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
 	return s, nil
 }
 
-// name is what an image is called in errors.
+// name returns what an image is called in errors.
 func (c *COCO) name(i int) string {
 	m := &c.data.Images[i]
 	return cmp.Or(m.FileName, path.Base(m.COCOURL))

@@ -6,7 +6,7 @@ import (
 	"iter"
 )
 
-// Dataset is pictures with their objects, addressed by number. It is safe for concurrent
+// A Dataset is a set of pictures with their objects, addressed by number. It is safe for concurrent
 // use.
 type Dataset interface {
 	// Classes are the names of the classes; an Object's Class is a place in them.
@@ -17,21 +17,21 @@ type Dataset interface {
 	Sample(ctx context.Context, i int) (Sample, error)
 }
 
-// Summary is what can be known about a sample without its pixels.
+// A Summary is what is known about a sample without its pixels.
 type Summary struct {
 	Width, Height int   // 0 if unknown
 	Classes       []int // of the objects, in their order
 }
 
-// Summarizer is a Dataset that knows its samples without reading them.
+// A Summarizer is a Dataset that can describe its samples without reading them.
 type Summarizer interface {
 	Dataset
 	// Summary describes picture i. The caller does not change it.
 	Summary(i int) Summary
 }
 
-// Summaries are those of all pictures of d. A Dataset that is no [Summarizer] is read
-// once as a whole.
+// Summaries returns the summaries of all pictures of d. A Dataset that is not a
+// [Summarizer] is read once as a whole.
 func Summaries(ctx context.Context, d Dataset) ([]Summary, error) {
 	out := make([]Summary, d.Len())
 	for i := range out {
@@ -59,7 +59,7 @@ func (s Sample) summary() Summary {
 	return out
 }
 
-// Collect makes a Dataset of all samples of a sequence, which it keeps in memory. A
+// Collect returns a Dataset of all samples of a sequence, which it keeps in memory. A
 // sample that cannot be trained on is a *[SampleError], and an error of the sequence
 // ends it.
 func Collect(classes []string, seq iter.Seq2[Sample, error]) (Dataset, error) {

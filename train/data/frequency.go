@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// ClassCounts is the number of pictures of d that show each class, as the federated loss
+// ClassCounts returns the number of pictures of d that show each class, as the federated loss
 // and [RepeatFactors] take it. It uses [Summaries].
 func ClassCounts(ctx context.Context, d Dataset) ([]int, error) {
 	summaries, err := Summaries(ctx, d)
@@ -33,7 +33,7 @@ func distinct(classes []int) []int {
 	return slices.Compact(out)
 }
 
-// RepeatFactors is how often each picture is to be drawn in an epoch so that rare classes
+// RepeatFactors returns how often each picture is to be drawn in an epoch so that rare classes
 // are seen more often: max over its classes c of max(1, √(t/f(c))), with the threshold t
 // and the fraction f(c) of pictures that show the class; 1 for pictures without objects
 // (Gupta et al., LVIS, arXiv 1908.03195). It uses [Summaries].

@@ -30,8 +30,8 @@ type labelMeFile struct {
 
 // OpenLabelMe reads the LabelMe files (.json) in a folder and the folders below, hidden
 // ones left out, in the order of their names. The picture of a file is the one it names
-// or, where that does not exist, the one that has the file's name but for the extension.
-// Pictures without a file are no part of the data set; files without shapes are pictures
+// or, if that does not exist, the one that has the file's name but for the extension.
+// Pictures without a file are not part of the data set; files without shapes are pictures
 // without objects. The classes are the given ones or, if nil, the labels in the order
 // of the alphabet.
 //
@@ -81,7 +81,7 @@ func readLabelMe(path string) (*coco.LabeledImage, error) {
 	return coco.ReadLabelMe(f)
 }
 
-// labels are those that occur, sorted.
+// labels returns the labels that occur, sorted.
 func (l *LabelMe) labels() []string {
 	var out []string
 	for _, f := range l.files {
@@ -95,18 +95,18 @@ func (l *LabelMe) labels() []string {
 	return slices.Compact(out)
 }
 
-// KeepPictures keeps up to so many bytes of decoded pictures in memory: see
+// KeepPictures sets how many bytes of decoded pictures stay in memory; see
 // [COCO.KeepPictures].
 func (l *LabelMe) KeepPictures(bytes int64) { l.pictures.limit = bytes }
 
-// Classes are the given classes or the labels.
+// Classes returns the given classes or the labels.
 func (l *LabelMe) Classes() []string { return l.classes }
 
-// Len is the number of files.
+// Len returns the number of files.
 func (l *LabelMe) Len() int { return len(l.files) }
 
-// Summary describes picture i by its file. One that cannot be read has nothing, and
-// labels that are no classes are left out.
+// Summary returns what its file says about picture i: nothing if the file cannot be read.
+// Labels that are not classes are left out.
 func (l *LabelMe) Summary(i int) Summary {
 	p := l.files[i].content
 	if l.files[i].err != nil {
@@ -152,7 +152,7 @@ func (l *LabelMe) Sample(ctx context.Context, i int) (Sample, error) {
 	return s, nil
 }
 
-// picture is the path of the picture that belongs to the file.
+// picture returns the path of the picture that belongs to the file.
 func (f labelMeFile) picture() (string, error) {
 	folder := filepath.Dir(f.path)
 	name := filepath.FromSlash(strings.ReplaceAll(f.content.FileName, `\`, "/"))

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 )
 
-// LoaderOptions say how a [Loader] draws batches.
+// LoaderOptions are the settings of NewLoader.
 type LoaderOptions struct {
 	// Batch is the number of samples of a batch. It is required.
 	Batch int
@@ -46,7 +46,7 @@ type LoaderOptions struct {
 // replacements is how many pictures are tried in place of one that cannot be read.
 const replacements = 20
 
-// Loader draws batches of a Dataset without end: epoch follows epoch, and a batch may
+// A Loader draws batches of a Dataset without end: epoch follows epoch, and a batch may
 // have samples of two. One goroutine at a time may use it.
 type Loader struct {
 	data    Dataset
@@ -75,7 +75,7 @@ type batch struct {
 	ready   chan struct{} // closed when none is missing
 }
 
-// NewLoader makes a Loader, which the caller closes.
+// NewLoader returns a Loader, which the caller closes.
 func NewLoader(d Dataset, o LoaderOptions) (*Loader, error) {
 	if err := o.check(d); err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (o LoaderOptions) check(d Dataset) error {
 
 var errClosed = errors.New("data: the loader is closed")
 
-// Next is the next batch. After an error, ctx's included, the next Next returns the same
+// Next returns the next batch. After an error, ctx's included, the next Next returns the same
 // batch, or fails again.
 func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 	if l.stop == nil {
@@ -239,7 +239,7 @@ func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error)
 	return changed, nil // Trainer.Step checks what it learns from
 }
 
-// Position is the number of batches handed out: what [Loader.SeekTo] needs to continue.
+// Position returns the number of batches handed out, which is what [Loader.SeekTo] needs to continue.
 func (l *Loader) Position() int64 { return l.done }
 
 // SeekTo makes batch number n the next one: Next then returns exactly what it would have

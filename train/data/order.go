@@ -15,7 +15,7 @@ const (
 	forReplacement
 )
 
-// random is the generator of one use of a seed: n counts epochs or samples.
+// random returns the generator of one use of a seed: n counts epochs or samples.
 func random(seed uint64, use purpose, n, attempt int64) *rand.Rand {
 	var key [32]byte
 	for i, v := range []uint64{seed, uint64(use), uint64(n), uint64(attempt)} {
@@ -48,7 +48,7 @@ func newOrder(pictures int, o LoaderOptions) *order {
 	return &order{seed: o.Seed, pictures: pictures, inOrder: o.InOrder, repeat: o.Repeat, epoch: -1}
 }
 
-// pick is the next sample.
+// pick returns the next sample.
 func (o *order) pick() pick {
 	for o.used == len(o.samples) {
 		o.epoch++
@@ -113,7 +113,7 @@ type batches struct {
 	waiting [2][]pick
 }
 
-// next is the next batch.
+// next returns the next batch.
 func (b *batches) next() []pick {
 	if b.wide == nil {
 		out := make([]pick, b.size)

@@ -23,7 +23,7 @@ type decoded struct {
 	width, height int
 }
 
-// read is the picture of a file. Nobody changes it.
+// read returns the picture of a file, which must not be changed.
 func (p *pictures) read(path string) (rgb []uint8, width, height int, err error) {
 	p.mutex.Lock()
 	known, ok := p.kept[path]

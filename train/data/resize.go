@@ -9,7 +9,7 @@ import (
 	"github.com/diffusioninst/go/picture"
 )
 
-// ResizeShortest brings the short side of the picture to a random size.
+// ResizeShortest resizes the picture so that its short side gets a random size.
 type ResizeShortest struct {
 	// Short are the sizes in pixels to choose from.
 	Short []int
@@ -82,7 +82,7 @@ func (a RandomCrop) side(v Range, size int, r *rand.Rand) (int, error) {
 	return least + r.IntN(most-least+1), nil
 }
 
-// place is a random place for a part of w × h pixels in a picture. A side that is longer
+// place returns a random place for a part of w × h pixels in a picture. A side that is longer
 // than the picture's begins with it.
 func place(width, height, w, h int, r *rand.Rand) image.Rectangle {
 	x, y := r.IntN(max(0, width-w)+1), r.IntN(max(0, height-h)+1)

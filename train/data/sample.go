@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/mask"
 )
 
-// Sample is one picture with its objects.
+// A Sample is one picture with its objects.
 type Sample struct {
 	ID            string // names the picture in errors
 	Width, Height int
@@ -15,21 +15,21 @@ type Sample struct {
 	Objects       []Object
 }
 
-// Object is a ground truth.
+// An Object is a ground truth.
 type Object struct {
 	Class int // index into the configuration's classes
 	Box   mask.Box
 	Mask  *mask.Bitmap // of the picture's size
 }
 
-// SampleError says which sample cannot be trained on, and why.
+// A SampleError says which sample cannot be trained on, and why.
 type SampleError struct {
 	ID     string // the sample's
 	Reason string // what of it is wrong; may be empty if Err is set
 	Err    error  // cause; may be nil
 }
 
-// Error is "data: sample ID: reason: cause".
+// Error returns "data: sample ID: reason: cause".
 func (e *SampleError) Error() string {
 	out := "data: sample " + e.ID
 	if e.Reason != "" {
@@ -41,10 +41,10 @@ func (e *SampleError) Error() string {
 	return out
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *SampleError) Unwrap() error { return e.Err }
 
-// Check refuses, with a *SampleError, a sample that a network of a number of classes
+// Check returns a *SampleError for a sample that a network of a number of classes
 // cannot be trained on: sizes that do not agree, classes that do not exist, boxes
 // without area.
 func (s Sample) Check(classes int) error {

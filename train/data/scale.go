@@ -64,7 +64,7 @@ func (a LargeScaleJitter) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	return view(s, w, h, place(w, h, a.Width, a.Height, r)), nil
 }
 
-// scaled is the size of a sample times a factor, rounded, at least 1.
+// scaled returns the size of a sample times a factor, rounded, at least 1.
 func scaled(s Sample, factor float64) (w, h int, err error) {
 	fw, fh := math.Round(float64(s.Width)*factor), math.Round(float64(s.Height)*factor)
 	if fw > 1<<20 || fh > 1<<20 {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Subset is the pictures of d with these numbers, in their order: a part to train on, or
+// Subset returns the pictures of d with these numbers, in their order: a part to train on, or
 // without what should be left out. It is a [Summarizer] if d is.
 func Subset(d Dataset, pictures []int) (Dataset, error) {
 	for _, i := range pictures {
@@ -20,7 +20,7 @@ func Subset(d Dataset, pictures []int) (Dataset, error) {
 	return out, nil
 }
 
-// NonEmpty is the pictures of d that have objects. It uses [Summaries], which for
+// NonEmpty returns the pictures of d that have objects. It uses [Summaries], which for
 // [COCO] counts annotations and does not look at their masks.
 func NonEmpty(ctx context.Context, d Dataset) (Dataset, error) {
 	summaries, err := Summaries(ctx, d)

@@ -55,7 +55,7 @@ func record(data []byte) []byte {
 }
 
 // maskedCRC is the checksum of TFRecord, which is masked so that the checksum of data
-// that holds checksums stays a good one.
+// that contains checksums stays a good one.
 func maskedCRC(data []byte) uint32 {
 	crc := crc32.Checksum(data, castagnoli)
 	return (crc>>15 | crc<<17) + 0xa282ead8

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,13 +11,13 @@ import (
 	"time"
 )
 
-// Scalar is a number with a name, such as loss_ce. It may be NaN or infinite.
+// A Scalar is a number with a name, such as loss_ce. It may be NaN or infinite.
 type Scalar struct {
 	Name  string
 	Value float64
 }
 
-// Journal is open for writing. One goroutine at a time may use it, and one program
+// A Journal is open for writing. One goroutine at a time may use it, and one program
 // its folder.
 type Journal struct {
 	tables map[string]*table
@@ -61,8 +60,8 @@ func Open(folder string, step int, tables ...string) (*Journal, error) {
 
 // Add writes a row, whose step must be greater than that of the row before and not less
 // than Open's. A name the table does not have yet becomes a new last column; names
-// that are left out have an empty cell. When it cannot be written, for lack of space
-// say, nothing of the row stays, and the journal can be used further.
+// that are left out have an empty cell. If it cannot be written, such as for lack of
+// space, nothing of the row stays, and the journal can be used further.
 func (j *Journal) Add(table string, step int, at time.Time, values []Scalar) error {
 	t := j.tables[table]
 	if t == nil {
@@ -105,19 +104,19 @@ func checkValues(values []Scalar) error {
 func checkName(name string) error {
 	// TensorBoard wants UTF-8, and a row of a table is a line.
 	if name == "" || strings.ToValidUTF8(name, "") != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
-		return fmt.Errorf("%q is no name", name)
+		return fmt.Errorf("%q is not a name", name)
 	}
 	return nil
 }
 
-// Sync waits until everything added is on the disk. A checkpoint is preceded by it.
+// Sync waits until everything added is on the disk. It must precede a checkpoint.
 func (j *Journal) Sync() error {
 	return j.each((*file).sync)
 }
 
 // Close syncs and closes the journal's files.
 func (j *Journal) Close() error {
-	return cmp.Or(j.Sync(), j.close())
+	return errors.Join(j.Sync(), j.close())
 }
 
 func (j *Journal) close() error {

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// Series is one column of a table.
+// A Series is one column of a table.
 type Series struct {
 	Name   string
 	Points []Point // by ascending step; empty cells are left out
 }
 
-// Point is a value of a step.
+// A Point is a value at a step.
 type Point struct {
 	Step  int
 	Time  time.Time // of day, in UTC
@@ -53,7 +53,7 @@ func parse(path string, text []byte) ([]Series, error) {
 		}
 		at, err := time.Parse(time.RFC3339, cells[0])
 		if err != nil {
-			return nil, p.fail("%q is no time", cells[0])
+			return nil, p.fail("%q is not a time", cells[0])
 		}
 		for i, text := range cells[1:] {
 			if text == "" {
@@ -61,7 +61,7 @@ func parse(path string, text []byte) ([]Series, error) {
 			}
 			v, err := strconv.ParseFloat(text, 64)
 			if err != nil {
-				return nil, p.fail("%s: %q is no number", names[i], text)
+				return nil, p.fail("%s: %q is not a number", names[i], text)
 			}
 			series[i].Points = append(series[i].Points, Point{step, at, v})
 		}
@@ -102,7 +102,7 @@ func (p *parser) row() (step int, cells []string, err error) {
 	}
 	step, err = strconv.Atoi(cells[0])
 	if err != nil || step <= p.last {
-		return 0, nil, p.fail("%q is no step after %d", cells[0], p.last)
+		return 0, nil, p.fail("%q is not a step after %d", cells[0], p.last)
 	}
 	p.last = step
 	return step, cells[1:], nil
