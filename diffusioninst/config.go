@@ -71,14 +71,17 @@ func (c Config) WithDefaults() (Config, error) {
 	}
 	c.Input = c.Input.withDefaults()
 	switch {
-	case c.Proposals < 1:
-		return c, configError("%d proposals: at least one is required", c.Proposals)
+	case c.Proposals < 1 || c.Proposals > maxProposals:
+		return c, configError("%d proposals: want 1 to %d", c.Proposals, maxProposals)
 	case !(c.SignalScale > 0) || math.IsInf(c.SignalScale, 0):
 		return c, configError("signal scale %v: it must be positive", c.SignalScale)
 	case math.IsNaN(c.FilterRange) || math.IsInf(c.FilterRange, 0):
 		return c, configError("filter range %v: want a number", c.FilterRange)
 	case !(c.NMS <= 1):
 		return c, configError("NMS threshold %v: it is an overlap of at most 1", c.NMS)
+	}
+	if c.Quirks == Reference && c.Ensemble.LastOnly {
+		return c, configError("the last step alone in the ensemble (LastOnly), with the quirks of the reference, whose last step does not count")
 	}
 	for _, check := range []func() error{c.Ensemble.check, c.Input.check, c.Quirks.check} {
 		if err := check(); err != nil {

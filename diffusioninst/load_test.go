@@ -167,6 +167,8 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"a negative scale": func(c *Config) { c.SignalScale = -2 },
 		"an absurd NMS":    func(c *Config) { c.NMS = 2 },
 		"unknown quirks":   func(c *Config) { c.Quirks = 7 },
+		"no step counts":   func(c *Config) { c.Quirks, c.Ensemble.LastOnly = Reference, true },
+		"many proposals":   func(c *Config) { c.Proposals = maxProposals + 1 },
 		"an odd range":     func(c *Config) { c.FilterRange = math.NaN() },
 		"negative bins":    func(c *Config) { c.Decoder.Bins = -1 },
 		"negative layers":  func(c *Config) { c.MaskHead.Layers = -1 },

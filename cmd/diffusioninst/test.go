@@ -56,14 +56,14 @@ func addTestFlags(cmd *cobra.Command, m *modelFlags, pictures *string, limitImag
 	f.IntVar(limitImages, "limit-images", 0, "use this many pictures, the first ones (default: all)")
 	score, limit := f.Lookup("score"), f.Lookup("limit")
 	m.options.Score, score.DefValue = 0.05, "0.05"
-	limit.Usage = "most detections per picture, 0 for all (default: 100; lvis: 300)"
+	limit.Usage = "most detections per picture; negative for all (default: 100; lvis: 300)"
 	_ = cmd.MarkFlagRequired("images")
 }
 
-// testLimit returns how many detections of a picture count, 0 for all.
+// testLimit returns how many detections of a picture count, negative for all.
 func testLimit(m *modelFlags, style string) int {
 	switch {
-	case m.set("limit"):
+	case m.set("limit") && m.options.Limit != 0:
 		return m.options.Limit
 	case coco.Style(style) == coco.LVIS:
 		return 300
