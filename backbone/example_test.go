@@ -47,7 +47,7 @@ func ExampleBuilderFunc() {
 	// stride 16: [1 8 4 6]
 }
 
-// patches is a backbone of one's own: one convolution at three sizes.
+// patches is a backbone that the example defines: one convolution at three sizes.
 type patches struct{ conv *nn.Conv2d }
 
 func (b *patches) Strides() []int { return []int{4, 8, 16} }

@@ -36,7 +36,7 @@ func (a Augment) threshold() (float64, error) {
 		return 0.5, nil
 	}
 	if !(a.IoU <= 1) {
-		return 0, &OptionError{"Augment.IoU", fmt.Sprintf("%v: an overlap is at most 1", a.IoU), nil}
+		return 0, optionError("Augment.IoU", "%v: an overlap is at most 1", a.IoU)
 	}
 	return a.IoU, nil
 }
@@ -50,7 +50,7 @@ func (a Augment) looks(in Input) ([]look, error) {
 	var out []look
 	for i, scale := range scales {
 		if len(a.Scales) > 0 && (scale < 1 || scale > maxSide) {
-			return nil, &OptionError{"Augment.Scales", fmt.Sprintf("%d: a side has 1 to %d pixels", scale, maxSide), nil}
+			return nil, optionError("Augment.Scales", "%d: a side has 1 to %d pixels", scale, maxSide)
 		}
 		out = append(out, look{in.scaled(scale), scale, i, false})
 		if a.Flip {

@@ -49,6 +49,10 @@ func (e *OptionError) Error() string {
 // Unwrap returns the cause.
 func (e *OptionError) Unwrap() error { return e.Err }
 
+func optionError(option, format string, args ...any) error {
+	return &OptionError{Option: option, Reason: fmt.Sprintf(format, args...)}
+}
+
 // settings are the options of a call over the model's own, all filled in.
 type settings struct {
 	rules
@@ -87,13 +91,13 @@ func (o Options) resolve(c Config) (*settings, error) {
 	case o.Score == 0:
 		s.score = 0.5
 	case !(o.Score <= 1):
-		return nil, &OptionError{"Score", fmt.Sprintf("%v: no score exceeds 1", o.Score), nil}
+		return nil, optionError("Score", "%v: no score exceeds 1", o.Score)
 	}
 	if o.Proposals != 0 {
 		s.proposals = o.Proposals
 	}
 	if s.proposals < 1 || s.proposals > maxProposals {
-		return nil, &OptionError{"Proposals", fmt.Sprintf("%d: want 1 to %d", s.proposals, maxProposals), nil}
+		return nil, optionError("Proposals", "%d: want 1 to %d", s.proposals, maxProposals)
 	}
 	if err := s.sample(o); err != nil {
 		return nil, err
@@ -111,7 +115,7 @@ func (s *settings) sample(o Options) error {
 		s.sampling, option = *o.Sampling, "Sampling"
 	}
 	if o.Steps < 0 {
-		return &OptionError{"Steps", fmt.Sprintf("%d: at least one step is required", o.Steps), nil}
+		return optionError("Steps", "%d: at least one step is required", o.Steps)
 	}
 	if o.Steps > 0 {
 		s.sampling.Steps = o.Steps
@@ -127,11 +131,11 @@ func (s *settings) sample(o Options) error {
 // view resolves the looks and the tiles.
 func (s *settings) view(o Options, in Input) error {
 	if math.IsNaN(o.Scale) || o.Scale > maxScale {
-		return &OptionError{"Scale", fmt.Sprintf("%v: want above 0 to %d", o.Scale, maxScale), nil}
+		return optionError("Scale", "%v: want above 0 to %d", o.Scale, maxScale)
 	}
 	if o.Scale > 0 {
 		if len(o.Augment.Scales) > 0 {
-			return &OptionError{"Scale", "Augment.Scales says the size of each view: give one of the two", nil}
+			return optionError("Scale", "Augment.Scales says the size of each view: give one of the two")
 		}
 		if in.Scale <= 0 {
 			in.Short, in.Longest = 0, 0 // a limit for Short is not meant for Scale
@@ -143,9 +147,9 @@ func (s *settings) view(o Options, in Input) error {
 	case o.Tile < 0:
 		s.tile = 0
 	case o.Tile > 0 && in.Scale <= 0:
-		return &OptionError{"Tile", fmt.Sprintf("%d: the model resizes whole pictures (Input.Short); give a Scale, too", o.Tile), nil}
+		return optionError("Tile", "%d: the model resizes whole pictures (Input.Short); give a Scale, too", o.Tile)
 	case o.Tile > 0 && o.Tile < minTile:
-		return &OptionError{"Tile", fmt.Sprintf("%d: at least %d pixels are required", o.Tile, minTile), nil}
+		return optionError("Tile", "%d: at least %d pixels are required", o.Tile, minTile)
 	case o.Tile > 0:
 		s.tile = o.Tile
 	}

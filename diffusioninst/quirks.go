@@ -1,7 +1,6 @@
 package diffusioninst
 
 import (
-	"fmt"
 	"image"
 )
 
@@ -54,11 +53,11 @@ func (q Quirks) conflict(o Options, e Ensemble) error {
 	const none = "the model reproduces the reference (Quirks), which has none"
 	switch {
 	case o.Score > 0:
-		return &OptionError{"Score", fmt.Sprintf("%v: %s", o.Score, none), nil}
+		return optionError("Score", "%v: %s", o.Score, none)
 	case o.Limit > 0:
-		return &OptionError{"Limit", fmt.Sprintf("%d: %s", o.Limit, none), nil}
+		return optionError("Limit", "%d: %s", o.Limit, none)
 	case e.LastOnly:
-		return &OptionError{"Ensemble", "LastOnly: the model reproduces the reference (Quirks), whose last step does not count", nil}
+		return optionError("Ensemble", "LastOnly: the model reproduces the reference (Quirks), whose last step does not count")
 	}
 	return nil
 }

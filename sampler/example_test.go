@@ -28,7 +28,7 @@ func ExampleConfig_Run() {
 	// <nil>
 }
 
-// Midpoint is a sampler of one's own: it evaluates the denoiser again halfway.
+// Midpoint is a sampler that the example defines: it evaluates the denoiser again halfway.
 type Midpoint struct{}
 
 func (Midpoint) String() string { return "midpoint" }

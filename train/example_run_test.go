@@ -17,7 +17,7 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// squares are pictures of one's own: each with a bright square.
+// squares are pictures that the example draws: each with a bright square.
 func squares() iter.Seq2[data.Sample, error] {
 	return func(yield func(data.Sample, error) bool) {
 		for i := range 6 {

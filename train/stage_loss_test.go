@@ -10,7 +10,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// smallFilters is a loss of one's own: the filters' mean square, so heavy that they shrink.
+// smallFilters is a loss that the test defines: the filters' mean square, so heavy that they shrink.
 type smallFilters struct {
 	name  string
 	check func(p StagePrediction)

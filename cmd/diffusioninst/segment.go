@@ -120,9 +120,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if o.trace != "" {
 			options.OnStep = func(s *diffusioninst.StepResult) { steps = append(steps, s) }
 		}
-		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model.Segment, options)
+		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model, options)
 		if err == nil && o.trace != "" {
-			err = writeTrace(img, steps, folders[i], classes)
+			err = writeTrace(img, steps, folders[i])
 		}
 		if err == nil {
 			err = writeAll(writers, truth, evaluation.LabeledImage(result, int64(i+1), in.name, classes), img)
@@ -197,7 +197,7 @@ func findInputs(args []string) ([]segmentInput, error) {
 	return out, nil
 }
 
-func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find evaluation.Segment, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
+func (in segmentInput) segment(ctx context.Context, stdin io.Reader, m *diffusioninst.Model, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
 	var img *image.RGBA
 	var err error
 	if in.path == "-" {
@@ -208,7 +208,7 @@ func (in segmentInput) segment(ctx context.Context, stdin io.Reader, find evalua
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := find(ctx, img, o)
+	r, err := m.Segment(ctx, img, o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", in.path, err)
 	}

@@ -23,7 +23,6 @@ import (
 	"golang.org/x/image/font/opentype"
 	xfixed "golang.org/x/image/math/fixed"
 
-	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/mask"
 )
@@ -47,14 +46,14 @@ func traceFolders(root string, inputs []segmentInput) ([]string, error) {
 
 // writeTrace writes the denoising of a picture to a folder: a captioned overlay per step, all
 // of them on one contact sheet, and an animated GIF.
-func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder string, classes []coco.Category) error {
+func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder string) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
 	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
 	var steps []image.Image
 	for _, t := range trace {
-		frame, err := drawStep(img, t, classes)
+		frame, err := drawStep(img, t)
 		if err != nil {
 			return err
 		}
@@ -78,7 +77,7 @@ const shownBoxes = 20
 
 // drawStep shows the boxes with the best scores of those that a step received, brighter for
 // better scores, and the instances that the step made.
-func drawStep(img image.Image, t *diffusioninst.StepResult, classes []coco.Category) (image.Image, error) {
+func drawStep(img image.Image, t *diffusioninst.StepResult) (image.Image, error) {
 	order := make([]int, len(t.Boxes))
 	for i := range order {
 		order[i] = i

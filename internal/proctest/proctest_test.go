@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -81,11 +80,8 @@ func TestTooLong(t *testing.T) {
 		time.Sleep(time.Hour)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	plain := Command(t, os.Args[0], "-test.run=^TestTooLong$")
-	cmd := exec.CommandContext(ctx, plain.Path, plain.Args[1:]...)
+	cmd := command(ctx, os.Args[0], "-test.run=^TestTooLong$")
 	cmd.Env = append(os.Environ(), "PROCTEST_SLEEP=1")
-	cmd.SysProcAttr, cmd.WaitDelay = plain.SysProcAttr, plain.WaitDelay
-	cmd.Cancel = func() error { plain.Process = cmd.Process; return plain.Cancel() }
 	c := Start(t, cmd)
 	c.WaitFor(t, "sleeping")
 	cancel()

@@ -98,7 +98,7 @@ func ExampleCollect() {
 	// Output: 3 [square]
 }
 
-// invert is an augmentation of one's own: half of the pictures become negatives.
+// invert is an augmentation that the example defines: half of the pictures become negatives.
 type invert struct{}
 
 func (invert) Apply(s data.Sample, r *rand.Rand) (data.Sample, error) {

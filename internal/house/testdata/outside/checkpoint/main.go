@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	}
 	defer other.Close()
 
-	// A module of one's own, from the file that the program carries in itself.
+	// A module that this program defines, with parameters from the embedded file.
 	builtin := nuclei.Checkpoint()
 	weights, err := nn.ReadCheckpoint(builtin, builtin.Size())
 	if err != nil {
