@@ -137,7 +137,8 @@ var (
 )
 
 // add compares a picture's instances with the true ones and draws both on the picture.
-func (c *comparison) add(found *coco.LabeledImage, img image.Image) error {
+// pixels returns the picture.
+func (c *comparison) add(found *coco.LabeledImage, pixels func() (image.Image, error)) error {
 	truth := c.truths[found.FileName]
 	if truth == nil {
 		truth = c.truths[path.Base(found.FileName)]
@@ -165,6 +166,10 @@ func (c *comparison) add(found *coco.LabeledImage, img image.Image) error {
 		}
 		items = append(items, item)
 	}
+	img, err := pixels()
+	if err != nil {
+		return err
+	}
 	dst, err := mask.Overlay(img, items, mask.OverlayOptions{FillOpacity: 0.25, FontSize: -1})
 	if err != nil {
 		return err
@@ -173,10 +178,12 @@ func (c *comparison) add(found *coco.LabeledImage, img image.Image) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err
 	}
+	if err := writeInFolder(name, func(f io.Writer) error { return png.Encode(f, dst) }); err != nil {
+		return err
+	}
 	c.total.add(p.agreement)
-	c.lines = append(c.lines, fmt.Sprintf("%s: %v\n", found.FileName, p.agreement))
-	create := func(name string) (io.WriteCloser, error) { return os.Create(name) }
-	return toFile(create, name, func(f io.Writer) error { return png.Encode(f, dst) })
+	c.lines = append(c.lines, fmt.Sprintf("%s: %v\n", printable(found.FileName), p.agreement))
+	return nil
 }
 
 // write prints the numbers of each picture and, if there are several, of all together.

@@ -81,7 +81,8 @@ func TestComparisonDraws(t *testing.T) {
 	found := rectangles(image.Rect(0, 0, 10, 10), image.Rect(15, 0, 25, 10))
 	dst := image.NewNRGBA(image.Rect(0, 0, 40, 20))
 	draw.Draw(dst, dst.Rect, image.Black, image.Point{}, draw.Src)
-	require.NoError(t, c.add(found, dst))
+	pixels := func() (image.Image, error) { return dst, nil }
+	require.NoError(t, c.add(found, pixels))
 	drawn, err := picture.Open(filepath.Join(dir, "drawn", "p.png"), picture.Options{})
 	require.NoError(t, err)
 	for x, want := range map[int]color.Color{0: hitColor, 15: falseColor, 30: missColor, 12: color.NRGBA{0, 0, 0, 255}} {
@@ -89,10 +90,10 @@ func TestComparisonDraws(t *testing.T) {
 	}
 
 	found.FileName = "folder/p.png"
-	require.NoError(t, c.add(found, dst), "the name alone is enough")
+	require.NoError(t, c.add(found, pixels), "the name alone is enough")
 	require.FileExists(t, filepath.Join(dir, "drawn", "folder", "p.png"))
 	found.FileName = "q.png"
-	require.ErrorContains(t, c.add(found, dst), "q.png: --gt has no true masks for this picture")
+	require.ErrorContains(t, c.add(found, pixels), "q.png: --gt has no true masks for this picture")
 	f, err := os.Create(filepath.Join(dir, "out.txt"))
 	require.NoError(t, err)
 	require.NoError(t, c.write(f))

@@ -11,11 +11,15 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/mask"
 )
 
 // outputFormats are the formats that an instanceWriter writes.
 var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "overlay"}
+
+// singleFiles are the formats that are one file.
+var singleFiles = []string{"coco", "results"}
 
 // writerOptions are settings of single formats.
 type writerOptions struct {
@@ -32,11 +36,11 @@ type instanceWriter struct {
 	options      writerOptions
 	builder      *coco.Builder
 	results      []coco.Result
-	written      map[string]string // names of pictures by the names of their output
+	taken        map[string]string // names of pictures by the names of their output
 }
 
 func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (*instanceWriter, error) {
-	w := &instanceWriter{format: format, path: path, stdout: stdout, options: o, written: map[string]string{}}
+	w := &instanceWriter{format: format, path: path, stdout: stdout, options: o, taken: map[string]string{}}
 	switch format {
 	case "coco":
 		w.builder = coco.NewBuilder(o.Categories)
@@ -59,6 +63,11 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 // Write adds a picture. pixels returns the picture to draw on; it is called for
 // overlay only.
 func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image, error)) error {
+	return w.Keep(p, pixels, false)
+}
+
+// Keep is Write, but if keep is true, files of the picture that are there stay.
+func (w *instanceWriter) Keep(p *coco.LabeledImage, pixels func() (image.Image, error), keep bool) error {
 	switch w.format {
 	case "coco":
 		return w.builder.Add(p)
@@ -78,7 +87,20 @@ func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image,
 	if err != nil {
 		return err
 	}
-	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
+	if keep && w.written(folder, stem) {
+		return nil
+	}
+	var b atomicfile.Batch
+	defer b.Abort()
+	create := func(name string) (io.WriteCloser, error) { return b.Create(filepath.Join(folder, name)) }
+	if err := w.writeFiles(create, stem, p, pixels); err != nil {
+		return err
+	}
+	return b.Commit()
+}
+
+// writeFiles writes the files of a picture, the one that written looks for last.
+func (w *instanceWriter) writeFiles(create func(name string) (io.WriteCloser, error), stem string, p *coco.LabeledImage, pixels func() (image.Image, error)) error {
 	switch w.format {
 	case "masks":
 		return coco.WriteMasks(create, p)
@@ -108,6 +130,16 @@ func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image,
 	return toFile(create, stem+".png", func(f io.Writer) error { return png.Encode(f, overlay) })
 }
 
+// written reports whether the files of a picture are there.
+func (w *instanceWriter) written(folder, stem string) bool {
+	ending := ".json"
+	if w.format == "overlay" {
+		ending = ".png"
+	}
+	_, err := os.Stat(filepath.Join(folder, stem+ending))
+	return err == nil
+}
+
 // place returns the folder of a picture's files and what their names begin with. The
 // folder follows the picture's own, so that pictures of the same name stay apart.
 func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err error) {
@@ -117,10 +149,10 @@ func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err e
 		within = "."
 	}
 	key := path.Join(within, stem)
-	if other, taken := w.written[key]; taken {
+	if other, ok := w.taken[key]; ok {
 		return "", "", fmt.Errorf("%s and %s would be written to the same file", other, p.FileName)
 	}
-	w.written[key] = p.FileName
+	w.taken[key] = p.FileName
 	folder = filepath.Join(w.path, filepath.FromSlash(within))
 	return folder, stem, os.MkdirAll(folder, 0o777)
 }
@@ -139,7 +171,7 @@ func (w *instanceWriter) Close() error {
 	if w.path == "-" {
 		return write(w.stdout)
 	}
-	return toFile(func(name string) (io.WriteCloser, error) { return os.Create(name) }, w.path, write)
+	return atomicfile.Output(w.path, write)
 }
 
 // toFile creates a file, writes it and closes it.

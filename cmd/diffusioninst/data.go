@@ -140,8 +140,7 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 			return err
 		}
 		name := filepath.Join(o.out, fmt.Sprintf("%d_%s.png", id, p.Stem()))
-		create := func(name string) (io.WriteCloser, error) { return os.Create(name) }
-		if err := toFile(create, name, func(w io.Writer) error { return png.Encode(w, dst) }); err != nil {
+		if err := writeInFolder(name, func(w io.Writer) error { return png.Encode(w, dst) }); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d instances\n", name, len(p.Instances))

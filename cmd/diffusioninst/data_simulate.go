@@ -99,9 +99,8 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 
 // savePicture writes a picture and, with labelMe, its LabelMe file.
 func savePicture(folder string, p *coco.LabeledImage, img image.Image, labelMe bool) error {
-	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
-	if err := toFile(create, p.FileName, func(w io.Writer) error { return png.Encode(w, img) }); err != nil || !labelMe {
+	if err := writeInFolder(filepath.Join(folder, p.FileName), func(w io.Writer) error { return png.Encode(w, img) }); err != nil || !labelMe {
 		return err
 	}
-	return toFile(create, p.Stem()+".json", func(w io.Writer) error { return coco.WriteLabelMe(w, p, coco.LabelMeOptions{Polygons: true}) })
+	return writeInFolder(filepath.Join(folder, p.Stem()+".json"), func(w io.Writer) error { return coco.WriteLabelMe(w, p, coco.LabelMeOptions{Polygons: true}) })
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -53,16 +51,24 @@ func noteStart(c *cobra.Command) {
 	}
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func main() { os.Exit(run()) }
+
+// run returns the exit status: 0, 1 for an error, or 128 plus the number of the signal that
+// stopped the command.
+func run() int {
+	ctx, release := withSignals(context.Background())
+	defer release()
 	cmd, err := newRoot().ExecuteContextC(ctx)
 	if err == nil {
-		return
+		return 0
+	}
+	if by, ok := context.Cause(ctx).(signalError); ok {
+		fmt.Fprintln(os.Stderr, by.explain(err))
+		return by.status()
 	}
 	fmt.Fprintln(os.Stderr, "Error:", err)
 	if cmd.Annotations[started] == "" {
 		fmt.Fprintf(os.Stderr, "%s --help says what it takes\n", cmd.CommandPath())
 	}
-	os.Exit(1)
+	return 1
 }

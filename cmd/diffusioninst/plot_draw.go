@@ -3,7 +3,6 @@ package main
 import (
 	"image/color"
 	"io"
-	"os"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -75,7 +74,7 @@ func savePanels(plots [][]*plot.Plot, width, height vg.Length, path string) erro
 }
 
 func writePNG(c *vgimg.Canvas, path string) error {
-	return toFile(func(name string) (io.WriteCloser, error) { return os.Create(name) }, path, func(w io.Writer) error {
+	return writeInFolder(path, func(w io.Writer) error {
 		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
 		return err
 	})

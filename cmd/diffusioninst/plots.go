@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -38,14 +37,6 @@ func plotEval(dir, kind string, r *coco.Report, b *coco.Breakdown, perClass bool
 		return err
 	}
 	return plotCategories(path("categories.png"), kind, r)
-}
-
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o666)
 }
 
 // prCurves are precisions at recalls, one curve for each IoU threshold, averaged over the

@@ -3,26 +3,17 @@
 package main
 
 import (
-	"context"
-	"errors"
+	"cmp"
 	"fmt"
-	"image"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
-	"github.com/diffusioninst/go/picture"
 )
 
 func init() { modelCommands = append(modelCommands, newSegmentCommand) }
@@ -35,6 +26,7 @@ type segmentOptions struct {
 	truth    string
 	trace    string
 	views    []string
+	resume   bool
 }
 
 func newSegmentCommand() *cobra.Command {
@@ -57,7 +49,13 @@ some sizes in pixels: those larger than a third of a tile's side are cut or miss
 --scale 0.5 lets the network see pictures at half their size; results have the full one.
 
 With --gt what is found is compared with true masks, and comparison/ gets pictures of
-both: matched instances are green, false ones red, and missed true ones yellow.`,
+both: matched instances are green, false ones red, and missed true ones yellow.
+
+A run that is stopped (Ctrl-C, SIGTERM, a full disk) leaves complete files of the pictures
+that are finished; one that was killed leaves their overlays and other files per picture.
+The same command with --resume takes over what ` + segmentJournalName + ` in the output
+folder remembers, and the files are those of an uninterrupted run. Pictures whose files
+have changed are segmented again.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
 		Args: cobra.MinimumNArgs(1),
@@ -68,6 +66,7 @@ both: matched instances are green, false ones red, and missed true ones yellow.`
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "formats to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
+	f.BoolVar(&o.resume, "resume", false, "keep what an earlier run into --output has found, and continue with the other pictures")
 	f.StringVar(&o.truth, "gt", "", "true masks to compare with, in a format that convert reads")
 	addViewsFlag(cmd, &o.views)
 	f.StringVar(&o.trace, "trace", "", "folder to write a picture of every denoising step, a contact sheet and an animated GIF to")
@@ -84,149 +83,92 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
 	}
-	inputs, err := findInputs(args)
-	if err != nil {
-		return err
-	}
 	warn := warner(cmd)
-	model, err := o.model.load(cmd.Context(), warn)
+	inputs, left, err := findInputs(args, o.pictureFolders())
 	if err != nil {
 		return err
 	}
-	defer model.Close()
-	classes := evaluation.Categories(model.Config().Classes)
-	writers, err := o.writers(classes)
+	if left > 0 {
+		warn("%s in folders of --output left out: this command writes there", counted(left, "picture"))
+	}
+	r := &segmentRun{cmd: cmd, inputs: inputs}
+	if o.trace != "" {
+		if r.traces, err = traceFolders(o.trace, inputs); err != nil {
+			return err
+		}
+	}
+	locks, err := lockOutputs(o.output, o.trace)
 	if err != nil {
 		return err
 	}
-	folders, err := traceFolders(o.trace, inputs)
-	if err != nil {
+	defer locks.Close()
+	if r.model, err = o.model.load(cmd.Context(), warn); err != nil {
 		return err
 	}
-	var truth *comparison
+	defer r.model.Close()
+	config := r.model.Config()
+	r.options, r.classes = o.model.options, evaluation.Categories(config.Classes)
+	if r.writers, err = o.writers(r.classes); err != nil {
+		return err
+	}
 	if o.truth != "" {
-		if truth, err = newComparison(o.truth, filepath.Join(o.output, "comparison"), model.Config().Classes); err != nil {
-			return err
-		}
-	}
-	bar := progress(cmd.ErrOrStderr(), len(inputs))
-	report := newReport(cmd.OutOrStdout(), len(inputs) == 1)
-	sizes := newSizeHint(model.Config().Input, o.model.options)
-	failed := 0
-	for i, in := range inputs {
-		start := time.Now()
-		options := o.model.options
-		var steps []*diffusioninst.StepResult
-		if o.trace != "" {
-			options.OnStep = func(s *diffusioninst.StepResult) { steps = append(steps, s) }
-		}
-		result, img, err := in.segment(cmd.Context(), cmd.InOrStdin(), model, options)
-		if err == nil && o.trace != "" {
-			err = writeTrace(img, steps, folders[i])
-		}
-		if err == nil {
-			err = writeAll(writers, truth, evaluation.LabeledImage(result, int64(i+1), in.name, classes), img)
-		}
-		if cmd.Context().Err() != nil {
-			return cmd.Context().Err()
-		}
-		_ = bar.Add(1)
+		r.truth, err = await(cmd.Context(), func() (*comparison, error) {
+			return newComparison(o.truth, filepath.Join(o.output, comparisonFolder), config.Classes)
+		})
 		if err != nil {
-			failed++
-			_ = bar.Clear()
-			fmt.Fprintln(cmd.ErrOrStderr(), "Error:", err)
-			continue
-		}
-		report.add(in.name, result, time.Since(start))
-		sizes.add(result)
-	}
-	_ = bar.Finish()
-	for _, w := range writers {
-		if err := w.Close(); err != nil {
 			return err
 		}
 	}
-	if err := report.flush(); err != nil {
-		return err
-	}
-	if hint := sizes.String(); hint != "" {
-		warn("%s", hint)
-	}
-	if truth != nil {
-		if err := truth.write(cmd.OutOrStdout()); err != nil {
+	if len(inputs) > 1 || o.resume {
+		settings, err := segmentSettings(cmd, &o.model, r.model)
+		if err != nil {
+			return err
+		}
+		if r.journal, err = openSegmentJournal(o.output, settings, o.resume); err != nil {
 			return err
 		}
 	}
-	if failed < len(inputs) {
+	r.bar = progress(cmd.ErrOrStderr(), len(inputs))
+	r.report = newReport(cmd.OutOrStdout(), len(inputs) == 1 && !o.resume)
+	r.sizes = newSizeHint(config.Input, r.options)
+	err = r.do(cmd.Context())
+	if r.done > 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "results written to %s\n", o.output)
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d pictures could not be segmented", failed, len(inputs))
+	if err == nil && r.failed > 0 {
+		return fmt.Errorf("%d of %d pictures could not be segmented", r.failed, len(inputs))
 	}
-	return nil
+	return err
 }
 
-// A segmentInput is a picture to read. The path "-" is standard input.
-type segmentInput struct{ path, name string }
+// comparisonFolder is the folder in --output for pictures of found and true instances.
+const comparisonFolder = "comparison"
 
-// findInputs expands the arguments. A picture in a folder among the arguments is named by its
-// path below that folder.
-func findInputs(args []string) ([]segmentInput, error) {
-	var out []segmentInput
-	for _, arg := range args {
-		if arg == "-" {
-			out = append(out, segmentInput{"-", "stdin.png"})
-			continue
-		}
-		paths, err := picture.Find([]string{arg})
-		if err != nil {
-			return nil, err
-		}
-		info, err := os.Stat(arg)
-		folder := err == nil && info.IsDir()
-		for _, p := range paths {
-			name := filepath.Base(p)
-			if folder {
-				if name, err = filepath.Rel(arg, p); err != nil {
-					return nil, err
-				}
-			}
-			out = append(out, segmentInput{p, filepath.ToSlash(name)})
-		}
-	}
-	return out, nil
-}
-
-func (in segmentInput) segment(ctx context.Context, stdin io.Reader, m *diffusioninst.Model, o diffusioninst.Options) (*diffusioninst.Result, image.Image, error) {
-	var img *image.RGBA
-	var err error
-	if in.path == "-" {
-		img, err = picture.Decode(stdin, picture.Options{})
-	} else {
-		img, err = picture.Open(in.path, picture.Options{})
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := m.Segment(ctx, img, o)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", in.path, err)
-	}
-	return r, img, nil
-}
-
-// writers returns a writer for each format, to the output folder.
-func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, error) {
-	if err := os.MkdirAll(o.output, 0o777); err != nil {
-		return nil, err
-	}
-	var out []*instanceWriter
+// pictureFolders returns the folders of --output that get pictures.
+func (o *segmentOptions) pictureFolders() []string {
+	out := []string{filepath.Join(o.output, comparisonFolder)}
 	for _, f := range o.formats {
+		if !slices.Contains(singleFiles, f) {
+			out = append(out, filepath.Join(o.output, f))
+		}
+	}
+	return out
+}
+
+// writers returns a writer for each format, to the output folder. Those of one file for all
+// pictures come last, so that they have only pictures whose own files are written.
+func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, error) {
+	var out []*instanceWriter
+	formats := slices.Clone(o.formats)
+	slices.SortStableFunc(formats, func(a, b string) int {
+		return cmp.Compare(slices.Index(singleFiles, a), slices.Index(singleFiles, b))
+	})
+	for _, f := range formats {
 		path := filepath.Join(o.output, f)
-		if f == "coco" || f == "results" {
+		if slices.Contains(singleFiles, f) {
 			path += ".json"
 		}
-		w, err := newInstanceWriter(nil, f, path, writerOptions{Categories: classes, Polygons: o.polygons})
+		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons})
 		if err != nil {
 			return nil, err
 		}
@@ -234,63 +176,3 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 	}
 	return out, nil
 }
-
-// writeAll writes what was found in a picture and, if truth is not nil, compares it.
-func writeAll(writers []*instanceWriter, truth *comparison, p *coco.LabeledImage, img image.Image) error {
-	pixels := func() (image.Image, error) { return img, nil }
-	for _, w := range writers {
-		if err := w.Write(p, pixels); err != nil {
-			return err
-		}
-	}
-	if truth == nil {
-		return nil
-	}
-	return truth.add(p, img)
-}
-
-// progress returns a bar on a terminal, and a silent one elsewhere or for a single picture.
-func progress(w io.Writer, n int) *progressbar.ProgressBar {
-	f, ok := w.(*os.File)
-	if n < 2 || !ok || !term.IsTerminal(int(f.Fd())) {
-		return progressbar.DefaultSilent(int64(n))
-	}
-	return progressbar.NewOptions(n, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("pictures"))
-}
-
-// A report is the table on the terminal: the instances of a single picture, or one line per
-// picture.
-type report struct {
-	table *tabwriter.Writer
-	one   bool
-	err   error
-}
-
-func newReport(w io.Writer, one bool) *report {
-	r := &report{table: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), one: one}
-	if one {
-		r.line("class\tscore\tbox\tarea [px]\n")
-	} else {
-		r.line("picture\tsize\tinstances\ttime\n")
-	}
-	return r
-}
-
-func (r *report) line(format string, args ...any) {
-	_, err := fmt.Fprintf(r.table, format, args...)
-	r.err = errors.Join(r.err, err)
-}
-
-func (r *report) add(name string, result *diffusioninst.Result, took time.Duration) {
-	if !r.one {
-		r.line("%s\t%d×%d\t%d\t%v\n", name, result.Width, result.Height, len(result.Instances), took.Round(time.Millisecond))
-		return
-	}
-	for _, in := range result.Instances {
-		r.line("%s\t%.3f\t%v\t%d\n", in.Name, in.Score, in.Box, in.Area())
-	}
-	r.line("%s in %v\n", counted(len(result.Instances), "instance"), took.Round(time.Millisecond))
-}
-
-func (r *report) flush() error { return errors.Join(r.err, r.table.Flush()) }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 )
 
@@ -33,13 +34,13 @@ func newSizeHint(in diffusioninst.Input, o diffusioninst.Options) *sizeHint {
 }
 
 // add counts the instances of a picture.
-func (h *sizeHint) add(r *diffusioninst.Result) {
+func (h *sizeHint) add(p *coco.LabeledImage) {
 	if h.most == 0 {
 		return
 	}
-	for _, in := range r.Instances {
+	for _, v := range p.Instances {
 		h.found++
-		if side := float64(max(in.Box.Width(), in.Box.Height())); side*h.scale > h.most {
+		if side := max(v.Box[2], v.Box[3]); side*h.scale > h.most {
 			h.over++
 		}
 	}

@@ -7,23 +7,24 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 )
 
 func TestSizeHint(t *testing.T) {
-	boxes := func(sides ...float32) *diffusioninst.Result {
-		r := &diffusioninst.Result{}
+	boxes := func(sides ...float64) *coco.LabeledImage {
+		p := &coco.LabeledImage{}
 		for _, side := range sides {
-			r.Instances = append(r.Instances, diffusioninst.Instance{Box: diffusioninst.Box{X1: 5, Y1: 5, X2: 5 + side, Y2: 15}})
+			p.Instances = append(p.Instances, coco.LabeledInstance{Box: [4]float64{5, 5, side, 10}, HasBox: true})
 		}
-		return r
+		return p
 	}
 	tiles := diffusioninst.Input{Scale: 1, Tile: 256}
 	large := boxes(81, 90, 100, 20)
 	for name, c := range map[string]struct {
 		in   diffusioninst.Input
 		o    diffusioninst.Options
-		r    *diffusioninst.Result
+		r    *coco.LabeledImage
 		want string
 	}{
 		"large":            {in: tiles, r: large, want: "3 of 4 instances are larger than 80 pixels, from where on this model cuts or misses objects: try --scale 0.5"},

@@ -9,11 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/diffusioninst/go/coco"
@@ -119,14 +116,8 @@ func openSweepLog(path string, settings map[string]string) (*sweepLog, error) {
 	if err := json.Unmarshal(text, old); err != nil {
 		return nil, fmt.Errorf("%s: not the log of a sweep: %w", path, err)
 	}
-	var changed []string
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if have, want := old.Settings[name], settings[name]; have != want {
-			changed = append(changed, fmt.Sprintf("%s (%.12s, now %.12s)", name, have, want))
-		}
-	}
-	if len(changed) > 0 {
-		return nil, fmt.Errorf("%s has numbers of other settings, %s: choose another --out or remove the file", path, strings.Join(changed, ", "))
+	if err := sameSettings(path, old.Settings, settings, "choose another --out or remove the file"); err != nil {
+		return nil, err
 	}
 	return old, nil
 }
@@ -141,12 +132,8 @@ func (l *sweepLog) find(c combination) *sweepRun {
 	return nil
 }
 
-// add saves a run. The file is replaced as a whole, so it is never incomplete.
+// add saves a run.
 func (l *sweepLog) add(r sweepRun) error {
 	l.Runs = append(l.Runs, r)
-	part := l.path + ".part"
-	if err := writeJSON(part, l); err != nil {
-		return err
-	}
-	return os.Rename(part, l.path)
+	return writeJSON(l.path, l)
 }

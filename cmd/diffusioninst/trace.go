@@ -24,8 +24,12 @@ import (
 	xfixed "golang.org/x/image/math/fixed"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/mask"
 )
+
+// traceAnimation is the file of a trace that is written last.
+const traceAnimation = "steps.gif"
 
 // traceFolders returns the folder of each picture's trace: root itself for a single one.
 func traceFolders(root string, inputs []segmentInput) ([]string, error) {
@@ -50,7 +54,9 @@ func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder strin
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
-	create := func(name string) (io.WriteCloser, error) { return os.Create(filepath.Join(folder, name)) }
+	var b atomicfile.Batch
+	defer b.Abort()
+	create := func(name string) (io.WriteCloser, error) { return b.Create(filepath.Join(folder, name)) }
 	var steps []image.Image
 	for _, t := range trace {
 		frame, err := drawStep(img, t)
@@ -69,7 +75,10 @@ func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder strin
 	if err := toFile(create, "steps.png", func(w io.Writer) error { return png.Encode(w, contactSheet(steps)) }); err != nil {
 		return err
 	}
-	return toFile(create, "steps.gif", func(w io.Writer) error { return gif.EncodeAll(w, animation(steps)) })
+	if err := toFile(create, traceAnimation, func(w io.Writer) error { return gif.EncodeAll(w, animation(steps)) }); err != nil {
+		return err
+	}
+	return b.Commit()
 }
 
 // shownBoxes is how many boxes a step shows: more would hide the objects.

@@ -14,5 +14,11 @@ func rename(f *os.File, path string) error {
 	return os.Rename(f.Name(), path)
 }
 
+// checkFolder returns an error if the folder does not exist.
+func checkFolder(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
+
 // syncFolder does nothing: folders cannot be synced on these systems.
 func syncFolder(string) error { return nil }

@@ -28,6 +28,14 @@ func rename(f *os.File, path string) error {
 	return f.Close()
 }
 
+// checkFolder returns why no file can be made in a folder, or nil.
+func checkFolder(path string) error {
+	if err := unix.Access(path, unix.W_OK|unix.X_OK); err != nil {
+		return &os.PathError{Op: "make files in the folder", Path: path, Err: err}
+	}
+	return nil
+}
+
 // syncFolder flushes a folder's entries to the disk, on file systems that can.
 func syncFolder(path string) error {
 	f, err := os.Open(path)

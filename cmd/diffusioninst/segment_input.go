@@ -1,0 +1,95 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/diffusioninst/go/picture"
+)
+
+// A segmentInput is a picture to read. The path "-" is standard input.
+type segmentInput struct{ path, name string }
+
+// findInputs expands the arguments. A picture in a folder among the arguments is named by its
+// path below that folder. Pictures in the folders own, which the command writes, are left out
+// and counted; one that an argument names itself is refused.
+func findInputs(args, own []string) (inputs []segmentInput, left int, err error) {
+	own = slices.Clone(own)
+	for i := range own {
+		own[i] = realPath(own[i])
+	}
+	for _, arg := range args {
+		if arg == "-" {
+			inputs = append(inputs, segmentInput{"-", "stdin.png"})
+			continue
+		}
+		paths, err := picture.Find([]string{arg})
+		if err != nil {
+			return nil, 0, err
+		}
+		info, err := os.Stat(arg)
+		folder := err == nil && info.IsDir()
+		for _, p := range paths {
+			name := filepath.Base(p)
+			if folder {
+				if name, err = filepath.Rel(arg, p); err != nil {
+					return nil, 0, err
+				}
+			}
+			if slices.ContainsFunc(own, func(o string) bool { return within(realPath(p), o) }) {
+				if p == arg || folder && slices.ContainsFunc(own, func(o string) bool { return within(realPath(arg), o) }) {
+					return nil, 0, fmt.Errorf("%s lies in a folder that this command writes, and would be replaced: choose another --output", p)
+				}
+				left++
+				continue
+			}
+			inputs = append(inputs, segmentInput{p, filepath.ToSlash(name)})
+		}
+	}
+	if len(inputs) == 0 {
+		return nil, 0, fmt.Errorf("all %s lie in folders that this command writes: name others", counted(left, "picture"))
+	}
+	return inputs, left, nil
+}
+
+// open reads the picture.
+func (in segmentInput) open(ctx context.Context, stdin io.Reader) (image.Image, error) {
+	return await(ctx, func() (image.Image, error) {
+		if in.path == "-" {
+			return asImage(picture.Decode(stdin, picture.Options{}))
+		}
+		return asImage(picture.Open(in.path, picture.Options{}))
+	})
+}
+
+// asImage makes no picture an image that is nil.
+func asImage(img *image.RGBA, err error) (image.Image, error) {
+	if err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+// stamp identifies the content of a file by its size and time, or is empty for standard input.
+func (in segmentInput) stamp() string {
+	if in.path == "-" {
+		return ""
+	}
+	return fileStamp(in.path)
+}
+
+// fileStamp identifies the content of a file by its size and time; empty for a missing one.
+func fileStamp(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes of %d", info.Size(), info.ModTime().UnixNano())
+}

@@ -1,0 +1,176 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+)
+
+// A segmentRun segments pictures one after the other. What is finished stays, however the run
+// ends.
+type segmentRun struct {
+	cmd     *cobra.Command
+	inputs  []segmentInput
+	options diffusioninst.Options
+	model   *diffusioninst.Model
+	classes []coco.Category
+	writers []*instanceWriter
+	traces  []string        // folder of each picture's trace; nil without --trace
+	truth   *comparison     // nil without --gt
+	journal *segmentJournal // nil for a single picture
+
+	bar          *progressbar.ProgressBar
+	report       *report
+	sizes        *sizeHint
+	done, failed int // pictures
+}
+
+// do segments all pictures. If it is stopped, by a signal or a full disk, it closes the files
+// and prints the table of what is finished.
+func (r *segmentRun) do(ctx context.Context) error {
+	stop := r.loop(ctx)
+	_ = r.bar.Finish()
+	var errs []error
+	if stop == nil || r.done > 0 {
+		for _, w := range r.writers {
+			errs = append(errs, w.Close())
+		}
+	}
+	errs = append(errs, r.journal.close(), r.report.flush())
+	if hint := r.sizes.String(); hint != "" {
+		warner(r.cmd)("%s", hint)
+	}
+	if r.truth != nil {
+		errs = append(errs, r.truth.write(r.cmd.OutOrStdout()))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return errors.Join(stop, err)
+	}
+	return stop
+}
+
+// loop returns nil if no picture is left, with an error for each that failed printed.
+func (r *segmentRun) loop(ctx context.Context) error {
+	for i := range r.inputs {
+		err := ctx.Err()
+		if err == nil {
+			if err = r.picture(ctx, i); err == nil {
+				r.done++
+			}
+		}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return r.stopped(ctx.Err())
+		case diskFails(err):
+			return r.stopped(err)
+		default:
+			r.failed++
+			_ = r.bar.Clear()
+			fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", err)
+		}
+		_ = r.bar.Add(1)
+	}
+	return nil
+}
+
+func (r *segmentRun) stopped(cause error) error {
+	hint := ""
+	if r.journal != nil {
+		hint = ": the same command with --resume continues"
+	}
+	if r.failed > 0 {
+		hint = fmt.Sprintf(", %d of which could not be segmented", r.failed) + hint
+	}
+	return stopped(cause, "stopped after %d of %s%s", r.done+r.failed, counted(len(r.inputs), "picture"), hint)
+}
+
+// picture segments picture i, or takes what an earlier run has found in it, and writes all
+// files of it.
+func (r *segmentRun) picture(ctx context.Context, i int) error {
+	in := r.inputs[i]
+	if p := r.journal.find(in); p != nil && r.traced(i) {
+		if err := r.keep(ctx, in, int64(i+1), p); err != nil {
+			return err
+		}
+		r.report.picture(p, "earlier")
+		r.sizes.add(p)
+		return nil
+	}
+	start := time.Now()
+	img, err := in.open(ctx, r.cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	options := r.options
+	var steps []*diffusioninst.StepResult
+	if r.traces != nil {
+		options.OnStep = func(s *diffusioninst.StepResult) { steps = append(steps, s) }
+	}
+	result, err := r.model.Segment(ctx, img, options)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in.path, err)
+	}
+	if r.traces != nil {
+		if err := writeTrace(img, steps, r.traces[i]); err != nil {
+			return err
+		}
+	}
+	p := evaluation.LabeledImage(result, int64(i+1), in.name, r.classes)
+	pixels := func() (image.Image, error) { return img, nil }
+	for _, w := range r.writers {
+		if err := w.Write(p, pixels); err != nil {
+			return err
+		}
+	}
+	if r.truth != nil {
+		if err := r.truth.add(p, pixels); err != nil {
+			return err
+		}
+	}
+	if err := r.journal.add(in, p); err != nil {
+		return err
+	}
+	r.report.add(p, result, time.Since(start))
+	r.sizes.add(p)
+	return nil
+}
+
+// keep adds an earlier run's picture to the files that are about all pictures, and makes its
+// own files where they are missing.
+func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coco.LabeledImage) error {
+	same := p.ImageID == id && p.FileName == in.name // what its files say
+	p.ImageID, p.FileName = id, in.name
+	pixels := func() (image.Image, error) { return in.open(ctx, nil) }
+	for _, w := range r.writers {
+		if err := w.Keep(p, pixels, same); err != nil {
+			return err
+		}
+	}
+	if r.truth != nil {
+		return r.truth.add(p, pixels)
+	}
+	return nil
+}
+
+// traced reports whether the trace of picture i is there, if one is asked for.
+func (r *segmentRun) traced(i int) bool {
+	if r.traces == nil {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(r.traces[i], traceAnimation))
+	return err == nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// noticeAfter is how long a command may take to stop before the user is told how to end it at once.
+const noticeAfter = time.Second
+
+// A signalError is the cause of the cancellation of a command that a signal stops.
+type signalError struct{ syscall.Signal }
+
+func (s signalError) Error() string {
+	if s.Signal == syscall.SIGTERM {
+		return "SIGTERM"
+	}
+	return "SIGINT"
+}
+
+// status returns the exit status by which shells know a process that a signal ended.
+func (s signalError) status() int { return 128 + int(s.Signal) }
+
+// explain returns the last sentence of a command that the signal stopped with an error.
+func (s signalError) explain(err error) string {
+	text := strings.TrimSuffix(err.Error(), context.Canceled.Error())
+	text = strings.TrimRight(text, ": ")
+	if rest, ok := strings.CutPrefix(text, "stopped "); ok {
+		return fmt.Sprintf("Stopped by %v %s", s, rest)
+	}
+	if text == "" {
+		return fmt.Sprintf("Stopped by %v", s)
+	}
+	return fmt.Sprintf("Stopped by %v: %s", s, text)
+}
+
+// withSignals returns a context that the first SIGINT or SIGTERM cancels, with a signalError
+// as its cause. A second signal ends the process at once.
+func withSignals(parent context.Context) (ctx context.Context, release func()) {
+	ignoreFileSizeSignal()
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		by := signalError{(<-signals).(syscall.Signal)}
+		cancel(by)
+		notice := time.AfterFunc(noticeAfter, func() {
+			fmt.Fprintf(os.Stderr, "%v: stopping; a second signal ends the program at once, without saving\n", by)
+		})
+		by = signalError{(<-signals).(syscall.Signal)}
+		notice.Stop()
+		fmt.Fprintf(os.Stderr, "Stopped at once by a second signal, %v\n", by)
+		os.Exit(by.status())
+	}()
+	return ctx, func() { signal.Stop(signals) }
+}
+
+// A stoppedError is the error of a command that ended before its work was done.
+type stoppedError struct {
+	text  string // such as "stopped after 6 of 40 pictures"
+	cause error
+}
+
+func stopped(cause error, format string, args ...any) error {
+	return &stoppedError{fmt.Sprintf(format, args...), cause}
+}
+
+// Error returns the text alone after a cancellation, whose cause the user knows.
+func (s *stoppedError) Error() string {
+	if errors.Is(s.cause, context.Canceled) {
+		return s.text
+	}
+	return fmt.Sprintf("%v\n%s", s.cause, s.text)
+}
+
+func (s *stoppedError) Unwrap() error { return s.cause }
+
+// await returns what f returns, or the error of ctx as soon as ctx is done. f then goes on
+// until the program ends, so it must only read: it is for reading long files and for inputs
+// that may block.
+func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	if ctx.Err() == nil {
+		go func() {
+			value, err := f()
+			done <- outcome{value, err}
+		}()
+	}
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
