@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -46,7 +47,7 @@ func writeTo(create func(name string) (io.WriteCloser, error), name string, writ
 // ReadMasks reads what WriteMasks writes: the legend of that name in a folder, and
 // the mask files beside it.
 func ReadMasks(folder fs.FS, name string) (*LabeledImage, error) {
-	f, err := folder.Open(name)
+	f, err := regular.OpenIn(folder, name)
 	if err != nil {
 		return nil, fmt.Errorf("coco: %w", err)
 	}
@@ -56,7 +57,7 @@ func ReadMasks(folder fs.FS, name string) (*LabeledImage, error) {
 		return nil, err
 	}
 	return l.picture(func(_ int, e *legendEntry) (mask.RLE, error) {
-		file, err := folder.Open(path.Join(path.Dir(name), e.File))
+		file, err := regular.OpenIn(folder, path.Join(path.Dir(name), e.File))
 		if err != nil {
 			return mask.RLE{}, err
 		}

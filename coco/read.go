@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"os"
 	"slices"
+
+	"github.com/diffusioninst/go/internal/regular"
 )
 
-// Load reads the data set in the file at path. See Read.
+// Load reads the data set in the file at path, which may be a pipe that the process was
+// started with (/dev/stdin, or what a shell makes of <(command)). See Read.
 func Load(path string) (*Dataset, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenStream(path)
 	if err != nil {
 		return nil, fmt.Errorf("coco: %w", err)
 	}

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // A Result is one detection, as results files of COCO and LVIS hold it.
@@ -22,9 +23,9 @@ type Result struct {
 	Extra map[string]json.RawMessage // other fields, as written
 }
 
-// LoadResults reads the results file at path. See ReadResults.
+// LoadResults reads the results file at path, or a pipe as Load does. See ReadResults.
 func LoadResults(path string) ([]Result, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenStream(path)
 	if err != nil {
 		return nil, fmt.Errorf("coco: %w", err)
 	}

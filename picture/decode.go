@@ -11,11 +11,12 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 
 	_ "golang.org/x/image/bmp"
 	_ "golang.org/x/image/tiff"
 	_ "golang.org/x/image/webp"
+
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // Options bounds the pictures that are read. The zero value of a field means its default,
@@ -52,20 +53,11 @@ func Open(path string, o Options) (*image.RGBA, error) {
 }
 
 func open(path string, o Options) (*image.RGBA, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenStream(path)
 	if err != nil {
 		return nil, readError(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, readError(err)
-	case info.IsDir():
-		return nil, &Error{Kind: ErrRead, Reason: "it is a folder"}
-	case !info.Mode().IsRegular(): // a pipe cannot be read twice
-		return Decode(io.MultiReader(f), o)
-	}
 	return Decode(f, o)
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // inputFormats are the formats that openInstances reads.
@@ -149,7 +150,7 @@ func eachJSON(input string, read func(fs.FS, string) (*coco.LabeledImage, error)
 }
 
 func readLabelMe(files fs.FS, name string) (*coco.LabeledImage, error) {
-	f, err := files.Open(name)
+	f, err := regular.OpenIn(files, name)
 	if err != nil {
 		return nil, err
 	}
@@ -163,12 +164,12 @@ func readLabelMe(files fs.FS, name string) (*coco.LabeledImage, error) {
 }
 
 func readLabelMap(files fs.FS, name string) (*coco.LabeledImage, error) {
-	legend, err := files.Open(name)
+	legend, err := regular.OpenIn(files, name)
 	if err != nil {
 		return nil, err
 	}
 	defer legend.Close()
-	picture, err := files.Open(strings.TrimSuffix(name, ".json") + ".png")
+	picture, err := regular.OpenIn(files, strings.TrimSuffix(name, ".json")+".png")
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +182,9 @@ func formatOf(input string) (string, error) {
 	info, err := os.Stat(input)
 	if err != nil {
 		return "", err
+	}
+	if info.Mode()&fs.ModeNamedPipe != 0 && regular.Inherited(input) {
+		return "", errors.New("the format of a pipe cannot be recognised, since it is read only once: name it with --from")
 	}
 	if !info.IsDir() {
 		return formatOfFile(os.DirFS(filepath.Dir(input)), filepath.Base(input))
@@ -202,7 +206,7 @@ func formatOf(input string) (string, error) {
 }
 
 func formatOfFile(files fs.FS, name string) (string, error) {
-	f, err := files.Open(name)
+	f, err := regular.OpenIn(files, name)
 	if err != nil {
 		return "", err
 	}

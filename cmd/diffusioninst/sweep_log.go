@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // A sweepLog is the content of sweep.json: the settings that all combinations share, and the
@@ -72,7 +72,7 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 
 // fingerprint returns the checksum of a file.
 func fingerprint(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +105,7 @@ func sum(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
 // openSweepLog reads a log, if it exists, and refuses one with other settings.
 func openSweepLog(path string, settings map[string]string) (*sweepLog, error) {
 	l := &sweepLog{path: path, Settings: settings}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, 1<<30)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, nil
 	}

@@ -1,11 +1,11 @@
 package detectron2
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // maxBases bounds how many files one config may be made of.
@@ -18,7 +18,7 @@ const baseKey = "_BASE_"
 // An error is an [*Error] that lists every problem with file and line. Warnings name
 // settings without effect, of parts that DiffusionInst does not have.
 func Load(path string) (*Config, []Warning, error) {
-	l := &loader{read: readFile, open: map[string]bool{}}
+	l := &loader{read: func(path string) ([]byte, error) { return regular.ReadFile(path, maxBytes) }, open: map[string]bool{}}
 	tree, err := l.load(path)
 	if err != nil {
 		return nil, nil, err
@@ -129,19 +129,6 @@ func basesOf(s *section, path string) ([]string, error) {
 		out = append(out, filepath.Clean(name))
 	}
 	return out, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, errors.New("it is a folder")
-	case info.Size() > maxBytes:
-		return nil, fmt.Errorf("too large for a config file: %d bytes, at most %d are read", info.Size(), maxBytes)
-	}
-	return os.ReadFile(path)
 }
 
 // cause strips the path, which Problem names already.

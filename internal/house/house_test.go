@@ -21,8 +21,8 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":     {"golang.org/x/image"},
-	"coco":     {"mask", "golang.org/x/sync"},
-	"picture":  {"golang.org/x/image", "github.com/bep/imagemeta"},
+	"coco":     {"mask", "internal/regular", "golang.org/x/sync"},
+	"picture":  {"internal/regular", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"torch":    {"internal/libtorch"},
 	"nn":       {"torch", "internal/checkpoint"},
 	"backbone": {"nn", "torch"},
@@ -40,25 +40,26 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
 		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/simulate", "golang.org/x",
 	},
-	"train/journal": {"internal/atomicfile"},
-	"train/data":    {"coco", "mask", "picture", "golang.org/x"},
+	"train/journal": {"internal/atomicfile", "internal/regular"},
+	"train/data":    {"coco", "mask", "picture", "internal/regular", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},
-	"internal/detectron2":  {"go.yaml.in/yaml/v3"},
+	"internal/detectron2":  {"internal/regular", "go.yaml.in/yaml/v3"},
 	"internal/golden":      {},
 	"internal/house":       {},
 	"internal/proctest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
+	"internal/regular":     {},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 
 	// What people look at to learn the module uses nothing that they could not.
 	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
 		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
-		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "picture", "internal/libtorchenv", "internal/simulate",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "picture", "internal/libtorchenv", "internal/simulate",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
 }
@@ -66,7 +67,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/simulate", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/regular", "internal/simulate", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -73,7 +74,7 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 }
 
 func readLabelMe(path string) (*coco.LabeledImage, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

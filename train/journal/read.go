@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // A Series is one column of a table.
@@ -26,7 +27,7 @@ type Point struct {
 // Read reads a table that a Journal wrote, also while it is being written: a last
 // line that is not complete yet is left out. Errors name the file and the line.
 func Read(path string) ([]Series, error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, maxBytes)
 	if err != nil {
 		return nil, wrap(err)
 	}

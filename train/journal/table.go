@@ -8,19 +8,22 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 const (
 	stepColumn, timeColumn = "step", "time"
 	timeLayout             = "2006-01-02T15:04:05.000Z07:00" // RFC 3339
 )
+
+// maxBytes bounds the tables that are read: a row of ten columns has about 200 bytes.
+const maxBytes = 1 << 30
 
 // table writes a CSV file of the columns step, time and names.
 type table struct {
@@ -34,7 +37,7 @@ type table struct {
 // openTable opens what there is of a table, less its rows from step on.
 func openTable(path string, step int) (*table, error) {
 	t := &table{path: path, next: step}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, nil
 	}
