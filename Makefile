@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= passive
 with := scripts/with-libtorch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench fuzz test-libtorch2 test-fresh generate lint clean
+.PHONY: help setup demo test bench fuzz sanitize test-libtorch2 test-fresh generate lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: ## run the benchmarks, without the tests
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@$(with) scripts/fuzz $(FUZZTIME)
+
+sanitize: ## run the C++ kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(with) scripts/sanitize
 
 test-libtorch2: ## run the tests against LibTorch 2.6 in a Debian 13 chroot; SUITE=sid for the newest
 	@scripts/test-libtorch2 $(SUITE)

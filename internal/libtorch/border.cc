@@ -63,7 +63,8 @@ di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, s
   return di::call1([&] {
     auto t = at::empty(at::IntArrayRef(shape, dims), options(dtype, -1));
     TORCH_CHECK(t.nbytes() == bytes, "the shape needs ", t.nbytes(), " bytes but the data has ", bytes);
-    std::memcpy(t.data_ptr(), data, bytes);
+    // An empty tensor has no address, which memcpy does not take even for 0 bytes.
+    if (bytes > 0) std::memcpy(t.data_ptr(), data, bytes);
     return device < 0 ? t : t.to(di::device(device));
   });
 }
@@ -72,7 +73,7 @@ di_error* di_to_bytes(di_tensor t, void* data, size_t bytes) noexcept {
   return di::guard([&] {
     auto c = di::ref(t).detach().to(at::kCPU).contiguous();
     TORCH_CHECK(c.nbytes() == bytes, "the tensor has ", c.nbytes(), " bytes but the buffer ", bytes);
-    std::memcpy(data, c.data_ptr(), bytes);
+    if (bytes > 0) std::memcpy(data, c.data_ptr(), bytes);
   });
 }
 
