@@ -6,6 +6,7 @@ import (
 	"image/draw"
 	"math"
 
+	"github.com/diffusioninst/go/internal/imagecheck"
 	"github.com/diffusioninst/go/picture"
 )
 
@@ -107,16 +108,23 @@ func (in Input) size(w, h int) (width, height int) {
 	return picture.ShortestEdge(w, h, in.Short, in.Longest)
 }
 
-// ImageError says that a picture cannot be segmented because of its size, or of the size in
-// which the network would see it.
+// ImageError says that a picture cannot be segmented because of its size, because of the
+// size in which the network would see it, or because its pixels cannot be read.
 type ImageError struct {
-	Width, Height int
+	Width, Height int // 0 if unknown
 	Reason        string
+	Err           error // cause; may be nil
 }
 
 func (e *ImageError) Error() string {
+	if e.Width == 0 && e.Height == 0 {
+		return "diffusioninst: picture: " + e.Reason
+	}
 	return fmt.Sprintf("diffusioninst: picture of %d×%d pixels: %s", e.Width, e.Height, e.Reason)
 }
+
+// Unwrap returns the cause.
+func (e *ImageError) Unwrap() error { return e.Err }
 
 const (
 	maxInputPixels   = 1 << 28       // of a view: 3 GiB before the first layer
@@ -127,26 +135,29 @@ const (
 func checkViews(views []view) error {
 	for _, v := range views {
 		if float64(v.width)*float64(v.height) > maxInputPixels {
-			return &ImageError{v.size.X, v.size.Y, fmt.Sprintf("the network would see it with %d×%d pixels, more than %d: make it smaller, or use tiles", v.width, v.height, maxInputPixels)}
+			return &ImageError{Width: v.size.X, Height: v.size.Y, Reason: fmt.Sprintf("the network would see it with %d×%d pixels, more than %d: make it smaller, or use tiles", v.width, v.height, maxInputPixels)}
 		}
 	}
 	return nil
 }
 
-// checkImage refuses pictures without pixels, or with too many.
+// checkImage refuses pictures that cannot be read, without pixels, or with too many.
 func checkImage(img image.Image) error {
-	if img == nil {
-		return &ImageError{Reason: "there is no picture"}
-	}
-	switch w, h := img.Bounds().Dx(), img.Bounds().Dy(); {
+	w, h, err := imagecheck.Check(img)
+	reason := ""
+	switch {
+	case err != nil:
+		reason = err.Error()
 	case w < 1 || h < 1:
-		return &ImageError{w, h, "it is empty"}
+		reason = "it is empty"
 	case w < 2 || h < 2:
-		return &ImageError{w, h, "at least 2×2 pixels are needed to find anything"}
+		reason = "at least 2×2 pixels are needed to find anything"
 	case float64(w)*float64(h) > maxPicturePixels:
-		return &ImageError{w, h, fmt.Sprintf("more than %d pixels", maxPicturePixels)}
+		reason = fmt.Sprintf("more than %d pixels", maxPicturePixels)
+	default:
+		return nil
 	}
-	return nil
+	return &ImageError{w, h, reason, err}
 }
 
 // pixels reads a part of a picture, given from its upper left corner, in another size.
@@ -162,7 +173,9 @@ func window(img image.Image, part image.Rectangle) image.Image {
 	if m, ok := img.(interface {
 		SubImage(image.Rectangle) image.Image
 	}); ok {
-		return m.SubImage(part)
+		if sub := m.SubImage(part); sub != nil && sub.Bounds() == part {
+			return sub
+		}
 	}
 	out := image.NewRGBA(part)
 	draw.Draw(out, part, img, part.Min, draw.Src)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 
+	"github.com/diffusioninst/go/internal/imagecheck"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -59,10 +60,7 @@ func newRequest(s *settings, images []image.Image) (*request, error) {
 			views, err = append(views, of...), checkViews(of)
 		}
 		if err != nil {
-			if len(images) > 1 {
-				err = fmt.Errorf("diffusioninst: picture %d: %w", i, err)
-			}
-			return nil, err
+			return nil, q.name(i, err)
 		}
 	}
 	q.passes = passes(views)
@@ -86,7 +84,11 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		var seeds []uint64
 		for _, v := range views {
 			seeds = append(seeds, v.seed)
-			p.pixels = append(p.pixels, v.read(q.images[v.picture]))
+			pixels, err := v.read(q.images[v.picture])
+			if err != nil {
+				return nil, q.name(v.picture, q.wrap(v, err))
+			}
+			p.pixels = append(p.pixels, pixels)
 		}
 		if q.onStep != nil {
 			p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
@@ -119,11 +121,22 @@ func (q *request) wrap(v view, err error) error {
 	return &ViewError{v.scale, v.mirrored, err}
 }
 
+// name says which of several pictures an error is about.
+func (q *request) name(picture int, err error) error {
+	if len(q.images) == 1 {
+		return err
+	}
+	return fmt.Errorf("diffusioninst: picture %d: %w", picture, err)
+}
+
 // read returns the view's pixels as the network sees them.
-func (v view) read(img image.Image) Pixels {
-	p := pixels(img, v.part, v.width, v.height)
+func (v view) read(img image.Image) (p Pixels, err error) {
+	err = imagecheck.Guard(func() { p = pixels(img, v.part, v.width, v.height) })
+	if err != nil {
+		return p, &ImageError{v.size.X, v.size.Y, err.Error(), err}
+	}
 	if v.mirrored {
 		p.mirror()
 	}
-	return p
+	return p, nil
 }

@@ -71,6 +71,7 @@ func testPass(t testing.TB, m *Model, img image.Image, o Options) *pass {
 	q, err := newRequest(settings, []image.Image{img})
 	require.NoError(t, err)
 	require.Len(t, q.passes, 1)
-	v := q.passes[0][0]
-	return &pass{settings: settings, model: m, views: q.passes[0], pixels: []Pixels{v.read(img)}, alone: true}
+	read, err := q.passes[0][0].read(img)
+	require.NoError(t, err)
+	return &pass{settings: settings, model: m, views: q.passes[0], pixels: []Pixels{read}, alone: true}
 }

@@ -39,6 +39,21 @@ func NewBitmap(width, height int) *Bitmap {
 	return &Bitmap{Width: width, Height: height, Stride: stride, Words: make([]uint64, stride*height)}
 }
 
+// Validate reports what is wrong with fields that were set by hand: a negative size, a
+// stride below the words of a row, or fewer words than the rows take.
+func (b *Bitmap) Validate() error {
+	row := (max(b.Width, 0)-1)/64 + 1
+	switch {
+	case b.Width < 0 || b.Height < 0:
+		return fmt.Errorf("mask: bitmap of negative size %d×%d", b.Width, b.Height)
+	case b.Width == 0 || b.Height == 0:
+		return nil
+	case b.Stride < row || len(b.Words) < row || b.Height-1 > (len(b.Words)-row)/b.Stride:
+		return fmt.Errorf("mask: bitmap of %d×%d pixels: %d words with a stride of %d are too few", b.Width, b.Height, len(b.Words), b.Stride)
+	}
+	return nil
+}
+
 // Get reports whether pixel (x, y) is set. Outside the mask nothing is.
 func (b *Bitmap) Get(x, y int) bool {
 	if uint(x) >= uint(b.Width) || uint(y) >= uint(b.Height) {

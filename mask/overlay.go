@@ -2,11 +2,14 @@ package mask
 
 import (
 	"cmp"
+	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
 	"math"
 	"slices"
+
+	"github.com/diffusioninst/go/internal/imagecheck"
 )
 
 // An OverlayItem is one instance to draw.
@@ -43,12 +46,38 @@ type OverlayOptions struct {
 // on a plate of the instance's colour, inside the picture, clear of each other
 // and hiding no more than a third of any instance's box: earlier items choose
 // first, a label wider than half the picture and its box is shortened, and one
-// that finds no place is left out. A mask that has not the size of img is a *[SizeError].
+// that finds no place is left out. A mask that has not the size of img is a *[SizeError],
+// and a picture whose pixels cannot be read is an *[ImageError].
 func Overlay(img image.Image, items []OverlayItem, opt OverlayOptions) (*image.RGBA, error) {
-	dst := image.NewRGBA(image.Rectangle{Max: img.Bounds().Size()})
-	draw.Draw(dst, dst.Rect, img, img.Bounds().Min, draw.Src)
+	width, height, err := imagecheck.Check(img)
+	if err == nil && height > 0 && width > maxOverlay/height {
+		err = fmt.Errorf("more than %d pixels", maxOverlay)
+	}
+	if err != nil {
+		return nil, &ImageError{width, height, err}
+	}
+	dst := image.NewRGBA(image.Rect(0, 0, width, height))
+	if err := imagecheck.Guard(func() { draw.Draw(dst, dst.Rect, img, img.Bounds().Min, draw.Src) }); err != nil {
+		return nil, &ImageError{width, height, err}
+	}
 	return dst, overlay(dst, items, opt)
 }
+
+// maxOverlay bounds the pixels of a picture to draw on: 8 GiB.
+const maxOverlay = 1 << 31
+
+// ImageError says that the pixels of a picture cannot be read.
+type ImageError struct {
+	Width, Height int // 0 if unknown
+	Err           error
+}
+
+func (e *ImageError) Error() string {
+	return fmt.Sprintf("mask: picture of %d×%d pixels: %v", e.Width, e.Height, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ImageError) Unwrap() error { return e.Err }
 
 // overlay draws instances on dst.
 func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
@@ -60,6 +89,9 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 		if err := sameSize(bounds.Dx(), bounds.Dy(), []*Bitmap{item.Mask}); err != nil {
 			err.(*SizeError).Index = i
 			return err
+		}
+		if err := item.Mask.Validate(); err != nil {
+			return fmt.Errorf("mask: item %d: %w", i, err)
 		}
 	}
 	width, height := float64(bounds.Dx()), float64(bounds.Dy())

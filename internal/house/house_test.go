@@ -20,7 +20,7 @@ const module = "github.com/diffusioninst/go/"
 // A rule for a path holds for the folders below it, too, unless they have their own;
 // these and the package itself may import each other.
 var rooms = map[string][]string{
-	"mask":     {"golang.org/x/image"},
+	"mask":     {"internal/imagecheck", "golang.org/x/image"},
 	"coco":     {"mask", "internal/regular", "golang.org/x/sync"},
 	"picture":  {"internal/regular", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"torch":    {"internal/libtorch"},
@@ -31,7 +31,7 @@ var rooms = map[string][]string{
 	"sampler":  {"torch"},
 	"diffusioninst": {
 		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
-		"picture", "internal/checkpoint", "internal/detectron2", "golang.org/x",
+		"picture", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "golang.org/x",
 	},
 	"evaluation": {"coco", "diffusioninst", "picture"},
 	"nuclei":     {"diffusioninst"},
@@ -49,6 +49,7 @@ var rooms = map[string][]string{
 	"internal/detectron2":  {"internal/regular", "go.yaml.in/yaml/v3"},
 	"internal/golden":      {},
 	"internal/house":       {},
+	"internal/imagecheck":  {},
 	"internal/proctest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},

@@ -51,7 +51,7 @@ func (s Sample) Check(classes int) error {
 	bad := func(format string, args ...any) error {
 		return &SampleError{ID: s.ID, Reason: fmt.Sprintf(format, args...)}
 	}
-	if s.Width < 1 || s.Height < 1 || len(s.RGB) != 3*s.Width*s.Height {
+	if s.Width < 1 || s.Height < 1 || s.Width > len(s.RGB)/3/s.Height || len(s.RGB) != 3*s.Width*s.Height {
 		return bad("%d bytes for %d×%d pixels", len(s.RGB), s.Width, s.Height)
 	}
 	for i, o := range s.Objects {
@@ -69,6 +69,8 @@ func (s Sample) Check(classes int) error {
 			return bad("object %d has no mask", i)
 		case o.Mask.Width != s.Width || o.Mask.Height != s.Height:
 			return bad("object %d has a mask of %d×%d pixels, the picture %d×%d", i, o.Mask.Width, o.Mask.Height, s.Width, s.Height)
+		case o.Mask.Validate() != nil:
+			return bad("object %d: %v", i, o.Mask.Validate())
 		}
 	}
 	return nil
