@@ -2,8 +2,6 @@ package diffusioninst
 
 import (
 	"fmt"
-	"image"
-	"math"
 
 	"github.com/diffusioninst/go/mask"
 )
@@ -13,10 +11,9 @@ import (
 func (r *Result) OverlayItems() []mask.OverlayItem {
 	items := make([]mask.OverlayItem, len(r.Instances))
 	for i, in := range r.Instances {
-		b := in.Box
 		items[i] = mask.OverlayItem{
 			Mask: in.Mask, Label: fmt.Sprintf("%s %.0f%%", in.Name, 100*in.Score),
-			Box: image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))),
+			Box: in.Box.Outer(),
 		}
 	}
 	return items

@@ -117,6 +117,18 @@ func (b Box) FlipY(height int) Box {
 	return Box{b.X1, h - b.Y2, b.X2, h - b.Y1}
 }
 
+// Outer returns the smallest range of whole pixels that covers the box. Edges beyond ±2³⁰
+// are moved there; an edge that is not a number gives the empty range.
+func (b Box) Outer() image.Rectangle {
+	if b != b {
+		return image.Rectangle{}
+	}
+	edge := func(v float64) int { return int(min(max(v, -1<<30), 1<<30)) }
+	return image.Rect(
+		edge(math.Floor(float64(b.X1))), edge(math.Floor(float64(b.Y1))),
+		edge(math.Ceil(float64(b.X2))), edge(math.Ceil(float64(b.Y2))))
+}
+
 // Pixels returns the range of the pixels of a width × height picture whose centres lie
 // inside the box: at or right of X1 and left of X2, and likewise for Y.
 func (b Box) Pixels(width, height int) image.Rectangle {

@@ -47,6 +47,20 @@ func TestBoxOverlap(t *testing.T) {
 	}
 }
 
+func TestBoxOuter(t *testing.T) {
+	for b, want := range map[mask.Box]image.Rectangle{
+		box(1, 2, 4, 6):            image.Rect(1, 2, 4, 6),
+		box(1.2, 2.9, 4.1, 6):      image.Rect(1, 2, 5, 6),
+		box(-0.5, -1, 0.5, 0):      image.Rect(-1, -1, 1, 0),
+		box(2.5, 2.5, 2.5, 2.5):    image.Rect(2, 2, 3, 3),
+		box(-inf, 0, inf, 1):       image.Rect(-1<<30, 0, 1<<30, 1),
+		box(-3e38, -3e38, 3e38, 1): image.Rect(-1<<30, -1<<30, 1<<30, 1),
+	} {
+		require.Equal(t, want, b.Outer(), b)
+	}
+	require.True(t, box(0, nan, 1, 1).Outer().Empty())
+}
+
 func TestBoxArea(t *testing.T) {
 	for _, c := range []struct {
 		box  mask.Box

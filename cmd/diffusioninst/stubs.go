@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -25,9 +27,14 @@ func newStubs() []*cobra.Command {
 			Use:                c.name,
 			Short:              c.short + " (not in this build: needs LibTorch)",
 			DisableFlagParsing: true,
-			RunE: func(*cobra.Command, []string) error {
-				return fmt.Errorf("this diffusioninst was built without LibTorch (CGO_ENABLED=0), which %s needs: "+
+			RunE: func(cmd *cobra.Command, args []string) error {
+				why := fmt.Sprintf("this diffusioninst was built without LibTorch (CGO_ENABLED=0), which %s needs: "+
 					"build it with CGO_ENABLED=1; diffusioninst doctor says what that takes", c.name)
+				if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+					_, err := fmt.Fprintln(cmd.OutOrStdout(), c.short+"; "+why)
+					return err
+				}
+				return errors.New(why)
 			},
 		})
 	}

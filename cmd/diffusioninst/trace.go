@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 
 	xdraw "golang.org/x/image/draw"
 	xfont "golang.org/x/image/font"
@@ -95,7 +96,7 @@ func drawStep(img image.Image, t *diffusioninst.StepResult) (image.Image, error)
 	var boxes []mask.OverlayItem
 	for _, i := range order[:min(len(order), shownBoxes)] {
 		b, v := t.Boxes[i], uint8(70+185*min(max(t.Scores[i], 0), 1))
-		r := image.Rect(int(b.X1), int(b.Y1), int(math.Ceil(float64(b.X2))), int(math.Ceil(float64(b.Y2)))).Intersect(image.Rect(0, 0, t.Result.Width, t.Result.Height))
+		r := b.Outer().Intersect(image.Rect(0, 0, t.Result.Width, t.Result.Height))
 		boxes = append(boxes, mask.OverlayItem{Box: r, Color: color.Gray{Y: v}})
 	}
 	under, err := mask.Overlay(img, boxes, mask.OverlayOptions{LineWidth: 1})
@@ -105,10 +106,12 @@ func drawStep(img image.Image, t *diffusioninst.StepResult) (image.Image, error)
 	return mask.Overlay(under, t.Result.OverlayItems(), mask.OverlayOptions{})
 }
 
+var captionFont = sync.OnceValues(func() (*opentype.Font, error) { return opentype.Parse(gomedium.TTF) })
+
 // captioned puts a line of text on a white strip above a picture.
 func captioned(m image.Image, text string) (image.Image, error) {
 	const strip, most, margin = 28, 16, 6
-	font, err := opentype.Parse(gomedium.TTF)
+	font, err := captionFont()
 	if err != nil {
 		return nil, err
 	}

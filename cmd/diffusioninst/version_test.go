@@ -31,6 +31,8 @@ func TestCommandsThatNeedLibTorch(t *testing.T) {
 	require.Len(t, root.Commands(), len(needLibTorch))
 	root.SetArgs([]string{"segment", "--weights", "a.pth", "b.png"})
 	require.ErrorContains(t, root.Execute(), "built without LibTorch (CGO_ENABLED=0), which segment needs")
+	root.SetArgs([]string{"segment", "--help"})
+	require.NoError(t, root.Execute())
 
 	if len(modelCommands) == 0 {
 		return
