@@ -51,6 +51,7 @@ var rooms = map[string][]string{
 	"internal/house":       {},
 	"internal/imagecheck":  {},
 	"internal/proctest":    {},
+	"internal/fliptest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/regular":     {},

@@ -1,0 +1,11 @@
+package picture
+
+import (
+	"testing"
+
+	"github.com/diffusioninst/go/internal/fliptest"
+)
+
+func TestDamagedPictures(t *testing.T) {
+	fliptest.Run(t, 10_000, fuzzDecode, "testdata/*.*")
+}
