@@ -53,7 +53,11 @@ func (b *Builder) Add(p *LabeledImage) error {
 		}
 	}
 	b.images[id] = true
-	b.Dataset.Images = append(b.Dataset.Images, Image{ID: id, FileName: p.FileName, Width: p.Width, Height: p.Height})
+	m := Image{ID: id, FileName: p.FileName, Width: p.Width, Height: p.Height}
+	if p.Key != "" && id == p.ImageID {
+		set(&m.Extra, "id", appendString(nil, p.Key))
+	}
+	b.Dataset.Images = append(b.Dataset.Images, m)
 	for i := range p.Instances {
 		v := &p.Instances[i]
 		a := Annotation{ID: int64(len(b.Dataset.Annotations) + 1), ImageID: id, CategoryID: b.categoryOf(v), Crowd: v.Crowd,
@@ -82,6 +86,9 @@ func (b *Builder) categoryOf(v *LabeledInstance) int64 {
 		return id
 	}
 	c := Category{ID: v.CategoryID, Name: v.Category}
+	if v.CategoryKey != "" {
+		set(&c.Extra, "id", appendString(nil, v.CategoryKey))
+	}
 	if c.ID == 0 {
 		for c.ID = int64(len(b.ids) + 1); b.ids[c.ID]; c.ID++ {
 		}

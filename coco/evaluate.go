@@ -84,10 +84,10 @@ func newEvaluation(d *Dataset, results []Result, o Options) (*evaluation, error)
 		place, ok := ix.images[r.ImageID]
 		if !ok {
 			place = -1
-			problems.add("result", i, r.ImageID, "the image is not in the data set")
+			problems.at("result", i, r, "the image is not in the data set")
 		}
 		if _, ok := ix.categories[r.CategoryID]; !ok {
-			problems.add("result", i, r.ImageID, "category %d is not in the data set", r.CategoryID)
+			problems.at("result", i, r, "category %s is not in the data set", idText(r.CategoryID, r.Extra, "category_id"))
 		}
 		r.check(&problems, i, o.IoU)
 		image[i] = int32(place)
@@ -135,17 +135,17 @@ func selected(problems *Problems, record string, wanted []int64, places map[int6
 // check reports what r lacks for an evaluation.
 func (r *Result) check(problems *Problems, i int, iou IoU) {
 	if !isFinite(r.Score) {
-		problems.add("result", i, r.ImageID, "score %v", r.Score)
+		problems.at("result", i, r, "score %v", r.Score)
 	}
 	if iou == BBox && !r.HasBBox && r.Segmentation.Empty() {
-		problems.add("result", i, r.ImageID, "neither a box nor a mask")
+		problems.at("result", i, r, "neither a box nor a mask")
 	}
 	if iou != BBox && r.Segmentation.Empty() {
-		problems.add("result", i, r.ImageID, "no mask")
+		problems.at("result", i, r, "no mask")
 	}
 	if r.HasBBox {
 		if text := boxProblem(r.BBox); text != "" {
-			problems.add("result", i, r.ImageID, "%s", text)
+			problems.at("result", i, r, "%s", text)
 		}
 	}
 }
@@ -154,12 +154,12 @@ func (r *Result) check(problems *Problems, i int, iou IoU) {
 func (e *evaluation) checkLVIS(problems *Problems) {
 	for _, i := range e.images {
 		if m := &e.data.Images[i]; m.NegCategoryIDs == nil || m.NotExhaustiveCategoryIDs == nil {
-			problems.add("image", i, m.ID, "no neg_category_ids or not_exhaustive_category_ids, so this is not an LVIS file")
+			problems.at("image", i, m, "no neg_category_ids or not_exhaustive_category_ids, so this is not an LVIS file")
 		}
 	}
 	for _, i := range e.categories {
 		if c := &e.data.Categories[i]; frequencyGroup(c.Frequency) < 0 {
-			problems.add("category", i, c.ID, "frequency %q is not r, c or f", c.Frequency)
+			problems.at("category", i, c, "frequency %q is not r, c or f", c.Frequency)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (e *evaluation) loadTruths(m *Image, annotations []int32) ([]truth, error) 
 	for i, a := range annotations {
 		t, err := e.truth(m, &e.data.Annotations[a])
 		if err != nil {
-			return nil, Problems{{Record: "annotation", Index: int(a), ID: e.data.Annotations[a].ID, Message: err.Error()}}
+			return nil, problem("annotation", int(a), &e.data.Annotations[a], err)
 		}
 		out[i] = t
 	}
@@ -85,7 +85,7 @@ func (e *evaluation) loadDetections(m *Image, results []int32) ([]detection, err
 	for i, r := range results {
 		d, err := e.detection(m, &e.results[r])
 		if err != nil {
-			return nil, Problems{{Record: "result", Index: int(r), ID: m.ID, Message: err.Error()}}
+			return nil, problem("result", int(r), &e.results[r], err)
 		}
 		out[i] = d
 	}

@@ -2,6 +2,7 @@ package coco
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -235,38 +236,53 @@ func TestEvaluateNamesBadRecords(t *testing.T) {
 }
 
 func TestReadNamesBadRecords(t *testing.T) {
+	const rest = `, "image_id": 1, "category_id": 1}]}`
 	for text, want := range map[string]string{
 		`[]`: "an object",
-		`{"annotations": [{"id": 1, "image_id": 1, "category_id": 1}, {"id": 2, "image_id": 1}]}`: "annotations: record 1: byte 85: no category_id",
-		`{"annotations": [{"id": 1.5}]}`:                                   "record 0: id: byte 24: 1.5 is not a whole number",
-		`{"annotations": [{"id": "1"}]}`:                                   "record 0: id",
-		`{"annotations": [{"id": 1, "bbox": [1, 2, 3]}]}`:                  "record 0: bbox",
-		`{"annotations": [{"id": 1, "bbox": [1, 2, NaN, 3]}]}`:             "record 0: bbox",
-		`{"annotations": [{"id": 1, "area": 1e999}]}`:                      "record 0: area",
-		`{"annotations": [{"id": 1, "iscrowd": 2}]}`:                       "record 0: iscrowd",
-		`{"annotations": [{"id": 1, "segmentation": [1, 2, 3]}]}`:          "record 0: segmentation: polygon 0",
-		`{"annotations": [{"id": 1, "segmentation": {"size": [1, 2]}}]}`:   "record 0: segmentation",
-		`{"annotations": [{"id": 1, "segmentation": {"counts": [-1]}}]}`:   "record 0: segmentation",
-		`{"annotations": [{"id": 1, "segmentation": {"size": [1,-2]}}]}`:   "record 0: segmentation",
-		`{"annotations": [{"id": 1, "segmentation": {"size": [1,2,3]}}]}`:  "record 0: segmentation",
-		`{"annotations": [{"id": 1, "segmentation": {"counts": [1e10]}}]}`: "record 0: segmentation",
-		`{"images": [{"width": 1}]}`:                                       "images: record 0: byte 24: no id",
-		`{"images": [{"id": 1, "width": -1}]}`:                             "record 0: width",
-		`{"images": []} {}`:                                                "the end",
-		`{"images": [`:                                                     "the text ends",
+		`{"annotations": [{"id": 1, "image_id": 1, "category_id": 1}, {"id": 2, "image_id": 1}]}`: "annotation 2 (record 1): no category_id",
+		`{"annotations": [{"id": 1.5` + rest:                                                      "record 0): id: byte 24: 1.5 is not a whole number",
+		`{"annotations": [{"id": {}` + rest:                                                       "record 0): id",
+		`{"annotations": [{"id": ""` + rest:                                                       "record 0): id: byte 26: an empty id",
+		`{"annotations": [{"id": 1, "bbox": [1, 2, 3]` + rest:                                     "annotation 1 (record 0): bbox",
+		`{"annotations": [{"id": 1, "bbox": [1, 2, NaN, 3]` + rest:                                "record 0): bbox",
+		`{"annotations": [{"id": 1, "area": 1e999` + rest:                                         "record 0): area",
+		`{"annotations": [{"id": 1, "area": NaN` + rest:                                           "record 0): area",
+		`{"annotations": [{"id": 1, "area": "many"` + rest:                                        "record 0): area",
+		`{"annotations": [{"id": 1, "iscrowd": 2` + rest:                                          "record 0): iscrowd",
+		`{"annotations": [{"id": 1, "segmentation": [1, {}, 3]` + rest:                            "record 0): segmentation",
+		`{"annotations": [{"id": 1, "segmentation": [["a"], [1, 2]]` + rest:                       "record 0): segmentation: part 0",
+		`{"annotations": [{"id": 1, "segmentation": [[NaN, 2]]` + rest:                            "record 0): segmentation: part 0",
+		`{"annotations": [{"id": 1, "segmentation": "a"` + rest:                                   "record 0): segmentation",
+		`{"annotations": [{"id": 1, "segmentation": {"size": [1, 2]}` + rest:                      "record 0): segmentation",
+		`{"annotations": [{"id": 1, "segmentation": {"counts": [-1]}` + rest:                      "record 0): segmentation",
+		`{"annotations": [{"id": 1, "segmentation": {"size": [1,-2]}` + rest:                      "record 0): segmentation",
+		`{"annotations": [{"id": 1, "segmentation": {"size": [1,2,3]}` + rest:                     "record 0): segmentation",
+		`{"annotations": [{"id": 1, "segmentation": {"counts": [1e10]}` + rest:                    "record 0): segmentation",
+		`{"annotations": [7, {"id": 1, "image_id": 1, "category_id": 1}]}`:                        "record 0): byte 17: '7' where an object should be",
+		`{"images": [{"width": 1}]}`:                                                              "image 0 (record 0): no id",
+		`{"images": [{"id": 1, "width": -1}]}`:                                                    "image 1 (record 0): width",
+		`{"images": [{"id": 1, "file_name": 12}]}`:                                                "image 1 (record 0): file_name",
+		`{"images": {}}`:                       "images: byte 11: '{' where a list should be",
+		`{"images": []} {}`:                    "the end",
+		`{"images": [`:                         "the text ends",
+		`{"images": [{"id": 1, "width": 1x}]}`: "record 0: byte 32: 'x'",
 	} {
-		_, err := Read(strings.NewReader(text))
+		d, err := Read(strings.NewReader(text))
 		require.ErrorContains(t, err, want, text)
+		var problems Problems
+		require.Equal(t, errors.As(err, &problems), d != nil, "what can be read is there")
 	}
 	for text, want := range map[string]string{
 		`{}`: "a list",
-		`[{"image_id": 1, "category_id": 1, "score": 1}, {"image_id": 1, "category_id": 1}]`: "record 1: byte 81: no score",
-		`[{"category_id": 1, "score": 1}]`:                                                   "record 0: byte 31: no image_id",
-		`[{"image_id": 1, "category_id": 1, "score": NaN}]`:                                  "record 0: score",
-		`[{"image_id": 1, "category_id": 1, "score": 1, "bbox": [1, 2]}]`:                    "record 0: bbox",
+		`[{"image_id": 1, "category_id": 1, "score": 1}, {"image_id": 1, "category_id": 1}]`: "result 1 (image 1): no score",
+		`[{"category_id": 1, "score": 1}]`:                                                   "result 0 (image 0): no image_id",
+		`[{"image_id": 1, "category_id": 1, "score": NaN}]`:                                  "result 0 (image 1): score",
+		`[{"image_id": "x y", "category_id": 1, "score": 1, "bbox": [1, 2]}]`:                `result 0 (image "x y"): bbox`,
 	} {
-		_, err := ReadResults(strings.NewReader(text))
+		results, err := ReadResults(strings.NewReader(text))
 		require.ErrorContains(t, err, want, text)
+		var problems Problems
+		require.Equal(t, errors.As(err, &problems), results != nil)
 	}
 	_, err := Load(filepath.Join(t.TempDir(), "none.json"))
 	require.ErrorContains(t, err, "none.json")

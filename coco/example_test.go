@@ -171,7 +171,7 @@ func ExampleCOCOClasses() {
 
 func ExampleReadLabelMe() {
 	p, err := coco.ReadLabelMe(strings.NewReader(`{"imagePath": "a.jpg", "imageWidth": 64, "imageHeight": 48, "shapes": [
-		{"label": "kite", "shape_type": "rectangle", "points": [[8, 8], [24, 20]]}]}`))
+		{"label": "kite", "shape_type": "rectangle", "points": [[8, 8], [24, 20]]}]}`), coco.LabelMeReadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

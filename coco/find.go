@@ -8,28 +8,34 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 )
 
-// Find returns the path of the image's file in a folder of pictures. LVIS gives only the
-// address of a file; the last folder of the address, such as val2017, may be missing from
-// the path. If there is no file, the error wraps fs.ErrNotExist.
+// Find returns the path of the image's file in a folder of pictures. The file's name may have
+// the separators of Windows. Of a name that leaves the folder, such as one with a drive, the
+// last part counts. LVIS gives only the address of a file; the last folder of the address,
+// such as val2017, may be missing from the path. If there is no file, the error wraps
+// fs.ErrNotExist.
 func (m *Image) Find(folder string) (string, error) {
 	names := []string{m.FileName}
-	if m.FileName == "" {
+	switch slashed := strings.ReplaceAll(m.FileName, `\`, "/"); {
+	case m.FileName == "":
 		address, err := url.Parse(m.COCOURL)
 		if err != nil || path.Base(address.Path) == "." {
 			return "", errors.New("coco: the image has no file_name and no coco_url")
 		}
 		name := path.Base(address.Path)
 		names = []string{path.Join(path.Base(path.Dir(address.Path)), name), name}
+	case leaves(slashed):
+		if names = []string{path.Base(slashed)}; leaves(names[0]) {
+			return "", fmt.Errorf("coco: the image's file %q leaves the folder of the pictures", m.FileName)
+		}
+	case slashed != m.FileName:
+		names = append(names, slashed)
 	}
 	var err error
 	for _, name := range names {
-		local := filepath.FromSlash(name)
-		if !filepath.IsLocal(local) {
-			return "", fmt.Errorf("coco: the image's file %q leaves the folder of the pictures", name)
-		}
-		at := filepath.Join(folder, local)
+		at := filepath.Join(folder, filepath.FromSlash(name))
 		if _, err = os.Stat(at); err == nil {
 			return at, nil
 		}
@@ -37,5 +43,14 @@ func (m *Image) Find(folder string) (string, error) {
 			break
 		}
 	}
+	if m.FileName != "" && names[0] == path.Base(names[0]) && names[0] != m.FileName {
+		return "", fmt.Errorf("coco: the image's file %q leaves the folder of the pictures, and its last part is not there: %w", m.FileName, err)
+	}
 	return "", fmt.Errorf("coco: %w", err)
+}
+
+// leaves reports whether a path with slashes is not below the folder it starts from.
+func leaves(name string) bool {
+	drive := len(name) > 1 && name[1] == ':'
+	return drive || !filepath.IsLocal(filepath.FromSlash(name))
 }

@@ -142,13 +142,13 @@ func FuzzReadLabelMe(f *testing.F) {
 	f.Add(polygons.Bytes())
 	f.Add([]byte(`{"shapes": [{"label": "a", "group_id": 1, "points": [[1, 1], [4, 1], [4, 4]], "shape_type": "polygon"}], "imageHeight": 20, "imageWidth": 30}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := ReadLabelMe(bytes.NewReader(text))
+		p, err := ReadLabelMe(bytes.NewReader(text), LabelMeReadOptions{})
 		if err != nil || p.Width*p.Height > 1<<20 {
 			return
 		}
 		var out bytes.Buffer
 		require.NoError(t, WriteLabelMe(&out, p, LabelMeOptions{}))
-		again, err := ReadLabelMe(&out)
+		again, err := ReadLabelMe(&out, LabelMeReadOptions{})
 		require.NoError(t, err)
 		kept := p.Instances[:0]
 		for _, v := range p.Instances {

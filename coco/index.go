@@ -2,7 +2,10 @@ package coco
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 )
 
 // An Index finds the records of a Dataset by id. It holds places in the data set's
@@ -25,21 +28,21 @@ func (d *Dataset) Index() (*Index, error) {
 func (d *Dataset) index() (*Index, Problems) {
 	var problems Problems
 	ix := &Index{}
-	ix.images = places(&problems, "image", len(d.Images), func(i int) int64 { return d.Images[i].ID })
-	ix.categories = places(&problems, "category", len(d.Categories), func(i int) int64 { return d.Categories[i].ID })
-	ix.annotations = places(&problems, "annotation", len(d.Annotations), func(i int) int64 { return d.Annotations[i].ID })
+	ix.images = places(&problems, "image", d.Images, (*Image).id)
+	ix.categories = places(&problems, "category", d.Categories, (*Category).id)
+	ix.annotations = places(&problems, "annotation", d.Annotations, (*Annotation).id)
 	image, category := make([]int32, len(d.Annotations)), make([]int32, len(d.Annotations))
 	for i := range d.Annotations {
 		a := &d.Annotations[i]
 		m, ok := ix.images[a.ImageID]
 		if !ok {
 			m = -1
-			problems.add("annotation", i, a.ID, "image %d is not in the data set", a.ImageID)
+			problems.at("annotation", i, a, "image %s is not in the data set", idText(a.ImageID, a.Extra, "image_id"))
 		}
 		c, ok := ix.categories[a.CategoryID]
 		if !ok {
 			c = -1
-			problems.add("annotation", i, a.ID, "category %d is not in the data set", a.CategoryID)
+			problems.at("annotation", i, a, "category %s is not in the data set", idText(a.CategoryID, a.Extra, "category_id"))
 		}
 		image[i], category[i] = int32(m), int32(c)
 	}
@@ -49,16 +52,25 @@ func (d *Dataset) index() (*Index, Problems) {
 }
 
 // places maps ids to places in a list. Of two records with one id the first counts.
-func places(problems *Problems, record string, n int, id func(i int) int64) map[int64]int {
-	out := make(map[int64]int, n)
-	for i := range n {
-		if first, twice := out[id(i)]; twice {
-			problems.add(record, i, id(i), "the id is that of record %d, too", first)
+func places[T any](problems *Problems, record string, list []T, id func(*T) (int64, string)) map[int64]int {
+	out := make(map[int64]int, len(list))
+	for i := range list {
+		n, key := id(&list[i])
+		if first, twice := out[n]; twice {
+			*problems = append(*problems, Problem{record, i, n, key, fmt.Sprintf("the id is that of record %d, too", first)})
 			continue
 		}
-		out[id(i)] = i
+		out[n] = i
 	}
 	return out
+}
+
+// idText returns an id as it is written, if extra keeps it as a string.
+func idText(id int64, extra map[string]json.RawMessage, field string) string {
+	if raw, ok := extra[field]; ok {
+		return string(raw)
+	}
+	return strconv.FormatInt(id, 10)
 }
 
 // Image returns the place of an image in Dataset.Images.

@@ -17,6 +17,7 @@ import (
 // all formats have in common. Its masks have the image's size.
 type LabeledImage struct {
 	ImageID       int64
+	Key           string // the id if the file has a string for it: see KeyID
 	FileName      string
 	Width, Height int
 	Instances     []LabeledInstance
@@ -24,8 +25,9 @@ type LabeledImage struct {
 
 // A LabeledInstance is one object of a LabeledImage, annotated or found.
 type LabeledInstance struct {
-	CategoryID int64  // 0 where the format has names only
-	Category   string // name
+	CategoryID  int64  // 0 where the format has names only
+	CategoryKey string // the id if the file has a string for it: see KeyID
+	Category    string // name
 
 	// Score is the confidence of a detection. HasScore is false for an annotation.
 	Score    float64
@@ -73,6 +75,12 @@ func (p *LabeledImage) Results() []Result {
 			BBox: v.BBox(), HasBBox: true, Segmentation: NewSegmentation(v.Mask)}
 		if v.HasScore {
 			out[i].Score = v.Score
+		}
+		if p.Key != "" {
+			set(&out[i].Extra, "image_id", appendString(nil, p.Key))
+		}
+		if v.CategoryKey != "" {
+			set(&out[i].Extra, "category_id", appendString(nil, v.CategoryKey))
 		}
 	}
 	return out
@@ -151,8 +159,8 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 	p := d.blank(i)
 	for _, place := range ix.ofImage.of(i) {
 		a := &d.Annotations[place]
-		v := LabeledInstance{CategoryID: a.CategoryID, Category: d.Categories[ix.categories[a.CategoryID]].Name,
-			Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}
+		c := &d.Categories[ix.categories[a.CategoryID]]
+		v := LabeledInstance{CategoryID: a.CategoryID, CategoryKey: c.Key(), Category: c.Name, Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}
 		if raw, ok := a.Extra["score"]; ok {
 			v.HasScore = json.Unmarshal(raw, &v.Score) == nil
 		}
@@ -163,7 +171,7 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 			v.Mask, err = a.Segmentation.RLE(p.Width, p.Height)
 		}
 		if err != nil {
-			return nil, Problems{{Record: "annotation", Index: int(place), ID: a.ID, Message: err.Error()}}
+			return nil, problem("annotation", int(place), a, err)
 		}
 		p.Instances = append(p.Instances, v)
 	}
@@ -173,7 +181,7 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 // blank returns image i without instances.
 func (d *Dataset) blank(i int) *LabeledImage {
 	m := &d.Images[i]
-	return &LabeledImage{ImageID: m.ID, FileName: m.FileName, Width: m.Width, Height: m.Height}
+	return &LabeledImage{ImageID: m.ID, Key: m.Key(), FileName: m.FileName, Width: m.Width, Height: m.Height}
 }
 
 // ResultImages yields every image of d with the results on it whose score is at least
@@ -195,9 +203,10 @@ func ResultImages(d *Dataset, results []Result, minScore float64) iter.Seq2[*Lab
 					continue
 				}
 				v := LabeledInstance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox}
-				v.Category = d.Categories[e.categories[e.category[r.CategoryID]]].Name
+				c := &d.Categories[e.categories[e.category[r.CategoryID]]]
+				v.Category, v.CategoryKey = c.Name, c.Key()
 				if v.Mask, err = r.Segmentation.RLE(p.Width, p.Height); err != nil {
-					err = Problems{{Record: "result", Index: int(place), ID: p.ImageID, Message: err.Error()}}
+					err = problem("result", int(place), r, err)
 					break
 				}
 				p.Instances = append(p.Instances, v)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/diffusioninst/go/internal/utf"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -134,7 +135,7 @@ func readLegend(r io.Reader) (*legend, error) {
 
 // decodeJSON reads one value and nothing after it.
 func decodeJSON(r io.Reader, to any) error {
-	d := json.NewDecoder(r)
+	d := json.NewDecoder(utf.NewReader(r))
 	if err := d.Decode(to); err != nil {
 		return err
 	}

@@ -2,11 +2,14 @@ package coco
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,7 +72,7 @@ func TestOutputsDescribeTheSamePixels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var file bytes.Buffer
 			require.NoError(t, WriteLabelMe(&file, want, o))
-			got, err := ReadLabelMe(&file)
+			got, err := ReadLabelMe(&file, LabelMeReadOptions{})
 			require.NoError(t, err)
 			n := 0
 			for _, w := range want.Instances {
@@ -143,7 +146,9 @@ func TestReadLabelMe(t *testing.T) {
 	file := func(shape string) string {
 		return `{"version": "4.5.6", "shapes": [` + shape + `], "imagePath": "a.jpg", "imageHeight": 20, "imageWidth": 30, "imageData": null}`
 	}
-	read := func(s string) (*LabeledImage, error) { return ReadLabelMe(bytes.NewReader([]byte(file(s)))) }
+	read := func(s string) (*LabeledImage, error) {
+		return ReadLabelMe(bytes.NewReader([]byte(file(s))), LabelMeReadOptions{})
+	}
 
 	p, err := read(`{"label": "box", "points": [[2, 3], [12, 8]], "shape_type": "rectangle"}`)
 	require.NoError(t, err)
@@ -159,6 +164,41 @@ func TestReadLabelMe(t *testing.T) {
 	require.Len(t, p.Instances, 1)
 	require.Equal(t, 18, p.Instances[0].Mask.Area())
 
+	for shape, area := range map[string]int{
+		`{"label": "a", "points": [[2, 3], [12, 3], [12, 8], [2, 8]], "shape_type": "rectangle"}`:            50,
+		`{"label": "a", "points": [[2, 3], [12, 5], [11, 8], [1, 6]], "shape_type": "oriented_rectangle"}`:   32,
+		`{"label": "a", "points": [["2", 3], [12, 3.0], [12, 8], [2, 8]], "flags": 3, "group_id": {"a": 1}}`: 50,
+	} {
+		p, err = read(shape)
+		require.NoError(t, err)
+		require.Equal(t, area, p.Instances[0].Mask.Area(), shape)
+	}
+	p, err = read(`{"label": 3, "points": [[2, 3], [12, 8]], "shape_type": "rectangle", "score": "0.5"}`)
+	require.NoError(t, err)
+	require.Equal(t, "3", p.Instances[0].Category)
+	require.Equal(t, 0.5, p.Instances[0].Score)
+
+	// What has no area or is broken is left out alone, and named.
+	p, err = read(`{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "line"}, 5, ` + two + `, {"label": "b", "points": [[1, null]]},
+		{"label": "c", "points": [[1, 1]], "shape_type": "point"}, {"label": "c", "points": [[1, 1]], "shape_type": "cuboid"}`)
+	var problems Problems
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems, 5)
+	require.ErrorContains(t, err, "shape 0 (a): a line has no area")
+	require.ErrorContains(t, err, "shape 5 (c): a point has no area")
+	require.ErrorContains(t, err, `shape 6 (c): shapes of type "cuboid" are not known`)
+	require.Len(t, p.Instances, 1)
+
+	// A mask is clipped to the picture.
+	m := mask.NewBitmap(30, 20)
+	m.Fill(image.Rect(0, 15, 5, 20))
+	var whole bytes.Buffer
+	require.NoError(t, WriteLabelMe(&whole, &LabeledImage{Width: 30, Height: 20, Instances: []LabeledInstance{{Category: "a", Mask: m.RLE()}}}, LabelMeOptions{}))
+	shifted := regexp.MustCompile(`"points": \[[^"]*`).ReplaceAllString(whole.String(), `"points": [[-2, 17], [2, 21]], `)
+	p, err = ReadLabelMe(strings.NewReader(shifted), LabelMeReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 3*3, p.Instances[0].Mask.Area())
+
 	for name, shape := range map[string]string{
 		"line":            `{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "line"}`,
 		"two points":      `{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "polygon"}`,
@@ -169,6 +209,26 @@ func TestReadLabelMe(t *testing.T) {
 	} {
 		_, err := read(shape)
 		require.ErrorContains(t, err, "shape 0 (a)", name)
+	}
+}
+
+// A file without a size takes it from the picture.
+func TestLabelMeWithoutASize(t *testing.T) {
+	const text = `{"shapes": [{"label": "a", "points": [[2, 3], [12, 8]], "shape_type": "rectangle"}], "imagePath": "a.png", "imageData": "cG5n", "imageHeight": null, "imageWidth": 0}`
+	_, err := ReadLabelMe(strings.NewReader(text), LabelMeReadOptions{})
+	require.ErrorContains(t, err, "a.png: size 0×0")
+	gone := errors.New("no such picture")
+	_, err = ReadLabelMe(strings.NewReader(text), LabelMeReadOptions{Size: func(string, []byte) (int, int, error) { return 0, 0, gone }})
+	require.ErrorIs(t, err, gone)
+	p, err := ReadLabelMe(strings.NewReader(text), LabelMeReadOptions{Size: func(path string, data []byte) (int, int, error) {
+		require.Equal(t, "a.png png", path+" "+string(data))
+		return 30, 20, nil
+	}})
+	require.NoError(t, err)
+	require.Equal(t, 50, p.Instances[0].Mask.Area())
+	for _, foreign := range []string{`{"images": []}`, `[]`, `{"shapes": 3}`} {
+		_, err = ReadLabelMe(strings.NewReader(foreign), LabelMeReadOptions{})
+		require.ErrorIs(t, err, ErrNotLabelMe)
 	}
 }
 

@@ -1,35 +1,70 @@
 package coco
 
 import (
-	"fmt"
 	"math"
+	"strconv"
+	"strings"
 )
 
-// Values of fields.
+// Values of fields. A number may be written as a string.
 
 func (p *parser) int(to *int64) (err error) {
 	*to, err = p.integer()
-	return err
-}
-
-// size reads a whole number of pixels or things.
-func (p *parser) size(to *int) error {
-	v, err := p.integer()
-	if err == nil && (v < 0 || v > math.MaxInt32) {
-		err = p.failf("%d is not a size", v)
+	if err != nil && p.peek() == '"' {
+		var v float64
+		if v, err = p.quoted(); err == nil && (v != math.Trunc(v) || math.Abs(v) > 1<<53) {
+			err = p.failf("%v is not a whole number", v)
+		}
+		*to = int64(v)
 	}
-	*to = int(v)
 	return err
 }
 
 func (p *parser) float(to *float64) (err error) {
 	*to, err = p.number()
+	if err != nil && p.peek() == '"' {
+		*to, err = p.quoted()
+	}
+	return err
+}
+
+// quoted reads a string that is a number.
+func (p *parser) quoted() (float64, error) {
+	b, err := p.bytes()
+	if err != nil {
+		return 0, err
+	}
+	text := strings.TrimSpace(string(b))
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !isFinite(v) || strings.ContainsAny(text, "xXpP_nN") {
+		return 0, p.failf("%.40q is not a number", text)
+	}
+	return v, nil
+}
+
+// size reads a whole number of pixels or things.
+func (p *parser) size(to *int) error {
+	var v int64
+	err := p.int(&v)
+	if err == nil && (v < 0 || v > math.MaxInt32) {
+		v, err = 0, p.failf("%d is not a size", v)
+	}
+	*to = int(v)
 	return err
 }
 
 func (p *parser) string(to *string) (err error) {
 	*to, err = p.text()
 	return err
+}
+
+// stringOrRaw reads a string into to. Of another value it reads nothing and returns
+// false, so that the field is kept as it stands.
+func (p *parser) stringOrRaw(to *string) (bool, error) {
+	if p.peek() != '"' {
+		return false, nil
+	}
+	return true, p.string(to)
 }
 
 // flag reads 0 or 1, or a truth value.
@@ -39,7 +74,8 @@ func (p *parser) flag(to *bool) error {
 		*to = string(word) == "true"
 		return err
 	}
-	v, err := p.integer()
+	var v int64
+	err := p.int(&v)
 	if err == nil && v != 0 && v != 1 {
 		err = p.failf("%d is not 0 or 1", v)
 	}
@@ -51,16 +87,17 @@ func (p *parser) flag(to *bool) error {
 func (p *parser) ids(to *[]int64) error {
 	*to = []int64{}
 	return p.array(func(int) error {
-		v, err := p.integer()
+		var v int64
+		_, err := p.id(&v)
 		*to = append(*to, v)
 		return err
 	})
 }
 
-// box reads four numbers, or none, and tells which.
+// box reads four numbers, or none, and reports which in has.
 func (p *parser) box(to *[4]float64, has *bool) error {
 	n := 0
-	*to = [4]float64{}
+	*to, *has = [4]float64{}, false
 	err := p.array(func(i int) error {
 		if i == len(to) {
 			return p.failf("a box of more than 4 numbers")
@@ -71,85 +108,55 @@ func (p *parser) box(to *[4]float64, has *bool) error {
 	if err == nil && n != 0 && n != len(to) {
 		err = p.failf("a box of %d numbers", n)
 	}
-	*has = n != 0
-	return err
-}
-
-// segmentation reads a mask: a list of polygons, or an object with the size and
-// run lengths, plain or compressed. An empty list is no segmentation.
-func (p *parser) segmentation(to *Segmentation) error {
-	*to = Segmentation{}
-	if p.peek() == '[' {
-		return p.array(func(i int) error {
-			polygon, err := p.polygon()
-			if err != nil {
-				return fmt.Errorf("polygon %d: %w", i, err)
-			}
-			to.Polygons = append(to.Polygons, polygon)
-			return nil
-		})
-	}
-	var hasSize, hasCounts bool
-	err := p.object(func(name []byte) error {
-		switch string(name) {
-		case "size":
-			hasSize = true
-			return p.rleSize(to)
-		case "counts":
-			hasCounts = true
-			to.Counts, to.Compressed = nil, ""
-			if p.peek() == '"' {
-				return p.string(&to.Compressed)
-			}
-			return p.runLengths(&to.Counts)
-		}
-		return p.failf("unknown field %q of a mask", name)
-	})
-	switch {
-	case err != nil:
+	if err != nil {
+		*to = [4]float64{}
 		return err
-	case !hasSize || !hasCounts:
-		return p.failf("a mask without size and counts")
 	}
+	*has = n != 0
 	return nil
-}
-
-func (p *parser) rleSize(to *Segmentation) error {
-	n := 0
-	err := p.array(func(i int) error {
-		n++
-		switch i {
-		case 0:
-			return p.size(&to.Height)
-		case 1:
-			return p.size(&to.Width)
-		}
-		return p.failf("a size of more than 2 numbers")
-	})
-	if err == nil && n != 2 {
-		err = p.failf("a size of %d numbers", n)
-	}
-	return err
 }
 
 // block is the length of the pieces of memory that many polygons or masks share,
 // which saves an allocation and a header for each.
 const block = 1 << 13
 
+// polygon reads a list of coordinates, or of points.
 func (p *parser) polygon() ([]float64, error) {
 	p.points = p.points[:0]
-	err := p.array(func(int) error {
-		v, err := p.number()
-		p.points = append(p.points, v)
-		return err
-	})
+	err := p.array(p.coordinates)
 	return share(&p.floats, p.points), err
+}
+
+// coordinates adds a number, or a list of two, to the points.
+func (p *parser) coordinates(int) error {
+	v, err := p.number()
+	switch {
+	case err == nil:
+	case p.peek() == '[':
+		n := 0
+		err = p.array(func(int) error {
+			n++
+			var v float64
+			err := p.float(&v)
+			p.points = append(p.points, v)
+			return err
+		})
+		if err == nil && n != 2 {
+			err = p.failf("a point of %d numbers", n)
+		}
+		return err
+	case p.peek() == '"':
+		v, err = p.quoted()
+	}
+	p.points = append(p.points, v)
+	return err
 }
 
 func (p *parser) runLengths(to *[]uint32) error {
 	p.runs = p.runs[:0]
 	err := p.array(func(int) error {
-		v, err := p.integer()
+		var v int64
+		err := p.int(&v)
 		if err == nil && (v < 0 || v > math.MaxUint32) {
 			err = p.failf("%d is not a run length", v)
 		}
@@ -174,4 +181,63 @@ func share[T any](rest *[]T, v []T) []T {
 	*rest = (*rest)[n:]
 	copy(out, v)
 	return out
+}
+
+func (p *parser) rleSize(to *Segmentation) error {
+	n := 0
+	err := p.array(func(i int) error {
+		n++
+		switch i {
+		case 0:
+			return p.size(&to.Height)
+		case 1:
+			return p.size(&to.Width)
+		}
+		return p.failf("a size of more than 2 numbers")
+	})
+	if err == nil && n != 2 {
+		err = p.failf("a size of %d numbers", n)
+	}
+	return err
+}
+
+// rle reads the object of a mask with the size and run lengths, plain or compressed.
+func (p *parser) rle(to *Segmentation) error {
+	var hasSize, hasCounts bool
+	fields := 0
+	err := p.object(func(name []byte) error {
+		fields++
+		switch string(name) {
+		case "size":
+			hasSize = true
+			return p.rleSize(to)
+		case "counts":
+			hasCounts = true
+			to.Counts, to.Compressed = nil, ""
+			if p.peek() == '"' {
+				err := p.string(&to.Compressed)
+				to.Compressed = pythonBytes(to.Compressed)
+				return err
+			}
+			return p.runLengths(&to.Counts)
+		}
+		p.skipped = p.skipped[:0]
+		return p.skip(&p.skipped)
+	})
+	switch {
+	case err != nil:
+		return err
+	case fields > 0 && (!hasSize || !hasCounts):
+		return p.failf("a mask without size and counts")
+	}
+	return nil
+}
+
+// pythonBytes returns the text of a bytes object that Python printed, b'…', which no
+// compressed run lengths begin like.
+func pythonBytes(s string) string {
+	if len(s) < 3 || s[0] != 'b' || s[1] != '\'' || s[len(s)-1] != '\'' {
+		return s
+	}
+	return strings.ReplaceAll(s[2:len(s)-1], `\\`, `\`)
 }

@@ -2,33 +2,45 @@ package coco
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
 // A Problem is something wrong with one record of a data set or a results file.
 type Problem struct {
-	Record  string // "image", "annotation", "category", "license" or "result"
+	Record  string // "image", "annotation", "category", "license", "result", "shape", or "data set" for the whole
 	Index   int    // the record's place in its list, from 0
 	ID      int64  // the record's id; for a result the id of its image
+	Key     string // the id as the file has it if that is a string
 	Message string // what is wrong
 }
 
 // Error returns the record and what is wrong with it.
 func (p Problem) Error() string {
-	if p.Record == "result" {
-		return fmt.Sprintf("result %d (image %d): %s", p.Index, p.ID, p.Message)
+	id := strconv.FormatInt(p.ID, 10)
+	if p.Key != "" {
+		id = strconv.Quote(p.Key)
 	}
-	return fmt.Sprintf("%s %d (record %d): %s", p.Record, p.ID, p.Index, p.Message)
+	switch p.Record {
+	case "data set":
+		return p.Message
+	case "shape":
+		return fmt.Sprintf("shape %d (%s): %s", p.Index, p.Key, p.Message)
+	case "result":
+		return fmt.Sprintf("result %d (image %s): %s", p.Index, id, p.Message)
+	}
+	return fmt.Sprintf("%s %s (record %d): %s", p.Record, id, p.Index, p.Message)
 }
 
 // Problems is a list of problems as an error. As an error it is never empty.
 type Problems []Problem
 
 // Error returns the first problems and the number of the others.
-func (ps Problems) Error() string {
+func (ps Problems) Error() string { return "coco: " + ps.text() }
+
+func (ps Problems) text() string {
 	const shown = 5
 	var b strings.Builder
-	b.WriteString("coco: ")
 	for i, p := range ps {
 		if i == shown {
 			fmt.Fprintf(&b, "; and %d more", len(ps)-shown)
@@ -42,6 +54,43 @@ func (ps Problems) Error() string {
 	return b.String()
 }
 
+// A fileError is the problems of a file as an error.
+type fileError struct {
+	path string
+	Problems
+}
+
+func (e *fileError) Error() string { return "coco: " + e.path + ": " + e.text() }
+
+// Unwrap returns the problems.
+func (e *fileError) Unwrap() error { return e.Problems }
+
+// err returns the problems as an error, nil if there are none.
+func (ps Problems) err() error {
+	if len(ps) == 0 {
+		return nil
+	}
+	return ps
+}
+
 func (ps *Problems) add(record string, index int, id int64, format string, args ...any) {
 	*ps = append(*ps, Problem{Record: record, Index: index, ID: id, Message: fmt.Sprintf(format, args...)})
+}
+
+// identified is a record of a data set or a results file.
+type identified interface {
+	id() (id int64, key string)
+}
+
+// at adds a problem of record i of its list.
+func (ps *Problems) at(kind string, i int, record identified, format string, args ...any) {
+	id, key := record.id()
+	*ps = append(*ps, Problem{kind, i, id, key, fmt.Sprintf(format, args...)})
+}
+
+// problem returns an error of one record.
+func problem(kind string, i int, record identified, err error) error {
+	var ps Problems
+	ps.at(kind, i, record, "%v", err)
+	return ps
 }

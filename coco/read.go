@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/internal/regular"
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 // Load reads the data set in the file at path, which may be a pipe that the process was
@@ -19,42 +20,48 @@ func Load(path string) (*Dataset, error) {
 	}
 	defer f.Close()
 	d, err := read(f)
-	if err != nil {
-		return nil, fmt.Errorf("coco: %s: %w", path, err)
-	}
-	return d, nil
+	return d, inFile(path, err)
 }
 
-// Read reads a data set in the JSON form of COCO or LVIS, as a stream. Fields it
-// does not know are kept in Extra; a null counts as an absent field. Errors are
-// about the form only and name the record; Dataset.Validate checks the content.
+// Read reads a data set in the JSON form of COCO or LVIS, as a stream. A null counts as an
+// absent field. Fields that it does not know are kept in Extra, and so are fields that
+// nothing is computed with, such as license, if they have another type than usual. Numbers
+// may be written as strings; an id may be any string (see KeyID).
+//
+// If single records or fields cannot be read, Read returns a Problems error that names
+// them together with the data set without them. With every other error the data set is
+// nil. Dataset.Validate checks the content.
 func Read(r io.Reader) (*Dataset, error) {
 	d, err := read(r)
-	if err != nil {
-		return nil, fmt.Errorf("coco: %w", err)
-	}
-	return d, nil
+	return d, prefixed(err)
 }
 
 func read(r io.Reader) (*Dataset, error) {
 	d := &Dataset{}
 	p := newParser(r)
-	err := p.fields(&d.Extra, func(name string) (bool, error) {
-		switch name {
-		case "info":
-			raw, err := p.raw()
-			d.Info = raw
-			return true, err
-		case "licenses":
-			return true, list(p, &d.Licenses, p.license)
-		case "images":
-			return true, list(p, &d.Images, p.image)
-		case "annotations":
-			return true, list(p, &d.Annotations, p.annotation)
-		case "categories":
-			return true, list(p, &d.Categories, p.category)
+	err := p.object(func(text []byte) (err error) {
+		name := string(text)
+		if p.acceptNull() {
+			return nil
 		}
-		return false, nil
+		switch {
+		case name == "images":
+			err = list(p, "image", &d.Images, p.image, (*Image).id)
+		case name == "annotations":
+			err = list(p, "annotation", &d.Annotations, p.annotation, (*Annotation).id)
+		case name == "categories":
+			err = list(p, "category", &d.Categories, p.category, (*Category).id)
+		case name == "licenses" && p.peek() == '[':
+			err = list(p, "license", &d.Licenses, p.license, (*License).id)
+		case name == "info":
+			d.Info, err = p.raw()
+		default:
+			err = p.keep(&d.Extra, name)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return err
 	})
 	if err == nil {
 		err = p.end()
@@ -62,29 +69,38 @@ func read(r io.Reader) (*Dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data set: %w", err)
 	}
-	return d, nil
+	d.keepDangling(p.keys)
+	return d, p.problems.err()
 }
 
 // A parser reads the records of data sets and results.
 type parser struct {
 	*scanner
-	names  map[string]string // of fields, so that each is allocated once
-	floats []float64         // rest of a block that polygons are cut from
-	counts []uint32          // rest of a block that run lengths are cut from
-	points []float64         // of the polygon being read
-	runs   []uint32          // of the mask being read
+	names    map[string]string // of fields, so that each is allocated once
+	floats   []float64         // rest of a block that polygons are cut from
+	counts   []uint32          // rest of a block that run lengths are cut from
+	points   []float64         // of the polygon being read
+	runs     []uint32          // of the mask being read
+	keys     map[int64]string  // ids that are strings
+	faults   []string          // of the record being read
+	index    int               // of the record being read
+	problems Problems
 }
 
 func newParser(r io.Reader) *parser {
-	return &parser{scanner: newScanner(r), names: map[string]string{}}
+	p := &parser{scanner: newScanner(utf.NewReader(r)), names: map[string]string{}, keys: map[int64]string{}}
+	p.lenient = true
+	return p
 }
 
-// fields reads an object. read gets the name of each field whose value is not
-// null and returns whether it knows and has read it; the others go to extra. A
-// missing required field is an error.
-func (p *parser) fields(extra *map[string]json.RawMessage, read func(name string) (bool, error), required ...string) error {
+// fields reads an object. read gets the name of each field whose value is not null and
+// returns whether it knows and has read it; the others go to extra. A field that cannot be
+// read is left out and a fault of the record. fields reports whether no required one is
+// missing.
+func (p *parser) fields(extra *map[string]json.RawMessage, read func(name string) (bool, error), required ...string) (complete bool, err error) {
 	missing := uint(1)<<len(required) - 1
-	err := p.object(func(text []byte) error {
+	broken := false // a required one
+	err = p.object(func(text []byte) error {
 		name, ok := p.names[string(text)]
 		if !ok {
 			name = string(text)
@@ -95,42 +111,82 @@ func (p *parser) fields(extra *map[string]json.RawMessage, read func(name string
 		if p.acceptNull() {
 			return nil
 		}
+		m := p.mark()
+		known, err := read(name)
+		switch {
+		case err != nil && p.again(m):
+			p.faults = append(p.faults, fmt.Sprintf("%s: %v", name, err))
+			p.release(m)
+			broken = broken || slices.Contains(required, name)
+			return nil
+		case err == nil && !known:
+			err = p.keep(extra, name)
+		}
+		p.release(m)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 		for i, r := range required {
 			if r == name {
 				missing &^= 1 << i
 			}
 		}
-		known, err := read(name)
-		if !known && err == nil {
-			var raw []byte
-			if raw, err = p.raw(); err == nil {
-				if *extra == nil {
-					*extra = map[string]json.RawMessage{}
-				}
-				(*extra)[name] = raw
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
 		return nil
 	})
-	if err == nil && missing != 0 {
-		err = p.failf("no %s", required[bits.TrailingZeros(missing)])
+	if err == nil && missing != 0 && !broken {
+		p.faults = append(p.faults, "no "+required[bits.TrailingZeros(missing)])
+	}
+	return missing == 0, err
+}
+
+// keep reads any value into extra.
+func (p *parser) keep(extra *map[string]json.RawMessage, name string) error {
+	raw, err := p.raw()
+	if err == nil && string(raw) != "null" { // which NaN became
+		set(extra, name, raw)
 	}
 	return err
 }
 
-// list reads an array of records. An error names the place in the list.
-func list[T any](p *parser, to *[]T, read func(*T) error) error {
+func set(extra *map[string]json.RawMessage, name string, raw json.RawMessage) {
+	if *extra == nil {
+		*extra = map[string]json.RawMessage{}
+	}
+	(*extra)[name] = raw
+}
+
+// list reads an array of records. A record that is not complete is left out; its faults
+// and those of others are problems. An error of the text names the place in the list.
+func list[T any](p *parser, kind string, to *[]T, read func(*T) (bool, error), id func(*T) (int64, string)) error {
 	// Long lists are collected in pieces, since growing one would copy it often.
 	const piece = 4096
 	var pieces [][]T
 	var last []T
 	err := p.array(func(i int) error {
 		var v T
-		if err := read(&v); err != nil {
+		complete := false
+		var err error
+		before := len(p.faults)
+		p.index = i
+		if p.peek() == '{' {
+			complete, err = read(&v)
+		} else {
+			p.faults = append(p.faults, p.unexpected("an object").Error())
+			p.skipped = p.skipped[:0]
+			err = p.skip(&p.skipped)
+		}
+		if err != nil {
 			return fmt.Errorf("record %d: %w", i, err)
+		}
+		if len(p.faults) > before {
+			n, key := id(&v)
+			for _, text := range p.faults[before:] {
+				p.problems = append(p.problems, Problem{Record: kind, Index: i, ID: n, Key: key, Message: text})
+			}
+			p.faults = p.faults[:before]
+		}
+		if !complete {
+			return nil
 		}
 		if len(last) == piece {
 			pieces, last = append(pieces, last), make([]T, 0, piece)
@@ -147,25 +203,25 @@ func list[T any](p *parser, to *[]T, read func(*T) error) error {
 	return err
 }
 
-func (p *parser) license(l *License) error {
+func (p *parser) license(l *License) (bool, error) {
 	return p.fields(&l.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
-			return true, p.int(&l.ID)
+			return p.intOrRaw(&l.ID)
 		case "name":
-			return true, p.string(&l.Name)
+			return p.stringOrRaw(&l.Name)
 		case "url":
-			return true, p.string(&l.URL)
+			return p.stringOrRaw(&l.URL)
 		}
 		return false, nil
 	})
 }
 
-func (p *parser) image(m *Image) error {
+func (p *parser) image(m *Image) (bool, error) {
 	return p.fields(&m.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
-			return true, p.int(&m.ID)
+			return true, p.ownID(&m.ID, &m.Extra, name)
 		case "width":
 			return true, p.size(&m.Width)
 		case "height":
@@ -173,13 +229,13 @@ func (p *parser) image(m *Image) error {
 		case "file_name":
 			return true, p.string(&m.FileName)
 		case "license":
-			return true, p.int(&m.License)
+			return p.intOrRaw(&m.License)
 		case "coco_url":
-			return true, p.string(&m.COCOURL)
+			return p.stringOrRaw(&m.COCOURL)
 		case "flickr_url":
-			return true, p.string(&m.FlickrURL)
+			return p.stringOrRaw(&m.FlickrURL)
 		case "date_captured":
-			return true, p.string(&m.DateCaptured)
+			return p.stringOrRaw(&m.DateCaptured)
 		case "neg_category_ids":
 			return true, p.ids(&m.NegCategoryIDs)
 		case "not_exhaustive_category_ids":
@@ -189,53 +245,54 @@ func (p *parser) image(m *Image) error {
 	}, "id")
 }
 
-func (p *parser) category(c *Category) error {
+func (p *parser) category(c *Category) (bool, error) {
 	return p.fields(&c.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
-			return true, p.int(&c.ID)
+			return true, p.ownID(&c.ID, &c.Extra, name)
 		case "name":
-			return true, p.string(&c.Name)
+			return true, p.name(c)
 		case "supercategory":
-			return true, p.string(&c.Supercategory)
+			return p.stringOrRaw(&c.Supercategory)
 		case "frequency":
-			return true, p.string(&c.Frequency)
+			return p.stringOrRaw(&c.Frequency)
 		case "synset":
-			return true, p.string(&c.Synset)
+			return p.stringOrRaw(&c.Synset)
 		case "synonyms":
-			c.Synonyms = []string{}
-			return true, p.array(func(int) error {
-				s, err := p.text()
-				c.Synonyms = append(c.Synonyms, s)
-				return err
-			})
+			return p.stringsOrRaw(&c.Synonyms, &c.Extra, name)
 		case "def":
-			return true, p.string(&c.Definition)
+			return p.stringOrRaw(&c.Definition)
 		case "image_count":
-			return true, p.size(&c.ImageCount)
+			return p.countOrRaw(&c.ImageCount)
 		case "instance_count":
-			return true, p.size(&c.InstanceCount)
+			return p.countOrRaw(&c.InstanceCount)
 		}
 		return false, nil
 	}, "id")
 }
 
-func (p *parser) annotation(a *Annotation) error {
-	return p.fields(&a.Extra, func(name string) (bool, error) {
+func (p *parser) annotation(a *Annotation) (bool, error) {
+	sound := true
+	complete, err := p.fields(&a.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
-			return true, p.int(&a.ID)
+			return true, p.ownID(&a.ID, &a.Extra, name)
 		case "image_id":
-			return true, p.int(&a.ImageID)
+			_, err := p.id(&a.ImageID)
+			return true, err
 		case "category_id":
-			return true, p.int(&a.CategoryID)
+			_, err := p.id(&a.CategoryID)
+			return true, err
 		case "segmentation":
-			return true, p.segmentation(&a.Segmentation)
+			err := p.segmentation(&a.Segmentation)
+			sound = err == nil
+			return true, err
 		case "bbox":
 			return true, p.box(&a.BBox, &a.HasBBox)
 		case "area":
-			a.HasArea = true
-			return true, p.float(&a.Area)
+			err := p.float(&a.Area)
+			a.HasArea = err == nil
+			return true, err
 		case "iscrowd":
 			return true, p.flag(&a.Crowd)
 		case "ignore":
@@ -243,4 +300,5 @@ func (p *parser) annotation(a *Annotation) error {
 		}
 		return false, nil
 	}, "id", "image_id", "category_id")
+	return complete && sound, err
 }

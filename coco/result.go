@@ -31,51 +31,51 @@ func LoadResults(path string) ([]Result, error) {
 	}
 	defer f.Close()
 	results, err := readResults(f)
-	if err != nil {
-		return nil, fmt.Errorf("coco: %s: %w", path, err)
-	}
-	return results, nil
+	return results, inFile(path, err)
 }
 
 // ReadResults reads a results file: a JSON list of detections with image_id,
-// category_id, score, and bbox, segmentation or both. A missing id or score is an
-// error that names the record's place in the list. Evaluate checks whether the results fit
+// category_id, score, and bbox, segmentation or both. Evaluate checks whether they fit
 // a data set.
+//
+// If single records or fields cannot be read, it returns a Problems error that names them
+// together with the results without them. With every other error the results are nil.
 func ReadResults(r io.Reader) ([]Result, error) {
 	results, err := readResults(r)
-	if err != nil {
-		return nil, fmt.Errorf("coco: %w", err)
-	}
-	return results, nil
+	return results, prefixed(err)
 }
 
 func readResults(r io.Reader) ([]Result, error) {
 	p := newParser(r)
 	var results []Result
-	err := list(p, &results, p.result)
+	err := list(p, "result", &results, p.result, (*Result).id)
 	if err == nil {
 		err = p.end()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("results: %w", err)
 	}
-	return results, nil
+	return results, p.problems.err()
 }
 
-func (p *parser) result(d *Result) error {
-	return p.fields(&d.Extra, func(name string) (bool, error) {
+func (p *parser) result(d *Result) (bool, error) {
+	sound := true
+	complete, err := p.fields(&d.Extra, func(name string) (bool, error) {
 		switch name {
 		case "image_id":
-			return true, p.int(&d.ImageID)
+			return true, p.ownID(&d.ImageID, &d.Extra, name)
 		case "category_id":
-			return true, p.int(&d.CategoryID)
+			return true, p.ownID(&d.CategoryID, &d.Extra, name)
 		case "score":
 			return true, p.float(&d.Score)
 		case "bbox":
 			return true, p.box(&d.BBox, &d.HasBBox)
 		case "segmentation":
-			return true, p.segmentation(&d.Segmentation)
+			err := p.segmentation(&d.Segmentation)
+			sound = err == nil
+			return true, err
 		}
 		return false, nil
 	}, "image_id", "category_id", "score")
+	return complete && sound, err
 }

@@ -21,15 +21,21 @@ type scanner struct {
 	buf      []byte // window of the text: buf[pos:] is unread
 	pos      int
 	keep     int   // start of what the window must not drop, or -1
+	hold     int64 // the same as an offset in the input, for values that may be read again, or -1
 	base     int64 // offset of buf[0] in the input
 	eof      bool
 	readErr  error
 	depth    int
 	unescape []byte
+	skipped  []byte
+
+	// lenient takes NaN and Infinity, as Python writes them, for null where a value is
+	// skipped.
+	lenient bool
 }
 
 func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, 0, firstBuffer), keep: -1}
+	return &scanner{r: r, buf: make([]byte, 0, firstBuffer), keep: -1, hold: -1}
 }
 
 // failf is an error at the current place of the input.
@@ -48,6 +54,9 @@ func (s *scanner) fill() bool {
 	from := s.pos
 	if s.keep >= 0 && s.keep < from {
 		from = s.keep
+	}
+	if held := int(s.hold - s.base); s.hold >= 0 && held < from {
+		from = held
 	}
 	if from > 0 {
 		n := copy(s.buf, s.buf[from:])
@@ -190,21 +199,7 @@ func (s *scanner) array(element func(i int) error) error {
 }
 
 // acceptNull reads null if that is what comes next.
-func (s *scanner) acceptNull() bool {
-	if s.peek() != 'n' {
-		return false
-	}
-	for len(s.buf)-s.pos < 4 {
-		if !s.fill() {
-			return false
-		}
-	}
-	if string(s.buf[s.pos:s.pos+4]) != "null" {
-		return false
-	}
-	s.pos += 4
-	return true
-}
+func (s *scanner) acceptNull() bool { return s.peek() == 'n' && s.acceptWord("null") }
 
 // raw reads any value and returns a copy of its text.
 func (s *scanner) raw() ([]byte, error) {
@@ -247,6 +242,9 @@ func (s *scanner) skip(out *[]byte) error {
 		text, err := s.bytes()
 		*out = appendString(*out, string(text))
 		return err
+	case s.lenient && c == '-' && s.acceptWord("-Infinity"):
+		*out = append(*out, "null"...)
+		return nil
 	case c == '-' || c >= '0' && c <= '9':
 		token, _, _, _, err := s.digits()
 		*out = append(*out, token...)
@@ -254,15 +252,61 @@ func (s *scanner) skip(out *[]byte) error {
 		return err
 	}
 	for _, word := range []string{"null", "true", "false"} {
-		for len(s.buf)-s.pos < len(word) && s.fill() {
-		}
-		if bytes.HasPrefix(s.buf[s.pos:], []byte(word)) {
+		if s.acceptWord(word) {
 			*out = append(*out, word...)
-			s.pos += len(word)
 			return nil
 		}
 	}
+	if s.lenient && (s.acceptWord("NaN") || s.acceptWord("Infinity")) {
+		*out = append(*out, "null"...)
+		return nil
+	}
 	return s.unexpected("a value")
+}
+
+// acceptWord reads a word if that is what comes next.
+func (s *scanner) acceptWord(word string) bool {
+	for len(s.buf)-s.pos < len(word) && s.fill() {
+	}
+	if !bytes.HasPrefix(s.buf[s.pos:], []byte(word)) {
+		return false
+	}
+	s.pos += len(word)
+	return true
+}
+
+// A mark is a place in the text that can be returned to.
+type mark struct {
+	at    int64
+	depth int
+	outer bool // inside the text that another mark holds
+}
+
+// mark returns the place of the next value. release must follow.
+func (s *scanner) mark() mark {
+	s.peek()
+	m := mark{s.base + int64(s.pos), s.depth, s.hold >= 0}
+	if !m.outer {
+		s.hold = m.at
+	}
+	return m
+}
+
+func (s *scanner) release(m mark) {
+	if !m.outer {
+		s.hold = -1
+	}
+}
+
+// again goes back to a mark and skips the value there. It reports whether that is one: if
+// not, the fault is one of the text.
+func (s *scanner) again(m mark) bool {
+	if s.readErr != nil {
+		return false
+	}
+	s.pos, s.depth = int(m.at-s.base), m.depth
+	s.skipped = s.skipped[:0]
+	return s.skip(&s.skipped) == nil
 }
 
 // end reports what follows the last value.

@@ -13,7 +13,7 @@ import (
 // nil if nothing is.
 func (d *Dataset) Validate() Problems {
 	ix, problems := d.index()
-	places(&problems, "license", len(d.Licenses), func(i int) int64 { return d.Licenses[i].ID })
+	places(&problems, "license", d.Licenses, (*License).id)
 	d.validateImages(ix, &problems)
 	d.validateCategories(&problems)
 
@@ -47,28 +47,28 @@ func (d *Dataset) validateImages(ix *Index, problems *Problems) {
 	for i := range d.Images {
 		m := &d.Images[i]
 		if m.Width < 1 || m.Height < 1 {
-			problems.add("image", i, m.ID, "size %d×%d", m.Width, m.Height)
+			problems.at("image", i, m, "size %d×%d", m.Width, m.Height)
 		}
 		if m.FileName != "" {
 			if other, twice := files[m.FileName]; twice {
-				problems.add("image", i, m.ID, "file %q is that of image %d, too", m.FileName, other)
+				problems.at("image", i, m, "file %q is that of image %d, too", m.FileName, other)
 			}
 			files[m.FileName] = m.ID
 		}
 		if m.License != 0 && !licenses[m.License] {
-			problems.add("image", i, m.ID, "license %d is not in the data set", m.License)
+			problems.at("image", i, m, "license %d is not in the data set", m.License)
 		}
 		for _, ids := range [][]int64{m.NegCategoryIDs, m.NotExhaustiveCategoryIDs} {
 			for _, id := range ids {
 				if _, ok := ix.categories[id]; !ok {
-					problems.add("image", i, m.ID, "category %d of its LVIS lists is not in the data set", id)
+					problems.at("image", i, m, "category %d of its LVIS lists is not in the data set", id)
 				}
 			}
 		}
 		of := ix.ofImage.of(i)
 		for _, id := range m.NegCategoryIDs {
 			if k := slices.IndexFunc(of, func(a int32) bool { return d.Annotations[a].CategoryID == id }); k >= 0 {
-				problems.add("image", i, m.ID, "category %d is said to be absent, but annotation %d shows one", id, d.Annotations[of[k]].ID)
+				problems.at("image", i, m, "category %d is said to be absent, but annotation %d shows one", id, d.Annotations[of[k]].ID)
 			}
 		}
 	}
@@ -79,20 +79,20 @@ func (d *Dataset) validateCategories(problems *Problems) {
 	for i := range d.Categories {
 		c := &d.Categories[i]
 		if c.Name == "" {
-			problems.add("category", i, c.ID, "no name")
+			problems.at("category", i, c, "no name")
 		} else if other, twice := names[c.Name]; twice {
-			problems.add("category", i, c.ID, "name %q is that of category %d, too", c.Name, other)
+			problems.at("category", i, c, "name %q is that of category %d, too", c.Name, other)
 		}
 		names[c.Name] = c.ID
 		if c.Frequency != "" && frequencyGroup(c.Frequency) < 0 {
-			problems.add("category", i, c.ID, "frequency %q is not r, c or f", c.Frequency)
+			problems.at("category", i, c, "frequency %q is not r, c or f", c.Frequency)
 		}
 	}
 }
 
 func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
 	a := &d.Annotations[i]
-	add := func(format string, args ...any) { problems.add("annotation", i, a.ID, format, args...) }
+	add := func(format string, args ...any) { problems.at("annotation", i, a, format, args...) }
 	if a.HasArea && !(a.Area >= 0 && a.Area <= math.MaxFloat64) {
 		add("area %v", a.Area)
 	}

@@ -36,11 +36,22 @@ func saveFile(path string, write func(io.Writer) error) error {
 }
 
 // prefixed puts the package's name before an error.
-func prefixed(err error) error {
-	if err != nil {
+func prefixed(err error) error { return inFile("", err) }
+
+// inFile puts the package's name and the path of a file, if any, before an error.
+func inFile(path string, err error) error {
+	problems, ok := err.(Problems)
+	switch {
+	case err == nil:
+		return nil
+	case ok && path == "":
+		return problems
+	case ok:
+		return &fileError{path, problems}
+	case path == "":
 		return fmt.Errorf("coco: %w", err)
 	}
-	return nil
+	return fmt.Errorf("coco: %s: %w", path, err)
 }
 
 // Write writes d as a COCO or LVIS file, one record per line, numbers in the shortest
@@ -48,7 +59,17 @@ func prefixed(err error) error {
 func (d *Dataset) Write(w io.Writer) error { return prefixed(d.write(w)) }
 
 func (d *Dataset) write(w io.Writer) error {
-	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
+	e := &encoder{w: bufio.NewWriterSize(w, 1<<16), images: map[int64]json.RawMessage{}, categories: map[int64]json.RawMessage{}}
+	for i := range d.Images {
+		if key := d.Images[i].Extra["id"]; key != nil {
+			e.images[d.Images[i].ID] = key
+		}
+	}
+	for i := range d.Categories {
+		if key := d.Categories[i].Extra["id"]; key != nil {
+			e.categories[d.Categories[i].ID] = key
+		}
+	}
 	e.b = append(e.b, '{')
 	if d.Info != nil {
 		e.key("info")
@@ -91,6 +112,9 @@ type encoder struct {
 	w   *bufio.Writer
 	b   []byte
 	err error
+
+	// Ids of images and categories that are strings in the file.
+	images, categories map[int64]json.RawMessage
 }
 
 func (e *encoder) flush() {
@@ -140,7 +164,7 @@ func writeRecords[T any](e *encoder, name string, list []T, write func(*T)) {
 
 func (e *encoder) license(l *License) {
 	e.b = append(e.b, '{')
-	e.id("id", l.ID)
+	e.own("id", l.ID, l.Extra)
 	e.text("name", l.Name)
 	e.text("url", l.URL)
 	e.extra(l.Extra)
@@ -149,7 +173,7 @@ func (e *encoder) license(l *License) {
 
 func (e *encoder) image(m *Image) {
 	e.b = append(e.b, '{')
-	e.id("id", m.ID)
+	e.own("id", m.ID, m.Extra)
 	e.id("width", int64(m.Width))
 	e.id("height", int64(m.Height))
 	e.text("file_name", m.FileName)
@@ -167,9 +191,11 @@ func (e *encoder) image(m *Image) {
 
 func (e *encoder) category(c *Category) {
 	e.b = append(e.b, '{')
-	e.id("id", c.ID)
-	e.key("name")
-	e.b = appendString(e.b, c.Name)
+	e.own("id", c.ID, c.Extra)
+	if _, kept := c.Extra["name"]; !kept {
+		e.key("name")
+		e.b = appendString(e.b, c.Name)
+	}
 	e.text("supercategory", c.Supercategory)
 	e.text("frequency", c.Frequency)
 	e.text("synset", c.Synset)
@@ -186,8 +212,8 @@ func (e *encoder) category(c *Category) {
 	}
 	e.text("def", c.Definition)
 	if c.Frequency != "" || c.ImageCount != 0 || c.InstanceCount != 0 {
-		e.id("image_count", int64(c.ImageCount))
-		e.id("instance_count", int64(c.InstanceCount))
+		e.own("image_count", int64(c.ImageCount), c.Extra)
+		e.own("instance_count", int64(c.InstanceCount), c.Extra)
 	}
 	e.extra(c.Extra)
 	e.b = append(e.b, '}')
@@ -195,9 +221,9 @@ func (e *encoder) category(c *Category) {
 
 func (e *encoder) annotation(a *Annotation) {
 	e.b = append(e.b, '{')
-	e.id("id", a.ID)
-	e.id("image_id", a.ImageID)
-	e.id("category_id", a.CategoryID)
+	e.own("id", a.ID, a.Extra)
+	e.reference("image_id", a.ImageID, e.images, a.Extra)
+	e.reference("category_id", a.CategoryID, e.categories, a.Extra)
 	e.flag("iscrowd", a.Crowd)
 	if a.Ignore {
 		e.flag("ignore", true)
@@ -217,8 +243,8 @@ func (e *encoder) annotation(a *Annotation) {
 
 func (e *encoder) result(r *Result) {
 	e.b = append(e.b, '{')
-	e.id("image_id", r.ImageID)
-	e.id("category_id", r.CategoryID)
+	e.own("image_id", r.ImageID, r.Extra)
+	e.own("category_id", r.CategoryID, r.Extra)
 	if r.HasBBox {
 		e.key("bbox")
 		e.numbers(r.BBox[:])
@@ -273,6 +299,24 @@ func (e *encoder) key(name string) {
 		e.b = append(e.b, ',')
 	}
 	e.b = append(appendString(e.b, name), ':')
+}
+
+// own writes a field unless extra has another form of it.
+func (e *encoder) own(name string, v int64, extra map[string]json.RawMessage) {
+	if _, kept := extra[name]; !kept {
+		e.id(name, v)
+	}
+}
+
+// reference writes the id of an image or a category, which may be a string, unless extra
+// has another form of it.
+func (e *encoder) reference(name string, v int64, keys map[int64]json.RawMessage, extra map[string]json.RawMessage) {
+	if key, ok := keys[v]; ok && extra[name] == nil {
+		e.key(name)
+		e.raw(key)
+		return
+	}
+	e.own(name, v, extra)
 }
 
 func (e *encoder) id(name string, v int64) {

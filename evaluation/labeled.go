@@ -31,7 +31,7 @@ func LabeledImage(r *diffusioninst.Result, id int64, file string, categories []c
 	for _, in := range r.Instances {
 		c := categories[in.Class]
 		p.Instances = append(p.Instances, coco.LabeledInstance{
-			CategoryID: c.ID, Category: c.Name, Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE(), HasBox: true,
+			CategoryID: c.ID, CategoryKey: c.Key(), Category: c.Name, Score: float64(in.Score), HasScore: true, Mask: in.Mask.RLE(), HasBox: true,
 			Box: in.Box.XYWH(),
 		})
 	}

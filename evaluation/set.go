@@ -150,7 +150,9 @@ func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
 			kept.Instances = append(kept.Instances, in)
 		}
 	}
-	return LabeledImage(&kept, m.ID, m.FileName, categories).Results()
+	p := LabeledImage(&kept, m.ID, m.FileName, categories)
+	p.Key = m.Key()
+	return p.Results()
 }
 
 // IDs returns the ids of s.Images, for coco.Options.Images.

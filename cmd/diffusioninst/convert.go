@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -96,7 +95,10 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.
 func openPicture(folder string, p *coco.LabeledImage) (image.Image, error) {
-	path := filepath.Join(folder, filepath.FromSlash(p.FileName))
+	path, err := (&coco.Image{FileName: p.FileName}).Find(folder)
+	if err != nil {
+		return nil, err
+	}
 	m, err := picture.Open(path, picture.Options{})
 	if err != nil {
 		return nil, err

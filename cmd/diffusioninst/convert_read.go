@@ -14,6 +14,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/regular"
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 // inputFormats are the formats that openInstances reads.
@@ -25,19 +26,19 @@ type instanceInput struct {
 	categories []coco.Category // as far as they are known before reading
 
 	// Ids of the data set that --gt names, which override those of the input.
-	imageIDs    map[string]int64 // by file name
-	categoryIDs map[string]int64 // by name
+	images map[string]*coco.Image // by file name
+	byName map[string]*coco.Category
 }
 
 // name gives a picture and its instances the ids of the data set.
 func (in *instanceInput) name(p *coco.LabeledImage) {
-	if id, ok := in.imageIDs[p.FileName]; ok {
-		p.ImageID = id
+	if m, ok := in.images[p.FileName]; ok {
+		p.ImageID, p.Key = m.ID, m.Key()
 	}
 	for i := range p.Instances {
 		v := &p.Instances[i]
-		if id, ok := in.categoryIDs[v.Category]; ok {
-			v.CategoryID = id
+		if c, ok := in.byName[v.Category]; ok {
+			v.CategoryID, v.CategoryKey = c.ID, c.Key()
 		}
 	}
 }
@@ -51,18 +52,18 @@ func openInstances(input, format, truth string, minScore float64) (*instanceInpu
 			return nil, fmt.Errorf("%s: %w", input, err)
 		}
 	}
-	in := &instanceInput{imageIDs: map[string]int64{}, categoryIDs: map[string]int64{}}
+	in := &instanceInput{images: map[string]*coco.Image{}, byName: map[string]*coco.Category{}}
 	var data *coco.Dataset
 	if truth != "" {
 		if data, err = coco.Load(truth); err != nil {
 			return nil, err
 		}
 		in.categories = data.Categories
-		for _, m := range data.Images {
-			in.imageIDs[m.FileName] = m.ID
+		for i := range data.Images {
+			in.images[data.Images[i].FileName] = &data.Images[i]
 		}
-		for _, c := range data.Categories {
-			in.categoryIDs[c.Name] = c.ID
+		for i := range data.Categories {
+			in.byName[data.Categories[i].Name] = &data.Categories[i]
 		}
 	}
 	switch format {
@@ -155,7 +156,7 @@ func readLabelMe(files fs.FS, name string) (*coco.LabeledImage, error) {
 		return nil, err
 	}
 	defer f.Close()
-	p, err := coco.ReadLabelMe(f)
+	p, err := coco.ReadLabelMe(f, coco.LabelMeReadOptions{})
 	if err == nil {
 		// The file names its picture as seen from its own folder.
 		p.FileName = path.Join(path.Dir(name), strings.ReplaceAll(p.FileName, `\`, "/"))
@@ -211,7 +212,7 @@ func formatOfFile(files fs.FS, name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	d := json.NewDecoder(f)
+	d := json.NewDecoder(utf.NewReader(f))
 	token, err := d.Token()
 	if err != nil {
 		return "", err

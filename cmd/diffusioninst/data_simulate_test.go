@@ -63,7 +63,7 @@ func TestDataSimulateLabelMe(t *testing.T) {
 	f, err := os.Open(filepath.Join(folder, "0002.json"))
 	require.NoError(t, err)
 	defer f.Close()
-	p, err := coco.ReadLabelMe(f)
+	p, err := coco.ReadLabelMe(f, coco.LabelMeReadOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "0002.png", p.FileName)
 	require.Len(t, p.Instances, len(objects))

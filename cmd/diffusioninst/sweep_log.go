@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/regular"
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 // A sweepLog is the content of sweep.json: the settings that all combinations share, and the
@@ -113,7 +115,7 @@ func openSweepLog(path string, settings map[string]string) (*sweepLog, error) {
 		return nil, err
 	}
 	old := &sweepLog{path: path}
-	if err := json.Unmarshal(text, old); err != nil {
+	if err := json.NewDecoder(utf.NewReader(bytes.NewReader(text))).Decode(old); err != nil {
 		return nil, fmt.Errorf("%s: not the log of a sweep: %w", path, err)
 	}
 	if err := sameSettings(path, old.Settings, settings, "choose another --out or remove the file"); err != nil {

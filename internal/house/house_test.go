@@ -21,7 +21,7 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":     {"internal/imagecheck", "golang.org/x/image"},
-	"coco":     {"mask", "internal/regular", "golang.org/x/sync"},
+	"coco":     {"mask", "internal/regular", "internal/utf", "golang.org/x/sync"},
 	"picture":  {"internal/regular", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"torch":    {"internal/libtorch"},
 	"nn":       {"torch", "internal/checkpoint"},
@@ -56,12 +56,13 @@ var rooms = map[string][]string{
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/regular":     {},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
+	"internal/utf":         {},
 
 	// What people look at to learn the module uses nothing that they could not.
 	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
 		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
-		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "picture", "internal/libtorchenv", "internal/simulate",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
 }
@@ -69,7 +70,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/regular", "internal/simulate", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/regular", "internal/simulate", "internal/utf", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }

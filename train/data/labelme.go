@@ -79,7 +79,7 @@ func readLabelMe(path string) (*coco.LabeledImage, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return coco.ReadLabelMe(f)
+	return coco.ReadLabelMe(f, coco.LabelMeReadOptions{})
 }
 
 // labels returns the labels that occur, sorted.

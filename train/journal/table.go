@@ -156,20 +156,22 @@ func line(cells []string) []byte {
 
 // parser reads the text of a table.
 type parser struct {
-	path string
-	csv  *csv.Reader
-	last int // step
+	path  string
+	start int // of the text behind a byte order mark
+	csv   *csv.Reader
+	last  int // step
 }
 
 func newParser(path string, text []byte) *parser {
 	// A last line without an end was being written when the program was killed.
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
-	p := &parser{path, csv.NewReader(bytes.NewReader(text)), -1}
+	behind := bytes.TrimPrefix(text, []byte("\ufeff"))
+	p := &parser{path, len(text) - len(behind), csv.NewReader(bytes.NewReader(behind)), -1}
 	p.csv.ReuseRecord = true
 	return p
 }
 
-func (p *parser) offset() int64 { return p.csv.InputOffset() }
+func (p *parser) offset() int64 { return int64(p.start) + p.csv.InputOffset() }
 
 func (p *parser) fail(format string, args ...any) error {
 	line, _ := p.csv.FieldPos(0)

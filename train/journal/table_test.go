@@ -243,3 +243,19 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A table that an editor saved with a byte order mark goes on behind it.
+func TestByteOrderMark(t *testing.T) {
+	folder := t.TempDir()
+	j := open(t, folder, 0, "train")
+	require.NoError(t, j.Add("train", 0, noon, []Scalar{{"loss", 1}}))
+	require.NoError(t, j.Add("train", 1, noon, []Scalar{{"loss", 2}}))
+	require.NoError(t, j.Close())
+	path := filepath.Join(folder, "train.csv")
+	require.NoError(t, os.WriteFile(path, []byte("\ufeff"+text(t, path)), 0o666))
+	want := text(t, path)
+	j = open(t, folder, 1, "train")
+	require.NoError(t, j.Add("train", 1, noon, []Scalar{{"loss", 2}}))
+	require.NoError(t, j.Close())
+	require.Equal(t, want, text(t, path))
+}

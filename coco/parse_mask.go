@@ -1,0 +1,120 @@
+package coco
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/diffusioninst/go/mask"
+)
+
+var errUnreadableMask = errors.New("no part of it can be read")
+
+// segmentation reads a mask: a list of polygons, or an object with the size and
+// run lengths, plain or compressed. An empty list is no segmentation. Other tools
+// also write a polygon that is not in a list, and objects in a list. A polygon that
+// cannot be read is a fault of its own; the mask fails if nothing is left of it.
+func (p *parser) segmentation(to *Segmentation) error {
+	*to = Segmentation{}
+	switch p.peek() {
+	case '{':
+		return p.rle(to)
+	case '"': // "" for none
+		text, err := p.bytes()
+		if err == nil && len(text) > 0 {
+			err = p.failf("a string where a mask should be")
+		}
+		return err
+	}
+	parts, flat, masks := 0, false, []Segmentation(nil)
+	p.points = p.points[:0]
+	err := p.array(func(i int) error {
+		parts++
+		switch c := p.peek(); {
+		case c == '[' && !flat:
+			return p.part(i, func() error {
+				polygon, err := p.polygon()
+				if err == nil {
+					to.Polygons = append(to.Polygons, polygon)
+				}
+				return err
+			})
+		case c == '{' && !flat:
+			return p.part(i, func() error {
+				var s Segmentation
+				err := p.rle(&s)
+				if err == nil {
+					masks = append(masks, s)
+				}
+				return err
+			})
+		case i == 0 || flat:
+			flat = true
+			return p.coordinates(i)
+		}
+		return p.part(i, func() error { return p.unexpected("a polygon") })
+	})
+	switch {
+	case err != nil:
+		return err
+	case flat:
+		to.Polygons = [][]float64{share(&p.floats, p.points)}
+		return nil
+	case len(masks) > 0:
+		return to.union(masks)
+	case parts > 0 && len(to.Polygons) == 0:
+		return errUnreadableMask
+	}
+	to.joinPoints()
+	return nil
+}
+
+// part reads a part of a mask. If it fails, though the text is sound, the part is left
+// out and a fault of the record.
+func (p *parser) part(i int, read func() error) error {
+	m := p.mark()
+	err := read()
+	if err != nil && p.again(m) {
+		p.faults = append(p.faults, fmt.Sprintf("segmentation: part %d: %v", i, err))
+		err = nil
+	}
+	p.release(m)
+	return err
+}
+
+// joinPoints makes one polygon of a list of points.
+func (s *Segmentation) joinPoints() {
+	if len(s.Polygons) < 3 {
+		return
+	}
+	joined := make([]float64, 0, 2*len(s.Polygons))
+	for _, point := range s.Polygons {
+		if len(point) != 2 {
+			return
+		}
+		joined = append(joined, point...)
+	}
+	s.Polygons = [][]float64{joined}
+}
+
+// union makes s the union of masks, and of the polygons that it has.
+func (s *Segmentation) union(masks []Segmentation) error {
+	if len(masks) == 1 && len(s.Polygons) == 0 {
+		*s = masks[0]
+		return nil
+	}
+	if len(s.Polygons) > 0 {
+		masks = append(masks, *s)
+	}
+	parts := make([]mask.RLE, len(masks))
+	for i, m := range masks {
+		var err error
+		if parts[i], err = m.RLE(masks[0].Width, masks[0].Height); err != nil {
+			return fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	all, err := mask.Merge(parts, false)
+	if err == nil {
+		*s = NewSegmentation(all)
+	}
+	return err
+}

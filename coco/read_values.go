@@ -1,0 +1,135 @@
+package coco
+
+import (
+	"encoding/json"
+	"hash/fnv"
+	"strconv"
+)
+
+// KeyID returns the id that stands for a string id of a data set or a results file: the
+// number, if the string is one as this package writes it ("7"), and otherwise a negative
+// number made of the string's hash. So strings of several files match. Records keep the
+// string in Extra and are written with it.
+func KeyID(key string) int64 {
+	if v, err := strconv.ParseInt(key, 10, 64); err == nil && strconv.FormatInt(v, 10) == key {
+		return v
+	}
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	return -1 - int64(h.Sum64()>>1)
+}
+
+// id reads an id, and returns it as the file has it if that is a string.
+func (p *parser) id(to *int64) (key string, err error) {
+	if p.peek() != '"' {
+		return "", p.int(to)
+	}
+	b, err := p.bytes()
+	switch {
+	case err != nil:
+		return "", err
+	case len(b) == 0:
+		return "", p.failf("an empty id")
+	}
+	key = string(b)
+	*to = KeyID(key)
+	p.keys[*to] = key
+	return key, nil
+}
+
+// ownID reads the id of a record, which keeps it in extra if it is a string.
+func (p *parser) ownID(to *int64, extra *map[string]json.RawMessage, name string) error {
+	key, err := p.id(to)
+	if err == nil && key != "" {
+		set(extra, name, appendString(nil, key))
+	}
+	return err
+}
+
+// stringID returns an id as the file has it if that is a string, and otherwise "".
+func stringID(extra map[string]json.RawMessage, name string) (key string) {
+	if raw := extra[name]; len(raw) > 0 && raw[0] == '"' {
+		_ = json.Unmarshal(raw, &key)
+	}
+	return key
+}
+
+// Key returns the id as the file has it if that is a string, and otherwise "".
+func (m *Image) Key() string { return stringID(m.Extra, "id") }
+
+// Key returns the id as the file has it if that is a string, and otherwise "".
+func (c *Category) Key() string { return stringID(c.Extra, "id") }
+
+func (m *Image) id() (int64, string)      { return m.ID, m.Key() }
+func (c *Category) id() (int64, string)   { return c.ID, c.Key() }
+func (l *License) id() (int64, string)    { return l.ID, stringID(l.Extra, "id") }
+func (a *Annotation) id() (int64, string) { return a.ID, stringID(a.Extra, "id") }
+func (r *Result) id() (int64, string)     { return r.ImageID, stringID(r.Extra, "image_id") }
+
+// keepDangling keeps string ids of images and categories that the data set lacks with the
+// annotations that have them. Those of others are kept once, with the image or category.
+func (d *Dataset) keepDangling(keys map[int64]string) {
+	if len(keys) == 0 {
+		return
+	}
+	images, categories := map[int64]bool{}, map[int64]bool{}
+	for i := range d.Images {
+		images[d.Images[i].ID] = true
+	}
+	for i := range d.Categories {
+		categories[d.Categories[i].ID] = true
+	}
+	for i := range d.Annotations {
+		a := &d.Annotations[i]
+		if key, ok := keys[a.ImageID]; ok && !images[a.ImageID] {
+			set(&a.Extra, "image_id", appendString(nil, key))
+		}
+		if key, ok := keys[a.CategoryID]; ok && !categories[a.CategoryID] {
+			set(&a.Extra, "category_id", appendString(nil, key))
+		}
+	}
+}
+
+// intOrRaw reads a whole number. Of another value it reads nothing and returns false, so
+// that the field is kept as it stands.
+func (p *parser) intOrRaw(to *int64) (bool, error) {
+	v, err := p.integer()
+	if err != nil {
+		return false, nil // what is wrong with the text is found again
+	}
+	*to = v
+	return true, nil
+}
+
+func (p *parser) countOrRaw(to *int) (bool, error) {
+	var v int64
+	known, err := p.intOrRaw(&v)
+	*to = int(v)
+	return known, err
+}
+
+// stringsOrRaw reads a list of strings, or any other value into extra.
+func (p *parser) stringsOrRaw(to *[]string, extra *map[string]json.RawMessage, name string) (bool, error) {
+	raw, err := p.raw()
+	if err != nil {
+		return true, err
+	}
+	if json.Unmarshal(raw, to) != nil || *to == nil {
+		*to = nil
+		set(extra, name, raw)
+	}
+	return true, nil
+}
+
+// name reads a category's name. One that is a number is also kept as it stands.
+func (p *parser) name(c *Category) error {
+	if ch := p.peek(); ch != '-' && (ch < '0' || ch > '9') {
+		return p.string(&c.Name)
+	}
+	raw, err := p.raw()
+	if err == nil {
+		c.Name = string(raw)
+		set(&c.Extra, "name", raw)
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package coco
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// readAs reads a data set of one image, one annotation and one category, each with more fields.
+func readAs(t *testing.T, image, annotation, category string) *Dataset {
+	t.Helper()
+	more := func(s string) string {
+		if s != "" {
+			s = ", " + s
+		}
+		return s
+	}
+	d, err := Read(strings.NewReader(`{"images": [{"id": 1, "width": 10, "height": 8` + more(image) + `}],
+		"annotations": [{"id": 1, "image_id": 1, "category_id": 1` + more(annotation) + `}],
+		"categories": [{"id": 1, "name": "a"` + more(category) + `}]}`))
+	require.NoError(t, err)
+	return d
+}
+
+// What nothing is computed with comes out as it went in.
+func TestFieldsOfStrangeTypesAreKept(t *testing.T) {
+	for _, c := range []struct{ image, category, kept string }{
+		{`"date_captured": 0`, "", `"date_captured":0`},
+		{`"date_captured": {"$date": 5}`, "", `"date_captured":{"$date":5}`},
+		{`"license": ""`, "", `"license":""`},
+		{`"license": "CC BY"`, "", `"license":"CC BY"`},
+		{`"license": 1.5`, "", `"license":1.5`},
+		{`"license": [1]`, "", `"license":[1]`},
+		{`"coco_url": 3`, "", `"coco_url":3`},
+		{`"flickr_url": false`, "", `"flickr_url":false`},
+		{"", `"supercategory": 5`, `"supercategory":5`},
+		{"", `"supercategory": ["x"]`, `"supercategory":["x"]`},
+		{"", `"synonyms": "a"`, `"synonyms":"a"`},
+		{"", `"synonyms": [1]`, `"synonyms":[1]`},
+		{"", `"image_count": "many"`, `"image_count":"many"`},
+		{"", `"frequency": 1`, `"frequency":1`},
+		{`"score": NaN, "list": [-Infinity, Infinity]`, "", `"list":[null,null]`},
+	} {
+		d := readAs(t, c.image, "", c.category)
+		var out bytes.Buffer
+		require.NoError(t, d.Write(&out))
+		require.True(t, json.Valid(out.Bytes()))
+		require.Contains(t, out.String(), c.kept)
+	}
+	d, err := Read(strings.NewReader(`{"licenses": {"id": ""}, "info": [], "images": []}`))
+	require.NoError(t, err)
+	require.Equal(t, `{"id":""}`, string(d.Extra["licenses"]))
+	d, err = Read(strings.NewReader(`{"licenses": [{"id": "", "name": 3}], "categories": [{"id": 1, "name": 7}]}`))
+	require.NoError(t, err)
+	require.Equal(t, "7", d.Categories[0].Name)
+	var out bytes.Buffer
+	require.NoError(t, d.Write(&out))
+	require.Contains(t, out.String(), `{"id":"","name":3}`)
+	require.Contains(t, out.String(), `{"id":1,"name":7}`)
+}
+
+func TestNumbersAsStrings(t *testing.T) {
+	d := readAs(t, `"width": "12", "height": "9.0"`, `"area": "12.5", "bbox": ["1", 2, " 3 ", 4], "iscrowd": "1", "segmentation": [["1", 1, 4, "1", 4, 4.5]]`, "")
+	require.Equal(t, []int{12, 9}, []int{d.Images[0].Width, d.Images[0].Height})
+	a := d.Annotations[0]
+	require.Equal(t, 12.5, a.Area)
+	require.Equal(t, [4]float64{1, 2, 3, 4}, a.BBox)
+	require.True(t, a.Crowd)
+	require.Equal(t, [][]float64{{1, 1, 4, 1, 4, 4.5}}, a.Segmentation.Polygons)
+}
+
+func TestMasksInOtherForms(t *testing.T) {
+	square, runs := []float64{1, 1, 4, 1, 4, 4, 1, 4}, []uint32{9, 3, 68}
+	for text, want := range map[string]Segmentation{
+		`[1, 1, 4, 1, 4, 4, 1, 4]`:                                                     {Polygons: [][]float64{square}},
+		`["1", 1, 4, 1, 4, 4, 1, "4"]`:                                                 {Polygons: [][]float64{square}},
+		`[[1, 1], [4, 1], [4, 4], [1, 4]]`:                                             {Polygons: [][]float64{square}},
+		`[[[1, 1], [4, 1], [4, 4], [1, 4]]]`:                                           {Polygons: [][]float64{square}},
+		`[{"size": [8, 10], "counts": [9, 3, 68]}]`:                                    {Height: 8, Width: 10, Counts: runs},
+		`{"size": ["8", 10.0], "counts": ["9", 3, 68], "more": {"x": [NaN]}}`:          {Height: 8, Width: 10, Counts: runs},
+		`{"counts": "b'93T2'", "size": [8, 10]}`:                                       {Height: 8, Width: 10, Compressed: "93T2"},
+		`{"counts": "b'9\\\\3'", "size": [8, 10]}`:                                     {Height: 8, Width: 10, Compressed: `9\3`},
+		`[{"size": [8, 10], "counts": [9, 3, 68]}, {"size": [8, 10], "counts": [80]}]`: {Height: 8, Width: 10, Compressed: "93T2"},
+		`[{"size": [8, 10], "counts": [80]}, [1, 1, 2, 1, 2, 4, 1, 4]]`:                {Height: 8, Width: 10, Compressed: "93T2"},
+		`""`: {}, `[]`: {}, `{}`: {}, `null`: {},
+	} {
+		require.Equal(t, want, readAs(t, "", `"segmentation": `+text, "").Annotations[0].Segmentation, text)
+	}
+}
+
+// A part of a mask that cannot be read is left out alone.
+func TestReadLeavesOutParts(t *testing.T) {
+	d, err := Read(strings.NewReader(`{"annotations": [{"id": 4, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 4, 1, 4, 4], [1, null], [{}]], "bbox": [1]},
+		{"id": 5, "image_id": 1, "category_id": 1, "segmentation": [["a"]], "bbox": [1, 1, 2, 2]}]}`))
+	var problems Problems
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems, 5)
+	require.Len(t, d.Annotations, 1)
+	require.Equal(t, [][]float64{{1, 1, 4, 1, 4, 4}}, d.Annotations[0].Segmentation.Polygons)
+	require.False(t, d.Annotations[0].HasBBox)
+}
+
+func TestStringIDs(t *testing.T) {
+	const text = `{"images": [{"id": "0001", "width": 3, "height": 3}, {"id": "1", "width": 3, "height": 3}, {"id": 2, "width": 3, "height": 3}],
+		"annotations": [{"id": "x", "image_id": "0001", "category_id": "nucleus"}, {"id": "7", "image_id": 1, "category_id": "nucleus"},
+		{"id": 8, "image_id": "2", "category_id": "nucleus"}, {"id": 9, "image_id": "gone", "category_id": "nucleus"}], "categories": [{"id": "nucleus", "name": "n"}]}`
+	d, err := Read(strings.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, []string{"0001", "1", ""}, []string{d.Images[0].Key(), d.Images[1].Key(), d.Images[2].Key()})
+	require.Equal(t, []int64{KeyID("0001"), 1, 2}, []int64{d.Images[0].ID, d.Images[1].ID, d.Images[2].ID})
+	require.Equal(t, []int64{KeyID("0001"), 1, 2}, []int64{d.Annotations[0].ImageID, d.Annotations[1].ImageID, d.Annotations[2].ImageID})
+	require.Negative(t, KeyID("0001"))
+	_, problems := d.index()
+	require.Len(t, problems, 1)
+	require.EqualError(t, problems[0], `annotation 9 (record 3): image "gone" is not in the data set`)
+
+	var out bytes.Buffer
+	require.NoError(t, d.Write(&out))
+	for _, record := range []string{`{"id":"0001"}`, `{"id":"1"}`, `{"id":2,`, `"image_id":"0001","category_id":"nucleus"`, `"image_id":"1",`, `"image_id":2,`, `"image_id":"gone"`} {
+		require.Contains(t, strings.ReplaceAll(out.String(), `"width":3,"height":3,"id":`, `"id":`), record)
+	}
+	again, err := Read(&out)
+	require.NoError(t, err)
+	same(t, d, again)
+
+	results, err := ReadResults(strings.NewReader(`[{"image_id": "0001", "category_id": "nucleus", "score": 1}, {"image_id": "1", "category_id": 1, "score": 1}]`))
+	require.NoError(t, err)
+	require.Equal(t, d.Images[0].ID, results[0].ImageID)
+	require.Equal(t, d.Categories[0].ID, results[0].CategoryID)
+	out.Reset()
+	require.NoError(t, WriteResults(&out, results))
+	require.Contains(t, out.String(), `"image_id":"0001"`)
+	require.Contains(t, out.String(), `"image_id":"1"`)
+}
+
+func TestByteOrderMarks(t *testing.T) {
+	for _, mark := range []string{"\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF"} {
+		write := func(text string) string {
+			if len(mark) == 3 {
+				return mark + text
+			}
+			out := mark
+			for _, c := range []byte(text) { // ASCII
+				if mark[0] == 0xFF {
+					out += string([]byte{c, 0})
+				} else {
+					out += string([]byte{0, c})
+				}
+			}
+			return out
+		}
+		d, err := Read(strings.NewReader(write(`{"images": [{"id": 3}]}`)))
+		require.NoError(t, err)
+		require.Equal(t, int64(3), d.Images[0].ID)
+		results, err := ReadResults(strings.NewReader(write(`[{"image_id": 3, "category_id": 1, "score": 1}]`)))
+		require.NoError(t, err)
+		require.Len(t, results, 1)
+		p, err := ReadLabelMe(strings.NewReader(write(`{"imagePath": "a.png", "imageHeight": 2, "imageWidth": 3, "shapes": []}`)), LabelMeReadOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 3, p.Width)
+	}
+}
