@@ -33,6 +33,9 @@ type Config struct {
 	NMS         float64 // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
 	Input       Input
 	Quirks      Quirks
+	// Averaged prefers the averaged weights of a checkpoint that has others, too; see
+	// LoadOptions.EMA. It is MODEL_EMA.ENABLED of a Detectron2 file, and not saved with a model.
+	Averaged bool `json:"-"`
 }
 
 // WithDefaults fills in the paper's values. Impossible ones are a *ConfigError.
@@ -97,7 +100,10 @@ type ConfigError struct {
 	Err    error // cause; may be nil
 }
 
-func (e *ConfigError) Error() string { return "diffusioninst: config: " + e.Reason }
+func (e *ConfigError) Error() string { return "diffusioninst: " + e.Detail() }
+
+// Detail returns what Error does without the name of the package, for an error around it.
+func (e *ConfigError) Detail() string { return "config: " + e.Reason }
 
 // Unwrap returns the cause.
 func (e *ConfigError) Unwrap() error { return e.Err }

@@ -51,6 +51,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		Classes:     detectron2Classes(d),
 		Proposals:   head.NumProposals,
 		SignalScale: head.SNRScale,
+		Averaged:    d.ModelEMA.Enabled,
 		Input: Input{
 			Short: d.Input.MinSizeTest, Longest: d.Input.MaxSizeTest,
 			Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR", Tile: d.Input.TileTest,

@@ -66,6 +66,9 @@ func infer(file *nn.Checkpoint) (Config, error) {
 	s := shapesOf(file)
 	const stage = "head.head_series.0."
 	classes := s.at(stage+"class_logits.weight", 0)
+	if err := file.Why(stage + "class_logits.weight"); err != nil {
+		return Config{}, err
+	}
 	if classes == 0 {
 		return Config{}, fmt.Errorf("it has no %sclass_logits.weight: not a DiffusionInst checkpoint", stage)
 	}

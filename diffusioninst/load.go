@@ -15,10 +15,15 @@ type LoadOptions struct {
 	// used; see Infer. If only its Backbone is nil, that is inferred.
 	Config *Config
 	Device torch.Device // the default is the CPU
+	// EMA says whether averaged weights are wanted of a checkpoint that has several sets of
+	// weights. nn.EMAAuto takes what Config.Averaged says, and the averages of a training
+	// state of this module; Model.Weights returns what was taken.
+	EMA nn.EMAChoice
 }
 
 // Load reads a model from a checkpoint: the official project's .pth, Detectron2's
-// .pkl, or safetensors, including the state of a training run. A file that is broken, not
+// .pkl, or safetensors, including the state of a training run and what DataParallel,
+// torch.compile and Lightning make of a model. A file that is broken, not
 // a checkpoint, or without the configuration's parameters is a *LoadError, which lists all
 // parameters that do not fit.
 func Load(ctx context.Context, path string, o LoadOptions) (*Model, error) {
@@ -43,6 +48,10 @@ func LoadFrom(ctx context.Context, r io.ReaderAt, size int64, o LoadOptions) (*M
 }
 
 func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, error) {
+	file, err := file.Weights(o.EMA, o.Config != nil && o.Config.Averaged)
+	if err != nil {
+		return nil, err
+	}
 	config, err := o.complete(file)
 	if err != nil {
 		return nil, loadError(file, err)
@@ -51,6 +60,7 @@ func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, erro
 	if err != nil {
 		return nil, loadError(file, err)
 	}
+	m.weights = file.Sets()
 	return m, nil
 }
 

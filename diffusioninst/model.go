@@ -3,6 +3,7 @@ package diffusioninst
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/diffusioninst/go/backbone"
@@ -15,6 +16,7 @@ import (
 // Model is a loaded network. It is safe for concurrent use.
 type Model struct {
 	config   Config
+	weights  []nn.WeightSet
 	device   torch.Device
 	store    *nn.Store
 	backbone backbone.Backbone
@@ -71,6 +73,10 @@ func build(ctx context.Context, c Config, source nn.Source, device torch.Device)
 
 // Config returns the model's configuration with all defaults filled in.
 func (m *Model) Config() Config { return m.config }
+
+// Weights returns the sets of weights in the checkpoint that the model was loaded from,
+// the one that it has first; nil if it was not loaded.
+func (m *Model) Weights() []nn.WeightSet { return slices.Clone(m.weights) }
 
 // Device returns the device that the model runs on.
 func (m *Model) Device() torch.Device { return m.device }

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -18,19 +19,48 @@ var (
 	ErrNotCheckpoint = checkpoint.ErrNotCheckpoint
 	// ErrCorrupt says that the file is cut off or contradicts itself.
 	ErrCorrupt = checkpoint.ErrCorrupt
-	// ErrForbidden says that a pickle names a class or function that is not needed for
-	// reading tensors. Nothing in a pickle is ever run.
+	// ErrForbidden says that weights are kept in objects of a class that is not known here.
+	// Its code would have to be run, and nothing in a pickle ever is.
 	ErrForbidden = checkpoint.ErrForbidden
 	// ErrUnsupported says that the file is sound but uses a feature that is not read.
 	ErrUnsupported = checkpoint.ErrUnsupported
+	// ErrNoAverage says that a file does not have the averaged weights that EMAOn asks for,
+	// or has no others, which EMAOff asks for.
+	ErrNoAverage = checkpoint.ErrNoAverage
 	// ErrAmbiguous says that the names of a file fit those of a model in two ways.
 	ErrAmbiguous = checkpoint.ErrAmbiguous
 )
 
+// An EMAChoice says whether the averaged weights of a checkpoint are wanted: the moving
+// averages that many training programs keep beside the weights.
+type EMAChoice int8
+
+// The choices. The zero value is EMAAuto.
+const (
+	// EMAAuto takes the averages of a training state of this module and of a file without
+	// other weights; of any other file what the caller prefers, such as by a configuration.
+	EMAAuto EMAChoice = 0
+	EMAOn   EMAChoice = 1  // the averages; a file without any is an error
+	EMAOff  EMAChoice = -1 // the weights as they were trained; a file without any is an error
+)
+
+// A WeightSet is one of the sets of weights in a checkpoint.
+type WeightSet struct {
+	// Name is the place in the file: the keys that lead to the set and what is before the
+	// names of its tensors, such as "state_dict.model" or "ema_state"; "" if that is nothing.
+	Name     string
+	Averaged bool // moving averages
+	Tensors  int
+	// Filled is the number of tensors that averages lack, such as the statistics of norms,
+	// and that are taken from the weights they are averages of.
+	Filled int
+}
+
 // A Checkpoint is an open file of parameters: PyTorch's .pth, Detectron2's .pkl or
-// safetensors. Of the state of a training run it is the model: the averaged parameters
-// if the run kept averages, otherwise the parameters. Values are read when a Store asks
-// for them. It is safe for concurrent use.
+// safetensors. Of several sets of weights in a file it is one; see Weights. Names are
+// those of the model: "module." and other names before those of all tensors of a set, as
+// DataParallel, torch.compile and Lightning add them, are dropped. Values are read when a
+// Store asks for them. It is safe for concurrent use.
 type Checkpoint struct {
 	path  string
 	file  *checkpoint.File // what is closed
@@ -44,7 +74,7 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err}
 	}
-	return &Checkpoint{path, file, file.Model()}, nil
+	return newCheckpoint(path, file)
 }
 
 // ReadCheckpoint is OpenCheckpoint for size bytes behind a reader, such as a checkpoint
@@ -54,8 +84,50 @@ func ReadCheckpoint(r io.ReaderAt, size int64) (*Checkpoint, error) {
 	if err != nil {
 		return nil, &LoadError{Err: err}
 	}
-	return &Checkpoint{"", file, file.Model()}, nil
+	return newCheckpoint("", file)
 }
+
+func newCheckpoint(path string, file *checkpoint.File) (*Checkpoint, error) {
+	c, err := (&Checkpoint{path, file, file}).Weights(EMAAuto, false)
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Weights returns the checkpoint with the set of weights that is chosen; with EMAAuto,
+// prefer says whether averages come first. Either of the two may be closed, which closes the
+// file. It is a *LoadError if the file does not have what is asked for, or has it in
+// several places none of which is the usual one.
+func (c *Checkpoint) Weights(choice EMAChoice, prefer bool) (*Checkpoint, error) {
+	if choice < EMAOff || choice > EMAOn {
+		return nil, &LoadError{Path: c.path, Err: fmt.Errorf("EMAChoice %d: not EMAAuto, EMAOn or EMAOff", choice)}
+	}
+	model, err := c.file.Weights(checkpoint.Average(choice), prefer)
+	if err != nil {
+		return nil, &LoadError{Path: c.path, Err: err}
+	}
+	return &Checkpoint{c.path, c.file, model}, nil
+}
+
+// Sets returns the sets of weights in the file, the one that the checkpoint is first. It
+// is empty if the file is not of a DiffusionInst: Fit and Source then find the set by the
+// names of the model.
+func (c *Checkpoint) Sets() []WeightSet { return weightSets(c.model) }
+
+func weightSets(f *checkpoint.File) []WeightSet {
+	var out []WeightSet
+	for _, s := range f.Sets() {
+		out = append(out, WeightSet{s.Name, s.Averaged, s.Tensors, s.Filled})
+	}
+	return out
+}
+
+// Why returns why the checkpoint has no tensor of a name that is in it: its element type
+// is not supported, or it is an object of a class that is not known here. It returns nil
+// for a tensor, and for a name that the checkpoint does not have.
+func (c *Checkpoint) Why(name string) error { return c.model.Why(name) }
 
 // Close closes the file. Values can then no longer be read.
 func (c *Checkpoint) Close() error { return c.file.Close() }
@@ -65,8 +137,12 @@ func (c *Checkpoint) Path() string { return c.path }
 
 // Names returns the names of the tensors in the order of the file.
 func (c *Checkpoint) Names() []string {
-	out := make([]string, len(c.model.Tensors))
-	for i, t := range c.model.Tensors {
+	return namesOf(c.model)
+}
+
+func namesOf(f *checkpoint.File) []string {
+	out := make([]string, len(f.Tensors))
+	for i, t := range f.Tensors {
 		out[i] = t.Name
 	}
 	return out
@@ -91,25 +167,32 @@ func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.model.Me
 // with the same names and shapes and no others; see Fit for a checkpoint of another
 // model. Counters and constants of the official project, such as num_batches_tracked
 // and pixel_mean, are not parameters and not reported as unexpected.
-func (c *Checkpoint) Source() Source { return strict{c} }
+func (c *Checkpoint) Source() Source { return &strict{path: c.path, model: c.model} }
 
 // strict is a Source of exactly what a checkpoint has.
-type strict struct{ *Checkpoint }
+type strict struct {
+	path  string
+	model *checkpoint.File
+	found bool // model is the set of weights of the first name that was asked for
+}
 
-func (c strict) Parameter(s *torch.Scope, name string, shape []int, _ Init) (*torch.Tensor, error) {
+func (c *strict) Parameter(s *torch.Scope, name string, shape []int, _ Init) (*torch.Tensor, error) {
+	if !c.found {
+		c.model, c.found = c.model.For(name), true
+	}
 	t, ok := c.model.Tensor(name)
 	if !ok {
-		return nil, nil
+		return nil, c.model.Why(name)
 	}
 	return read(s, t, shape)
 }
 
-func (c strict) Names() []string {
-	return slices.DeleteFunc(c.Checkpoint.Names(), checkpoint.Bookkeeping)
+func (c *strict) Names() []string {
+	return slices.DeleteFunc(namesOf(c.model), checkpoint.Bookkeeping)
 }
 
 // of returns the path, for a LoadError.
-func (c strict) of() string { return c.path }
+func (c *strict) of() string { return c.path }
 
 var checkpointTypes = map[checkpoint.DType]torch.DType{
 	checkpoint.Float64: torch.Float64, checkpoint.Float32: torch.Float32, checkpoint.Float16: torch.Float16,

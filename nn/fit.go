@@ -18,7 +18,11 @@ type Fit struct {
 	Taken    []string   // parameters that come from the checkpoint
 	Drawn    []string   // parameters that are drawn
 	Reshaped []Mismatch // the drawn ones that the checkpoint has in another shape
+	Broken   []error    // why drawn ones that the checkpoint has could not be read
 	Unused   []string   // tensors of the checkpoint for which the model has no use
+	// Sets are the sets of weights in the file, the one that was taken first; see
+	// Checkpoint.Sets.
+	Sets []WeightSet
 
 	tensors map[string]*checkpoint.Tensor
 	drawn   Source
@@ -48,7 +52,7 @@ func (c *Checkpoint) Fit(ctx context.Context, seed uint64, build func(Path) erro
 	if err != nil {
 		return nil, &LoadError{Path: c.path, Err: err}
 	}
-	f := &Fit{Path: c.path, tensors: m.Tensors, drawn: FromSeed(seed)}
+	f := &Fit{Path: c.path, Sets: weightSets(m.From), tensors: m.Tensors, drawn: FromSeed(seed)}
 	for _, p := range a.list {
 		if m.Tensors[p.Name] != nil {
 			f.Taken = append(f.Taken, p.Name)
@@ -58,6 +62,9 @@ func (c *Checkpoint) Fit(ctx context.Context, seed uint64, build func(Path) erro
 		if t := m.Mismatched[p.Name]; t != nil {
 			f.Reshaped = append(f.Reshaped, Mismatch{p.Name, checkpoint.Ints(p.Shape), checkpoint.Ints(t.Shape)})
 		}
+		if err := m.From.Why(p.Name); err != nil {
+			f.Broken = append(f.Broken, err)
+		}
 	}
 	for _, t := range m.Unused {
 		if !checkpoint.Bookkeeping(t.Name) {
@@ -65,7 +72,7 @@ func (c *Checkpoint) Fit(ctx context.Context, seed uint64, build func(Path) erro
 		}
 	}
 	if len(f.Taken) == 0 {
-		err := fmt.Errorf("none of its %d tensors is one of the model's %d parameters", len(c.model.Tensors), len(a.list))
+		err := fmt.Errorf("none of its %d tensors is one of the model's %d parameters", len(m.From.Tensors), len(a.list))
 		return nil, &LoadError{Path: c.path, Err: err}
 	}
 	return f, nil
@@ -95,6 +102,9 @@ func (f *Fit) String() string {
 	}
 	for _, m := range f.Reshaped {
 		fmt.Fprintf(&b, "\n  %s has shape %v here, but %v in the file", m.Name, m.Want, m.Have)
+	}
+	for _, err := range f.Broken {
+		fmt.Fprintf(&b, "\n  %v", err)
 	}
 	if len(f.Unused) > 0 {
 		fmt.Fprintf(&b, "\n  tensors of the file that are not used: %s", strings.Join(summary(f.Unused, nil), ", "))

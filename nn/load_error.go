@@ -81,17 +81,16 @@ func (e *LoadError) Error() string {
 	return b.String()
 }
 
-// cause returns what Err says without the names that Error has written already.
+// cause returns what Err says without what Error has written already: the path, and the
+// name of a package.
 func (e *LoadError) cause() string {
-	var file *fs.PathError
-	if errors.As(e.Err, &file) && file.Path == e.Path {
-		return file.Err.Error()
+	if path := (*fs.PathError)(nil); errors.As(e.Err, &path) && path.Path == e.Path {
+		return path.Err.Error()
 	}
-	text := e.Err.Error()
-	for _, known := range []string{"checkpoint: ", "diffusioninst: ", e.Path + ": "} {
-		text = strings.TrimPrefix(text, known)
+	if d, ok := e.Err.(interface{ Detail() string }); ok {
+		return d.Detail()
 	}
-	return text
+	return e.Err.Error()
 }
 
 // Unwrap returns Err and the causes of unusable parameters.

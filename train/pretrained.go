@@ -20,7 +20,8 @@ type Pretrained struct {
 // ImageNet backbone with the names of torchvision, Detectron2, Caffe2 (MSRA) or the
 // official Swin Transformers, or a DiffusionInst. Of one for other classes, class_logits
 // are drawn; what is drawn follows from the seed, as with nn.FromSeed. For a checkpoint
-// of exactly this model, nn.Checkpoint.Source is stricter.
+// of exactly this model, nn.Checkpoint.Source is stricter. Of a file with averaged weights
+// and others c.Averaged says which are taken.
 //
 // A file that cannot be read, that has nothing for the model, or that fits it in two
 // ways, is a *nn.LoadError. Colours are not part of a file: backbones of Caffe2 and
@@ -30,7 +31,7 @@ func OpenPretrained(ctx context.Context, path string, c diffusioninst.Config, se
 	if err != nil {
 		return nil, err
 	}
-	return fit(ctx, file, c, seed)
+	return own(ctx, file, c, seed)
 }
 
 // ReadPretrained is OpenPretrained for size bytes behind a reader, such as a checkpoint
@@ -40,25 +41,40 @@ func ReadPretrained(ctx context.Context, r io.ReaderAt, size int64, c diffusioni
 	if err != nil {
 		return nil, err
 	}
-	return fit(ctx, file, c, seed)
+	return own(ctx, file, c, seed)
+}
+
+// own returns the Pretrained of a file with the weights that c prefers. It closes the file
+// on errors.
+func own(ctx context.Context, file *nn.Checkpoint, c diffusioninst.Config, seed uint64) (*Pretrained, error) {
+	var p *Pretrained
+	weights, err := file.Weights(nn.EMAAuto, c.Averaged)
+	if err == nil {
+		p, err = NewPretrained(ctx, weights, c, seed)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// NewPretrained is OpenPretrained for an open checkpoint, of which the caller has chosen the
+// weights (nn.Checkpoint.Weights). Closing the Pretrained closes it.
+func NewPretrained(ctx context.Context, file *nn.Checkpoint, c diffusioninst.Config, seed uint64) (*Pretrained, error) {
+	c, err := c.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	f, err := file.Fit(ctx, seed, func(p nn.Path) error {
+		_, err := diffusioninst.NewNetwork(p, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pretrained{f, file}, nil
 }
 
 // Close closes the checkpoint.
 func (p *Pretrained) Close() error { return p.file.Close() }
-
-// fit matches a file, which it closes on errors, with the model of c.
-func fit(ctx context.Context, file *nn.Checkpoint, c diffusioninst.Config, seed uint64) (*Pretrained, error) {
-	c, err := c.WithDefaults()
-	if err == nil {
-		var f *nn.Fit
-		f, err = file.Fit(ctx, seed, func(p nn.Path) error {
-			_, err := diffusioninst.NewNetwork(p, c)
-			return err
-		})
-		if err == nil {
-			return &Pretrained{f, file}, nil
-		}
-	}
-	_ = file.Close()
-	return nil, err
-}

@@ -98,7 +98,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	model, err := o.model.load(cmd.Context(), warner(cmd))
+	model, err := o.model.load(cmd)
 	if err != nil {
 		return err
 	}

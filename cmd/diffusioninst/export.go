@@ -28,6 +28,7 @@ func init() { modelCommands = append(modelCommands, newExportCommand) }
 type exportOptions struct {
 	weights, config, out string
 	half                 bool
+	ema                  emaFlag
 	steps, proposals     int
 	classes, notes       []string
 }
@@ -51,6 +52,7 @@ they are.`,
 	f := cmd.Flags()
 	f.StringVar(&o.weights, "weights", "", weightsUsage())
 	f.StringVar(&o.config, "config", "", "Detectron2 YAML file of the model (default: the configuration in the checkpoint, or sizes read off its tensors)")
+	o.ema.add(f)
 	f.StringVar(&o.out, "out", "", "file to write, .safetensors or .pth")
 	f.BoolVar(&o.half, "half", false, "write matrices and convolution kernels in float16")
 	f.IntVar(&o.steps, "steps", 0, "the model's number of denoising steps (default: unchanged)")
@@ -80,11 +82,12 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 		return err
 	}
 	// Loading checks that all parameters are there and have the right shapes.
-	model, err := loadModel(cmd.Context(), o.weights, diffusioninst.LoadOptions{Config: given})
+	model, err := loadModel(cmd.Context(), o.weights, diffusioninst.LoadOptions{Config: given, EMA: o.ema.EMAChoice})
 	if err != nil {
 		return err
 	}
 	config := model.Config()
+	sayWeights(cmd.ErrOrStderr(), model.Weights())
 	if err := model.Close(); err != nil {
 		return err
 	}
@@ -93,7 +96,10 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 		return err
 	}
 	defer file.Close()
-	weights := file.Model()
+	weights, err := file.Weights(checkpoint.Average(o.ema.EMAChoice), config.Averaged)
+	if err != nil {
+		return err
+	}
 	metadata, err := o.metadata(weights, config)
 	if err != nil {
 		return err

@@ -29,9 +29,19 @@ type checkpointInfo struct {
 	Tensors    int               `json:"tensors"`
 	Parameters int64             `json:"parameters"`
 	Bytes      int64             `json:"bytes"`
+	Weights    []weightsInfo     `json:"weights,omitempty"` // sets of weights, the one that is taken first
 	Model      *modelInfo        `json:"model,omitempty"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
+	ReadOver   []string          `json:"read_over,omitempty"` // classes and functions of the pickle without a meaning here
+	Problem    string            `json:"problem,omitempty"`   // why no set of weights is taken
 	List       []tensorInfo      `json:"list,omitempty"`
+}
+
+// A weightsInfo describes a set of weights in a checkpoint.
+type weightsInfo struct {
+	Place    string `json:"place"` // in the file: keys, and what is before the names of tensors
+	Averaged bool   `json:"averaged"`
+	Tensors  int    `json:"tensors"`
 }
 
 func newInfoCommand() *cobra.Command {
@@ -82,6 +92,7 @@ func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error 
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "file\t%s\nformat\t%s\ntensors\t%d\nparameters\t%.2f M\nsize\t%.1f MB\n",
 		info.Path, info.Format, info.Tensors, float64(info.Parameters)/1e6, float64(info.Bytes)/1e6)
+	info.writeWeights(w)
 	if info.Model != nil {
 		info.Model.write(w)
 	}
@@ -97,6 +108,9 @@ func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error 
 	}
 	for _, key := range sortedKeys(groups) {
 		fmt.Fprintf(w, "%s.*\t%.2f M\n", key, float64(groups[key])/1e6)
+	}
+	if len(info.ReadOver) > 0 {
+		fmt.Fprintf(w, "read over\tobjects of %s: code beside the weights, which is not run\n", strings.Join(info.ReadOver, ", "))
 	}
 	for _, t := range info.List {
 		fmt.Fprintf(w, "%s\t%s%v\n", t.Name, t.DType, t.Shape)
@@ -125,8 +139,55 @@ func inspect(path string, list bool) (*checkpointInfo, map[string]int64, error) 
 			info.List = append(info.List, tensorInfo{t.Name, t.DType.String(), t.Shape})
 		}
 	}
+	info.ReadOver = file.ReadOver
+	weights, err := file.Weights(checkpoint.AverageAuto, false)
+	var problem *checkpoint.FormatError
+	switch {
+	case errors.As(err, &problem):
+		info.Problem = problem.Detail()
+	case err != nil:
+		return nil, nil, err
+	default:
+		file = weights
+	}
+	for _, s := range file.Sets() {
+		info.Weights = append(info.Weights, weightsInfo{s.Name, s.Averaged, s.Tensors})
+	}
 	info.Model = describeModel(file)
 	return info, groups, nil
+}
+
+// writeWeights adds a row for each set of weights, unless there is one without a name.
+func (info *checkpointInfo) writeWeights(w io.Writer) {
+	if info.Problem != "" {
+		fmt.Fprintf(w, "weights\tnone is taken: %s\n", info.Problem)
+	}
+	if len(info.Weights) == 1 && info.Weights[0].Place == "" {
+		return
+	}
+	for i, s := range info.Weights {
+		text := place(s.Place) + ", " + counted(s.Tensors, "tensor")
+		if s.Averaged {
+			text += ", averaged"
+		}
+		switch taken := info.Weights[0]; {
+		case i == 0 && len(info.Weights) > 1:
+			text += ": taken by default"
+		case i > 0 && s.Averaged && !taken.Averaged:
+			text += ": taken with --ema on, or if --config enables MODEL_EMA"
+		case i > 0 && !s.Averaged && taken.Averaged:
+			text += ": taken with --ema off"
+		}
+		fmt.Fprintf(w, "weights\t%s\n", text)
+	}
+}
+
+// place names the place of a set of weights in a checkpoint.
+func place(name string) string {
+	if name == "" {
+		return "tensors without a prefix"
+	}
+	return name
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -4,11 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -23,6 +25,7 @@ type modelFlags struct {
 	weights, config, device string
 	threads                 int
 	tf32                    bool
+	ema                     emaFlag
 	set                     func(name string) bool // whether the user gave the flag
 	options                 diffusioninst.Options
 }
@@ -40,6 +43,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&m.weights, "weights", "", weightsUsage()+`, or "untrained" for seeded random weights`)
 	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: the configuration in the checkpoint, or sizes read off its tensors)")
+	m.ema.add(f)
 	f.StringVar(&m.device, "device", "auto", "auto (a GPU if there is one), cpu, cuda or cuda:N")
 	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
@@ -67,8 +71,9 @@ func (m *modelFlags) check() error {
 	return nil
 }
 
-// load makes the model. warn prints what the user should know.
-func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...any)) (*diffusioninst.Model, error) {
+// load makes the model and prints to standard error what the user should know.
+func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
+	ctx, warn := cmd.Context(), warner(cmd)
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -85,7 +90,15 @@ func (m *modelFlags) load(ctx context.Context, warn func(format string, args ...
 		return nil, err
 	}
 	if m.weights != untrained {
-		return loadModel(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device})
+		model, err := loadModel(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device, EMA: m.ema.EMAChoice})
+		if err != nil {
+			return nil, err
+		}
+		sayWeights(cmd.ErrOrStderr(), model.Weights())
+		return model, nil
+	}
+	if m.ema.EMAChoice == nn.EMAOn {
+		return nil, errors.New("--ema on: untrained weights have no averages")
 	}
 	warn("the weights are random (untrained): what the model finds is noise")
 	if !m.set("score") {

@@ -102,7 +102,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		return err
 	}
 	defer locks.Close()
-	if r.model, err = o.model.load(cmd.Context(), warn); err != nil {
+	if r.model, err = o.model.load(cmd); err != nil {
 		return err
 	}
 	defer r.model.Close()

@@ -125,7 +125,7 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 		return err
 	}
 	warn := warner(cmd)
-	model, err := o.model.load(cmd.Context(), warn)
+	model, err := o.model.load(cmd)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/utf"
+	"github.com/diffusioninst/go/nn"
 )
 
 // A sweepLog is the content of sweep.json: the settings that all combinations share, and the
@@ -64,12 +65,16 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 		}
 	}
 	with := o.model.options
-	return map[string]string{
+	out := map[string]string{
 		"weights": weights, "config": sum([]byte(fmt.Sprintf("%+v", model.Config()))), "gt": truth,
 		"images": pictures, "pictures": fmt.Sprint(len(set.Images)), "iou": o.iou, "style": o.style,
 		"score": fmt.Sprint(with.Score), "limit": fmt.Sprint(with.Limit), "seed": fmt.Sprint(with.Seed),
 		"device": model.Device().String(), "threads": fmt.Sprint(o.model.threads),
-	}, nil
+	}
+	if o.model.ema.EMAChoice != nn.EMAAuto {
+		out["ema"] = o.model.ema.String()
+	}
+	return out, nil
 }
 
 // fingerprint returns the checksum of a file.

@@ -84,7 +84,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 		return err
 	}
 	warn := warner(cmd)
-	model, err := o.model.load(cmd.Context(), warn)
+	model, err := o.model.load(cmd)
 	if err != nil {
 		return err
 	}

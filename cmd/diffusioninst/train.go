@@ -24,6 +24,7 @@ type trainOptions struct {
 	evalSteps                []int
 	seed                     uint64
 	tf32                     bool
+	ema                      emaFlag
 	set                      func(name string) bool
 }
 
@@ -61,6 +62,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.resume, "resume", "", "continue the run in --out from its last checkpoint; --resume=FILE from another one there, such as best.safetensors")
 	f.Lookup("resume").NoOptDefVal = train.LastCheckpoint
 	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone"+orBuiltin()+"; none for random weights (default: MODEL.WEIGHTS of the configuration)")
+	o.ema.add(f)
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&o.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: DATALOADER.NUM_WORKERS of the configuration)")

@@ -155,15 +155,7 @@ func (o *trainOptions) start(ctx context.Context, p *trainPlan, out io.Writer) (
 	if path == "" || path == "none" || o.resume != "" {
 		return nn.FromSeed(seed), func() error { return nil }, nil
 	}
-	var found *train.Pretrained
-	switch r, builtin, openErr := openBuiltin(path); {
-	case openErr != nil:
-		return nil, nil, openErr
-	case builtin:
-		found, err = train.ReadPretrained(ctx, r, r.Size(), p.config, seed)
-	default:
-		found, err = train.OpenPretrained(ctx, path, p.config, seed)
-	}
+	found, err := o.pretrained(ctx, path, p.config, seed)
 	if err != nil {
 		if o.weights == "" {
 			err = fmt.Errorf("MODEL.WEIGHTS of %s: %w (--weights FILE names another, --weights none starts from random weights)", o.config, err)
@@ -172,5 +164,32 @@ func (o *trainOptions) start(ctx context.Context, p *trainPlan, out io.Writer) (
 	}
 	found.Path = path
 	fmt.Fprintln(out, found)
+	sayWeights(out, found.Sets)
 	return found, found.Close, nil
+}
+
+// pretrained finds the parameters of a model in a checkpoint: a file or one of builtins.
+func (o *trainOptions) pretrained(ctx context.Context, weights string, c diffusioninst.Config, seed uint64) (*train.Pretrained, error) {
+	r, builtin, err := openBuiltin(weights)
+	if err != nil {
+		return nil, err
+	}
+	var file *nn.Checkpoint
+	if builtin {
+		file, err = nn.ReadCheckpoint(r, r.Size())
+	} else {
+		file, err = nn.OpenCheckpoint(weights)
+	}
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := file.Weights(o.ema.EMAChoice, c.Averaged)
+	if err == nil {
+		var p *train.Pretrained
+		if p, err = train.NewPretrained(ctx, chosen, c, seed); err == nil {
+			return p, nil
+		}
+	}
+	_ = file.Close()
+	return nil, err
 }

@@ -13,10 +13,13 @@ var (
 	ErrNotCheckpoint = errors.New("not a checkpoint")
 	// ErrCorrupt means that the file is truncated or contradicts itself.
 	ErrCorrupt = errors.New("corrupt checkpoint")
-	// ErrForbidden means that a pickle names a class or function outside the allowed list.
-	ErrForbidden = errors.New("forbidden name in a pickle")
+	// ErrForbidden means that weights are objects of a class that is not known here. Its code
+	// would have to be run to read them.
+	ErrForbidden = errors.New("code in a pickle")
 	// ErrUnsupported means that the file is valid but uses a feature that is not supported.
 	ErrUnsupported = errors.New("unsupported checkpoint")
+	// ErrNoAverage means that the averaged weights are wanted and absent, or the others.
+	ErrNoAverage = errors.New("no such weights")
 	// ErrAmbiguous means that names can be matched in more than one way.
 	ErrAmbiguous = errors.New("ambiguous names")
 )
@@ -37,6 +40,13 @@ func (e *FormatError) Error() string {
 	if e.Path != "" {
 		b.WriteString(e.Path + ": ")
 	}
+	b.WriteString(e.Detail())
+	return b.String()
+}
+
+// Detail returns format, tensor and reason, for an error that has named the file.
+func (e *FormatError) Detail() string {
+	var b strings.Builder
 	if e.Format != 0 {
 		b.WriteString(e.Format.String() + ": ")
 	}

@@ -3,9 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"strings"
 )
 
 // A File is an open checkpoint.
@@ -16,10 +14,19 @@ type File struct {
 	// numbers, strings and booleans beside the model ("iteration", "__author__").
 	Metadata map[string]string
 
-	path   string
-	byName map[string]*Tensor
-	parts  map[string][]*Tensor // beside the model
-	closer io.Closer
+	// ReadOver are the classes and functions that a pickle names and that mean nothing here.
+	// They are never imported or called: what is made with them is read over.
+	ReadOver []string
+
+	path    string
+	byName  map[string]*Tensor
+	groups  []*group // the model's first, then those beside it
+	swapped bool     // the averages are where others keep the model; see Weights
+	unread  map[string]error
+	sets    []Set
+	want    Average // what Weights was called with, if it found no set
+	prefer  bool
+	closer  io.Closer
 }
 
 // ConfigKey is the key of Metadata under which this module keeps a model's configuration.
@@ -34,31 +41,6 @@ const (
 	ModelPart   = "model."
 	AveragePart = "average."
 )
-
-// Model returns the tensors of the model: f itself or, if f is the state of a training
-// run, its averaged parameters, or its parameters if there are no averages. The result
-// can be read until f is closed.
-func (f *File) Model() *File {
-	if _, ok := f.Metadata[StateKey]; !ok {
-		return f
-	}
-	for _, prefix := range []string{AveragePart, ModelPart} {
-		part := &File{Format: f.Format, Metadata: maps.Clone(f.Metadata), path: f.path}
-		delete(part.Metadata, StateKey)
-		for _, t := range f.Tensors {
-			if name, ok := strings.CutPrefix(t.Name, prefix); ok {
-				c := *t
-				c.Name = name
-				part.Tensors = append(part.Tensors, &c)
-			}
-		}
-		if len(part.Tensors) > 0 {
-			part.index()
-			return part
-		}
-	}
-	return f
-}
 
 // Open opens a checkpoint of any of the formats, recognised by content. The
 // caller closes it. Errors about the content are of type [*FormatError]; a file
@@ -95,15 +77,15 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if n, err := r.ReadAt(head, 0); n < len(head) {
 		return nil, readError("the first bytes", err)
 	}
+	var last [1]byte
 	if size > 0 {
-		var last [1]byte
 		if n, err := r.ReadAt(last[:], size-1); n < 1 {
 			return nil, readError("the last byte", err)
 		}
 	}
 	var f *File
 	var err error
-	switch sniff(head) {
+	switch sniff(head, last[0]) {
 	case containerZip:
 		f, err = readZip(r, size)
 	case containerPickle:
@@ -126,23 +108,33 @@ func (f *File) index() {
 		f.byName[t.Name] = t
 		t.file = f
 	}
+	if f.groups == nil {
+		f.groups = []*group{{tensors: f.Tensors}}
+	}
+	f.unread = f.groups[0].unread
+}
+
+// Why returns why the file has no tensor of a name that is in it: the element type is not
+// supported, or it is an object of a class that is not known here. It returns nil for
+// a name that is not in the file, and for a tensor.
+func (f *File) Why(name string) error {
+	err := f.unread[name]
+	if err == nil {
+		return nil
+	}
+	return annotate(err, f.path, f.Format, name)
 }
 
 // Part returns what a training program keeps beside the model under a key of its own,
 // such as "ema_state" (averaged weights) or "optimizer". Tensors of unsupported types are
 // left out. It returns false if there are no tensors under the key. The part can be read until f is closed.
 func (f *File) Part(key string) (*File, bool) {
-	tensors, ok := f.parts[key]
-	if !ok {
-		return nil, false
+	for _, g := range f.groups[1:] {
+		if g.path == key {
+			return f.view(nil, g.tensors, "", g.unread), true
+		}
 	}
-	part := &File{Format: f.Format, Metadata: map[string]string{}, path: f.path}
-	for _, t := range tensors {
-		c := *t
-		part.Tensors = append(part.Tensors, &c)
-	}
-	part.index()
-	return part, true
+	return nil, false
 }
 
 // Tensor returns the tensor with a name, and whether there is one.

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/binary"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -33,7 +34,7 @@ func (f Format) String() string {
 	return "unknown format"
 }
 
-// container says which reader takes the file, from its first bytes (at most 512).
+// container says which reader takes a file.
 type container uint8
 
 const (
@@ -43,7 +44,8 @@ const (
 	containerSafetensors
 )
 
-func sniff(head []byte) container {
+// sniff looks at the first bytes of a file, at most 512, and at the last one.
+func sniff(head []byte, last byte) container {
 	brace := len(head) > 8 && head[8] == '{'
 	switch {
 	// First, because a header of 128 bytes begins like a pickle of protocol 0.
@@ -55,9 +57,15 @@ func sniff(head []byte) container {
 		return containerPickle
 	case brace:
 		return containerSafetensors
+	case last == opStop && oldPickle.Match(head):
+		return containerPickle
 	}
 	return containerUnknown
 }
+
+// oldPickle is how pickles of protocols 0 and 1 begin, which have no signature: with a
+// dictionary, a list, an object of a class, or the number of PyTorch's older form.
+var oldPickle = regexp.MustCompile(`^(\((d|l|i[A-Za-z_]|c[A-Za-z_]|p\d+\n)|[}\]][.(pqr]|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|L119547037146038801333356L?\n)`)
 
 var signatures = []struct {
 	at    int

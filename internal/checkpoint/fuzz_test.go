@@ -41,9 +41,21 @@ func fuzzRead(t *testing.T, data []byte) {
 		}
 		return
 	}
-	for key := range file.parts {
-		if part, ok := file.Part(key); ok {
-			readAll(t, part, len(data))
+	for _, g := range file.groups[1:] {
+		part, ok := file.Part(g.path)
+		if !ok {
+			t.Fatalf("no part %q", g.path)
+		}
+		readAll(t, part, len(data))
+	}
+	for _, o := range []Average{AverageAuto, AverageOn, AverageOff} {
+		weights, err := file.Weights(o, false)
+		var e *FormatError
+		switch {
+		case err == nil:
+			readAll(t, weights, len(data))
+		case !errors.As(err, &e):
+			t.Fatalf("untyped error %T: %v", err, err)
 		}
 	}
 	readAll(t, file, len(data))

@@ -19,15 +19,16 @@ type Matching struct {
 	Tensors    map[string]*Tensor // by the model's names; the shapes agree
 	Mismatched map[string]*Tensor // by the model's names; the name fits but the shape does not
 	Unused     []*Tensor          // of no parameter, in file order
+	From       *File              // the set of weights that the tensors are of
 }
 
 // Match finds the tensor of each parameter by Detectron2's conventions.
 //
 // The file may hold a whole model, or an ImageNet backbone with the names of
 // torchvision (layer1.0.bn1.weight), of Detectron2 (res2.0.conv1.norm.weight), of
-// Caffe2 and MSRA (res2_0_branch2a_bn_s) or of the official Swin code. Names are
-// converted to Detectron2's, a "module." before all names is dropped, and each
-// parameter takes the tensor whose name is its own or else the longest suffix of
+// Caffe2 and MSRA (res2_0_branch2a_bn_s) or of the official Swin code. What is before
+// the names of a whole set of weights, such as "module.", is dropped as by [File.Weights];
+// names are converted to Detectron2's, and each parameter takes the tensor whose name is its own or else the longest suffix of
 // it at dots: backbone.bottom_up.res2.0.conv1.weight takes
 // res2.0.conv1.weight. Caffe2 files have the statistics of batch norm folded in;
 // its running_mean and running_var are then 0 and 1.
@@ -37,11 +38,15 @@ type Matching struct {
 // [*FormatError] with the cause [ErrAmbiguous]. A file does not say the order
 // and scale of colours: Caffe2's and MSRA's models expect BGR in 0…255.
 func Match(f *File, params []Param) (*Matching, error) {
+	f, err := f.fitting(params)
+	if err != nil {
+		return nil, err
+	}
 	names, style, err := canonicalNames(f)
 	if err != nil {
 		return nil, annotate(err, f.path, f.Format, "")
 	}
-	m := &Matching{Tensors: map[string]*Tensor{}, Mismatched: map[string]*Tensor{}}
+	m := &Matching{Tensors: map[string]*Tensor{}, Mismatched: map[string]*Tensor{}, From: f}
 	owner := map[*Tensor]string{}
 	for _, p := range params {
 		if t, ok := names[p.Name]; ok {
@@ -104,20 +109,13 @@ func (m *Matching) settle(all []*Tensor, owner map[*Tensor]string) {
 
 // canonicalNames returns the tensors of f by Detectron2's names.
 func canonicalNames(f *File) (map[string]*Tensor, convention, error) {
-	prefix := "module."
-	for _, t := range f.Tensors {
-		if !strings.HasPrefix(t.Name, prefix) {
-			prefix = ""
-			break
-		}
-	}
 	style := conventionOf(func(name string) bool {
-		_, ok := f.Tensor(prefix + name)
+		_, ok := f.Tensor(name)
 		return ok
 	})
 	names := make(map[string]*Tensor, len(f.Tensors))
 	for _, t := range f.Tensors {
-		name := style.rename(strings.TrimPrefix(t.Name, prefix))
+		name := style.rename(t.Name)
 		if name == "" {
 			continue
 		}

@@ -105,10 +105,6 @@ func TestMatchResNet50(t *testing.T) {
 	for i := range module {
 		module[i].Name = "module." + module[i].Name
 	}
-	wantModule := maps.Clone(wantTorch)
-	for k, v := range wantModule {
-		wantModule[k] = "module." + v
-	}
 	for _, c := range []struct {
 		name   string
 		file   []Param
@@ -116,7 +112,7 @@ func TestMatchResNet50(t *testing.T) {
 		unused int
 	}{
 		{"torchvision", torch, wantTorch, 2},
-		{"data-parallel torchvision", module, wantModule, 2},
+		{"data-parallel torchvision", module, wantTorch, 2},
 		{"detectron2", converted, wantConverted, 1},
 		{"caffe2", caffe, wantCaffe, 2},
 	} {

@@ -98,7 +98,7 @@ func loadFromBytes(m *machine, args tuple) (any, error) {
 	if !ok {
 		return nil, corrupt("a storage is loaded from %s", kind(args[0]))
 	}
-	inner := &machine{in: newPickleInput(s.r, s.off, s.off+s.n, maxShort), memory: m.memory - 4*maxShort, nested: true}
+	inner := &machine{in: newPickleInput(s.r, s.off, s.off+s.n, maxShort), memory: m.memory - 4*maxShort, nested: true, unknown: m.unknown}
 	magic, err := inner.run()
 	if err != nil {
 		return nil, err
@@ -128,9 +128,12 @@ type legacyStorage struct {
 type legacyStorages map[string]*legacyStorage
 
 func (all legacyStorages) resolve(id any) (any, error) {
-	s, err := parseStorageID(id)
+	s, ok, err := parseStorageID(id)
 	if err != nil {
 		return nil, err
+	}
+	if !ok {
+		return otherID(id), nil
 	}
 	root, ok := all[s.key]
 	if !ok {

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 )
@@ -86,4 +87,24 @@ func (in *pickleInput) line() (string, error) {
 		}
 	}
 	return "", corrupt("a line in a pickle is longer than %d bytes", maxShort)
+}
+
+// longLine reads up to a newline, which it drops, however long that is.
+func (in *pickleInput) longLine() (string, error) {
+	var line []byte
+	for {
+		if _, err := in.peek(1); err != nil {
+			return "", err
+		}
+		b := in.buf
+		if end := bytes.IndexByte(b, '\n'); end >= 0 {
+			line = append(line, b[:end]...)
+			_, err := in.take(end + 1)
+			return string(line), err
+		}
+		line = append(line, b...)
+		if _, err := in.take(len(b)); err != nil {
+			return "", err
+		}
+	}
 }

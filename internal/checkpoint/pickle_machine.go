@@ -15,8 +15,9 @@ const (
 	maxMemory   = 1 << 30 // estimated bytes of all values
 )
 
-// machine executes one pickle. It is the data part of Python's pickle machine:
-// the only calls are those of the classes in allowed.
+// machine executes one pickle. It is the data part of Python's pickle machine: the only
+// calls are those of the classes in allowed. Any other class is a name without a meaning,
+// and what a pickle makes with it is an object that nothing but its content is known of.
 type machine struct {
 	in      *pickleInput
 	stack   []any
@@ -24,9 +25,11 @@ type machine struct {
 	memo    map[uint32]any
 	persist func(id any) (any, error) // resolves PyTorch's storages; nil where there are none
 	memory  int64                     // estimated bytes that may still be used
+	unknown map[string]*class         // names outside allowed
 
 	latin1Texts map[int64]*latin1Text // long bytes written as text, by position
 	nested      bool                  // it reads a pickle inside a pickle
+	calls       int                   // that are running
 }
 
 // newMachine returns a machine for pickles from in, which may use memory
@@ -35,6 +38,7 @@ func newMachine(in *pickleInput, persist func(id any) (any, error)) *machine {
 	return &machine{
 		in:      in,
 		persist: persist,
+		unknown: map[string]*class{},
 		memory:  min(1<<20+128*min(in.end-in.pos, maxMemory), maxMemory),
 	}
 }
@@ -201,7 +205,7 @@ func (m *machine) float() error {
 }
 
 func (m *machine) global(module, name string) error {
-	c, err := lookUp(module, name)
+	c, err := m.lookUp(module, name)
 	if err != nil {
 		return err
 	}
@@ -210,25 +214,40 @@ func (m *machine) global(module, name string) error {
 
 // call replaces a class and its arguments by the result.
 func (m *machine) call(callee, args any) error {
-	c, ok := callee.(*class)
-	if !ok {
-		return forbidden("a pickle calls %s", kind(callee))
-	}
 	list, ok := args.(tuple)
 	if !ok {
-		return corrupt("%s is called with %s instead of a tuple", c.name, kind(args))
+		return corrupt("%s is called with %s instead of a tuple", kind(callee), kind(args))
 	}
-	if c.call == nil {
-		return forbidden("a pickle calls %s, which is not allowed", c.name)
-	}
-	if err := m.charge(64); err != nil {
-		return err
-	}
-	v, err := c.call(m, list)
+	v, err := m.apply(callee, list)
 	if err != nil {
 		return err
 	}
 	return m.push(v)
+}
+
+// apply returns what a class makes of arguments.
+func (m *machine) apply(callee any, args tuple) (any, error) {
+	if err := m.charge(64); err != nil {
+		return nil, err
+	}
+	if m.calls >= maxDepth {
+		return nil, corrupt("a pickle calls deeper than %d", maxDepth)
+	}
+	m.calls++
+	defer func() { m.calls-- }()
+	var name string
+	switch callee := callee.(type) {
+	case *class:
+		if callee.call != nil {
+			return callee.call(m, args)
+		}
+		name = callee.name
+	case *object: // such as a bound method or functools.partial
+		name = callee.class
+	default:
+		return nil, forbidden("a pickle calls %s", kind(callee))
+	}
+	return &object{class: name, args: args}, m.charge(128)
 }
 
 // build applies a state to the object on top of the stack.
@@ -242,7 +261,10 @@ func (m *machine) build(state any) error {
 		return v.setState(m, state)
 	case *numpyType:
 		return v.setState(state)
-	case *dict, *list, opaque: // attributes such as a state dictionary's _metadata
+	case *object:
+		v.state = state
+		return nil
+	case *dict, *list: // attributes such as a state dictionary's _metadata
 		return nil
 	}
 	return corrupt("a pickle sets the state of %s", kind(v))
@@ -258,8 +280,9 @@ func (m *machine) appendTo(items []any) error {
 	case *list:
 		v.items = append(v.items, items...)
 		return m.charge(16 * len(items))
-	case opaque:
-		return nil
+	case *object:
+		v.list = append(v.list, items...)
+		return m.charge(16 * len(items))
 	}
 	return corrupt("a pickle appends to %s", kind(v))
 }
@@ -273,14 +296,17 @@ func (m *machine) setItems(items []any) error {
 	if len(items)%2 != 0 {
 		return corrupt("a pickle sets a key without a value")
 	}
+	var to *[]pair
 	switch v := v.(type) {
 	case *dict:
-		for i := 0; i < len(items); i += 2 {
-			v.items = append(v.items, pair{items[i], items[i+1]})
-		}
-		return m.charge(16 * len(items))
-	case opaque:
-		return nil
+		to = &v.items
+	case *object:
+		to = &v.items
+	default:
+		return corrupt("a pickle sets items of %s", kind(v))
 	}
-	return corrupt("a pickle sets items of %s", kind(v))
+	for i := 0; i < len(items); i += 2 {
+		*to = append(*to, pair{items[i], items[i+1]})
+	}
+	return m.charge(16 * len(items))
 }

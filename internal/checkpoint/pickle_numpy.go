@@ -23,7 +23,7 @@ func allowNumPy() {
 	allow("numpy", nil, "ndarray")
 	allow("numpy", newNumPyType, "dtype")
 	allow("numpy.core.multiarray", func(m *machine, _ tuple) (any, error) {
-		return &array{problem: corrupt("an array without content")}, m.charge(256)
+		return &array{problem: corrupt("an array without content"), pending: true}, m.charge(256)
 	}, "_reconstruct")
 	allow("numpy.core.multiarray", numpyScalar, "scalar")
 	allow("numpy.core.numeric", fromBuffer, "_frombuffer")
@@ -69,16 +69,18 @@ func (t *numpyType) setState(state any) error {
 	return nil
 }
 
-// setState handles (version, shape, type, Fortran order, content).
+// setState handles (version, shape, type, Fortran order, content) of a NumPy array. A
+// tensor's state has attributes, which are dropped.
 func (a *array) setState(m *machine, state any) error {
+	if !a.pending {
+		return nil
+	}
+	a.pending = false
 	s, ok := state.(tuple)
 	if ok && len(s) == 4 { // before version 1
 		s = append(tuple{int64(0)}, s...)
 	}
 	if !ok || len(s) != 5 {
-		if a.problem == nil {
-			return nil // attributes of a PyTorch tensor
-		}
 		return corrupt("a NumPy array has %s as its state", kind(state))
 	}
 	fortran, ok := s[3].(bool)
@@ -109,6 +111,10 @@ func fromBuffer(m *machine, args tuple) (any, error) {
 
 func (a *array) set(m *machine, shape, dtype any, fortran bool, content any) error {
 	t, ok := dtype.(*numpyType)
+	if o, other := dtype.(*object); other {
+		a.problem = unsupported("NumPy type %s is not supported", quoted(o.class))
+		return nil
+	}
 	if !ok {
 		return corrupt("a NumPy array has %s as its type", kind(dtype))
 	}
@@ -161,12 +167,15 @@ func numpyScalar(m *machine, args tuple) (any, error) {
 		return nil, corrupt("a NumPy scalar is made of %d arguments instead of 2", len(args))
 	}
 	t, ok := args[0].(*numpyType)
+	if _, other := args[0].(*object); other {
+		return &object{class: "numpy.generic"}, nil
+	}
 	if !ok {
 		return nil, corrupt("a NumPy scalar has %s as its type", kind(args[0]))
 	}
 	b, ok := args[1].(byteString)
 	if !ok || t.dtype == 0 || len(b) != t.dtype.Size() {
-		return opaque{"numpy.generic"}, nil
+		return &object{class: "numpy.generic"}, nil
 	}
 	raw := []byte(b)
 	if t.bigEndian {

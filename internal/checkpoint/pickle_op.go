@@ -1,7 +1,7 @@
 package checkpoint
 
-// The opcodes of pickle protocols 2 to 5 that data needs
-// (docs.python.org, module pickletools). Protocols 0 and 1 are not read.
+// The opcodes of pickle protocols 0 to 5 (docs.python.org, module pickletools), without
+// those for a registry of extensions and for buffers outside the pickle.
 const (
 	opMark           = '('
 	opStop           = '.'
@@ -36,6 +36,18 @@ const (
 	opTuple          = 't'
 	opEmptyTuple     = ')'
 	opSetItems       = 'u'
+
+	// Of protocols 0 and 1: a line follows, except for OBJ.
+	opFloat   = 'F'
+	opInt     = 'I'
+	opLong    = 'L'
+	opPersID  = 'P'
+	opString  = 'S'
+	opUnicode = 'V'
+	opGet     = 'g'
+	opInst    = 'i'
+	opObj     = 'o'
+	opPut     = 'p'
 
 	opProto    = 0x80
 	opNewObj   = 0x81
@@ -114,7 +126,11 @@ func (m *machine) step(op byte) error {
 			return err
 		}
 		return m.global(module, name)
-	case opTuple, opList, opFrozenSet, opDict, opPopMark, opAppends, opAddItems, opSetItems:
+	case opFloat, opInt, opLong, opPersID, opString, opUnicode, opGet, opPut:
+		return m.stepLine(op)
+	case opInst:
+		return m.instance()
+	case opTuple, opList, opFrozenSet, opDict, opPopMark, opAppends, opAddItems, opSetItems, opObj:
 		items, err := m.popMark()
 		if err != nil {
 			return err
@@ -176,6 +192,11 @@ func (m *machine) stepItems(op byte, items []any) error {
 		return m.appendTo(items)
 	case opSetItems:
 		return m.setItems(items)
+	case opObj:
+		if len(items) == 0 {
+			return corrupt("a pickle makes an object without a class")
+		}
+		return m.call(items[0], tuple(items[1:]))
 	}
 	return nil // POP_MARK
 }
@@ -201,7 +222,7 @@ func (m *machine) stepStack(op byte) error {
 	}
 	n, ok := taken[op]
 	if !ok {
-		return unsupported("pickle opcode 0x%02x at position %d is not one of protocols 2 to %d that data needs", op, m.in.pos-1, maxProtocol)
+		return unsupported("pickle opcode 0x%02x at position %d is not one of protocols 0 to %d that data needs", op, m.in.pos-1, maxProtocol)
 	}
 	v, err := m.popN(n)
 	if err != nil {
@@ -216,7 +237,7 @@ func (m *machine) stepStack(op byte) error {
 		return m.setItems(v)
 	case opBuild:
 		return m.build(v[0])
-	case opReduce, opNewObj, opNewObjEx: // the last has keyword arguments, which no allowed class needs
+	case opReduce, opNewObj, opNewObjEx: // the last has keyword arguments, which no class in allowed needs
 		return m.call(v[0], v[1])
 	case opStackGlobal:
 		module, ok1 := asText(v[0])
@@ -226,14 +247,22 @@ func (m *machine) stepStack(op byte) error {
 		}
 		return m.global(module, name)
 	case opBinPersID:
-		if m.persist == nil {
-			return forbidden("a pickle of NumPy arrays refers to a persistent id")
-		}
-		s, err := m.persist(v[0])
-		if err != nil {
-			return err
-		}
-		return m.push(s)
+		return m.resolve(v[0])
 	}
 	return nil // POP
+}
+
+// resolve pushes what a persistent id stands for.
+func (m *machine) resolve(id any) error {
+	if m.persist == nil {
+		return m.push(otherID(id))
+	}
+	v, err := m.persist(id)
+	if err != nil {
+		return err
+	}
+	if err := m.charge(128); err != nil {
+		return err
+	}
+	return m.push(v)
 }

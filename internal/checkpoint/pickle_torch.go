@@ -15,6 +15,7 @@ type array struct {
 	shape   []int64
 	view    view
 	problem error
+	pending bool // a NumPy array before its state
 }
 
 // storageClasses are PyTorch's storage classes with the type and size of an element.
@@ -51,14 +52,21 @@ func allowTorch() {
 	allow("torch.nn.parameter", rebuildParameter, "Parameter", "Buffer")
 	allow("torch._tensor", rebuildFromType, "_rebuild_from_type_v2")
 	allow("torch.storage", loadFromBytes, "_load_from_bytes")
-	allow("torch", nil, "Tensor")
+	allow("torch", nil, "Tensor", "device")
 	allow("torch", func(_ *machine, args tuple) (any, error) {
 		if len(args) != 1 {
 			return nil, corrupt("torch.Size has %d arguments", len(args))
 		}
 		return args[0], nil
 	}, "Size")
-	allow("torch", func(*machine, tuple) (any, error) { return opaque{"torch.device"}, nil }, "device")
+	for form, what := range map[string]string{
+		"_rebuild_qtensor": "it is quantised", "_rebuild_sparse_tensor": "it is sparse", "_rebuild_sparse_csr_tensor": "it is sparse",
+		"_rebuild_nested_tensor": "it is nested", "_rebuild_meta_tensor_no_storage": "it has a shape but no values (device meta)",
+		"_rebuild_wrapper_subclass": "it is of a tensor class that wraps others",
+	} {
+		allow("torch._utils", func(m *machine, _ tuple) (any, error) { return &array{problem: unsupported("%s", what)}, m.charge(256) }, form)
+	}
+	allow("torch._utils", rebuildFromHost, "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor", "_rebuild_xla_tensor")
 }
 
 // rebuildTensor handles (storage, offset, size, stride, requires_grad, hooks, …).
@@ -69,6 +77,9 @@ func rebuildTensor(m *machine, args tuple) (any, error) {
 		return nil, corrupt("a tensor is rebuilt from %d arguments", len(args))
 	}
 	s, ok := args[0].(*typedStorage)
+	if o, other := args[0].(*object); other {
+		return &array{problem: unsupported("its values are %s", kind(o))}, m.charge(256)
+	}
 	if !ok {
 		return nil, corrupt("a tensor is rebuilt from %s instead of a storage", kind(args[0]))
 	}
@@ -110,31 +121,38 @@ func rebuildParameter(_ *machine, args tuple) (any, error) {
 	if len(args) < 1 || len(args) > 4 {
 		return nil, corrupt("a parameter is rebuilt from %d arguments", len(args))
 	}
+	switch v := args[0].(type) {
+	case *array, *object:
+		return v, nil
+	}
+	return nil, corrupt("a parameter is rebuilt from %s", kind(args[0]))
+}
+
+// rebuildFromHost handles (array or tensor, element type, device, requires_grad) for
+// tensors that were on a device without storages of its own, such as a TPU.
+func rebuildFromHost(m *machine, args tuple) (any, error) {
+	if len(args) != 4 {
+		return nil, corrupt("a tensor is rebuilt from %d arguments instead of 4", len(args))
+	}
 	a, ok := args[0].(*array)
-	if !ok {
-		return nil, corrupt("a parameter is rebuilt from %s", kind(args[0]))
+	c, typed := args[1].(*class)
+	if !ok || !typed || a.problem == nil && c.dtype != a.dtype {
+		return &array{problem: unsupported("it is of %s and was on a device that kept it as another type", kind(args[1]))}, m.charge(256)
 	}
 	return a, nil
 }
 
-// rebuildFromType handles (function, class, arguments, state) for tensors with
-// Python attributes, which are dropped.
+// rebuildFromType handles (function, class, arguments, state) for tensors of subclasses or
+// with Python attributes, of which the values stay.
 func rebuildFromType(m *machine, args tuple) (any, error) {
 	if len(args) != 4 {
 		return nil, corrupt("a tensor is rebuilt from %d arguments instead of 4", len(args))
 	}
-	f, ok1 := args[0].(*class)
-	inner, ok2 := args[2].(tuple)
-	if !ok1 || !ok2 {
-		return nil, corrupt("a tensor is rebuilt by %s", kind(args[0]))
+	inner, ok := args[2].(tuple)
+	if !ok {
+		return nil, corrupt("a tensor is rebuilt from %s", kind(args[2]))
 	}
-	switch f.name {
-	case "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3":
-		return rebuildTensor(m, inner)
-	case "torch._utils._rebuild_parameter":
-		return rebuildParameter(m, inner)
-	}
-	return nil, forbidden("a tensor is rebuilt by %s", f.name)
+	return m.apply(args[0], inner)
 }
 
 // storageID is the tuple that PyTorch uses as persistent id of a storage.
@@ -145,26 +163,45 @@ type storageID struct {
 	view  any   // the older form only: None or (key, offset, size)
 }
 
-func parseStorageID(id any) (storageID, error) {
+// parseStorageID reads a persistent id. It returns false for one of something else.
+func parseStorageID(id any) (s storageID, found bool, err error) {
 	t, ok := id.(tuple)
-	if !ok || len(t) < 5 || len(t) > 6 {
-		return storageID{}, corrupt("a persistent id is not the description of a storage")
+	if !ok || len(t) == 0 {
+		return s, false, nil
 	}
 	if what, _ := asText(t[0]); what != "storage" {
-		if what == "module" {
-			return storageID{}, forbidden("the file pickles a whole model object, which is code; save its state_dict() instead")
-		}
-		return storageID{}, corrupt("a persistent id is of kind %s", quoted(what))
+		return s, false, nil
+	}
+	if len(t) < 5 || len(t) > 6 {
+		return s, false, corrupt("a persistent id describes a storage by %d values", len(t))
 	}
 	class, ok1 := t[1].(*class)
 	key, ok2 := asText(t[2])
 	count, ok3 := asInt(t[4])
-	if !ok1 || class.size == 0 || !ok2 || !ok3 || count < 0 {
-		return storageID{}, corrupt("a persistent id does not describe a storage")
+	if ok1 && class.size == 0 && allowed[class.name] == nil {
+		return s, false, nil // of a type that is not known here
 	}
-	s := storageID{class: class, key: key, count: count}
+	if !ok1 || class.size == 0 || !ok2 || !ok3 || count < 0 {
+		return s, false, corrupt("a persistent id does not describe a storage")
+	}
+	s = storageID{class: class, key: key, count: count}
 	if len(t) == 6 {
 		s.view = t[5]
 	}
-	return s, nil
+	return s, true, nil
+}
+
+// otherID returns what a persistent id stands for that is not of a storage: the older form
+// of PyTorch marks classes of modules with one.
+func otherID(id any) any {
+	t, _ := id.(tuple)
+	if len(t) > 1 {
+		if c, ok := t[1].(*class); ok {
+			if what, _ := asText(t[0]); what == "module" {
+				return c
+			}
+			return &object{class: c.name}
+		}
+	}
+	return &object{class: "a persistent id"}
 }

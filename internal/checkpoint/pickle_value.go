@@ -8,23 +8,22 @@ import (
 // The values of a pickle, as the machine holds them:
 //
 //	nil, bool, int64, *big.Int, float64   None, bool, int, float
-//	string                                short str
-//	byteString                            short bytes, or a Python 2 str
+//	string                                str, a short one in protocols above 1
+//	byteString                            bytes or a Python 2 str, a short one in protocols above 1
 //	span                                  long str or bytes, left in the file
 //	*latin1Text                           long bytes that the file holds as text
 //	tuple, *list, *dict                   tuple; list and set; dict and its subclasses
-//	*class                                an allowed class or function
+//	*class                                a class or function
 //	*array                                a tensor or NumPy array
 //	*numpyType                            a NumPy element type
 //	*typedStorage                         what a persistent id of PyTorch refers to
-//	opaque                                an object of an allowed class without any meaning here
+//	*object                               an object of any other class
 type (
 	byteString string
 	tuple      []any
 	list       struct{ items []any }
 	dict       struct{ items []pair }
 	pair       struct{ key, value any }
-	opaque     struct{ class string }
 
 	span struct {
 		off, n int64
@@ -32,7 +31,27 @@ type (
 	}
 )
 
-// class is an allowed global. call is what REDUCE and NEWOBJ do with it.
+// object is what a pickle makes with a class that is not in allowed. Nothing is known of
+// it but what the pickle says.
+type object struct {
+	class string
+	args  tuple
+	state any    // the attributes, mostly
+	items []pair // of a dictionary's subclass
+	list  []any  // of a list's subclass
+}
+
+// attributes returns the attributes of an object by name, nil if it has none.
+func (o *object) attributes() *dict {
+	state := o.state
+	if t, ok := state.(tuple); ok && len(t) == 2 { // with slots
+		state = t[0]
+	}
+	d, _ := state.(*dict)
+	return d
+}
+
+// class is a global. call is what REDUCE and NEWOBJ do with one in allowed.
 type class struct {
 	name  string
 	call  func(m *machine, args tuple) (any, error)
@@ -157,7 +176,7 @@ func kind(v any) string {
 		return "a NumPy type"
 	case *typedStorage:
 		return "a storage"
-	case opaque:
+	case *object:
 		return "an object of " + v.class
 	}
 	return "an unknown value"

@@ -2,105 +2,40 @@ package checkpoint
 
 import (
 	"errors"
-	"math/big"
 	"strconv"
 	"unicode/utf8"
 )
 
 const (
-	maxDepth = 32      // of containers in a state dictionary
-	maxName  = 4096    // bytes of a tensor's name
-	maxText  = 1 << 20 // bytes of a text beside the model
+	maxDepth = 32   // of containers in a state dictionary, and of calls
+	maxName  = 4096 // bytes of a tensor's name
 )
-
-// modelKeys are the names under which training programs keep the model.
-var modelKeys = []string{"model", "model_state", "model_state_dict", "state_dict", "blobs", "module", "net"}
 
 // collector walks a part of the value of a pickle and gathers its tensors.
 type collector struct {
+	group
 	m       *machine // for the memory that is left
-	lenient bool     // leaves out tensors of unsupported types
-	tensors []*Tensor
+	lenient bool     // the part is not the model: what is odd is left out
 	seen    map[string]bool
+	visited map[any]bool // containers, if lenient
 }
 
-func gather(m *machine, lenient bool, v any) ([]*Tensor, error) {
-	c := &collector{m: m, lenient: lenient, seen: map[string]bool{}}
+func gather(m *machine, path string, lenient bool, v any) (*group, error) {
+	c := &collector{group: group{path: path}, m: m, lenient: lenient, seen: map[string]bool{}}
+	if lenient {
+		c.visited = map[any]bool{}
+	}
 	err := c.walk("", v, 0)
-	return c.tensors, err
-}
-
-// collect fills f with the tensors of the model in the value of a pickle, and with
-// the plain values and other tensors beside it.
-func collect(f *File, m *machine, root any) error {
-	top, ok := root.(*dict)
-	if !ok {
-		return &FormatError{Reason: "not a checkpoint: it holds " + kind(root) + ", not a dictionary of tensors", Err: ErrNotCheckpoint}
-	}
-	f.Metadata = map[string]string{}
-	for _, p := range top.items {
-		key, ok := asText(p.key)
-		value, plain := plainText(p.value)
-		if long, is := p.value.(span); ok && is {
-			var err error
-			if value, plain, err = m.longText(long); err != nil {
-				return err
-			}
-		}
-		if ok && plain {
-			if err := m.charge(64); err != nil {
-				return err
-			}
-			f.Metadata[key] = value
-		}
-	}
-	for _, key := range modelKeys {
-		v, _ := top.get(key)
-		inner, ok := v.(*dict)
-		if !ok {
-			continue
-		}
-		var err error
-		if f.Tensors, err = gather(m, false, inner); err != nil {
-			return err
-		}
-		if len(f.Tensors) > 0 {
-			return f.collectParts(m, top, key)
-		}
-	}
-	var err error
-	if f.Tensors, err = gather(m, false, top); err != nil {
-		return err
-	}
-	if len(f.Tensors) == 0 {
-		return &FormatError{Reason: "not a checkpoint: it is a pickle without any tensor", Err: ErrNotCheckpoint}
-	}
-	return nil
-}
-
-// collectParts keeps the tensors that are beside the model.
-func (f *File) collectParts(m *machine, top *dict, model string) error {
-	f.parts = map[string][]*Tensor{}
-	for _, p := range top.items {
-		key, ok := asText(p.key)
-		if _, single := p.value.(*array); !ok || single || key == model {
-			continue
-		}
-		tensors, err := gather(m, true, p.value)
-		if err != nil {
-			return err
-		}
-		if len(tensors) > 0 {
-			f.parts[key] = tensors
-		}
-	}
-	return nil
+	return &c.group, err
 }
 
 // walk adds the tensors below v. Names of nested containers are joined by dots.
 func (c *collector) walk(name string, v any, depth int) error {
 	if err := c.m.charge(64 + len(name)); err != nil {
 		return err
+	}
+	if c.lenient && (len(name) > maxName || depth > maxDepth) {
+		return nil
 	}
 	if len(name) > maxName {
 		return corrupt("a tensor's name is longer than %d bytes: %s", maxName, quoted(name))
@@ -112,22 +47,49 @@ func (c *collector) walk(name string, v any, depth int) error {
 	case *array:
 		return annotate(c.add(name, v), "", 0, name)
 	case *dict:
-		for _, p := range v.items {
-			key, ok := keyText(p.key)
-			if _, isTensor := p.value.(*array); !ok && isTensor && !c.lenient {
-				return unsupported("a dictionary %s has %s as the key of a tensor", quoted(name), kind(p.key))
-			}
-			if !ok {
-				continue
-			}
-			if err := c.walk(join(name, key), p.value, depth+1); err != nil {
-				return err
-			}
+		if c.again(v) {
+			return nil
 		}
+		return c.walkEntries(name, v.items, depth)
 	case *list:
+		if c.again(v) {
+			return nil
+		}
 		return c.walkItems(name, v.items, depth)
 	case tuple:
 		return c.walkItems(name, v, depth)
+	case *object:
+		if c.again(v) {
+			return nil
+		}
+		return c.walkObject(name, v, depth)
+	}
+	return nil
+}
+
+// again reports whether a container beside the model was seen before: objects there may
+// refer to each other in circles.
+func (c *collector) again(v any) bool {
+	if !c.lenient {
+		return false
+	}
+	seen := c.visited[v]
+	c.visited[v] = true
+	return seen
+}
+
+func (c *collector) walkEntries(name string, items []pair, depth int) error {
+	for _, p := range items {
+		key, ok := keyText(p.key)
+		if _, isTensor := p.value.(*array); !ok && isTensor && !c.lenient {
+			return unsupported("a dictionary %s has %s as the key of a tensor", quoted(name), kind(p.key))
+		}
+		if !ok {
+			continue
+		}
+		if err := c.walk(join(name, key), p.value, depth+1); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -141,7 +103,84 @@ func (c *collector) walkItems(name string, items []any, depth int) error {
 	return nil
 }
 
+// walkObject looks for tensors in an object of an unknown class: in a dictionary or list
+// that it is or was made of, and in the parameters of a torch.nn.Module.
+func (c *collector) walkObject(name string, o *object, depth int) error {
+	attributes := o.attributes()
+	switch {
+	case attributes != nil && isModule(attributes):
+		return c.walkModule(name, attributes, depth)
+	case len(o.items) > 0:
+		return c.walkEntries(name, o.items, depth)
+	case len(o.list) > 0:
+		return c.walkItems(name, o.list, depth)
+	case len(o.args) == 1 && mayHold(o.args[0]):
+		return c.walk(name, o.args[0], depth+1)
+	case c.lenient && attributes != nil:
+		return c.walkEntries(name, attributes.items, depth)
+	}
+	c.leave(name, forbidden("it is an object of the class %s, which is code and never run; %s", quoted(o.class), resave))
+	return c.m.charge(256)
+}
+
+// isModule reports whether attributes are those of a torch.nn.Module.
+func isModule(attributes *dict) bool {
+	_, parameters := attributes.get("_parameters")
+	_, modules := attributes.get("_modules")
+	return parameters && modules
+}
+
+// walkModule adds what the state_dict() of a module would have.
+func (c *collector) walkModule(name string, attributes *dict, depth int) error {
+	for _, key := range []string{"_parameters", "_buffers", "_modules"} {
+		v, _ := attributes.get(key)
+		passing := map[string]bool{}
+		if key == "_buffers" {
+			passing = textsOf(attributes, "_non_persistent_buffers_set")
+		}
+		for _, p := range entries(v) {
+			child, ok := asText(p.key)
+			if !ok || p.value == nil || passing[child] {
+				continue
+			}
+			if err := c.walk(join(name, child), p.value, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// textsOf returns the texts of a set among attributes.
+func textsOf(attributes *dict, key string) map[string]bool {
+	v, _ := attributes.get(key)
+	set, _ := v.(*list)
+	out := map[string]bool{}
+	if set != nil {
+		for _, item := range set.items {
+			if s, ok := asText(item); ok {
+				out[s] = true
+			}
+		}
+	}
+	return out
+}
+
+// leave notes why a name has no tensor.
+func (c *collector) leave(name string, why error) {
+	if name == "" {
+		return
+	}
+	if c.unread == nil {
+		c.unread = map[string]error{}
+	}
+	c.unread[name] = why
+}
+
 func (c *collector) add(name string, a *array) error {
+	if c.lenient && (c.seen[name] || !utf8.ValidString(name)) {
+		return nil
+	}
 	if c.seen[name] {
 		return corrupt("two tensors have this name")
 	}
@@ -149,8 +188,9 @@ func (c *collector) add(name string, a *array) error {
 	if !utf8.ValidString(name) {
 		return corrupt("its name is not UTF-8")
 	}
-	if c.lenient && errors.Is(a.problem, ErrUnsupported) {
-		return nil
+	if errors.Is(a.problem, ErrUnsupported) {
+		c.leave(name, a.problem)
+		return c.m.charge(128)
 	}
 	if a.problem != nil {
 		return a.problem
@@ -175,34 +215,4 @@ func keyText(key any) (string, bool) {
 		return strconv.FormatInt(n, 10), true
 	}
 	return asText(key)
-}
-
-// longText reads a str that was left in the file, unless it is too long to be metadata.
-func (m *machine) longText(s span) (string, bool, error) {
-	if !s.utf8 || s.n > maxText {
-		return "", false, nil
-	}
-	if err := m.charge(int(s.n)); err != nil {
-		return "", false, err
-	}
-	b := make([]byte, s.n)
-	if n, err := m.in.r.ReadAt(b, s.off); n < len(b) {
-		return "", false, readError("a text", err)
-	}
-	return string(b), utf8.Valid(b), nil
-}
-
-// plainText returns numbers, truth values and short strings as text.
-func plainText(v any) (string, bool) {
-	switch v := v.(type) {
-	case bool:
-		return strconv.FormatBool(v), true
-	case int64:
-		return strconv.FormatInt(v, 10), true
-	case *big.Int:
-		return v.String(), true
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64), true
-	}
-	return asText(v)
 }

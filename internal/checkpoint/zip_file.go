@@ -61,11 +61,8 @@ func parseZip(r io.ReaderAt, size int64) (*File, error) {
 }
 
 func (f *File) setByteOrder(bigEndian bool) {
-	for _, t := range f.Tensors {
-		t.view.bigEndian = bigEndian
-	}
-	for _, part := range f.parts {
-		for _, t := range part {
+	for _, g := range f.groups {
+		for _, t := range g.tensors {
 			t.view.bigEndian = bigEndian
 		}
 	}
@@ -159,9 +156,12 @@ func (a *zipArchive) place(name string) (*storage, error) {
 
 // resolve finds the entry of a storage.
 func (a *zipArchive) resolve(id any) (any, error) {
-	s, err := parseStorageID(id)
+	s, ok, err := parseStorageID(id)
 	if err != nil {
 		return nil, err
+	}
+	if !ok {
+		return otherID(id), nil
 	}
 	data, err := a.place("data/" + s.key)
 	if err != nil {

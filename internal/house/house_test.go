@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"internal/golden":      {},
 	"internal/house":       {},
 	"internal/imagecheck":  {},
+	"internal/pickletest":  {},
 	"internal/proctest":    {},
 	"internal/fliptest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
