@@ -66,6 +66,9 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	if o.from != "" && !slices.Contains(inputFormats, o.from) {
 		return fmt.Errorf("--from %s: not one of %s", o.from, strings.Join(inputFormats, ", "))
 	}
+	if o.from == "results" && o.truth == "" {
+		return errNeedsTruth(input)
+	}
 	if o.to == "overlay" && o.images == "" {
 		return errors.New("--to overlay needs the pictures: add --images FOLDER")
 	}

@@ -119,11 +119,6 @@ func newDataShowCommand() *cobra.Command {
 }
 
 func runShow(cmd *cobra.Command, o showOptions, file string) error {
-	locks, err := lockOutputs(o.out)
-	if err != nil {
-		return err
-	}
-	defer locks.Close()
 	d, err := await(cmd.Context(), func() (*coco.Dataset, error) { return coco.Load(file) })
 	if err != nil {
 		return err
@@ -132,6 +127,11 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	if err != nil {
 		return err
 	}
+	locks, err := lockOutputs(o.out)
+	if err != nil {
+		return err
+	}
+	defer locks.Close()
 	ids := choose(d, ix, o)
 	for done, id := range ids {
 		err := cmd.Context().Err()

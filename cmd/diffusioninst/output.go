@@ -120,6 +120,17 @@ func printable(name string) string {
 	return strconv.Quote(name)
 }
 
+// visible replaces characters that would confuse a terminal in a message, whose names come
+// from files; lines stay.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // realPath returns a path without symbolic links and relative parts, as far as it exists.
 func realPath(path string) string {
 	path, err := filepath.Abs(path)
