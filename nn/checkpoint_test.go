@@ -1,6 +1,7 @@
 package nn_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/modeltest"
+	pt "github.com/diffusioninst/go/internal/pickletest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -138,4 +140,94 @@ func TestFitRefuses(t *testing.T) {
 	cause := errors.New("no such model")
 	_, err = f.Fit(t.Context(), 1, func(nn.Path) error { return cause })
 	require.Equal(t, cause, err)
+}
+
+// pth returns a checkpoint of torch.save's form.
+func pth(t *testing.T, root any) *nn.Checkpoint {
+	t.Helper()
+	data := pt.PTH(root)
+	c, err := nn.ReadCheckpoint(bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	return c
+}
+
+// A model of one's own is found whatever wraps it, by Source and Fit.
+func TestWrappedCheckpoints(t *testing.T) {
+	net := func(prefix string, value float32) pt.Dict {
+		one := pt.Tensor{Shape: []int{1}, Values: []float32{value}}
+		return pt.Dict{{prefix + "fc.weight", one}, {prefix + "fc.bias", one}}
+	}
+	build := func(p nn.Path) error {
+		p.Sub("fc").Parameter("weight", nn.Normal(1), 1)
+		p.Sub("fc").Parameter("bias", nn.Normal(1), 1)
+		return nil
+	}
+	for name, root := range map[string]any{
+		"module":            pt.Dict{{"model", net("module.", 1)}},
+		"torch.compile":     net("_orig_mod.", 1),
+		"Lightning":         pt.Dict{{"state_dict", net("model.net.", 1)}, {"epoch", 3}},
+		"beside averages":   pt.Dict{{"model", net("", 1)}, {"ema_state", net("", 2)}},
+		"averages are left": append(net("", 1), net("model_ema.module.", 2)...),
+	} {
+		c := pth(t, root)
+		fit, err := c.Fit(t.Context(), 1, build)
+		require.NoError(t, err, name)
+		require.Len(t, fit.Taken, 2, name)
+		modeltest.Do(t, func(*torch.Scope) {
+			st := nn.NewStore(fit, nn.StoreOptions{})
+			defer st.Close()
+			require.NoError(t, build(st.Root()))
+			require.Equal(t, []float32{1}, torch.Values[float32](st.Parameters()[0].Tensor), name)
+		})
+		if name == "averages are left" {
+			continue // which a Source reports
+		}
+		modeltest.Do(t, func(*torch.Scope) {
+			st := nn.NewStore(c.Source(), nn.StoreOptions{})
+			defer st.Close()
+			require.NoError(t, build(st.Root()))
+			require.NoError(t, st.Err(), name)
+			require.Equal(t, []float32{1}, torch.Values[float32](st.Parameters()[1].Tensor), name)
+		})
+	}
+	c, err := pth(t, pt.Dict{{"model", net("", 1)}, {"ema_state", net("", 2)}}).Weights(nn.EMAOn, false)
+	require.NoError(t, err)
+	fit, err := c.Fit(t.Context(), 1, build)
+	require.NoError(t, err)
+	require.Equal(t, []nn.WeightSet{{Name: "ema_state", Averaged: true, Tensors: 2}, {Name: "model", Tensors: 2}}, fit.Sets)
+	var e *nn.LoadError
+	_, err = pth(t, pt.Dict{{"model", net("", 1)}}).Weights(nn.EMAOn, false)
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, nn.ErrNoAverage)
+	_, err = c.Weights(2, false)
+	require.ErrorAs(t, err, &e)
+}
+
+// What cannot be read is an error where it is needed, with advice.
+func TestWeightsThatAreObjects(t *testing.T) {
+	one := pt.Tensor{Shape: []int{1}, Values: []float32{1}}
+	c := pth(t, pt.Dict{{"model", pt.Dict{{"a", one}, {"b", pt.Object{Class: "mine.Tensor"}}, {"c", pt.Object{Class: "torch._utils._rebuild_qtensor"}}}}})
+	require.ErrorIs(t, c.Why("b"), nn.ErrForbidden)
+	modeltest.Do(t, func(*torch.Scope) {
+		st := nn.NewStore(c.Source(), nn.StoreOptions{})
+		defer st.Close()
+		st.Root().Parameter("a", nn.Normal(1), 1)
+		require.NoError(t, st.Err(), "nobody asked for b and c")
+		st.Root().Parameter("b", nn.Normal(1), 1)
+		st.Root().Parameter("c", nn.Normal(1), 1)
+		err := st.Err()
+		require.ErrorIs(t, err, nn.ErrForbidden)
+		require.ErrorIs(t, err, nn.ErrUnsupported)
+		require.ErrorContains(t, err, "mine.Tensor")
+		require.ErrorContains(t, err, "torch.save(")
+		require.ErrorContains(t, err, "quantised")
+	})
+	fit, err := c.Fit(t.Context(), 1, func(p nn.Path) error {
+		p.Parameter("a", nn.Normal(1), 1)
+		p.Parameter("b", nn.Normal(1), 1)
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"b"}, fit.Drawn)
+	require.Contains(t, fit.String(), "mine.Tensor")
 }

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -59,11 +60,9 @@ give the same pictures on every machine.`,
 }
 
 func simulateData(ctx context.Context, folder string, o simulateOptions) error {
-	locks, err := lockOutputs(folder)
-	if err != nil {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
-	defer locks.Close()
 	names, scene := simulate.ShapeNames, simulate.Shapes
 	if o.nuclei {
 		names, scene = []string{"nucleus"}, simulate.Nuclei
@@ -73,11 +72,9 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 		categories = append(categories, coco.Category{ID: int64(i + 1), Name: name})
 	}
 	set := coco.NewBuilder(categories)
-	var stop error
 	for i := range o.count {
 		if err := ctx.Err(); err != nil {
-			stop = stopped(err, "stopped after %d of %s", i, counted(o.count, "picture"))
-			break
+			return err
 		}
 		img, objects := scene(o.draw)
 		o.draw.Seed++
@@ -88,17 +85,16 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 			})
 		}
 		if err := savePicture(folder, p, img, o.labelMe); err != nil {
-			stop = stopped(err, "stopped after %d of %s", i, counted(o.count, "picture"))
-			break
+			return err
 		}
 		if err := set.Add(p); err != nil {
 			return err
 		}
 	}
-	if o.labelMe || stop != nil && len(set.Dataset.Images) == 0 {
-		return stop
+	if o.labelMe {
+		return nil
 	}
-	return errors.Join(stop, set.Dataset.Save(filepath.Join(folder, "instances.json")))
+	return set.Dataset.Save(filepath.Join(folder, "instances.json"))
 }
 
 // savePicture writes a picture and, with labelMe, its LabelMe file.

@@ -65,23 +65,16 @@ as data info shows it.`,
 			if filepath.Ext(path) == ".json" {
 				return runDataInfo(cmd, path, false, asJSON)
 			}
-			type content struct {
-				info   *checkpointInfo
-				groups map[string]int64
-			}
-			found, err := await(cmd.Context(), func() (c content, err error) {
-				c.info, c.groups, err = inspect(path, list)
-				return c, err
-			})
+			info, groups, err := inspect(path, list)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				return e.Encode(found.info)
+				return e.Encode(info)
 			}
-			return found.info.write(cmd.OutOrStdout(), found.groups)
+			return info.write(cmd.OutOrStdout(), groups)
 		},
 	}
 	if known := builtinNames(); len(known) > 0 {
@@ -116,8 +109,13 @@ func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error 
 	for _, key := range sortedKeys(groups) {
 		fmt.Fprintf(w, "%s.*\t%.2f M\n", key, float64(groups[key])/1e6)
 	}
-	if len(info.ReadOver) > 0 {
-		fmt.Fprintf(w, "read over\tobjects of %s: code beside the weights, which is not run\n", strings.Join(info.ReadOver, ", "))
+	if n := len(info.ReadOver); n > 0 {
+		const most = 8 // names on the line
+		names := strings.Join(info.ReadOver[:min(n, most)], ", ")
+		if n > most {
+			names += fmt.Sprintf(" and %d more", n-most)
+		}
+		fmt.Fprintf(w, "read over\tobjects of %s: code beside the weights, which is not run\n", names)
 	}
 	for _, t := range info.List {
 		fmt.Fprintf(w, "%s\t%s%v\n", t.Name, t.DType, t.Shape)

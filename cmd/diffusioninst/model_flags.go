@@ -85,7 +85,7 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := readConfig(ctx, m.config, warn)
+	config, err := readConfig(m.config, warn)
 	if err != nil {
 		return nil, err
 	}
@@ -115,15 +115,11 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 }
 
 // readConfig reads the file of --config. It returns nil if there is none.
-func readConfig(ctx context.Context, path string, warn func(format string, args ...any)) (*diffusioninst.Config, error) {
+func readConfig(path string, warn func(format string, args ...any)) (*diffusioninst.Config, error) {
 	if path == "" {
 		return nil, nil
 	}
-	var warnings []string
-	c, err := await(ctx, func() (c diffusioninst.Config, err error) {
-		c, warnings, err = diffusioninst.LoadConfig(path)
-		return c, err
-	})
+	c, warnings, err := diffusioninst.LoadConfig(path)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/internal/pickletest"
 	"github.com/diffusioninst/go/nn"
@@ -170,4 +171,33 @@ func TestExportTakesTheWeightsAsPeopleHaveThem(t *testing.T) {
 	require.True(t, exported[0] == exported[1])
 	require.True(t, exported[2] == exported[3])
 	require.False(t, exported[0] == exported[2])
+}
+
+// train starts from what the other commands take.
+func TestTrainFromCheckpointsAsPeopleHaveThem(t *testing.T) {
+	args, first := tinyRun(t, ""), t.TempDir()
+	args = append(args, "--val", "", "--steps", "1")
+	_, _, err := runProgram(nil, append(args, "--out", first)...)
+	require.NoError(t, err)
+	_, stderr, err := runProgram(nil, append(args, "--weights", filepath.Join(first, "last.safetensors"), "--ema", "off", "--out", t.TempDir())...)
+	require.NoError(t, err)
+	require.Contains(t, stderr, "weights: model; also in the file: average (--ema on)\n")
+
+	file, err := checkpoint.Open(filepath.Join(first, "model.safetensors"))
+	require.NoError(t, err)
+	defer file.Close()
+	var state pickletest.Dict
+	for _, x := range file.Tensors {
+		values, err := x.Float32s()
+		require.NoError(t, err)
+		state = append(state, [2]any{"_orig_mod.module." + x.Name, pickletest.Tensor{Shape: checkpoint.Ints(x.Shape), Values: values}})
+	}
+	wrapped := filepath.Join(t.TempDir(), "wrapped.ckpt")
+	require.NoError(t, os.WriteFile(wrapped, pickletest.PTH(pickletest.Dict{{"state_dict", state}, {"trainer", pickletest.Object{Class: "mine.Trainer"}}}), 0o666))
+	_, stderr, err = runProgram(nil, append(args, "--weights", wrapped, "--out", t.TempDir())...)
+	require.NoError(t, err)
+	require.Regexp(t, `(\d+) of the model's (\d+) parameters come from `, stderr)
+	require.NotContains(t, stderr, "random")
+	_, _, err = runProgram(nil, append(args, "--weights", wrapped, "--ema", "on", "--out", t.TempDir())...)
+	require.ErrorIs(t, err, nn.ErrNoAverage)
 }

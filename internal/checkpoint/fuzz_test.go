@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	pt "github.com/diffusioninst/go/internal/pickletest"
 )
 
 // seedFiles adds files of testdata. Large ones only slow the fuzzer down.
@@ -84,7 +86,9 @@ func readAll(t *testing.T, file *File, size int) {
 
 func FuzzZipPTH(f *testing.F) {
 	seedFiles(f, "zip.pth", "plain.pth", "untyped.pth", "big_endian.pth", "state_dict.pth", "nested.pth",
-		"module.pth", "evil.pth", "deflated.pth", "rich.pth", "negative.pth")
+		"module.pth", "evil.pth", "deflated.pth", "rich.pth", "negative.pth", "historybuffer.pth", "own_config.pth", "*.ckpt")
+	f.Add(pt.PTH(pt.Dict{{"model", stateDict("module.", 1)}, {"ema_state", stateDict("", 2)}, {"optimizer", pt.Dict{}}}))
+	f.Add(pt.PTH(pt.Dict{{"model", module(pt.Dict{{"w", ones(2)}}, pt.Dict{}, pt.Dict{})}}))
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, data) })
 }
 

@@ -50,7 +50,7 @@ sys.modules["mine"] = types.ModuleType("mine")
 sys.modules["mine"].Settings = Settings
 
 content = {
-    "model": collections.OrderedDict([("a.weight", Array(1, -2.5, 0.1)), ("a.bias", Array(*range(1000)))]),
+    "model": collections.OrderedDict([("a.weight", Array(1, -2.5, 0.1)), ("a.bias", Array(*range(300)))]),
     "note": "größer\n\\u0041 \U0001f600", "iteration": 42, "big": 1 << 80, "rate": 0.25, "done": True, "settings": Settings(),
     "args": argparse.Namespace(a=None), "names": [("x", 1)],
 }
