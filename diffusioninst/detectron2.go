@@ -22,20 +22,45 @@ import (
 // MAX_SIZE_TEST says, as in Detectron2. A Swin of an unknown size is a warning and
 // leaves Config.Backbone nil: Load then reads it off the checkpoint.
 func LoadConfig(path string) (Config, []string, error) {
-	d, notes, err := detectron2.Load(path)
+	f, err := OpenConfig(path)
 	if err != nil {
 		return Config{}, nil, err
 	}
-	warnings := make([]string, len(notes))
-	for i, n := range notes {
-		warnings[i] = n.String()
-	}
-	c, err := fromDetectron2(d)
-	if err == nil && c.Backbone == nil {
-		warnings = append(warnings, fmt.Sprintf("MODEL.SWIN.SIZE: %q is not a known size: the backbone is read off the checkpoint", d.Model.Swin.Size))
-	}
-	return c, warnings, err
+	return f.Config, f.Warnings, nil
 }
+
+// A ConfigFile is a Detectron2 YAML file that was read, for a program that needs both the
+// model and the training it describes; train.NewRecipe takes it.
+type ConfigFile struct {
+	Path     string
+	Config   Config   // the model; may be changed
+	Warnings []string // as LoadConfig returns them
+
+	settings *detectron2.Config
+}
+
+// OpenConfig reads a file as LoadConfig does.
+func OpenConfig(path string) (*ConfigFile, error) {
+	d, notes, err := detectron2.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &ConfigFile{Path: path, Warnings: make([]string, len(notes)), settings: d}
+	for i, n := range notes {
+		f.Warnings[i] = n.String()
+	}
+	if f.Config, err = fromDetectron2(d); err != nil {
+		return nil, err
+	}
+	if f.Config.Backbone == nil {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("MODEL.SWIN.SIZE: %q is not a known size: the backbone is read off the checkpoint", d.Model.Swin.Size))
+	}
+	return f, nil
+}
+
+// Sys returns the settings of the file as they were read, for package train. Their type is
+// internal to the module.
+func (f *ConfigFile) Sys() any { return f.settings }
 
 func fromDetectron2(d *detectron2.Config) (Config, error) {
 	m, head := d.Model, d.Model.DiffusionInst

@@ -1,9 +1,11 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
+	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/detectron2"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -41,6 +43,19 @@ func LoadRecipe(path string, images []int) (*Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
+	return recipe(d, images)
+}
+
+// NewRecipe is LoadRecipe for a file that diffusioninst.OpenConfig has read.
+func NewRecipe(f *diffusioninst.ConfigFile, images []int) (*Recipe, error) {
+	d, ok := f.Sys().(*detectron2.Config)
+	if !ok || d == nil {
+		return nil, errors.New("train: the configuration was not read by diffusioninst.OpenConfig")
+	}
+	return recipe(d, images)
+}
+
+func recipe(d *detectron2.Config, images []int) (*Recipe, error) {
 	o, err := options(d, images)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
@@ -68,6 +69,15 @@ MODEL_EMA: {ENABLED: true, DECAY: 0.99}
 
 	_, err = LoadRecipe(configOf(t, "SOLVER: {CLIP_GRADIENTS: {CLIP_TYPE: value}}\n"), nil)
 	require.ErrorContains(t, err, "CLIP_GRADIENTS")
+	file, err := diffusioninst.OpenConfig(configOf(t, ""))
+	require.NoError(t, err)
+	same, err := NewRecipe(file, nil)
+	require.NoError(t, err)
+	again, err := LoadRecipe(configOf(t, ""), nil)
+	require.NoError(t, err)
+	require.Equal(t, again, same)
+	_, err = NewRecipe(&diffusioninst.ConfigFile{}, nil)
+	require.ErrorContains(t, err, "OpenConfig")
 	_, err = LoadRecipe(filepath.Join(t.TempDir(), "none.yaml"), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -55,18 +55,19 @@ func (p *trainPlan) String() string {
 }
 
 func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*trainPlan, error) {
-	set, err := await(ctx, func() (data.Dataset, error) { return data.OpenCOCO(o.train, o.images) })
+	set, err := data.OpenCOCO(o.train, o.images)
 	if err != nil {
 		return nil, err
 	}
 	p := &trainPlan{data: set}
-	var warnings []string
-	if p.config, warnings, err = diffusioninst.LoadConfig(o.config); err != nil {
+	file, err := diffusioninst.OpenConfig(o.config)
+	if err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
+	for _, w := range file.Warnings {
 		warn("%s", w)
 	}
+	p.config = file.Config
 	if have, want := len(p.config.Classes), len(set.Classes()); have != want {
 		warn("%s is for %d classes, but %s has %d: the model gets those of the data set", o.config, have, o.train, want)
 	}
@@ -75,7 +76,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	if err != nil {
 		return nil, err
 	}
-	if p.recipe, err = train.LoadRecipe(o.config, counts); err != nil {
+	if p.recipe, err = train.NewRecipe(file, counts); err != nil {
 		return nil, err
 	}
 	warmup := p.recipe.WarmupSteps
