@@ -4,7 +4,7 @@ import (
 	"context"
 	"runtime"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/diffusioninst/go/internal/relay"
 )
 
 // Evaluate compares detections with the annotations of d and returns the average
@@ -38,20 +38,11 @@ func forEach[T any](ctx context.Context, workers, n int, work func(i int) (T, er
 		workers = runtime.GOMAXPROCS(0)
 	}
 	out, errs := make([]T, n), make([]error, n)
-	var g errgroup.Group
-	g.SetLimit(workers)
-	for i := range n {
-		if ctx.Err() != nil {
-			break
+	relay.Each(workers, n, func(i int) {
+		if ctx.Err() == nil {
+			out[i], errs[i] = work(i)
 		}
-		g.Go(func() error {
-			if ctx.Err() == nil {
-				out[i], errs[i] = work(i)
-			}
-			return nil
-		})
-	}
-	g.Wait()
+	})
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

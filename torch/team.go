@@ -2,7 +2,6 @@ package torch
 
 import (
 	"context"
-	"runtime"
 	"sync"
 
 	"github.com/diffusioninst/go/internal/libtorch"
@@ -12,6 +11,7 @@ import (
 // side by side, each with its share of the processor's cores.
 type Team struct {
 	jobs []chan *job
+	turn chan struct{} // full while a Do runs: those of two would wait for each other's workers
 	once sync.Once
 }
 
@@ -21,35 +21,29 @@ func NewTeam(workers, threads int) *Team {
 	if threads == 0 {
 		threads = max(defaultThreads()/workers, 1)
 	}
-	t := &Team{}
+	t := &Team{turn: make(chan struct{}, 1)}
 	for range workers {
 		jobs := make(chan *job)
 		t.jobs = append(t.jobs, jobs)
-		go teamWork(jobs, threads)
+		w := &worker{jobs: jobs, setThreads: func() { libtorch.ShareThreads(threads) }, team: true}
+		go w.work()
 	}
 	return t
 }
 
-func teamWork(jobs <-chan *job, threads int) {
-	// Never unlocked: the thread ends with the worker, and its OpenMP team with it.
-	runtime.LockOSThread()
-	libtorch.ShareThreads(threads)
-	libtorch.SetGradEnabled(false)
-	for j := range jobs {
-		j.do(func() { go teamWork(jobs, threads) })
-	}
-}
-
 // Do runs f on the first n workers at once, waits for all, and returns each one's
-// error. It is Do otherwise; unlike Do it may be called inside Do.
+// error. It is Do otherwise; unlike Do it may be called inside Do, but not inside Team.Do.
+// Another Do of the same team waits for it.
 func (t *Team) Do(ctx context.Context, n int, f func(worker int, s *Scope) error) []error {
+	outer := current()
 	errs := make([]error, n)
-	if err := ctx.Err(); err != nil {
+	if err := t.begin(ctx, outer); err != nil {
 		for i := range errs {
 			errs[i] = err
 		}
 		return errs
 	}
+	defer func() { <-t.turn }()
 	all := make([]*job, n)
 	for i := range all {
 		all[i] = &job{run: func(s *Scope) error { return f(i, s) }, done: make(chan struct{})}
@@ -59,15 +53,29 @@ func (t *Team) Do(ctx context.Context, n int, f func(worker int, s *Scope) error
 		<-j.done
 	}
 	for i, j := range all {
-		if j.lost != nil {
-			panic(j.lost)
+		if outer != nil {
+			j.end.PassThrough(&outer.job.end)
 		}
-		if j.exited {
-			runtime.Goexit()
-		}
+		j.end.Pass()
 		errs[i] = j.err
 	}
 	return errs
+}
+
+// begin waits for the team's turn. outer is the worker that asks for it, if it is one.
+func (t *Team) begin(ctx context.Context, outer *worker) error {
+	if outer != nil && outer.team {
+		return ErrNested
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Close ends the workers.

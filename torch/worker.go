@@ -2,11 +2,13 @@ package torch
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
 	"sync"
 
 	"github.com/diffusioninst/go/internal/libtorch"
+	"github.com/diffusioninst/go/internal/relay"
 )
 
 // pool is the process's set of workers. Each is locked to an OS thread, because
@@ -19,12 +21,12 @@ var pool struct {
 	jobs    chan *job
 }
 
+// job is a function to be run by a worker.
 type job struct {
-	run    func(*Scope) error
-	err    error
-	lost   any  // what run panicked with, other than *Error
-	exited bool // run ended its goroutine, as testing.T.FailNow does
-	done   chan struct{}
+	run  func(*Scope) error
+	err  error
+	end  relay.End // how run ended, other than by returning and by *Error
+	done chan struct{}
 }
 
 // SetThreads sets how many threads one operator may use. The default is the
@@ -53,13 +55,20 @@ func SetWorkers(n int) bool {
 	return true
 }
 
+// ErrNested is the error of Do inside Do, and of Team.Do inside Team.Do.
+var ErrNested = errors.New("torch: Do inside Do, as in a sampler, a backbone or a callback of a running call, would wait for itself for ever: use the scope that is there, or call it after the outer one has returned")
+
 // Do runs f on one of the process's tensor workers and waits for it. The scope
 // and all its tensors end with f. A panic with *Error inside f becomes the
 // returned error; any other panic, and runtime.Goexit, go on in the caller. While all workers are
 // busy Do waits, and ctx can end that wait. Gradients are off; see WithGrad.
 //
-// f must not call Do, and must not use its scope after it returns.
+// f must not use its scope after it returns. Do inside f returns ErrNested; f must not wait
+// for another goroutine's Do either, which nothing detects.
 func Do(ctx context.Context, f func(s *Scope) error) error {
+	if Inside() {
+		return ErrNested
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -70,14 +79,13 @@ func Do(ctx context.Context, f func(s *Scope) error) error {
 		return ctx.Err()
 	}
 	<-j.done
-	if j.lost != nil {
-		panic(j.lost)
-	}
-	if j.exited {
-		runtime.Goexit()
-	}
+	j.end.Pass()
 	return j.err
 }
+
+// Inside reports whether the caller runs inside Do or Team.Do. It is always false where the
+// operating system is not Linux.
+func Inside() bool { return current() != nil }
 
 func start() chan<- *job {
 	pool.Lock()
@@ -89,40 +97,60 @@ func start() chan<- *job {
 			pool.threads = physicalCores()
 		}
 		for range max(pool.workers, 1) {
-			go work(pool.jobs, pool.threads)
+			w := &worker{jobs: pool.jobs, setThreads: func() { libtorch.SetThreads(pool.threads) }}
+			go w.work()
 		}
 	}
 	return pool.jobs
 }
 
-func work(jobs <-chan *job, threads int) {
+// worker is a goroutine that is locked to its thread and runs jobs.
+type worker struct {
+	jobs       <-chan *job
+	setThreads func() // of the thread's operators
+	team       bool   // belongs to a Team
+	job        *job   // that it runs
+}
+
+// workers are all workers by the number of their thread, on which no other goroutine runs.
+var workers sync.Map
+
+// current returns the worker that the caller runs on; nil if there is none.
+func current() *worker {
+	runtime.LockOSThread() // or a worker could begin on this thread in between
+	defer runtime.UnlockOSThread()
+	w, _ := workers.Load(threadID())
+	found, _ := w.(*worker)
+	return found
+}
+
+// work runs jobs until there are no more. The goroutine stays locked to its thread, which
+// ends with it, and the thread's OpenMP team with that.
+func (w *worker) work() {
 	runtime.LockOSThread()
-	libtorch.SetThreads(threads)
+	id := threadID()
+	workers.Store(id, w)
+	defer workers.Delete(id)
+	w.setThreads()
 	libtorch.SetGradEnabled(false)
-	for j := range jobs {
-		j.do(func() { go work(jobs, threads) })
+	for j := range w.jobs {
+		w.job = j
+		j.do(func() { go w.work() })
 	}
 }
 
 // do runs the job; replace starts another worker where this one is ended by it.
 func (j *job) do(replace func()) {
 	s := NewScope()
-	returned := false
 	defer func() {
-		if r := recover(); r != nil {
-			if e, ok := r.(*Error); ok {
-				j.err = e
-			} else {
-				j.lost = r
-			}
-		} else if !returned {
-			j.exited = true
+		if e, ok := j.end.Value().(*Error); ok {
+			j.err, j.end = e, relay.End{}
+		} else if j.end.Exited() {
 			replace()
 		}
 		libtorch.SetGradEnabled(false)
 		s.Close()
 		close(j.done)
 	}()
-	j.err = j.run(s)
-	returned = true
+	j.end.Run(func() { j.err = j.run(s) })
 }

@@ -1,9 +1,8 @@
 package train
 
 import (
-	"sync"
-
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/relay"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
 )
@@ -27,20 +26,17 @@ func (o Objective) match(b *batch, out decoder.Output) *matchedPairs {
 	prob, most := classScores(b, out.Logits)
 	rule := o.assigner()
 	found := make([][]int, len(b.samples)) // of each sample: its proposals' ground truths
-	var all sync.WaitGroup
-	for i, sample := range b.samples {
-		all.Go(func() {
-			g := len(sample.Objects)
-			scores := make([]float32, 0, n*g)
-			for p := range n {
-				row := prob[(i*n+p)*most:]
-				scores = append(scores, row[:g]...)
-			}
-			cost, iou := rule.costs(scores, boxes[4*n*i:4*n*(i+1)], truths(sample), [2]float32{float32(sample.Width), float32(sample.Height)})
-			found[i] = rule.assign(cost, iou, n, g)
-		})
-	}
-	all.Wait()
+	relay.Each(len(b.samples), len(b.samples), func(i int) {
+		sample := b.samples[i]
+		g := len(sample.Objects)
+		scores := make([]float32, 0, n*g)
+		for p := range n {
+			row := prob[(i*n+p)*most:]
+			scores = append(scores, row[:g]...)
+		}
+		cost, iou := rule.costs(scores, boxes[4*n*i:4*n*(i+1)], truths(sample), [2]float32{float32(sample.Width), float32(sample.Height)})
+		found[i] = rule.assign(cost, iou, n, g)
+	})
 	m := &matchedPairs{total: n * len(b.samples)}
 	before := 0 // objects of earlier samples
 	for i, sample := range b.samples {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/diffusioninst/go/internal/relay"
 )
 
 // noticeAfter is how long a command may take to stop before the user is told how to end it at once.
@@ -48,17 +50,28 @@ func withSignals(parent context.Context) (ctx context.Context, release func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		by := signalError{(<-signals).(syscall.Signal)}
+		first, ok := <-signals
+		if !ok {
+			return
+		}
+		by := signalError{first.(syscall.Signal)}
 		cancel(by)
 		notice := time.AfterFunc(noticeAfter, func() {
 			fmt.Fprintf(os.Stderr, "%v: stopping; a second signal ends the program at once, without saving\n", by)
 		})
-		by = signalError{(<-signals).(syscall.Signal)}
+		second, ok := <-signals
 		notice.Stop()
+		if !ok {
+			return
+		}
+		by = signalError{second.(syscall.Signal)}
 		fmt.Fprintf(os.Stderr, "Stopped at once by a second signal, %v\n", by)
 		os.Exit(by.status())
 	}()
-	return ctx, func() { signal.Stop(signals) }
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+	}
 }
 
 // A stoppedError is the error of a command that ended before its work was done.
@@ -85,22 +98,25 @@ func (s *stoppedError) Unwrap() error { return s.cause }
 // until the program ends, so it must only read: it is for reading long files and for inputs
 // that may block.
 func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type outcome struct {
+	var o struct {
 		value T
 		err   error
+		end   relay.End
 	}
-	done := make(chan outcome, 1)
-	if ctx.Err() == nil {
-		go func() {
-			value, err := f()
-			done <- outcome{value, err}
-		}()
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
 	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.end.Run(func() { o.value, o.err = f() })
+	}()
 	select {
-	case o := <-done:
+	case <-done:
+		o.end.Pass()
 		return o.value, o.err
 	case <-ctx.Done():
-		var none T
 		return none, ctx.Err()
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"testing"
+
+	"github.com/diffusioninst/go/internal/relay"
 )
 
 // A Weight is a parameter in a case's weights.json. Its values are not stored but
@@ -52,20 +53,17 @@ func (w Weight) Values() []float32 {
 	h.Write([]byte(w.Name))
 	base := w.seed ^ h.Sum64()
 	out := make([]float32, n)
-	var wg sync.WaitGroup
-	chunk := n/int64(runtime.NumCPU()) + 1
-	for from := int64(0); from < n; from += chunk {
-		wg.Go(func() {
-			for i := from; i < min(from+chunk, n); i++ {
-				z := base + uint64(i+1)*0x9E3779B97F4A7C15
-				z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
-				z = (z ^ (z >> 27)) * 0x94D049BB133111EB
-				z ^= z >> 31
-				u := float64(z>>40) / (1 << 24)
-				out[i] = float32(w.Offset + w.Scale*(2*u-1))
-			}
-		})
-	}
-	wg.Wait()
+	parts := runtime.NumCPU()
+	chunk := n/int64(parts) + 1
+	relay.Each(parts, parts, func(part int) {
+		for i := int64(part) * chunk; i < min(int64(part+1)*chunk, n); i++ {
+			z := base + uint64(i+1)*0x9E3779B97F4A7C15
+			z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
+			z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+			z ^= z >> 31
+			u := float64(z>>40) / (1 << 24)
+			out[i] = float32(w.Offset + w.Scale*(2*u-1))
+		}
+	})
 	return out
 }

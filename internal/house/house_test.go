@@ -21,9 +21,9 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":     {"internal/imagecheck", "golang.org/x/image"},
-	"coco":     {"mask", "internal/regular", "internal/utf", "golang.org/x/sync"},
+	"coco":     {"mask", "internal/regular", "internal/utf", "internal/relay"},
 	"picture":  {"internal/regular", "golang.org/x/image", "github.com/bep/imagemeta"},
-	"torch":    {"internal/libtorch"},
+	"torch":    {"internal/libtorch", "internal/relay"},
 	"nn":       {"torch", "internal/checkpoint"},
 	"backbone": {"nn", "torch"},
 	"maskhead": {"nn", "torch", "mask"},
@@ -38,20 +38,22 @@ var rooms = map[string][]string{
 	"train": {
 		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
-		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/simulate", "golang.org/x",
+		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/relay", "internal/simulate", "golang.org/x",
 	},
 	"train/journal": {"internal/atomicfile", "internal/regular"},
-	"train/data":    {"coco", "mask", "picture", "internal/regular", "golang.org/x"},
+	"train/data":    {"coco", "mask", "picture", "internal/regular", "internal/relay", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},
 	"internal/detectron2":  {"internal/regular", "go.yaml.in/yaml/v3"},
-	"internal/golden":      {},
+	"internal/golden":      {"internal/relay"},
 	"internal/house":       {},
 	"internal/imagecheck":  {},
+	"internal/leak":        {},
 	"internal/pickletest":  {},
 	"internal/proctest":    {},
+	"internal/relay":       {},
 	"internal/fliptest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
@@ -63,7 +65,7 @@ var rooms = map[string][]string{
 	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
 		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
-		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
 }
@@ -71,7 +73,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/regular", "internal/simulate", "internal/utf", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/regular", "internal/relay", "internal/simulate", "internal/utf", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }

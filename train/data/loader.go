@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/diffusioninst/go/internal/relay"
 )
 
 // LoaderOptions are the settings of NewLoader.
@@ -70,7 +72,8 @@ type job struct {
 type batch struct {
 	picks   []pick
 	samples []Sample
-	errs    [][]error // of each sample: why it, and then its replacements, failed
+	errs    [][]error   // of each sample: why it, and then its replacements, failed
+	ends    []relay.End // of the work on each sample
 	missing atomic.Int64
 	ready   chan struct{} // closed when none is missing
 }
@@ -105,12 +108,25 @@ func (l *Loader) start() {
 	ctx, l.stop = context.WithCancel(context.Background())
 	jobs := make(chan job, l.options.Batch*(l.options.Prefetch+1))
 	l.jobs = jobs
+	var worker func()
+	worker = func() {
+		for j := range jobs {
+			func() {
+				end := &j.batch.ends[j.at]
+				defer func() {
+					if end.Exited() {
+						l.workers.Go(worker) // in place of this one
+					}
+					if j.batch.missing.Add(-1) == 0 {
+						close(j.batch.ready)
+					}
+				}()
+				end.Run(func() { l.work(ctx, j) })
+			}()
+		}
+	}
 	for range l.options.Workers {
-		l.workers.Go(func() {
-			for j := range jobs {
-				l.work(ctx, j)
-			}
-		})
+		l.workers.Go(worker)
 	}
 }
 
@@ -151,7 +167,8 @@ func (o LoaderOptions) check(d Dataset) error {
 var errClosed = errors.New("data: the loader is closed")
 
 // Next returns the next batch. After an error, ctx's included, the next Next returns the same
-// batch, or fails again.
+// batch, or fails again. A panic of the Dataset or of Augment goes on in Next, and so does
+// runtime.Goexit.
 func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 	if l.stop == nil {
 		return nil, errClosed
@@ -175,6 +192,7 @@ func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 		if len(errs) > replacements {
 			return nil, fmt.Errorf("data: none of %d pictures drawn for sample %d can be read; the last: %w", len(errs), b.picks[i].n, errs[len(errs)-1])
 		}
+		b.ends[i].Pass()
 	}
 	l.ahead = l.ahead[1:]
 	l.done++
@@ -186,7 +204,7 @@ func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 func (l *Loader) fill() {
 	for len(l.ahead) < l.options.Prefetch {
 		picks := l.plan.next()
-		b := &batch{picks: picks, samples: make([]Sample, len(picks)), errs: make([][]error, len(picks)), ready: make(chan struct{})}
+		b := &batch{picks: picks, samples: make([]Sample, len(picks)), errs: make([][]error, len(picks)), ends: make([]relay.End, len(picks)), ready: make(chan struct{})}
 		b.missing.Store(int64(len(picks)))
 		l.ahead = append(l.ahead, b)
 		for i := range picks {
@@ -197,11 +215,6 @@ func (l *Loader) fill() {
 
 // work makes a sample, or one in its place.
 func (l *Loader) work(ctx context.Context, j job) {
-	defer func() {
-		if j.batch.missing.Add(-1) == 0 {
-			close(j.batch.ready)
-		}
-	}()
 	p := j.batch.picks[j.at]
 	for attempt := int64(0); attempt <= replacements && ctx.Err() == nil; attempt++ {
 		index := p.index
