@@ -2,9 +2,7 @@ package diffusioninst
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sync"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/decoder"
@@ -22,13 +20,8 @@ type Model struct {
 	backbone backbone.Backbone
 	branch   *maskhead.Branch
 	decoder  *decoder.Decoder
-
-	use    sync.RWMutex // held for reading while a call runs
-	closed bool
+	gate     gate // of the calls
 }
-
-// ErrClosed says that a model was used after Close.
-var ErrClosed = errors.New("diffusioninst: the model is closed")
 
 // New returns an untrained model whose parameters are drawn from a seed. It finds
 // nothing sensible; it is for tests and benchmarks.
@@ -83,31 +76,16 @@ func (m *Model) Device() torch.Device { return m.device }
 
 // Parameters returns the number of parameters, counted in single numbers; 0 after Close.
 func (m *Model) Parameters() int64 {
-	if m.begin() != nil {
+	if m.gate.enter() != nil {
 		return 0
 	}
-	defer m.use.RUnlock()
+	defer m.gate.leave()
 	return m.store.Bytes() / int64(torch.Float32.Size())
 }
 
-// begin keeps the model open until m.use.RUnlock, which must follow unless it fails.
-func (m *Model) begin() error {
-	m.use.RLock()
-	if m.closed {
-		m.use.RUnlock()
-		return ErrClosed
-	}
-	return nil
-}
-
-// Close waits for the calls that are running and frees the model's memory. Later calls
-// return ErrClosed. Closing twice does nothing.
-func (m *Model) Close() error {
-	m.use.Lock()
-	defer m.use.Unlock()
-	if !m.closed {
-		m.closed = true
-		m.store.Close()
-	}
-	return nil
-}
+// Close waits until the calls that are running have returned, and frees the model's memory.
+// Calls that begin once Close has begun return ErrClosed at once. Closing twice does nothing.
+// Close must not be called from within a call, which it would wait for: from a sampler, a
+// backbone or Options.OnStep it returns an error, and the model stays open; a picture's methods
+// are not to call it either.
+func (m *Model) Close() error { return m.gate.close(m.store.Close) }

@@ -31,7 +31,7 @@ type Options struct {
 	// OnStep, if not nil, is called after each denoising step of each picture with what
 	// the step made. A picture of several passes through the network, such as a large
 	// one in tiles, reports its steps during the last of them. OnStep runs while the
-	// network waits, and must neither use the model nor call torch.Do.
+	// network waits: in it Segment and torch.Do return torch.ErrNested.
 	OnStep func(*StepResult)
 }
 

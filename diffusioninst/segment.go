@@ -13,7 +13,8 @@ import (
 // Segment finds the instances in a picture. Cancelling ctx ends it at the next
 // denoising step. Errors: *OptionError, *ImageError, *sampler.StepError (which wraps
 // *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with Options.Augment
-// they are wrapped in a *ViewError.
+// they are wrapped in a *ViewError. Inside another call, as in a sampler, it is
+// torch.ErrNested. A panic of a sampler, a backbone or OnStep goes on in the caller.
 func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Result, error) {
 	results, err := m.SegmentBatch(ctx, []image.Image{img}, o)
 	if err != nil {
@@ -35,10 +36,13 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 	if err != nil {
 		return nil, err
 	}
-	if err := m.begin(); err != nil {
+	if torch.Inside() {
+		return nil, fmt.Errorf("diffusioninst: Segment called by a sampler, a backbone or OnStep: %w", torch.ErrNested)
+	}
+	if err := m.gate.enter(); err != nil {
 		return nil, err
 	}
-	defer m.use.RUnlock()
+	defer m.gate.leave()
 	return q.run(ctx, m)
 }
 
