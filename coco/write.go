@@ -7,32 +7,24 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strconv"
+
+	"github.com/diffusioninst/go/internal/atomicfile"
 )
 
-// Save writes d to the file at path. See Dataset.Write.
+// Save writes d to the file at path, which it replaces as a whole or, on an error, leaves
+// as it was. See Dataset.Write.
 func (d *Dataset) Save(path string) error { return saveFile(path, d.write) }
 
-// SaveResults writes results to the file at path. See WriteResults.
+// SaveResults writes results to the file at path, as Dataset.Save does. See WriteResults.
 func SaveResults(path string, results []Result) error {
 	return saveFile(path, func(w io.Writer) error { return writeResults(w, results) })
 }
 
+// saveFile replaces a file as a whole: until everything is written the old one stays.
 func saveFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("coco: %w", err)
-	}
-	err = write(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("coco: %s: %w", path, err)
-	}
-	return nil
+	return prefixed(atomicfile.Output(path, write))
 }
 
 // prefixed puts the package's name before an error.

@@ -101,14 +101,18 @@ type Segment func(ctx context.Context, img image.Image, o diffusioninst.Options)
 
 // Run segments every image of s and returns the detections and the time that segmenting
 // took, without reading files. An image's seed is o.Seed plus its id, so its detections do
-// not depend on the other images. done is called after each image.
+// not depend on the other images. done is called after each image. With an error, or the
+// error of ctx, it returns the detections of the images before.
 func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
 	all := []coco.Result{}
 	var took time.Duration
 	for _, m := range s.Images {
+		if err := ctx.Err(); err != nil {
+			return all, took, err
+		}
 		img, err := m.Open()
 		if err != nil {
-			return nil, 0, err
+			return all, took, err
 		}
 		with := o
 		with.Seed += uint64(m.ID)
@@ -116,10 +120,10 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 		found, err := segment(ctx, img, with)
 		took += time.Since(start)
 		if ctx.Err() != nil {
-			return nil, 0, ctx.Err()
+			return all, took, ctx.Err()
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
+			return all, took, fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
 		}
 		all = append(all, s.results(m, found)...)
 		done()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -94,7 +95,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	if least := slices.Min(append(o.steps, 1)); least < 1 {
 		return fmt.Errorf("--steps %d: at least 1 is required", least)
 	}
-	images, err := o.images(args)
+	images, err := await(cmd.Context(), func() ([]image.Image, error) { return o.images(args) })
 	if err != nil {
 		return err
 	}
@@ -108,6 +109,27 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 		Model: fmt.Sprintf("%s, %.1f M parameters", o.model.weights, float64(model.Parameters())/1e6),
 		Width: images[0].Bounds().Dx(), Height: images[0].Bounds().Dy(),
 	}
+	stop := o.rows(cmd, model, images, &r)
+	if stop != nil {
+		lines := len(o.steps)
+		if o.train > 0 {
+			lines++
+		}
+		stop = stopped(stop, "stopped after %d of %s", len(r.Rows), counted(lines, "line"))
+		if len(r.Rows) == 0 {
+			return stop
+		}
+	}
+	if o.json {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		return errors.Join(stop, e.Encode(r))
+	}
+	return errors.Join(stop, r.write(cmd.OutOrStdout()))
+}
+
+// rows times all that is asked for, and adds the lines to r.
+func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, images []image.Image, r *benchReport) error {
 	for _, steps := range o.steps {
 		options := o.model.options
 		options.Steps = steps
@@ -121,19 +143,15 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 		row.What, row.Steps = "segment", steps
 		r.Rows = append(r.Rows, row)
 	}
-	if o.train > 0 {
-		row, err := o.training(cmd, model)
-		if err != nil {
-			return err
-		}
-		r.Rows = append(r.Rows, row)
+	if o.train == 0 {
+		return nil
 	}
-	if o.json {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		return e.Encode(r)
+	row, err := o.training(cmd, model)
+	if err != nil {
+		return err
 	}
-	return r.write(cmd.OutOrStdout())
+	r.Rows = append(r.Rows, row)
+	return nil
 }
 
 // images returns the pictures of the arguments, or a drawn one.

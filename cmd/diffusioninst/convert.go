@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
+	"iter"
 	"slices"
 	"strings"
 
@@ -61,10 +63,22 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	if !slices.Contains(outputFormats, o.to) {
 		return fmt.Errorf("--to %s: not one of %s", o.to, strings.Join(outputFormats, ", "))
 	}
+	if o.from != "" && !slices.Contains(inputFormats, o.from) {
+		return fmt.Errorf("--from %s: not one of %s", o.from, strings.Join(inputFormats, ", "))
+	}
+	if o.from == "results" && o.truth == "" {
+		return errNeedsTruth(input)
+	}
 	if o.to == "overlay" && o.images == "" {
 		return errors.New("--to overlay needs the pictures: add --images FOLDER")
 	}
-	in, err := openInstances(input, o.from, o.truth, o.minScore)
+	ctx := cmd.Context()
+	locks, inPlace, err := o.prepare(ctx, input, output)
+	if err != nil {
+		return err
+	}
+	defer locks.Close()
+	in, err := await(ctx, func() (*instanceInput, error) { return openInstances(input, o.from, o.truth, o.minScore) })
 	if err != nil {
 		return err
 	}
@@ -74,23 +88,63 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	if err != nil {
 		return err
 	}
-	for p, err := range in.pictures {
-		if err == nil {
-			err = cmd.Context().Err()
-		}
-		if err != nil {
-			return err
-		}
-		in.name(p)
-		var pixels func() (image.Image, error)
-		if o.images != "" {
-			pixels = func() (image.Image, error) { return openPicture(o.images, p) }
-		}
-		if err := out.Write(p, pixels); err != nil {
+	if inPlace {
+		if in.pictures, err = readAll(ctx, input, in.pictures); err != nil {
 			return err
 		}
 	}
+	done := 0
+	for p, err := range in.pictures {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			in.name(p)
+			err = o.write(ctx, out, output, p)
+		}
+		switch {
+		case err == nil:
+			done++
+		case slices.Contains(singleFiles, o.to):
+			return stopped(err, "stopped after %s: nothing is written", counted(done, "picture"))
+		default:
+			return stopped(err, "stopped after %s, whose files are in %s", counted(done, "picture"), output)
+		}
+	}
 	return out.Close()
+}
+
+func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output string, p *coco.LabeledImage) error {
+	if err := o.replacesPicture(output, p); err != nil {
+		return err
+	}
+	return out.Write(p, func() (image.Image, error) {
+		return await(ctx, func() (image.Image, error) { return openPicture(o.images, p) })
+	})
+}
+
+// readAll reads all pictures of a LabelMe folder before any of its files is replaced.
+func readAll(ctx context.Context, folder string, pictures iter.Seq2[*coco.LabeledImage, error]) (iter.Seq2[*coco.LabeledImage, error], error) {
+	var all []*coco.LabeledImage
+	for p, err := range pictures {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	if err := sameNames(folder, all); err != nil {
+		return nil, err
+	}
+	return func(yield func(*coco.LabeledImage, error) bool) {
+		for _, p := range all {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}, nil
 }
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.

@@ -77,7 +77,7 @@ func openInstances(input, format, truth string, minScore float64) (*instanceInpu
 		in.pictures = above(data.LabeledImages(), minScore)
 	case "results":
 		if data == nil {
-			return nil, fmt.Errorf("%s is a results file, which needs its data set: add --gt FILE", input)
+			return nil, errNeedsTruth(input)
 		}
 		results, err := coco.LoadResults(input)
 		if err != nil {
@@ -94,6 +94,10 @@ func openInstances(input, format, truth string, minScore float64) (*instanceInpu
 		return nil, fmt.Errorf("--from %s: not one of %s", format, strings.Join(inputFormats, ", "))
 	}
 	return in, nil
+}
+
+func errNeedsTruth(input string) error {
+	return fmt.Errorf("%s is a results file, which needs its data set: add --gt FILE", input)
 }
 
 // above leaves out detections below a score.

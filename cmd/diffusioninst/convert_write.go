@@ -143,18 +143,22 @@ func (w *instanceWriter) written(folder, stem string) bool {
 // place returns the folder of a picture's files and what their names begin with. The
 // folder follows the picture's own, so that pictures of the same name stay apart.
 func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err error) {
-	stem = p.Stem()
-	within := path.Dir(strings.ReplaceAll(p.FileName, `\`, "/"))
-	if !filepath.IsLocal(filepath.FromSlash(within)) {
-		within = "."
-	}
-	key := path.Join(within, stem)
+	key := outputPlace(p)
 	if other, ok := w.taken[key]; ok {
 		return "", "", fmt.Errorf("%s and %s would be written to the same file", other, p.FileName)
 	}
 	w.taken[key] = p.FileName
-	folder = filepath.Join(w.path, filepath.FromSlash(within))
-	return folder, stem, os.MkdirAll(folder, 0o777)
+	folder = filepath.Join(w.path, filepath.FromSlash(path.Dir(key)))
+	return folder, p.Stem(), os.MkdirAll(folder, 0o777)
+}
+
+// outputPlace returns the path of a picture's files within the output, without their endings.
+func outputPlace(p *coco.LabeledImage) string {
+	folder := path.Dir(strings.ReplaceAll(p.FileName, `\`, "/"))
+	if !filepath.IsLocal(filepath.FromSlash(folder)) {
+		folder = "."
+	}
+	return path.Join(folder, p.Stem())
 }
 
 // Close writes the file of the formats that are one.

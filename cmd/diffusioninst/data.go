@@ -3,10 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"image"
 	"image/png"
 	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -35,15 +35,26 @@ func newDataInfoCommand() *cobra.Command {
 }
 
 func runDataInfo(cmd *cobra.Command, file string, check, asJSON bool) error {
-	d, err := coco.Load(file)
+	type content struct {
+		stats    coco.Stats
+		problems coco.Problems
+	}
+	found, err := await(cmd.Context(), func() (c content, err error) {
+		d, err := coco.Load(file)
+		if err != nil {
+			return c, err
+		}
+		if check {
+			c.problems = d.Validate()
+		}
+		c.stats = d.Stats()
+		return c, nil
+	})
 	if err != nil {
 		return err
 	}
-	var problems coco.Problems
-	if check {
-		problems = d.Validate()
-	}
-	if err := writeInfo(cmd.OutOrStdout(), d.Stats(), problems, check, asJSON); err != nil {
+	problems := found.problems
+	if err := writeInfo(cmd.OutOrStdout(), found.stats, problems, check, asJSON); err != nil {
 		return err
 	}
 	if n := len(problems); n > 0 {
@@ -108,7 +119,7 @@ func newDataShowCommand() *cobra.Command {
 }
 
 func runShow(cmd *cobra.Command, o showOptions, file string) error {
-	d, err := coco.Load(file)
+	d, err := await(cmd.Context(), func() (*coco.Dataset, error) { return coco.Load(file) })
 	if err != nil {
 		return err
 	}
@@ -116,36 +127,48 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
+	locks, err := lockOutputs(o.out)
+	if err != nil {
 		return err
 	}
-	for _, id := range choose(d, ix, o) {
-		if err := cmd.Context().Err(); err != nil {
-			return err
+	defer locks.Close()
+	ids := choose(d, ix, o)
+	for done, id := range ids {
+		err := cmd.Context().Err()
+		if err == nil {
+			err = o.show(cmd, d, ix, id)
 		}
-		p, err := d.LabeledImage(ix, id)
 		if err != nil {
-			return err
+			return stopped(err, "stopped after %d of %s", done, counted(len(ids), "picture"))
 		}
-		img, err := openPicture(o.images, p)
-		if err != nil {
-			return err
-		}
-		items, err := p.OverlayItems()
-		if err != nil {
-			return err
-		}
-		dst, err := mask.Overlay(img, items, mask.OverlayOptions{})
-		if err != nil {
-			return err
-		}
-		name := filepath.Join(o.out, fmt.Sprintf("%d_%s.png", id, p.Stem()))
-		if err := writeInFolder(name, func(w io.Writer) error { return png.Encode(w, dst) }); err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d instances\n", name, len(p.Instances))
 	}
 	return nil
+}
+
+// show draws the image with an id.
+func (o showOptions) show(cmd *cobra.Command, d *coco.Dataset, ix *coco.Index, id int64) error {
+	p, err := d.LabeledImage(ix, id)
+	if err != nil {
+		return err
+	}
+	img, err := await(cmd.Context(), func() (image.Image, error) { return openPicture(o.images, p) })
+	if err != nil {
+		return err
+	}
+	items, err := p.OverlayItems()
+	if err != nil {
+		return err
+	}
+	dst, err := mask.Overlay(img, items, mask.OverlayOptions{})
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(o.out, fmt.Sprintf("%d_%s.png", id, p.Stem()))
+	if err := writeInFolder(name, func(w io.Writer) error { return png.Encode(w, dst) }); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d instances\n", printable(name), len(p.Instances))
+	return err
 }
 
 // choose returns the ids of --ids, or of a random choice of the annotated images.

@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -60,9 +59,11 @@ give the same pictures on every machine.`,
 }
 
 func simulateData(ctx context.Context, folder string, o simulateOptions) error {
-	if err := os.MkdirAll(folder, 0o777); err != nil {
+	locks, err := lockOutputs(folder)
+	if err != nil {
 		return err
 	}
+	defer locks.Close()
 	names, scene := simulate.ShapeNames, simulate.Shapes
 	if o.nuclei {
 		names, scene = []string{"nucleus"}, simulate.Nuclei
@@ -72,9 +73,11 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 		categories = append(categories, coco.Category{ID: int64(i + 1), Name: name})
 	}
 	set := coco.NewBuilder(categories)
+	var stop error
 	for i := range o.count {
 		if err := ctx.Err(); err != nil {
-			return err
+			stop = stopped(err, "stopped after %d of %s", i, counted(o.count, "picture"))
+			break
 		}
 		img, objects := scene(o.draw)
 		o.draw.Seed++
@@ -85,16 +88,17 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 			})
 		}
 		if err := savePicture(folder, p, img, o.labelMe); err != nil {
-			return err
+			stop = stopped(err, "stopped after %d of %s", i, counted(o.count, "picture"))
+			break
 		}
 		if err := set.Add(p); err != nil {
 			return err
 		}
 	}
-	if o.labelMe {
-		return nil
+	if o.labelMe || stop != nil && len(set.Dataset.Images) == 0 {
+		return stop
 	}
-	return set.Dataset.Save(filepath.Join(folder, "instances.json"))
+	return errors.Join(stop, set.Dataset.Save(filepath.Join(folder, "instances.json")))
 }
 
 // savePicture writes a picture and, with labelMe, its LabelMe file.

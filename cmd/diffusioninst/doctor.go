@@ -35,10 +35,14 @@ warning (it works, but slowly or in part) or missing (without it nothing works);
 exit status is 1 if something is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks, in := libtorchenv.Diagnose(cmd.Context(), libtorchenv.FromEnvironment())
-			checks = append(checks, live(liveCheck))
-			d := diagnosis{OK: true, Checks: checks, LibTorch: in}
-			for _, c := range checks {
+			d, err := await(cmd.Context(), func() (diagnosis, error) {
+				checks, in := libtorchenv.Diagnose(cmd.Context(), libtorchenv.FromEnvironment())
+				return diagnosis{OK: true, Checks: append(checks, live(liveCheck)), LibTorch: in}, cmd.Context().Err()
+			})
+			if err != nil {
+				return err
+			}
+			for _, c := range d.Checks {
 				d.OK = d.OK && c.State != libtorchenv.Missing
 			}
 			write := writeDiagnosis

@@ -26,6 +26,9 @@ otherwise the system's. In a clone, before the program can be built, this prints
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, err := libtorchenv.FromEnvironment().Find(cmd.Context())
+			if cmd.Context().Err() != nil {
+				return cmd.Context().Err()
+			}
 			if err != nil {
 				return fmt.Errorf("%w (diffusioninst doctor says what to install)", err)
 			}

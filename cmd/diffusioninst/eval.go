@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,18 +68,30 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	data, err := coco.Load(o.truth)
+	ctx := cmd.Context()
+	locks, err := lockOutputs(o.plots)
 	if err != nil {
 		return err
 	}
-	results, err := coco.LoadResults(o.detections)
+	defer locks.Close()
+	data, err := await(ctx, func() (*coco.Dataset, error) { return coco.Load(o.truth) })
 	if err != nil {
-		return notResults(err, o)
+		return err
+	}
+	results, err := await(ctx, func() ([]coco.Result, error) {
+		results, err := coco.LoadResults(o.detections)
+		if err != nil {
+			return nil, notResults(err, o)
+		}
+		return results, nil
+	})
+	if err != nil {
+		return err
 	}
 	if n := withoutDetections(data, results); n > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d pictures have no detections\n", n, len(data.Images))
 	}
-	return o.evaluate(cmd, data, results)
+	return o.evaluate(ctx, cmd, data, results)
 }
 
 // notResults adds to an error of reading detections how a file in another format becomes
@@ -123,29 +136,19 @@ func (o evalOptions) check() error {
 }
 
 // evaluate compares results with a data set, and prints and plots the numbers.
-func (o evalOptions) evaluate(cmd *cobra.Command, data *coco.Dataset, results []coco.Result) error {
-	var err error
+func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coco.Dataset, results []coco.Result) error {
 	reports := make([]*coco.Report, len(o.iou))
 	for i, name := range o.iou {
-		options := coco.Options{IoU: coco.IoU(name), Style: coco.Style(o.style), MaxDets: o.maxDets, MaskAreas: o.maskAreas, Images: o.images}
-		if reports[i], err = coco.Evaluate(cmd.Context(), data, results, options); err != nil {
-			return evalError(err, o)
-		}
-		if o.plots == "" {
-			continue
-		}
-		breakdown, err := coco.Analyze(cmd.Context(), data, results, options)
-		if err != nil {
-			return evalError(err, o)
-		}
-		if err := plotEval(o.plots, name, reports[i], breakdown, o.perClass); err != nil {
+		var err error
+		if reports[i], err = o.compare(ctx, name, data, results); err != nil {
+			if i > 0 && !o.json {
+				err = stopped(err, "stopped after %d of %s", i, counted(len(o.iou), "comparison"))
+			}
 			return err
 		}
-	}
-	if o.json {
-		return writeEvalJSON(cmd.OutOrStdout(), o, reports)
-	}
-	for i, name := range o.iou {
+		if o.json {
+			continue
+		}
 		if i > 0 {
 			fmt.Fprintln(cmd.OutOrStdout())
 		}
@@ -154,7 +157,27 @@ func (o evalOptions) evaluate(cmd *cobra.Command, data *coco.Dataset, results []
 			return err
 		}
 	}
+	if o.json {
+		return writeEvalJSON(cmd.OutOrStdout(), o, reports)
+	}
 	return nil
+}
+
+// compare evaluates by one kind of IoU, and plots.
+func (o evalOptions) compare(ctx context.Context, iou string, data *coco.Dataset, results []coco.Result) (*coco.Report, error) {
+	options := coco.Options{IoU: coco.IoU(iou), Style: coco.Style(o.style), MaxDets: o.maxDets, MaskAreas: o.maskAreas, Images: o.images}
+	report, err := coco.Evaluate(ctx, data, results, options)
+	if err != nil {
+		return nil, evalError(err, o)
+	}
+	if o.plots == "" {
+		return report, nil
+	}
+	breakdown, err := coco.Analyze(ctx, data, results, options)
+	if err != nil {
+		return nil, evalError(err, o)
+	}
+	return report, plotEval(o.plots, iou, report, breakdown, o.perClass)
 }
 
 // evalError names the files that do not fit each other.

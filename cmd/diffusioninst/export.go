@@ -77,7 +77,10 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 	if write == nil {
 		return fmt.Errorf("--out %s: the name must end in .safetensors or .pth", o.out)
 	}
-	given, err := readConfig(o.config, warner(cmd))
+	if err := atomicfile.CheckOutput(o.out); err != nil {
+		return err
+	}
+	given, err := readConfig(cmd.Context(), o.config, warner(cmd))
 	if err != nil {
 		return err
 	}
@@ -112,7 +115,7 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 			sources = append(sources, t.Source())
 		}
 	}
-	if err := atomicfile.Write(o.out, func(w io.Writer) error { return write(w, sources, metadata) }); err != nil {
+	if err := atomicfile.Output(o.out, func(w io.Writer) error { return write(cancelWriter{cmd.Context(), w}, sources, metadata) }); err != nil {
 		return err
 	}
 	info, err := os.Stat(o.out)

@@ -65,16 +65,23 @@ as data info shows it.`,
 			if filepath.Ext(path) == ".json" {
 				return runDataInfo(cmd, path, false, asJSON)
 			}
-			info, groups, err := inspect(path, list)
+			type content struct {
+				info   *checkpointInfo
+				groups map[string]int64
+			}
+			found, err := await(cmd.Context(), func() (c content, err error) {
+				c.info, c.groups, err = inspect(path, list)
+				return c, err
+			})
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				return e.Encode(info)
+				return e.Encode(found.info)
 			}
-			return info.write(cmd.OutOrStdout(), groups)
+			return found.info.write(cmd.OutOrStdout(), found.groups)
 		},
 	}
 	if known := builtinNames(); len(known) > 0 {

@@ -63,10 +63,10 @@ func run() int {
 		return 0
 	}
 	if by, ok := context.Cause(ctx).(signalError); ok {
-		fmt.Fprintln(os.Stderr, by.explain(err))
+		fmt.Fprintln(os.Stderr, visible(by.explain(err)))
 		return by.status()
 	}
-	fmt.Fprintln(os.Stderr, "Error:", err)
+	fmt.Fprintln(os.Stderr, "Error:", visible(err.Error()))
 	if cmd.Annotations[started] == "" {
 		fmt.Fprintf(os.Stderr, "%s --help says what it takes\n", cmd.CommandPath())
 	}

@@ -85,7 +85,7 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := readConfig(m.config, warn)
+	config, err := readConfig(ctx, m.config, warn)
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +115,15 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 }
 
 // readConfig reads the file of --config. It returns nil if there is none.
-func readConfig(path string, warn func(format string, args ...any)) (*diffusioninst.Config, error) {
+func readConfig(ctx context.Context, path string, warn func(format string, args ...any)) (*diffusioninst.Config, error) {
 	if path == "" {
 		return nil, nil
 	}
-	c, warnings, err := diffusioninst.LoadConfig(path)
+	var warnings []string
+	c, err := await(ctx, func() (c diffusioninst.Config, err error) {
+		c, warnings, err = diffusioninst.LoadConfig(path)
+		return c, err
+	})
 	if err != nil {
 		return nil, err
 	}

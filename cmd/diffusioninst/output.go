@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -75,7 +76,20 @@ func writeInFolder(path string, write func(io.Writer) error) error {
 	return b.Commit()
 }
 
-// writeJSON writes a value into a folder that the command has locked.
+// A cancelWriter writes until its context is done.
+type cancelWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c cancelWriter) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(p)
+}
+
+// writeJSON replaces a file by a value as JSON.
 func writeJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
@@ -104,6 +118,17 @@ func printable(name string) string {
 		return name
 	}
 	return strconv.Quote(name)
+}
+
+// visible replaces characters that would confuse a terminal in a message, whose names come
+// from files; lines stay.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // realPath returns a path without symbolic links and relative parts, as far as it exists.

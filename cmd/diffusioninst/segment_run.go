@@ -80,7 +80,7 @@ func (r *segmentRun) loop(ctx context.Context) error {
 		default:
 			r.failed++
 			_ = r.bar.Clear()
-			fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", err)
+			fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
 		}
 		_ = r.bar.Add(1)
 	}

@@ -31,15 +31,14 @@ func (s signalError) status() int { return 128 + int(s.Signal) }
 
 // explain returns the last sentence of a command that the signal stopped with an error.
 func (s signalError) explain(err error) string {
-	text := strings.TrimSuffix(err.Error(), context.Canceled.Error())
-	text = strings.TrimRight(text, ": ")
-	if rest, ok := strings.CutPrefix(text, "stopped "); ok {
+	said := (*stoppedError)(nil)
+	if !errors.As(err, &said) && errors.Is(err, context.Canceled) {
+		return fmt.Sprintf("Stopped by %v before anything was finished", s)
+	}
+	if rest, ok := strings.CutPrefix(err.Error(), "stopped "); ok {
 		return fmt.Sprintf("Stopped by %v %s", s, rest)
 	}
-	if text == "" {
-		return fmt.Sprintf("Stopped by %v", s)
-	}
-	return fmt.Sprintf("Stopped by %v: %s", s, text)
+	return fmt.Sprintf("Stopped by %v: %v", s, err)
 }
 
 // withSignals returns a context that the first SIGINT or SIGTERM cancels, with a signalError

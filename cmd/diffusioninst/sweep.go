@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,7 +119,12 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 	if err != nil {
 		return err
 	}
-	set, err := evaluation.Open(o.truth, o.pictures, o.limitImages)
+	locks, err := lockOutputs(o.out)
+	if err != nil {
+		return err
+	}
+	defer locks.Close()
+	set, err := openSet(cmd.Context(), o.truth, o.pictures, o.limitImages)
 	if err != nil {
 		return err
 	}
@@ -134,11 +138,8 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 		return err
 	}
 	o.model.options.Limit = testLimit(&o.model, o.style)
-	settings, err := o.settings(model, set)
+	settings, err := await(cmd.Context(), func() (map[string]string, error) { return o.settings(model, set) })
 	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return err
 	}
 	log, err := openSweepLog(filepath.Join(o.out, "sweep.json"), settings)
@@ -150,13 +151,19 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 			combinations[i].proposals = model.Config().Proposals
 		}
 	}
-	if err := o.fill(cmd, log, combinations, set, model); err != nil {
-		return err
+	stop := o.fill(cmd, log, combinations, set, model)
+	if stop != nil {
+		all := len(combinations)
+		combinations = slices.DeleteFunc(combinations, func(c combination) bool { return log.find(c) == nil })
+		stop = stopped(stop, "stopped after %d of %s: the same command continues", len(combinations), counted(all, "combination"))
+		if len(combinations) == 0 {
+			return stop
+		}
 	}
 	if err := plotSweep(filepath.Join(o.out, "sweep.png"), log); err != nil {
-		return err
+		return errors.Join(stop, err)
 	}
-	return printSweep(cmd, log, combinations)
+	return errors.Join(stop, printSweep(cmd, log, combinations))
 }
 
 // fill runs the combinations that are not in the log.
@@ -184,7 +191,7 @@ func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []co
 		options.Sampling, options.Steps, options.Proposals = &sampling, c.steps, c.proposals
 		results, took, err := set.Run(cmd.Context(), model.Segment, options, func() { _ = bar.Add(1) })
 		if err != nil {
-			_ = bar.Clear()
+			_ = bar.Finish()
 			return err
 		}
 		report, err := coco.Evaluate(cmd.Context(), set.Data, results, coco.Options{IoU: coco.IoU(o.iou), Style: coco.Style(o.style), Images: set.IDs()})

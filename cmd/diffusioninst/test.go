@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/atomicfile"
 )
 
 func init() { modelCommands = append(modelCommands, newTestCommand) }
@@ -79,7 +82,17 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
 	}
-	set, err := evaluation.Open(o.eval.truth, o.pictures, o.limitImages)
+	if o.detections != "" {
+		if err := atomicfile.CheckOutput(o.detections); err != nil {
+			return err
+		}
+	}
+	locks, err := lockOutputs(o.eval.plots)
+	if err != nil {
+		return err
+	}
+	defer locks.Close()
+	set, err := openSet(cmd.Context(), o.eval.truth, o.pictures, o.limitImages)
 	if err != nil {
 		return err
 	}
@@ -95,21 +108,33 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	options := o.model.options
 	options.Limit = testLimit(&o.model, o.eval.style)
 	bar := progress(cmd.ErrOrStderr(), len(set.Images))
-	results, took, err := set.Run(cmd.Context(), model.Segment, options, func() { _ = bar.Add(1) })
+	done := 0
+	results, took, stop := set.Run(cmd.Context(), model.Segment, options, func() {
+		done++
+		_ = bar.Add(1)
+	})
 	_ = bar.Finish()
-	if err != nil {
-		return err
+	if stop != nil {
+		stop = stopped(stop, "stopped after %d of %s: what is printed and written is about these", done, counted(len(set.Images), "picture"))
+		if done == 0 {
+			return stop
+		}
 	}
 	if o.detections != "" {
 		if err := coco.SaveResults(o.detections, results); err != nil {
-			return err
+			return errors.Join(stop, err)
 		}
 	}
-	o.eval.images = set.IDs()
-	if err := o.eval.evaluate(cmd, set.Data, results); err != nil {
-		return err
+	o.eval.images = set.IDs()[:done]
+	// What is finished is evaluated even if the command is being stopped.
+	if err := o.eval.evaluate(context.WithoutCancel(cmd.Context()), cmd, set.Data, results); err != nil {
+		return errors.Join(stop, err)
 	}
-	n := len(set.Images)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s, %v per picture\n", counted(n, "picture"), counted(len(results), "detection"), (took / time.Duration(n)).Round(time.Millisecond/10))
-	return nil
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s, %v per picture\n", counted(done, "picture"), counted(len(results), "detection"), (took / time.Duration(done)).Round(time.Millisecond/10))
+	return stop
+}
+
+// openSet is evaluation.Open, which ctx can interrupt.
+func openSet(ctx context.Context, file, folder string, limit int) (*evaluation.Set, error) {
+	return await(ctx, func() (*evaluation.Set, error) { return evaluation.Open(file, folder, limit) })
 }

@@ -55,7 +55,7 @@ func (p *trainPlan) String() string {
 }
 
 func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*trainPlan, error) {
-	set, err := data.OpenCOCO(o.train, o.images)
+	set, err := await(ctx, func() (data.Dataset, error) { return data.OpenCOCO(o.train, o.images) })
 	if err != nil {
 		return nil, err
 	}

@@ -7,13 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
@@ -32,6 +33,11 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
+	locks, err := lockOutputs(o.out)
+	if err != nil {
+		return err
+	}
+	defer locks.Close()
 	plan, err := o.plan(ctx, warn)
 	if err != nil {
 		return err
@@ -65,7 +71,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		},
 	}
 	if o.val != "" {
-		if run.Evaluate, err = o.evaluation(plan, warn); err != nil {
+		if run.Evaluate, err = o.evaluation(ctx, plan, warn); err != nil {
 			return err
 		}
 		run.Best = metricName("AP", o.evalSteps, 0)
@@ -87,7 +93,10 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		line.clear()
 	}
 	if errors.Is(err, context.Canceled) {
-		return errors.Join(fmt.Errorf("stopped (%w) and saved to %s: the same command with --resume continues the run", err, o.out), plotRun(o.out))
+		if _, none := os.Stat(filepath.Join(o.out, train.LastCheckpoint)); none != nil {
+			return stopped(err, "stopped before the first step")
+		}
+		return errors.Join(stopped(err, "stopped and saved to %s: the same command with --resume continues the run", o.out), plotRun(o.out))
 	}
 	if err != nil {
 		return err
@@ -97,8 +106,8 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 
 // evaluation returns a function that measures a model on the data set of --val: the average
 // precisions of masks with each number of denoising steps.
-func (o *trainOptions) evaluation(plan *trainPlan, warn func(string, ...any)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
-	set, err := evaluation.Open(o.val, cmp.Or(o.valImages, o.images), o.limitImages)
+func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn func(string, ...any)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
+	set, err := openSet(ctx, o.val, cmp.Or(o.valImages, o.images), o.limitImages)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":     {"internal/imagecheck", "golang.org/x/image"},
-	"coco":     {"mask", "internal/regular", "internal/utf", "internal/relay"},
+	"coco":     {"mask", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
 	"picture":  {"internal/regular", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"torch":    {"internal/libtorch", "internal/relay"},
 	"nn":       {"torch", "internal/checkpoint"},

@@ -104,6 +104,19 @@ func (c *Child) Ended() bool {
 	}
 }
 
+// Signal sends a signal to the child, unless it has ended.
+func (c *Child) Signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
+
+// Wait waits for the end of the child and returns its exit status, with 128 plus the number
+// of the signal, as a shell has it, if a signal ended it.
+func (c *Child) Wait() int {
+	<-c.ended
+	if status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return c.cmd.ProcessState.ExitCode()
+}
+
 // Kill kills the child and all that it started, and waits for it.
 func (c *Child) Kill() {
 	if !c.Ended() {

@@ -26,6 +26,14 @@ func TestChild(t *testing.T) {
 	require.Equal(t, "done\n", string(Run(t, Command(t, "echo", "done"))))
 }
 
+func TestSignals(t *testing.T) {
+	c := Start(t, Command(t, "sh", "-c", "echo ready; exec sleep 1000"))
+	c.WaitFor(t, "ready")
+	c.Signal(syscall.SIGTERM)
+	require.Equal(t, 128+15, c.Wait())
+	require.Equal(t, 3, Start(t, Command(t, "sh", "-c", "exit 3")).Wait())
+}
+
 // What a child started ends with it.
 func TestKillEndsTheGroup(t *testing.T) {
 	c := Start(t, Command(t, "sh", "-c", "sleep 1000 & echo $!; wait"))
