@@ -86,7 +86,7 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.Quirks == Reference && c.Ensemble.LastOnly {
 		return c, configError("the last step alone in the ensemble (LastOnly), with the quirks of the reference, whose last step does not count")
 	}
-	for _, check := range []func() error{c.Ensemble.check, c.Input.check, c.Quirks.check} {
+	for _, check := range []func() error{c.checkSizes, c.Ensemble.check, c.Input.check, c.Quirks.check} {
 		if err := check(); err != nil {
 			return c, err
 		}

@@ -46,8 +46,8 @@ func (c *candidates) collect(i int, scores *torch.Tensor, o decoder.Output, leas
 }
 
 // finish turns candidates of view i into the instances that it answers for, in pixels of
-// the picture.
-func (p *pass) finish(s *torch.Scope, i int, c candidates) []Instance {
+// the picture. Masks that would need too much memory are a *LimitError.
+func (p *pass) finish(s *torch.Scope, i int, c candidates) ([]Instance, error) {
 	mark := s.Mark()
 	defer s.Release(mark)
 	v, names := p.views[i], p.model.config.Classes
@@ -70,6 +70,9 @@ func (p *pass) finish(s *torch.Scope, i int, c candidates) []Instance {
 		voters = append(voters, votes)
 		areas = append(areas, p.rules.pixels(box, w, h))
 	}
+	if err := p.checkMasks(v, len(out), *p.held); err != nil {
+		return nil, err
+	}
 	for j, m := range p.masks(s, i, c, voters, areas) {
 		if v.mirrored {
 			m = m.FlipHorizontal()
@@ -79,7 +82,7 @@ func (p *pass) finish(s *torch.Scope, i int, c candidates) []Instance {
 		}
 		out[j].Mask = m
 	}
-	return out
+	return out, nil
 }
 
 // mean is the mean box of the voters.

@@ -83,6 +83,13 @@ func (m *Model) Parameters() int64 {
 	return m.store.Bytes() / int64(torch.Float32.Size())
 }
 
+// Check returns an *OptionError if options contradict each other or the model, as Segment
+// would.
+func (m *Model) Check(o Options) error {
+	_, err := o.resolve(m.config)
+	return err
+}
+
 // Close waits until the calls that are running have returned, and frees the model's memory.
 // Calls that begin once Close has begun return ErrClosed at once. Closing twice does nothing.
 // Close must not be called from within a call, which it would wait for: from a sampler, a

@@ -1,8 +1,8 @@
 package diffusioninst
 
 import (
+	"cmp"
 	"fmt"
-	"math"
 
 	"github.com/diffusioninst/go/sampler"
 )
@@ -28,6 +28,13 @@ type Options struct {
 	Augment  Augment         // test-time augmentation: several views of the picture, merged
 	Sampling *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
 	Ensemble *Ensemble       // in place of the model's
+	// MaxBytes is the most memory that a call may need by an estimate: one that needs more is
+	// a *LimitError before it begins. The default is 8 GiB on the CPU, where a process that
+	// runs out of memory is ended, and none on a GPU; negative for none.
+	MaxBytes int64
+	// MaxViews is the greatest number of views of all pictures of a call, each of which goes
+	// through the network: 100,000; negative for none.
+	MaxViews int
 	// OnStep, if not nil, is called after each denoising step of each picture with what
 	// the step made. A picture of several passes through the network, such as a large
 	// one in tiles, reports its steps during the last of them. OnStep runs while the
@@ -67,6 +74,8 @@ type settings struct {
 	nms       float64 // negative for none
 	iou       float64 // from which looks are merged; negative for never
 	seed      uint64
+	maxBytes  int64 // 0 for none
+	maxViews  int64 // 0 for none
 	onStep    func(*StepResult)
 }
 
@@ -76,6 +85,8 @@ func (o Options) resolve(c Config) (*settings, error) {
 		rules: c.Quirks.rules(), sampling: c.Sampling, ensemble: c.Ensemble, proposals: c.Proposals,
 		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, onStep: o.OnStep,
 	}
+	s.maxBytes = max(cmp.Or(o.MaxBytes, defaultMaxBytes), 0)
+	s.maxViews = max(cmp.Or(int64(o.MaxViews), defaultMaxViews), 0)
 	if o.Ensemble != nil {
 		s.ensemble = *o.Ensemble
 		if err := s.ensemble.check(); err != nil {
@@ -130,7 +141,7 @@ func (s *settings) sample(o Options) error {
 
 // view resolves the looks and the tiles.
 func (s *settings) view(o Options, in Input) error {
-	if math.IsNaN(o.Scale) || o.Scale > maxScale {
+	if !(o.Scale >= 0 && o.Scale <= maxScale) {
 		return optionError("Scale", "%v: want above 0 to %d", o.Scale, maxScale)
 	}
 	if o.Scale > 0 {

@@ -17,6 +17,7 @@ type pass struct {
 	pixels []Pixels // of each view
 	alone  bool     // no other pass sees the pictures, so that Limit holds for each view
 	watch  *watcher // nil outside of tests
+	held   *int64   // bytes of the request's masks; nil if there is no request
 	// onStep, if not nil, gets what the proposals of view i were before a step, in pixels of
 	// the picture, their scores after it, and the instances that it made.
 	onStep func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance)
@@ -39,6 +40,9 @@ type watcher struct {
 func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([][]Instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if p.held == nil {
+		p.held = new(int64)
 	}
 	m := p.model
 	trace.WithRegion(ctx, "diffusioninst.features", func() {
@@ -78,9 +82,15 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]
 	out := make([][]Instance, len(p.views))
 	trace.WithRegion(ctx, "diffusioninst.masks", func() {
 		for i := range out {
-			out[i] = p.finish(s, i, p.found[i])
+			if out[i], err = p.finish(s, i, p.found[i]); err != nil {
+				return
+			}
+			*p.held += massOf(out[i])
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -127,7 +137,9 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 		}
 	}
 	if !at.Inner && p.onStep != nil {
-		p.report(at, boxes, scores, last)
+		if err := p.report(at, boxes, scores, last); err != nil {
+			return sampler.Prediction{}, err
+		}
 	}
 	x0 := centres(last.Boxes.Div(p.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale)
 	if filters != nil {
@@ -147,7 +159,7 @@ func (p *pass) counts(step int) bool {
 
 // report describes a step: boxes (B,N,4) as it received them, scores (B,N,K) and the
 // decoder's last output as it left them.
-func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) {
+func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) error {
 	s := scores.Scope()
 	for i, v := range p.views {
 		mark := s.Mark()
@@ -161,10 +173,14 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 		}
 		var c candidates
 		c.collect(i, scores, last, p.score)
-		found := p.finish(s, i, c)
+		found, err := p.finish(s, i, c)
 		s.Release(mark)
+		if err != nil {
+			return err
+		}
 		p.onStep(at, i, placed, best, found)
 	}
+	return nil
 }
 
 // factors maps pixels of the network's input to those of the view's part.

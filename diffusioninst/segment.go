@@ -11,10 +11,10 @@ import (
 )
 
 // Segment finds the instances in a picture. Cancelling ctx ends it at the next
-// denoising step. Errors: *OptionError, *ImageError, *sampler.StepError (which wraps
-// *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with Options.Augment
-// they are wrapped in a *ViewError. Inside another call, as in a sampler, it is
-// torch.ErrNested. A panic of a sampler, a backbone or OnStep goes on in the caller.
+// denoising step. Errors: *OptionError, *ImageError, *LimitError, *sampler.StepError
+// (which wraps *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with
+// Options.Augment they are wrapped in a *ViewError. Inside another call, as in a sampler,
+// it is torch.ErrNested. A panic of a sampler, a backbone or OnStep goes on in the caller.
 func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Result, error) {
 	results, err := m.SegmentBatch(ctx, []image.Image{img}, o)
 	if err != nil {
@@ -32,7 +32,13 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 	if err != nil {
 		return nil, err
 	}
+	if m.device.IsCUDA() && o.MaxBytes == 0 {
+		settings.maxBytes = 0 // a GPU that is full is an error, not the end of the process
+	}
 	q, err := newRequest(settings, images)
+	if err == nil {
+		err = q.checkMemory(m.config, m.backbone.Strides())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -52,20 +58,28 @@ type request struct {
 	images    []image.Image
 	passes    [][]view
 	byPicture [][]view // in the order in which the passes see them
+	held      int64    // bytes of the masks that are kept for the results
 }
 
 func newRequest(s *settings, images []image.Image) (*request, error) {
 	q := &request{settings: s, images: images, byPicture: make([][]view, len(images))}
-	var views []view
+	var sizes []image.Point
 	for i, img := range images {
-		err := checkImage(img)
-		if err == nil {
-			of := s.views(i, img.Bounds().Size())
-			views, err = append(views, of...), checkViews(of)
-		}
-		if err != nil {
+		if err := checkImage(img); err != nil {
 			return nil, q.name(i, err)
 		}
+		sizes = append(sizes, img.Bounds().Size())
+	}
+	if err := s.checkCount(sizes); err != nil {
+		return nil, err
+	}
+	var views []view
+	for i, size := range sizes {
+		of := s.views(i, size)
+		if err := checkViews(of); err != nil {
+			return nil, q.name(i, err)
+		}
+		views = append(views, of...)
 	}
 	q.passes = passes(views)
 	for _, views := range q.passes {
@@ -84,7 +98,7 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, q.wrap(views[0], err)
 		}
-		p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1}
+		p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
 		var seeds []uint64
 		for _, v := range views {
 			seeds = append(seeds, v.seed)

@@ -24,6 +24,7 @@ type recorder struct {
 type recorded struct {
 	result StepResult
 	found  [][]Instance // by view of the picture
+	held   int64        // bytes of their masks
 }
 
 // add takes what a step made of a view, and reports the step when no view is missing.
@@ -37,8 +38,12 @@ func (r *recorder) add(v view, at sampler.Moment, boxes []Box, scores []float32,
 	step.result.Boxes = append(step.result.Boxes, boxes...)
 	step.result.Scores = append(step.result.Scores, scores...)
 	step.found = append(step.found, found)
+	mass := massOf(found)
+	step.held += mass
+	r.request.held += mass
 	if views := r.request.byPicture[v.picture]; len(step.found) == len(views) {
 		delete(r.steps, key)
+		r.request.held -= step.held
 		step.result.Result = r.request.merge(views, step.found)
 		r.request.onStep(&step.result)
 	}

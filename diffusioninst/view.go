@@ -101,10 +101,10 @@ type span struct {
 // Centres beyond the picture belong to the first and the last tile.
 func spans(length, tile, overlap int) []span {
 	const far = 1 << 30
-	if length <= tile {
+	n := spanCount(length, tile, overlap)
+	if n == 1 {
 		return []span{{0, length, -far, far}}
 	}
-	n := (length - overlap + tile - overlap - 1) / (tile - overlap)
 	out := make([]span, n)
 	for i := range out {
 		from := i * (length - tile) / (n - 1)
@@ -115,6 +115,14 @@ func spans(length, tile, overlap int) []span {
 		}
 	}
 	return out
+}
+
+// spanCount returns the number of spans that cut a length.
+func spanCount(length, tile, overlap int) int {
+	if length <= tile {
+		return 1
+	}
+	return (length - overlap + tile - overlap - 1) / (tile - overlap)
 }
 
 // passPixels bounds the pixels of the tiles that go through the network together.

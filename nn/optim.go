@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/diffusioninst/go/torch"
 )
@@ -24,7 +25,7 @@ type Optimizer interface {
 // A ParamGroup is a set of parameters with the same learning rate and weight decay.
 type ParamGroup struct {
 	Parameters []*Parameter
-	Rate       float64 // multiplies the learning rate; 0 means 1
+	Rate       float64 // multiplies the learning rate; 0 means 1, and it is never negative
 	Decay      float64 // weight decay per step, in units of the learning rate
 }
 
@@ -69,8 +70,19 @@ type memory struct {
 	count  *torch.Tensor // steps as a tensor; made by State
 }
 
+// check panics with a *torch.Error, which torch.Do returns, unless a setting is possible.
+func check(optimizer string, ok bool, format string, args ...any) {
+	if !ok {
+		panic(&torch.Error{Op: optimizer, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
 // newMemory returns zeros for the parameters of groups that require gradients.
 func newMemory(prefix string, groups []ParamGroup, kinds ...string) *memory {
+	for _, g := range groups {
+		check(prefix, g.Rate >= 0 && !math.IsInf(g.Rate, 0), "the rate of a group is %v: want a number of at least 0", g.Rate)
+		check(prefix, !math.IsNaN(g.Decay) && !math.IsInf(g.Decay, 0), "the decay of a group is %v", g.Decay)
+	}
 	s := torch.NewScope()
 	defer s.Close()
 	m := &memory{prefix: prefix, kinds: kinds}

@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/diffusioninst/go/torch"
+import (
+	"math"
+
+	"github.com/diffusioninst/go/torch"
+)
 
 // AdamWOptions are the constants of AdamW. The zero value of a field means the usual one.
 type AdamWOptions struct {
@@ -20,7 +24,8 @@ type adamW struct {
 //	m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²
 //	θ ← θ − η·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)
 //
-// Parameters that do not require gradients are left alone.
+// Parameters that do not require gradients are left alone. Impossible constants panic with
+// a *torch.Error, which torch.Do returns.
 func NewAdamW(groups []ParamGroup, o AdamWOptions) Optimizer {
 	for _, f := range []struct {
 		field    *float64
@@ -30,6 +35,8 @@ func NewAdamW(groups []ParamGroup, o AdamWOptions) Optimizer {
 			*f.field = f.standard
 		}
 	}
+	check("adamw", o.Beta1 >= 0 && o.Beta1 < 1 && o.Beta2 >= 0 && o.Beta2 < 1 && o.Eps >= 0 && !math.IsInf(o.Eps, 0),
+		"constants %+v: want betas of at least 0 and below 1, and a positive Eps", o)
 	return &adamW{newMemory("adamw", groups, "mean", "square"), o}
 }
 

@@ -19,8 +19,11 @@ type sgd struct {
 //	b ← μ·b + (g + λ·θ),  θ ← θ − η·b
 //
 // and with Nesterov θ ← θ − η·(g + λ·θ + μ·b). Parameters that require no gradient
-// are left alone.
+// are left alone. Impossible settings panic with a *torch.Error, which torch.Do returns:
+// a momentum below 0, or not below 1, and Nesterov without momentum.
 func NewSGD(groups []ParamGroup, o SGDOptions) Optimizer {
+	check("sgd", o.Momentum >= 0 && o.Momentum < 1, "a momentum of %v: want at least 0 and below 1", o.Momentum)
+	check("sgd", !o.Nesterov || o.Momentum > 0, "Nesterov without momentum: there is nothing to look ahead along")
 	return &sgd{newMemory("sgd", groups, "momentum"), o}
 }
 

@@ -67,15 +67,21 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		t.store = nn.NewStore(source, t.storeOptions())
+		prepared := false
+		defer func() {
+			if !prepared {
+				t.store.Close()
+			}
+		}()
 		var err error
 		if t.network, err = diffusioninst.NewNetwork(t.store.Root(), c); err == nil {
 			err = t.store.Err()
 		}
 		if err != nil {
-			t.store.Close()
 			return err
 		}
-		t.prepare()
+		t.prepare() // an optimiser with impossible settings panics
+		prepared = true
 		if err := t.replicate(); err != nil {
 			t.close()
 			return err

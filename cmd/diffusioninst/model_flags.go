@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,7 @@ type modelFlags struct {
 	threads                 int
 	tf32                    bool
 	ema                     emaFlag
+	memory                  float64                // of --max-memory
 	set                     func(name string) bool // whether the user gave the flag
 	options                 diffusioninst.Options
 }
@@ -50,6 +52,8 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
 	f.IntVar(&m.options.Limit, "limit", 0, "most instances per picture, the best scores first (default: all)")
 	f.IntVar(&m.options.Tile, "tile", 0, "side in pixels of the overlapping tiles in which instances of larger pictures are found (default: the model's, usually none; negative for none)")
+	f.Float64Var(&m.memory, "max-memory", 0, "GiB of memory that a picture may need, by an estimate, before it is refused (default: 8 on the CPU; negative for no limit)")
+	f.IntVar(&m.options.MaxViews, "max-views", 0, "greatest number of views of a picture, tiles × scales × mirrored (default: 100000; negative for no limit)")
 	f.Uint64Var(&m.options.Seed, "seed", 0, "seed of the noise: the same seed gives the same result")
 	_ = cmd.MarkFlagRequired("weights")
 	m.set = f.Changed
@@ -65,14 +69,30 @@ func (m *modelFlags) check() error {
 	if m.set("scale") && !(m.options.Scale > 0) {
 		return fmt.Errorf("--scale %v: it must be above 0", m.options.Scale)
 	}
+	if !(math.Abs(m.memory) <= 1<<32) {
+		return fmt.Errorf("--max-memory %v: want a number of GiB", m.memory)
+	}
+	m.options.MaxBytes = int64(m.memory * (1 << 30))
 	if m.options.Score == 0 {
 		m.options.Score = -1 // 0 means the default to the library; here it was asked for
 	}
 	return nil
 }
 
-// load makes the model and prints to standard error what the user should know.
+// load makes the model, checks the options against it and prints to standard error what the
+// user should know.
 func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
+	model, err := m.open(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := model.Check(m.options); err != nil { // here, or else every picture says it
+		return nil, errors.Join(err, model.Close())
+	}
+	return model, nil
+}
+
+func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	ctx, warn := cmd.Context(), warner(cmd)
 	if err := m.check(); err != nil {
 		return nil, err

@@ -141,6 +141,17 @@ func TestSegmentRefusesBadFlags(t *testing.T) {
 	}
 	_, _, err := runProgram(nil, "segment", in)
 	require.ErrorContains(t, err, "weights")
+
+	// What no picture can change is said once.
+	savePNG(t, filepath.Join(dir, "b.png"), 2)
+	stdout, stderr, err := segment(nil, "--output", filepath.Join(dir, "out"), "--tta", "64", "--scale", "2", in, filepath.Join(dir, "b.png"))
+	require.ErrorContains(t, err, "option Scale")
+	require.NotContains(t, stdout+stderr, "option Scale")
+	for _, args := range [][]string{{"--proposals", "20000"}, {"--tta", "1000000000"}, {"--max-memory", "0.001"}, {"--max-memory", "NaN"}, {"--max-views", "1", "--tta", "64,flip"}} {
+		stdout, stderr, err := segment(nil, append([]string{"--output", filepath.Join(dir, "out"), in}, args...)...)
+		require.Error(t, err, args)
+		require.Regexp(t, "MaxBytes|MaxViews|Augment.Scales|max-memory", stdout+stderr+err.Error(), args)
+	}
 }
 
 func TestInfo(t *testing.T) {

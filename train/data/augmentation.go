@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -45,10 +46,38 @@ type Sometimes struct {
 
 // Apply applies Then, or returns s as it is.
 func (m Sometimes) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if err := checkProbabilities("augmentation", m.Probability); err != nil {
+		return Sample{}, err
+	}
+	if m.Then == nil {
+		return Sample{}, errors.New("data: Sometimes without an augmentation")
+	}
 	if r.Float64() >= m.Probability {
 		return s, nil
 	}
 	return m.Then.Apply(s, r)
+}
+
+// checkProbabilities refuses what is not a probability.
+func checkProbabilities(what string, all ...float64) error {
+	for _, p := range all {
+		if !(p >= 0 && p <= 1) {
+			return fmt.Errorf("data: %s with a probability of %v: want 0 to 1", what, p)
+		}
+	}
+	return nil
+}
+
+// maxPixels bounds what an augmentation makes of a picture: what pictures may have by
+// default when they are read (picture.Options.MaxPixels).
+const maxPixels = 100_000_000
+
+// checkSize refuses results that are too large.
+func checkSize(what string, width, height int) error {
+	if width > maxPixels/max(height, 1) {
+		return fmt.Errorf("data: %s to %d×%d pixels: more than %d", what, width, height, maxPixels)
+	}
+	return nil
 }
 
 // A Range is what a random number is drawn from uniformly. The ends may be the same.

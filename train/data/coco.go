@@ -44,7 +44,7 @@ func OpenCOCO(file, images string) (*COCO, error) {
 		return nil, fmt.Errorf("data: %s: it has no categories", file)
 	}
 	c := &COCO{file: file, folder: images, data: set, class: map[int64]int{}, objects: make([][]int32, len(set.Images))}
-	c.KeepPictures(defaultKept)
+	c.KeepPictures(0)
 	categories := slices.Clone(set.Categories)
 	slices.SortFunc(categories, func(a, b coco.Category) int { return cmp.Compare(a.ID, b.ID) })
 	for i, category := range categories {
@@ -61,10 +61,10 @@ func OpenCOCO(file, images string) (*COCO, error) {
 	return c, nil
 }
 
-// KeepPictures sets how many bytes of decoded pictures, three per pixel, stay in memory; 0
-// for none. The pictures that are read first stay: with epochs in random order no other
+// KeepPictures sets how many bytes of decoded pictures, three per pixel, stay in memory: 0
+// for the default of 512 MiB, negative for none. The pictures that are read first stay: with epochs in random order no other
 // choice is hit more often. It must be called before the first Sample.
-func (c *COCO) KeepPictures(bytes int64) { c.pictures.limit = bytes }
+func (c *COCO) KeepPictures(bytes int64) { c.pictures.keep(bytes) }
 
 // Classes returns the names of the categories in the order of their ids.
 func (c *COCO) Classes() []string { return c.classes }

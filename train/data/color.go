@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -21,6 +22,11 @@ type ColorJitter struct{ Brightness, Contrast, Saturation, Hue float64 }
 
 // Apply changes the colours of s.
 func (a ColorJitter) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	for _, v := range []float64{a.Brightness, a.Contrast, a.Saturation, a.Hue} {
+		if !(v >= 0 && v <= math.MaxInt16) {
+			return Sample{}, fmt.Errorf("data: colour jitter %+v: want numbers of at least 0", a)
+		}
+	}
 	factor := func(by float64) float64 { return max(0, 1+by*(2*r.Float64()-1)) }
 	b, c, saturation := factor(a.Brightness), factor(a.Contrast), factor(a.Saturation)
 	hue := a.Hue * (2*r.Float64() - 1)

@@ -12,6 +12,9 @@ type Flip struct{ Horizontal, Vertical float64 }
 
 // Apply mirrors s or returns it as it is.
 func (f Flip) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if err := checkProbabilities("flip", f.Horizontal, f.Vertical); err != nil {
+		return Sample{}, err
+	}
 	if r.Float64() < f.Horizontal {
 		s = flipHorizontal(s)
 	}

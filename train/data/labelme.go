@@ -41,7 +41,7 @@ type labelMeFile struct {
 // [LabelMe.KeepPictures].
 func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 	l := &LabelMe{classes: classes, class: map[string]int{}}
-	l.KeepPictures(defaultKept)
+	l.KeepPictures(0)
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		hidden := path != folder && strings.HasPrefix(entry.Name(), ".")
 		switch {
@@ -98,7 +98,7 @@ func (l *LabelMe) labels() []string {
 
 // KeepPictures sets how many bytes of decoded pictures stay in memory; see
 // [COCO.KeepPictures].
-func (l *LabelMe) KeepPictures(bytes int64) { l.pictures.limit = bytes }
+func (l *LabelMe) KeepPictures(bytes int64) { l.pictures.keep(bytes) }
 
 // Classes returns the given classes or the labels.
 func (l *LabelMe) Classes() []string { return l.classes }

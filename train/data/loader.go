@@ -48,6 +48,13 @@ type LoaderOptions struct {
 // replacements is how many pictures are tried in place of one that cannot be read.
 const replacements = 20
 
+// What a loader plans and starts at most; a sample in memory takes megabytes.
+const (
+	maxBatch   = 1 << 16
+	maxAhead   = 1 << 20 // samples
+	maxWorkers = 1 << 12
+)
+
 // A Loader draws batches of a Dataset without end: epoch follows epoch, and a batch may
 // have samples of two. One goroutine at a time may use it.
 type Loader struct {
@@ -143,6 +150,9 @@ func (o LoaderOptions) check(d Dataset) error {
 		return errors.New("data: a data set without pictures")
 	case o.Batch < 1:
 		return fmt.Errorf("data: batches of %d samples", o.Batch)
+	case o.Batch > maxBatch || o.Workers > maxWorkers || o.Prefetch > maxAhead/o.Batch:
+		return fmt.Errorf("data: batches of %d samples, %d of them ahead, by %d workers: want at most %d samples, %d ahead in all, and %d workers",
+			o.Batch, o.Prefetch, o.Workers, maxBatch, maxAhead, maxWorkers)
 	case o.Workers < 0 || o.Prefetch < 0:
 		return fmt.Errorf("data: %d workers, %d batches ahead", o.Workers, o.Prefetch)
 	case o.Repeat != nil && len(o.Repeat) != d.Len():

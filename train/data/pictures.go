@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"sync"
 
 	"github.com/diffusioninst/go/picture"
@@ -22,6 +23,9 @@ type decoded struct {
 	rgb           []uint8
 	width, height int
 }
+
+// keep sets the limit: 0 for the default, negative for none.
+func (p *pictures) keep(bytes int64) { p.limit = max(cmp.Or(bytes, defaultKept), 0) }
 
 // read returns the picture of a file, which must not be changed.
 func (p *pictures) read(path string) (rgb []uint8, width, height int, err error) {

@@ -22,7 +22,7 @@ type ResizeShortest struct {
 // Apply resizes s.
 func (a ResizeShortest) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	for _, size := range a.Short {
-		if size < 1 {
+		if size < 1 || size > math.MaxInt32 {
 			return Sample{}, fmt.Errorf("data: resize of the short side to %d pixels", size)
 		}
 	}
@@ -38,6 +38,9 @@ func (a ResizeShortest) Apply(s Sample, r *rand.Rand) (Sample, error) {
 		short = a.Short[r.IntN(len(a.Short))]
 	}
 	w, h := picture.ShortestEdge(s.Width, s.Height, short, a.Longest)
+	if err := checkSize("resize", w, h); err != nil {
+		return Sample{}, err
+	}
 	return resize(s, w, h), nil
 }
 

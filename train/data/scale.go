@@ -36,6 +36,9 @@ func (a Scale) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	if a.Height > 0 {
 		ch = min(h, a.Height)
 	}
+	if err := checkSize("scaling", cw, ch); err != nil {
+		return Sample{}, err
+	}
 	return view(s, w, h, place(w, h, cw, ch, r)), nil
 }
 
@@ -55,6 +58,9 @@ func (a LargeScaleJitter) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	}
 	if a.Width < 1 || a.Height < 1 {
 		return Sample{}, fmt.Errorf("data: large-scale jitter to %d×%d pixels", a.Width, a.Height)
+	}
+	if err := checkSize("large-scale jitter", a.Width, a.Height); err != nil {
+		return Sample{}, err
 	}
 	fit := min(float64(a.Width)/float64(s.Width), float64(a.Height)/float64(s.Height))
 	w, h, err := scaled(s, fit*a.Factor.draw(r))

@@ -1,0 +1,160 @@
+package diffusioninst
+
+import (
+	"fmt"
+	"image"
+	"math"
+)
+
+// Need is what a request takes, estimated before anything is allocated.
+type Need struct {
+	Views     int64 // of the network: pictures × scales × mirrored × tiles
+	Pixels    int64 // of the views that go through the network together, with their padding
+	Proposals int64 // that are denoised together
+	Bytes     int64 // of memory at the worst moment
+}
+
+// LimitError says that a request needs more than Options.MaxBytes or Options.MaxViews
+// allows. Nothing has been computed when it is returned, unless it is about the masks of
+// what was found.
+type LimitError struct {
+	Option string // "MaxBytes" or "MaxViews"
+	Need   Need
+	Limit  int64 // of Option
+	reason string
+}
+
+func (e *LimitError) Error() string {
+	if e.Option == "MaxViews" {
+		return fmt.Sprintf("diffusioninst: the request makes %d views, the limit is %d: use larger tiles or fewer scales, or raise Options.MaxViews (--max-views)", e.Need.Views, e.Limit)
+	}
+	return fmt.Sprintf("diffusioninst: the request needs about %s of memory (%s), the limit is %s: %s, or raise Options.MaxBytes (--max-memory)",
+		gigabytes(e.Need.Bytes), e.reason, gigabytes(e.Limit), "use fewer proposals or steps, smaller pictures or batches, or tiles")
+}
+
+func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
+
+const (
+	defaultMaxBytes = 8 << 30
+	defaultMaxViews = 100_000
+)
+
+// Bytes that a request takes at most, measured as the growth of the resident set's peak
+// (VmHWM in /proc/self/status) over calls of SegmentBatch in processes of their own, with
+// LibTorch 1.13 in float32:
+//
+//	640×640 pixels, 1 proposal: ResNet-18 306, -50 398, -101 415, Swin-T 422, Swin-B 364 bytes per pixel
+//	ResNet-50, 320×320 pixels: 500 proposals 383 kB each, 2000 343 kB, 4000 334 kB
+//
+// The proposals' figures follow from the sizes of the tensors that live together: see
+// decoderBytes.
+const (
+	pixelBytes     = 512 // of the network's input: the backbone's widest layers
+	viewBytes      = 300 // of the list of views
+	candidateBytes = 100 // besides the filter
+)
+
+// countViews returns the number of views of a picture of a size, without making them.
+func (s *settings) countViews(size image.Point) int64 {
+	n := int64(0)
+	for _, l := range s.looks {
+		tile, overlap, _ := s.tiles(l.input, size)
+		n += int64(spanCount(size.X, tile, overlap)) * int64(spanCount(size.Y, tile, overlap))
+	}
+	return n
+}
+
+// checkCount refuses more views than the limit.
+func (s *settings) checkCount(sizes []image.Point) error {
+	need := Need{}
+	for _, size := range sizes {
+		need.Views += s.countViews(size)
+		if s.maxViews > 0 && need.Views > s.maxViews {
+			return &LimitError{Option: "MaxViews", Need: need, Limit: s.maxViews}
+		}
+	}
+	return nil
+}
+
+// checkMemory refuses requests of which a pass needs more memory than the limit.
+func (q *request) checkMemory(c Config, strides []int) error {
+	divisor := strides[len(strides)-1]
+	all := 0
+	for _, views := range q.passes {
+		all += len(views)
+	}
+	for _, views := range q.passes {
+		need := q.need(views, c, divisor)
+		need.Views = int64(all)
+		need.Bytes = saturate(float64(need.Bytes) + viewBytes*float64(all))
+		if q.maxBytes > 0 && need.Bytes > q.maxBytes {
+			return &LimitError{Option: "MaxBytes", Need: need, Limit: q.maxBytes, reason: fmt.Sprintf(
+				"%d × %d proposals in %d steps and %.1f megapixels at once", len(views), q.proposals, q.sampling.Steps, float64(need.Pixels)/1e6)}
+		}
+	}
+	return nil
+}
+
+// need estimates what one pass takes. It computes in float64, which does not overflow.
+func (s *settings) need(views []view, c Config, divisor int) Need {
+	width, height, reading, area := 0.0, 0.0, 0.0, 0.0
+	for _, v := range views {
+		width, height = max(width, float64(v.width)), max(height, float64(v.height))
+		part := float64(v.part.Dx()) * float64(v.part.Dy())
+		reading += 4*part + 3*float64(v.width)*float64(v.part.Dy()) // before and between the two directions of resizing
+		area = max(area, part)
+	}
+	d := float64(divisor)
+	width, height = math.Ceil(width/d)*d, math.Ceil(height/d)*d
+	n, together := float64(s.proposals), float64(len(views))
+	steps := float64(s.sampling.Steps)
+	if s.ensemble.LastOnly {
+		steps = 1
+	}
+	pixels := together * width * height
+	candidates := together * n * steps
+	bytes := pixels*pixelBytes + together*decoderBytes(c, n) + reading +
+		candidates*(candidateBytes+4*float64(c.MaskHead.Params())) + min(n*steps*area/8, maskBytes)
+	return Need{Pixels: saturate(pixels), Proposals: saturate(together * n), Bytes: saturate(bytes)}
+}
+
+// decoderBytes estimates what a stage of the decoder takes for n proposals of one view in
+// float32: either the two dynamic matrices of a proposal, with their contiguous copies, and
+// its pooled features before, between and after them; or the pooled features and, twice, the
+// attention weights of every head.
+func decoderBytes(c Config, n float64) float64 {
+	d, bins := float64(c.Decoder.Hidden), float64(c.Decoder.Bins)
+	pooled := bins * bins * d
+	dynamic := n * (4*d*float64(c.Decoder.Dynamic) + 3*pooled + 2*float64(c.Decoder.FeedForward))
+	attention := n * (2*float64(c.Decoder.Heads)*n + pooled + 16*d)
+	return 4 * (max(dynamic, attention) + 3*n*float64(len(c.Classes)))
+}
+
+// checkMasks refuses instances whose masks would need more memory than is left: masks have
+// the size of the picture, so that many small objects of a large picture take much.
+func (s *settings) checkMasks(v view, instances int, held int64) error {
+	words := func(p image.Point) float64 { return 8 * math.Ceil(float64(p.X)/64) * float64(p.Y) }
+	need := float64(held) + float64(instances)*(words(v.size)+words(v.part.Size()))
+	if s.maxBytes > 0 && need > float64(s.maxBytes) {
+		return &LimitError{Option: "MaxBytes", Need: Need{Bytes: saturate(need)}, Limit: s.maxBytes, reason: fmt.Sprintf(
+			"%d more masks of %d×%d pixels", instances, v.size.X, v.size.Y)}
+	}
+	return nil
+}
+
+// massOf returns the bytes of instances' masks.
+func massOf(instances []Instance) int64 {
+	n := int64(0)
+	for _, in := range instances {
+		n += 8 * int64(len(in.Mask.Words))
+	}
+	return n
+}
+
+// saturate returns the nearest int64.
+func saturate(v float64) int64 {
+	if v >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(v)
+}
