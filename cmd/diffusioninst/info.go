@@ -116,13 +116,8 @@ func (info *checkpointInfo) write(out io.Writer, groups map[string]int64) error 
 	for _, key := range sortedKeys(groups) {
 		fmt.Fprintf(w, "%s.*\t%.2f M\n", key, float64(groups[key])/1e6)
 	}
-	if n := len(info.ReadOver); n > 0 {
-		const most = 8 // names on the line
-		names := strings.Join(info.ReadOver[:min(n, most)], ", ")
-		if n > most {
-			names += fmt.Sprintf(" and %d more", n-most)
-		}
-		fmt.Fprintf(w, "read over\tobjects of %s: code beside the weights, which is not run\n", names)
+	if len(info.ReadOver) > 0 {
+		fmt.Fprintf(w, "read over\tobjects of %s: code beside the weights, which is not run\n", strings.Join(info.ReadOver, ", "))
 	}
 	for _, t := range info.List {
 		fmt.Fprintf(w, "%s\t%s%v\n", t.Name, t.DType, t.Shape)
