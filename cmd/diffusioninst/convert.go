@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"iter"
 	"slices"
 	"strings"
 
@@ -73,7 +72,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 		return errors.New("--to overlay needs the pictures: add --images FOLDER")
 	}
 	ctx := cmd.Context()
-	locks, inPlace, err := o.prepare(ctx, input, output)
+	locks, err := o.prepare(ctx, input, output)
 	if err != nil {
 		return err
 	}
@@ -87,11 +86,6 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	})
 	if err != nil {
 		return err
-	}
-	if inPlace {
-		if in.pictures, err = readAll(ctx, input, in.pictures); err != nil {
-			return err
-		}
 	}
 	done := 0
 	for p, err := range in.pictures {
@@ -121,30 +115,6 @@ func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output 
 	return out.Write(p, func() (image.Image, error) {
 		return await(ctx, func() (image.Image, error) { return openPicture(o.images, p) })
 	})
-}
-
-// readAll reads all pictures of a LabelMe folder before any of its files is replaced.
-func readAll(ctx context.Context, folder string, pictures iter.Seq2[*coco.LabeledImage, error]) (iter.Seq2[*coco.LabeledImage, error], error) {
-	var all []*coco.LabeledImage
-	for p, err := range pictures {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	if err := sameNames(folder, all); err != nil {
-		return nil, err
-	}
-	return func(yield func(*coco.LabeledImage, error) bool) {
-		for _, p := range all {
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}, nil
 }
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -15,65 +12,36 @@ import (
 )
 
 // prepare refuses outputs that cannot be written or that would destroy the input, and locks
-// the output's folder. inPlace reports whether the output is the folder of the input.
-func (o *convertOptions) prepare(ctx context.Context, input, output string) (locks outputLocks, inPlace bool, err error) {
+// the output's folder.
+func (o *convertOptions) prepare(ctx context.Context, input, output string) (outputLocks, error) {
 	if output == "-" {
-		return nil, false, nil
+		return nil, nil
 	}
 	if slices.Contains(singleFiles, o.to) {
-		return nil, false, atomicfile.CheckOutput(output)
+		return nil, atomicfile.CheckOutput(output)
+	}
+	info, err := os.Stat(input)
+	if err != nil {
+		return nil, err
 	}
 	if o.from == "" {
-		o.from, err = await(ctx, func() (string, error) { return formatOf(input) })
-		if err != nil {
-			return nil, false, fmt.Errorf("%s: %w", input, err)
+		if o.from, err = await(ctx, func() (string, error) { return formatOf(input) }); err != nil {
+			return nil, fmt.Errorf("%s: %w", input, err)
 		}
 	}
 	from, to := realPath(input), realPath(output)
-	info, err := os.Stat(input)
-	if err != nil {
-		return nil, false, err
+	if !info.IsDir() {
+		from = filepath.Dir(from)
 	}
 	switch {
 	case slices.Contains(singleFiles, o.from):
-	case !info.IsDir():
-		if inPlace = filepath.Dir(from) == to; inPlace {
-			from = to
-		}
 	case from == to:
-		inPlace = true
-	case within(to, from):
-		return nil, false, fmt.Errorf("%s lies in %s, so that its files would be taken for input: choose a folder beside it", output, input)
+		// LabelMe files, too, have more than is converted, such as pictures and flags.
+		return nil, fmt.Errorf("%s is the folder of the input, whose files would be replaced by others: choose another folder", output)
+	case info.IsDir() && within(to, from):
+		return nil, fmt.Errorf("%s lies in %s, so that its files would be taken for input: choose a folder beside it", output, input)
 	}
-	if inPlace && (o.from != "labelme" || o.to != "labelme") {
-		return nil, false, fmt.Errorf("%s cannot become %s in its own folder, where files of both would be mixed: choose another folder than %s", o.from, o.to, output)
-	}
-	locks, err = lockOutputs(output)
-	return locks, inPlace && info.IsDir(), err
-}
-
-// sameNames returns an error unless each LabelMe file of a folder would be written to itself,
-// so that none replaces another that has not been written.
-func sameNames(folder string, pictures []*coco.LabeledImage) error {
-	var names []string
-	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && path.Ext(name) == ".json" {
-			names = append(names, name)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if len(names) != len(pictures) {
-		return errors.New("the folder has changed while it was read")
-	}
-	for i, p := range pictures {
-		if place := outputPlace(p) + ".json"; place != names[i] {
-			return fmt.Errorf("%s is about %s and would be written to %s: choose another folder than %s", names[i], printable(p.FileName), place, folder)
-		}
-	}
-	return nil
+	return lockOutputs(output)
 }
 
 // replacesPicture returns an error if a picture of the output would replace what it was made
@@ -88,7 +56,11 @@ func (o *convertOptions) replacesPicture(output string, p *coco.LabeledImage) er
 		return nil
 	}
 	if o.to == "overlay" {
-		source, err := os.Stat(filepath.Join(o.images, filepath.FromSlash(p.FileName)))
+		path, err := (&coco.Image{FileName: p.FileName}).Find(o.images)
+		if err != nil {
+			return nil
+		}
+		source, err := os.Stat(path)
 		if err != nil || !os.SameFile(source, there) {
 			return nil
 		}

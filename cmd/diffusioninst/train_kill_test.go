@@ -24,6 +24,7 @@ const asProgram = "DIFFUSIONINST_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		limitFiles()
 		main()
 		os.Exit(0)
 	}
