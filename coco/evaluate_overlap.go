@@ -48,6 +48,9 @@ func (e *evaluation) overlaps(m *Image, truths []truth, detections []detection) 
 	if e.IoU == Segm {
 		return ious, nil
 	}
+	if float64(m.Width)*float64(m.Height) > maxBoundary {
+		return nil, fmt.Errorf("coco: image %d: outlines of masks of %d×%d pixels, the limit is %d pixels", m.ID, m.Width, m.Height, maxBoundary)
+	}
 	width := e.boundaryWidth(m.Width, m.Height)
 	for _, list := range [][]mask.RLE{dt, gt} {
 		for i, r := range list {
@@ -67,6 +70,10 @@ func (e *evaluation) overlaps(m *Image, truths []truth, detections []detection) 
 	}
 	return ious, nil
 }
+
+// maxBoundary bounds the pixels of masks whose outlines are compared, which are drawn for
+// that: 32 MB each.
+const maxBoundary = 1 << 28
 
 func (e *evaluation) loadTruths(m *Image, annotations []int32) ([]truth, error) {
 	out := make([]truth, len(annotations))

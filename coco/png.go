@@ -8,6 +8,9 @@ import (
 	"io"
 )
 
+// maxPNG bounds the pixels of masks and label maps that are read: 512 MiB of 16 bits.
+const maxPNG = 1 << 28
+
 // readPNG decodes a picture of a size that is known beforehand. A header that
 // claims more pixels than the data can hold is refused before they are allocated:
 // deflate shrinks at most 1032 times.
@@ -22,6 +25,9 @@ func readPNG(r io.Reader, width, height int) (image.Image, error) {
 	}
 	if c.Width != width || c.Height != height {
 		return nil, fmt.Errorf("a picture of %d×%d pixels, not %d×%d", c.Width, c.Height, width, height)
+	}
+	if float64(width)*float64(height) > maxPNG {
+		return nil, fmt.Errorf("a picture of %d×%d pixels: the limit is %d pixels", width, height, maxPNG)
 	}
 	if bits := float64(width) * float64(height); bits/8 > 1032*float64(len(text)) {
 		return nil, fmt.Errorf("%d bytes cannot hold %d×%d pixels", len(text), width, height)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -59,9 +60,38 @@ func (r *Run) resume(ctx context.Context) (*runState, error) {
 		return nil, fmt.Errorf("train: %s is not a checkpoint of a run: %w", path, err)
 	}
 	if state.Data != r.Data {
-		return nil, fmt.Errorf("train: %s is of a run on other data: %s, not %s", path, state.Data, r.Data)
+		then, now := differences(state.Data, r.Data)
+		return nil, fmt.Errorf("train: %s is of a run on other data: %s, not %s", path, then, now)
 	}
 	return state, r.Batches.SeekTo(state.Position)
+}
+
+// descriptionParts separates what a description of data is made of: "8 pictures of 2 classes in batches of 4"
+// are "8 pictures", "2 classes" and "batches of 4".
+var (
+	descriptionParts = regexp.MustCompile(`, | in | of `)
+	wholeNumber      = regexp.MustCompile(`^\d+$`)
+)
+
+// differences returns the parts in which two descriptions of data differ, or all if they
+// are not made alike.
+func differences(a, b string) (inA, inB string) {
+	partsA, partsB := descriptionParts.Split(a, -1), descriptionParts.Split(b, -1)
+	if len(partsA) != len(partsB) {
+		return a, b
+	}
+	var onlyA, onlyB []string
+	for i := range partsA {
+		if partsA[i] == partsB[i] {
+			continue
+		}
+		before := ""
+		if i > 0 && wholeNumber.MatchString(partsA[i]) && wholeNumber.MatchString(partsB[i]) {
+			before = partsA[i-1] + " of "
+		}
+		onlyA, onlyB = append(onlyA, before+partsA[i]), append(onlyB, before+partsB[i])
+	}
+	return strings.Join(onlyA, ", "), strings.Join(onlyB, ", ")
 }
 
 // export writes the model that was trained.

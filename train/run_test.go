@@ -99,6 +99,19 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 	requireSameTable(t, "evaluation", whole.Folder, folder)
 }
 
+func TestOtherDataSaysWhatDiffers(t *testing.T) {
+	const data = "8 pictures of 2 classes in batches of 4, seed 0"
+	for now, want := range map[string][2]string{
+		"8 pictures of 2 classes in batches of 6, seed 0":  {"batches of 4", "batches of 6"},
+		"9 pictures of 2 classes in batches of 4, seed 0":  {"8 pictures", "9 pictures"},
+		"8 pictures of 3 classes in batches of 4, seed 11": {"2 classes, seed 0", "3 classes, seed 11"},
+		"others": {data, "others"},
+	} {
+		then, other := differences(data, now)
+		require.Equal(t, want, [2]string{then, other})
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	done := newRun(t, t.TempDir())
 	done.Steps = 1

@@ -21,6 +21,7 @@ type convertOptions struct {
 	minScore  float64
 	polygons  bool
 	tolerance float64
+	maxPixels int
 }
 
 func newConvertCommand() *cobra.Command {
@@ -54,6 +55,7 @@ An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 	f.Float64Var(&o.minScore, "min-score", 0, "leave out detections with a lower score")
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
 	f.Float64Var(&o.tolerance, "tolerance", 0, "how many pixels LabelMe outlines may be away from the mask's edge")
+	f.IntVar(&o.maxPixels, "max-pixels", 0, "greatest picture that masks are drawn for, in pixels (default: 100 million; negative for no limit)")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }
@@ -82,7 +84,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 		return err
 	}
 	out, err := newInstanceWriter(cmd.OutOrStdout(), o.to, output, writerOptions{
-		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance,
+		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, MaxPixels: o.maxPixels,
 	})
 	if err != nil {
 		return err

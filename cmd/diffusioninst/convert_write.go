@@ -26,6 +26,7 @@ type writerOptions struct {
 	Categories []coco.Category // coco: as far as they are known before writing
 	Polygons   bool            // coco, labelme: outlines instead of masks
 	Tolerance  float64         // labelme: pixels that outlines may be away from the mask's edge
+	MaxPixels  int             // of a picture whose masks are drawn; see checkPixels
 }
 
 // An instanceWriter writes pictures with instances in one of outputFormats: coco and
@@ -68,6 +69,11 @@ func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image,
 
 // Keep is Write, but if keep is true, files of the picture that are there stay.
 func (w *instanceWriter) Keep(p *coco.LabeledImage, pixels func() (image.Image, error), keep bool) error {
+	if w.format != "results" {
+		if err := checkPixels(p, w.options.MaxPixels); err != nil {
+			return err
+		}
+	}
 	switch w.format {
 	case "coco":
 		return w.builder.Add(p)

@@ -168,7 +168,7 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 		if slices.Contains(singleFiles, f) {
 			path += ".json"
 		}
-		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons})
+		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons, MaxPixels: -1})
 		if err != nil {
 			return nil, err
 		}

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
@@ -58,7 +60,42 @@ func OpenCOCO(file, images string) (*COCO, error) {
 			}
 		}
 	}
+	if err := c.checkPixels(); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// checkPixels refuses a data set whose annotations all lack pixels, of which there is
+// nothing to learn. It stops at the first that has some, or of which only the picture
+// can say.
+func (c *COCO) checkPixels() error {
+	var ids []int64
+	for i, places := range c.objects {
+		m := &c.data.Images[i]
+		for _, place := range places {
+			a := &c.data.Annotations[place]
+			r, err := a.Segmentation.RLE(m.Width, m.Height)
+			if err != nil || m.Width < 1 || m.Height < 1 || r.Area() > 0 {
+				return nil
+			}
+			ids = append(ids, a.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("data: %s: none of its %d annotations covers a pixel (ids %s): there is nothing to learn", c.file, len(ids), some(ids))
+}
+
+// some lists the first of many things.
+func some[T any](all []T) string {
+	const shown = 5
+	text := strings.Trim(fmt.Sprint(all[:min(len(all), shown)]), "[]")
+	if len(all) > shown {
+		text += " …"
+	}
+	return text
 }
 
 // KeepPictures sets how many bytes of decoded pictures, three per pixel, stay in memory: 0
@@ -115,6 +152,11 @@ func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
 		given := mask.Box{}
 		if a.HasBBox {
 			b := a.BBox
+			for _, v := range b {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return Sample{}, bad(nil, "annotation %d: the box %v is not finite", a.ID, b)
+				}
+			}
 			given = mask.BoxXYWH(b)
 		}
 		s.add(c.class[a.CategoryID], r, given)

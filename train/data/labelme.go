@@ -64,6 +64,9 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 	if !slices.ContainsFunc(l.files, func(f labelMeFile) bool { return f.err == nil }) {
 		return nil, fmt.Errorf("data: %s: %w", l.files[0].path, l.files[0].err)
 	}
+	if err := l.checkPixels(folder); err != nil {
+		return nil, err
+	}
 	if classes == nil {
 		l.classes = l.labels()
 	}
@@ -80,6 +83,28 @@ func readLabelMe(path string) (*coco.LabeledImage, error) {
 	}
 	defer f.Close()
 	return coco.ReadLabelMe(f, coco.LabelMeReadOptions{})
+}
+
+// checkPixels refuses files of which no shape covers a pixel.
+func (l *LabelMe) checkPixels(folder string) error {
+	var files []string
+	for _, f := range l.files {
+		if f.err != nil {
+			continue
+		}
+		for i := range f.content.Instances {
+			if f.content.Instances[i].Mask.Area() > 0 {
+				return nil
+			}
+		}
+		if len(f.content.Instances) > 0 {
+			files = append(files, filepath.Base(f.path))
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return fmt.Errorf("data: %s: no shape of its %d files covers a pixel (%s): there is nothing to learn", folder, len(files), some(files))
 }
 
 // labels returns the labels that occur, sorted.
