@@ -81,28 +81,45 @@ func TestHostilePickles(t *testing.T) {
 	self := "]q\x00h\x00a"
 	list := "](" + strings.Repeat("N", 1000) + "e\x94"
 	copies := "c__builtin__\nset\nq\x05" + "](" + strings.Repeat("N", 1000) + "eq\x06"
-	deep := "U\xe8" + strings.Repeat("k", 232) // names that grow with every level
+	var names strings.Builder // distinct ones
+	for i := 0; names.Len() < size; i++ {
+		fmt.Fprintf(&names, "cm\n%x\n0", i)
+	}
+	module := "cmine\nNet\n)\x81q\x00}(U\x0b_parametersNU\x08_modules}U\x04selfh\x00sub" // in itself
+	deep := "U\xe8" + strings.Repeat("k", 232)                                           // names that grow with every level
 	for name, program := range map[string]string{
-		"values":           repeat("N"),
-		"marks":            repeat("("),
-		"lists":            repeat("]"),
-		"memoized lists":   repeat("]\x940"),
-		"duplicates":       repeat("]2"),
-		"long lists":       repeat(list),
-		"copied lists":     copies + repeat("h\x05h\x06\x85R0"),
-		"copied text":      encode + repeat("h\x00h\x01h\x02\x86R0"),
-		"shared lists":     "}U\x05model" + laughs + "s.",
-		"a list in itself": "}U\x05model" + self + "s.",
-		"nested lists":     "}U\x05model" + strings.Repeat("]", 1000) + strings.Repeat("a", 999) + "s.",
-		"nested names":     strings.Repeat("}"+deep, 40) + "N" + strings.Repeat("s", 40) + ".",
-		"integers":         repeat("\x8b\x00\x04\x00\x00" + strings.Repeat("\xff", 1024) + "0"),
-		"claimed string":   "T\xff\xff\xff\x7f",
-		"claimed bytes":    "\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
-		"claimed frame":    "\x95\xff\xff\xff\xff\xff\xff\xff\xff",
-		"memo index":       "]r\xff\xff\xff\xff0j\xff\xff\xff\xff",
-		"endless line":     "c" + repeat("x"),
-		"arrays":           repeat("cnumpy.core.multiarray\n_reconstruct\n)R"),
-		"storages":         "ctorch.storage\n_load_from_bytes\nq\x00C\x05\x80\x02K\x00.q\x01" + repeat("h\x00h\x01\x85R0"),
+		"values":             repeat("N"),
+		"marks":              repeat("("),
+		"lists":              repeat("]"),
+		"memoized lists":     repeat("]\x940"),
+		"duplicates":         repeat("]2"),
+		"long lists":         repeat(list),
+		"copied lists":       copies + repeat("h\x05h\x06\x85R0"),
+		"copied text":        encode + repeat("h\x00h\x01h\x02\x86R0"),
+		"shared lists":       "}U\x05model" + laughs + "s.",
+		"a list in itself":   "}U\x05model" + self + "s.",
+		"nested lists":       "}U\x05model" + strings.Repeat("]", 1000) + strings.Repeat("a", 999) + "s.",
+		"nested names":       strings.Repeat("}"+deep, 40) + "N" + strings.Repeat("s", 40) + ".",
+		"objects":            "cmine\nA\nq\x00" + repeat("h\x00)\x81"),
+		"objects, dropped":   "cmine\nA\nq\x00" + repeat("h\x00)\x810"),
+		"items":              "cmine\nA\n)\x81(" + repeat("NN") + "u.",
+		"one by one":         "cmine\nA\n)\x81" + repeat("NNs") + ".",
+		"objects as model":   "cmine\nA\nq\x000}U\x05model}(" + strings.Repeat("U\x01ah\x00)\x81", size/8) + "us.",
+		"names":              names.String(),
+		"a long line":        "V" + repeat("x"),
+		"lines":              repeat("V" + strings.Repeat("é", 500) + "\n0"),
+		"escapes":            "S'" + repeat("\\x41") + "'\n.",
+		"old integers":       repeat("L" + strings.Repeat("9", 1000) + "L\n0"),
+		"a module in itself": "}U\x05model" + module + "s.",
+		"calls of results":   "cmine\nA\n)R" + repeat(")R"),
+		"integers":           repeat("\x8b\x00\x04\x00\x00" + strings.Repeat("\xff", 1024) + "0"),
+		"claimed string":     "T\xff\xff\xff\x7f",
+		"claimed bytes":      "\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+		"claimed frame":      "\x95\xff\xff\xff\xff\xff\xff\xff\xff",
+		"memo index":         "]r\xff\xff\xff\xff0j\xff\xff\xff\xff",
+		"endless line":       "c" + repeat("x"),
+		"arrays":             repeat("cnumpy.core.multiarray\n_reconstruct\n)R"),
+		"storages":           "ctorch.storage\n_load_from_bytes\nq\x00C\x05\x80\x02K\x00.q\x01" + repeat("h\x00h\x01\x85R0"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := []byte("\x80\x05" + program)

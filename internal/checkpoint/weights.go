@@ -29,9 +29,10 @@ type Set struct {
 	// that are taken from the weights they are the averages of.
 	Filled int
 
-	group  *group
-	prefix string // of the names in the group
-	mark   *Tensor
+	group   *group
+	prefix  string // of the names in the group
+	mark    *Tensor
+	dotless bool // names have lost their dots, as those of LitEma
 }
 
 // landmarks are tensors of a DiffusionInst or, failing that, of its backbone. A set of
@@ -46,8 +47,8 @@ var landmarks = []string{
 // A set is recognised by the name of a tensor that every DiffusionInst has: what is before
 // it, such as "model.", "state_dict.model.module." or "_orig_mod.", is the place of a
 // set. A file without such a tensor is returned as it is, for Match and For. Averages are sets whose place
-// says so ("ema_state", "model_ema", "teacher", …), and the averages of a training
-// state of this module. MMEngine saves averages as state_dict and what they are averages
+// says so ("ema_state", "model_ema", "teacher", …), also under names without dots as
+// LitEma registers them, and the averages of a training state of this module. MMEngine saves averages as state_dict and what they are averages
 // of as ema_state_dict.
 //
 // AverageAuto takes the averages if they are preferred, or if f is the state of a training
@@ -57,7 +58,7 @@ var landmarks = []string{
 func (f *File) Weights(o Average, prefer bool) (*File, error) {
 	sets := f.stateSets()
 	if len(sets) == 0 {
-		sets = f.find(landmarks...)
+		sets = f.findDotless(f.find(landmarks...))
 	} else {
 		prefer = true
 	}
@@ -109,6 +110,31 @@ func (f *File) find(names ...string) []Set {
 	}
 	return out
 }
+
+// findDotless adds the averages whose names are those of a set that was found, without dots.
+func (f *File) findDotless(sets []Set) []Set {
+	if len(sets) == 0 {
+		return nil
+	}
+	mark := withoutDots(strings.TrimPrefix(sets[0].mark.Name, sets[0].prefix))
+	for _, g := range f.groups {
+		for _, t := range g.tensors {
+			prefix, ok := strings.CutSuffix(t.Name, mark)
+			if !ok || prefix != "" && !strings.HasSuffix(prefix, ".") || len(sets) > maxSets {
+				continue
+			}
+			n := len(sets)
+			if sets = f.addSet(sets, g, prefix, t); len(sets) > n && sets[n].Averaged {
+				sets[n].dotless = true
+			} else {
+				sets = sets[:n]
+			}
+		}
+	}
+	return sets
+}
+
+func withoutDots(name string) string { return strings.ReplaceAll(name, ".", "") }
 
 // addSet adds a set, unless its tensors are another's under a second name.
 func (f *File) addSet(sets []Set, g *group, prefix string, mark *Tensor) []Set {
@@ -296,6 +322,9 @@ func (f *File) take(sets []Set, source Set, fill bool) *File {
 	}
 	best := &sets[0]
 	out := f.view(sets, tensors, best.prefix, best.group.unread)
+	if best.dotless {
+		out.restoreDots(others, source.prefix)
+	}
 	for _, t := range others {
 		name := strings.TrimPrefix(t.Name, source.prefix)
 		if _, ok := out.byName[name]; !ok && out.unread[name] == nil {
@@ -307,6 +336,26 @@ func (f *File) take(sets []Set, source Set, fill bool) *File {
 	}
 	out.index()
 	return out
+}
+
+// restoreDots gives the tensors of f the names of those they are averages of. It drops
+// what is none, such as the number of updates.
+func (f *File) restoreDots(others []*Tensor, prefix string) {
+	names := map[string]string{}
+	for _, t := range others {
+		name := strings.TrimPrefix(t.Name, prefix)
+		names[withoutDots(name)] = name
+	}
+	kept := f.Tensors[:0]
+	for _, t := range f.Tensors {
+		if name, ok := names[t.Name]; ok {
+			t.Name = name
+			kept = append(kept, t)
+		}
+	}
+	f.Tensors = kept
+	f.groups[0].tensors = kept
+	f.index()
 }
 
 // view returns tensors of f without a prefix of their names.

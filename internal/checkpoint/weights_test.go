@@ -101,7 +101,9 @@ func TestAverages(t *testing.T) {
 		"MMEngine":            {pt.Dict{{"meta", pt.Dict{{"mmengine_version", "0.10"}}}, {"state_dict", stateDict("", 2)}, {"ema_state_dict", stateDict("module.", 1)}, {"message_hub", pt.Dict{}}}, "ema_state_dict.module", "state_dict", 2},
 		"not MMEngine":        {pt.Dict{{"meta", pt.Dict{{"epoch", 1}}}, {"state_dict", stateDict("", 1)}, {"ema_state_dict", stateDict("module.", 2)}}, "state_dict", "ema_state_dict.module", 1},
 		"best and last":       {pt.Dict{{"model", stateDict("", 1)}, {"best_model", stateDict("", 3)}, {"model_ema", stateDict("", 2)}}, "model", "model_ema", 1},
-		"swa":                 {pt.Dict{{"model", stateDict("", 1)}, {"swa_model", joined(stateDict("module.", 2), pt.Dict{{"n_averaged", ones(1)}})}}, "model", "swa_model.module", 1},
+		"LitEma": {pt.Dict{{"state_dict", joined(stateDict("model.", 1), pt.Dict{{"model_ema.decay", ones(1)}, {"model_ema.num_updates", ones(1)},
+			{"model_ema." + withoutDots(mark), pt.Tensor{Shape: []int{1}, Values: []float32{2}}}, {"model_ema.headbias", ones(1)}})}}, "state_dict.model", "state_dict.model_ema", 1},
+		"swa": {pt.Dict{{"model", stateDict("", 1)}, {"swa_model", joined(stateDict("module.", 2), pt.Dict{{"n_averaged", ones(1)}})}}, "model", "swa_model.module", 1},
 	} {
 		f, err := readPTH(t, c.root)
 		require.NoError(t, err, name)
