@@ -10,6 +10,7 @@ import (
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/internal/detectron2"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/picture"
 )
 
 // LoadConfig reads a Detectron2 YAML file of the official project, with the files
@@ -80,6 +81,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		Input: Input{
 			Short: d.Input.MinSizeTest, Longest: d.Input.MaxSizeTest,
 			Mean: m.PixelMean, Std: m.PixelStd, BGR: d.Input.Format == "BGR", Tile: d.Input.TileTest,
+			Normalize: normalization(d.Input.Normalize),
 		},
 	}
 	if c.Input.Short == 0 {
@@ -107,6 +109,15 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		return c, configError("backbone %s", m.Backbone.Name)
 	}
 	return c, nil
+}
+
+// normalization leaves the default out, so that it is not written to checkpoints that older
+// versions read.
+func normalization(n string) picture.Normalize {
+	if n == string(picture.Auto) {
+		return ""
+	}
+	return picture.Normalize(n)
 }
 
 // detectron2Classes returns the class names of the data sets if their number fits.

@@ -29,6 +29,9 @@ type Input struct {
 	Mean    [3]float64 // of red, green and blue, 0 to 255: ImageNet's
 	Std     [3]float64 // of red, green and blue: ImageNet's
 	BGR     bool       // the network wants blue first; Mean and Std are then in that order
+	// Normalize says how samples become 0 to 255 before all else: picture.Auto, which
+	// stretches pictures of more than 8 bits, unless it is set.
+	Normalize picture.Normalize `json:",omitempty"`
 }
 
 var (
@@ -72,6 +75,9 @@ func (in Input) check() error {
 		return configError("input tiles need a Scale: parts of a picture cannot each have the same short side")
 	case !(in.Scale > 0) && (in.Short < 1 || in.Short > maxSide || in.Longest >= 0 && in.Longest < in.Short):
 		return configError("input sides %d (short, at most %d) and %d (longest, at least short)", in.Short, maxSide, in.Longest)
+	}
+	if err := in.Normalize.Check(); err != nil {
+		return asConfigError(err)
 	}
 	for i, s := range in.Std {
 		if !(s > 0) || math.IsInf(s, 0) {

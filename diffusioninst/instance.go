@@ -15,6 +15,9 @@ type Box = mask.Box
 type Result struct {
 	Width, Height int        // of the picture and of all masks, in pixels
 	Instances     []Instance // best score first
+	// Warning says that the picture is so dark or flat that stretching it (Options.Normalize)
+	// would help; else it is empty.
+	Warning string
 }
 
 // LabelMap returns a picture whose value at a pixel is i+1 for instance i, and 0 for

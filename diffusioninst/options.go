@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
 )
 
@@ -24,10 +25,13 @@ type Options struct {
 	Scale float64
 	// Tile is the side of the tiles in which larger pictures are segmented, in pixels of
 	// the network's input; see Input.Tile. Negative for none.
-	Tile     int
-	Augment  Augment         // test-time augmentation: several views of the picture, merged
-	Sampling *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
-	Ensemble *Ensemble       // in place of the model's
+	Tile int
+	// Normalize says how samples become the 0 to 255 of the network's input, in place of the
+	// model's Input.Normalize: picture.None, or "1,99.8" for two percentiles.
+	Normalize picture.Normalize
+	Augment   Augment         // test-time augmentation: several views of the picture, merged
+	Sampling  *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
+	Ensemble  *Ensemble       // in place of the model's
 	// MaxBytes is the most memory that a call may need by an estimate: one that needs more is
 	// a *LimitError before it begins. The default is 8 GiB on the CPU, where a process that
 	// runs out of memory is ended, and none on a GPU; negative for none.
@@ -76,6 +80,7 @@ type settings struct {
 	seed      uint64
 	maxBytes  int64 // 0 for none
 	maxViews  int64 // 0 for none
+	normalize picture.Normalize
 	onStep    func(*StepResult)
 }
 
@@ -84,6 +89,10 @@ func (o Options) resolve(c Config) (*settings, error) {
 	s := &settings{
 		rules: c.Quirks.rules(), sampling: c.Sampling, ensemble: c.Ensemble, proposals: c.Proposals,
 		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, onStep: o.OnStep,
+		normalize: cmp.Or(o.Normalize, c.Input.Normalize),
+	}
+	if err := s.normalize.Check(); err != nil {
+		return nil, &OptionError{"Normalize", err.Error(), err}
 	}
 	s.maxBytes = max(cmp.Or(o.MaxBytes, defaultMaxBytes), 0)
 	s.maxViews = max(cmp.Or(int64(o.MaxViews), defaultMaxViews), 0)

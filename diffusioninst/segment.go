@@ -6,6 +6,7 @@ import (
 	"image"
 
 	"github.com/diffusioninst/go/internal/imagecheck"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -55,16 +56,21 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 // request is a call: its settings and pictures, and the views that it is made of.
 type request struct {
 	*settings
-	images    []image.Image
+	images    []image.Image // in run as the network gets them, in 8 bits
+	warnings  []string      // about each of them
 	passes    [][]view
 	byPicture [][]view // in the order in which the passes see them
 	held      int64    // bytes of the masks that are kept for the results
 }
 
 func newRequest(s *settings, images []image.Image) (*request, error) {
-	q := &request{settings: s, images: images, byPicture: make([][]view, len(images))}
+	q := &request{settings: s, images: make([]image.Image, len(images)), warnings: make([]string, len(images)), byPicture: make([][]view, len(images))}
 	var sizes []image.Point
 	for i, img := range images {
+		if p, ok := img.(*picture.Picture); ok && p != nil {
+			img = p.Image
+		}
+		q.images[i] = img
 		if err := checkImage(img); err != nil {
 			return nil, q.name(i, err)
 		}
@@ -90,8 +96,26 @@ func newRequest(s *settings, images []image.Image) (*request, error) {
 	return q, nil
 }
 
+// normalized returns a picture in 8 bits, and a warning about its range.
+func (s *settings) normalized(img image.Image) (out image.Image, warning string, err error) {
+	var unreadable error
+	if err = imagecheck.Guard(func() { out, warning, unreadable = s.normalize.Apply(img) }); err == nil {
+		err = unreadable
+	}
+	if err != nil {
+		return nil, "", &ImageError{img.Bounds().Dx(), img.Bounds().Dy(), err.Error(), err}
+	}
+	return out, warning, nil
+}
+
 // run looks at all views and merges what they have found.
 func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
+	for i, img := range q.images {
+		var err error
+		if q.images[i], q.warnings[i], err = q.normalized(img); err != nil {
+			return nil, q.name(i, err)
+		}
+	}
 	found := make([][][]Instance, len(q.images)) // by picture and view
 	record := &recorder{request: q, steps: map[[2]int]*recorded{}}
 	for _, views := range q.passes {
@@ -127,6 +151,7 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 	out := make([]*Result, len(q.images))
 	for i := range out {
 		out[i] = q.merge(q.byPicture[i], found[i])
+		out[i].Warning = q.warnings[i]
 	}
 	return out, nil
 }

@@ -137,7 +137,7 @@ func (m Image) Open() (image.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evaluation: image %d: %w", m.ID, err)
 	}
-	if w, h := img.Rect.Dx(), img.Rect.Dy(); m.Width > 0 && m.Height > 0 && (w != m.Width || h != m.Height) {
+	if w, h := img.Bounds().Dx(), img.Bounds().Dy(); m.Width > 0 && m.Height > 0 && (w != m.Width || h != m.Height) {
 		return nil, fmt.Errorf("evaluation: image %d: %s: it has %d×%d pixels, in the data set %d×%d", m.ID, m.Path, w, h, m.Width, m.Height)
 	}
 	return img, nil

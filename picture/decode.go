@@ -5,109 +5,133 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/gif" // the formats that Decode reads
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
 	"io/fs"
-	"math"
 
 	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/tiff"
 	_ "golang.org/x/image/webp"
 
 	"github.com/diffusioninst/go/internal/regular"
+	"github.com/diffusioninst/go/internal/tiff"
 )
 
-// Options bounds the pictures that are read. The zero value of a field means its default,
-// a negative one no bound.
-type Options struct {
-	MaxPixels int   // greatest width × height: 100 million, 400 MB once decoded
-	MaxSide   int   // greatest width and height: 65535, which is the most that JPEG and GIF can have
-	MaxBytes  int64 // greatest size of the file: 1 GiB
-}
-
-func (o Options) withDefaults() Options {
-	if o.MaxPixels == 0 {
-		o.MaxPixels = 100_000_000
-	}
-	if o.MaxSide == 0 {
-		o.MaxSide = 65535
-	}
-	switch {
-	case o.MaxBytes == 0:
-		o.MaxBytes = 1 << 30
-	case o.MaxBytes < 0:
-		o.MaxBytes = math.MaxInt64 - 1
-	}
-	return o
-}
-
 // Open reads the picture in the file at path, as Decode does, and names the file in errors.
-func Open(path string, o Options) (*image.RGBA, error) {
-	img, err := open(path, o)
-	if err != nil {
-		return nil, named(path, err)
-	}
-	return img, nil
+func Open(path string, o Options) (*Picture, error) {
+	var p *Picture
+	err := withFile(path, func(r io.Reader) (err error) {
+		p, err = Decode(r, o)
+		return err
+	})
+	return p, err
 }
 
-func open(path string, o Options) (*image.RGBA, error) {
-	f, err := regular.OpenStream(path)
+// withFile opens the file at path for f, and names it in errors.
+func withFile(path string, f func(r io.Reader) error) error {
+	file, err := regular.OpenStream(path)
 	if err != nil {
-		return nil, readError(err)
+		return named(path, readError(err))
 	}
-	defer f.Close()
-	return Decode(f, o)
+	defer file.Close()
+	return named(path, f(file))
 }
 
 // Decode reads a picture from the current position of r. A reader that cannot seek is
-// read into memory first. The result is opaque, turned upright as its EXIF data says, and
-// its bounds start at (0, 0). Errors are of type [*Error].
-func Decode(r io.Reader, o Options) (*image.RGBA, error) {
+// read into memory first. The result is upright, as its EXIF data says. Errors are of type
+// [*Error].
+func Decode(r io.Reader, o Options) (*Picture, error) {
 	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
 	source, err := rewindable(r, o.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
-	header, format, err := image.DecodeConfig(source)
+	t, err := source.tiff(o)
 	if err != nil {
-		return nil, decodeError(err, source.ended)
+		return nil, err
+	}
+	var p *Picture
+	if t != nil {
+		p, err = t.read(o)
+	} else {
+		p, err = source.decode(o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.normalized(o)
+}
+
+// normalized brings p to 8 bits if the options say so.
+func (p *Picture) normalized(o Options) (*Picture, error) {
+	if o.Normalize == "" {
+		return p, nil
+	}
+	var err error
+	p.Image, p.Warning, err = o.Normalize.Apply(p.Image)
+	return p, err
+}
+
+// decode reads a picture with the decoders of package image. Samples of more than 8 bits keep
+// them.
+func (s *seekable) decode(o Options) (*Picture, error) {
+	if o.Page > 1 || o.Z > 1 {
+		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page or slice %d: the file has one", max(o.Page, o.Z))}
+	}
+	header, format, err := image.DecodeConfig(s)
+	if err != nil {
+		return nil, decodeError(err, s.ended)
 	}
 	if err := o.check(header); err != nil {
 		return nil, err
 	}
-	if err := source.rewind(); err != nil {
+	if err := s.rewind(); err != nil {
 		return nil, err
 	}
-	turn := orientation(source, format)
-	if err := source.rewind(); err != nil {
+	turn := orientation(s, format)
+	if err := s.rewind(); err != nil {
 		return nil, err
 	}
-	img, _, err := image.Decode(source)
+	img, _, err := image.Decode(s)
 	if err != nil {
-		return nil, decodeError(err, source.ended)
+		return nil, decodeError(err, s.ended)
 	}
 	if img.Bounds().Empty() {
 		return nil, &Error{Kind: ErrEmpty, Reason: "no pixels"}
 	}
-	frame := image.Rect(0, 0, header.Width, header.Height)
-	if format != "gif" {
-		frame = img.Bounds()
+	p := &Picture{Format: format, Bits: 8, Pages: 1, Page: 1, Channels: colourNames}
+	if header.ColorModel == color.GrayModel || header.ColorModel == color.Gray16Model {
+		p.Channels = greyNames
 	}
-	return turn.apply(rowsOf(img, format == "webp"), img.Bounds(), frame), nil
-}
-
-func (o Options) check(c image.Config) error {
+	chosen, err := pickChannels(p.Channels, o.Channels)
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case c.Width <= 0 || c.Height <= 0:
-		return &Error{Kind: ErrEmpty, Reason: fmt.Sprintf("%d×%d pixels", c.Width, c.Height)}
-	case o.MaxSide > 0 && max(c.Width, c.Height) > o.MaxSide:
-		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d per side", c.Width, c.Height, o.MaxSide)}
-	case o.MaxPixels > 0 && c.Width > o.MaxPixels/c.Height:
-		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d pixels", c.Width, c.Height, o.MaxPixels)}
+	case isDeep(img):
+		p.Bits = 16
+		r := rasterOf(img)
+		if len(p.Channels) == 1 && chosen != nil {
+			r = selectChannels(r, make([]int, len(chosen)))
+		} else {
+			r = selectChannels(r, chosen)
+		}
+		p.Image = imageOf(turn.turned(r))
+		return p, nil
+	case format == "gif":
+		p.Image = turn.apply(rowsOf(img, false), img.Bounds(), image.Rect(0, 0, header.Width, header.Height))
+	default:
+		p.Image = turn.apply(rowsOf(img, format == "webp"), img.Bounds(), img.Bounds())
 	}
-	return nil
+	if chosen != nil {
+		p.Image = imageOf(selectChannels(rasterOf(p.Image), chosen))
+	}
+	return p, nil
 }
 
 // seekable is a reader that goes back to where it started and remembers whether it
@@ -115,8 +139,8 @@ func (o Options) check(c image.Config) error {
 // hides ReadAt, which would count from the start of the file.
 type seekable struct {
 	io.ReadSeeker
-	start int64
-	ended bool
+	start, size int64
+	ended       bool
 }
 
 func (s *seekable) Read(p []byte) (int, error) {
@@ -134,9 +158,6 @@ func (s *seekable) rewind() error {
 }
 
 func rewindable(r io.Reader, limit int64) (*seekable, error) {
-	tooLarge := func(n int64) error {
-		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d bytes, the limit is %d", n, limit)}
-	}
 	if s, ok := r.(io.ReadSeeker); ok {
 		if start, err := s.Seek(0, io.SeekCurrent); err == nil {
 			end, err := s.Seek(0, io.SeekEnd)
@@ -146,10 +167,7 @@ func rewindable(r io.Reader, limit int64) (*seekable, error) {
 			if end <= start {
 				return nil, &Error{Kind: ErrEmpty, Reason: "no bytes"}
 			}
-			if end-start > limit {
-				return nil, tooLarge(end - start)
-			}
-			source := &seekable{ReadSeeker: s, start: start}
+			source := &seekable{ReadSeeker: s, start: start, size: end - start}
 			return source, source.rewind()
 		}
 	}
@@ -162,7 +180,40 @@ func rewindable(r io.Reader, limit int64) (*seekable, error) {
 	case int64(len(data)) > limit:
 		return nil, &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("more than %d bytes, which is the limit", limit)}
 	}
-	return &seekable{ReadSeeker: bytes.NewReader(data)}, nil
+	return &seekable{ReadSeeker: bytes.NewReader(data), size: int64(len(data))}, nil
+}
+
+// tiff opens the source if it is a TIFF file, and returns nil if it is another picture.
+func (s *seekable) tiff(o Options) (*tiffFile, error) {
+	header := make([]byte, 512)
+	n, err := io.ReadFull(s, header)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, readError(err)
+	}
+	header = header[:n]
+	if advice := foreignFormat(header); advice != "" {
+		return nil, &Error{Kind: ErrFormat, Reason: advice}
+	}
+	if err := s.rewind(); err != nil {
+		return nil, err
+	}
+	at, random := s.ReadSeeker.(io.ReaderAt)
+	if !tiff.Is(header) || !random {
+		if s.size > o.MaxBytes {
+			return nil, &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d bytes, the limit is %d", s.size, o.MaxBytes)}
+		}
+	}
+	switch {
+	case !tiff.Is(header):
+		return nil, nil
+	case random:
+		return openTIFF(io.NewSectionReader(at, s.start, s.size), s.size)
+	}
+	data, err := io.ReadAll(s)
+	if err != nil {
+		return nil, readError(err)
+	}
+	return openTIFF(bytes.NewReader(data), int64(len(data)))
 }
 
 func readError(err error) error {

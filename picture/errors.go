@@ -19,6 +19,9 @@ var (
 	ErrTooLarge = errors.New("picture too large")
 	// ErrNoFiles says that an argument names no picture.
 	ErrNoFiles = errors.New("no pictures found")
+	// ErrChoice says that the file has several pages and none was chosen, or that what was
+	// chosen does not exist.
+	ErrChoice = errors.New("choose what to read")
 	// ErrRead says that reading failed before anything was known about the picture.
 	ErrRead = errors.New("cannot be read")
 )

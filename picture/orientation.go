@@ -68,7 +68,6 @@ func webpEXIF(r io.Reader) io.ReadSeeker {
 // does not cover (the first frame of a GIF may be smaller than the GIF) is black.
 func (t turning) apply(rows rowReader, bounds, frame image.Rectangle) *image.RGBA {
 	w, h := frame.Dx(), frame.Dy()
-	// Pixel (x, y) goes to byte origin + x·right + y·down.
 	tw, th := w, h
 	if t > 4 {
 		tw, th = h, w
@@ -77,27 +76,8 @@ func (t turning) apply(rows rowReader, bounds, frame image.Rectangle) *image.RGB
 	for i := 3; i < len(out.Pix) && !bounds.Eq(frame); i += 4 {
 		out.Pix[i] = 255
 	}
-	stepX, stepY := 4, out.Stride
-	lastX, lastY := (tw-1)*stepX, (th-1)*stepY
-	var origin, right, down int
-	switch t {
-	case 2:
-		origin, right, down = lastX, -stepX, stepY
-	case 3:
-		origin, right, down = lastX+lastY, -stepX, -stepY
-	case 4:
-		origin, right, down = lastY, stepX, -stepY
-	case 5:
-		origin, right, down = 0, stepY, stepX
-	case 6:
-		origin, right, down = lastX, stepY, -stepX
-	case 7:
-		origin, right, down = lastX+lastY, -stepY, -stepX
-	case 8:
-		origin, right, down = lastY, -stepY, stepX
-	default:
-		origin, right, down = 0, stepX, stepY
-	}
+	origin, right, down := t.steps(w, h)
+	origin, right, down = 4*origin, 4*right, 4*down
 	row := make([]uint8, 3*bounds.Dx())
 	visible := bounds.Intersect(frame)
 	for y := visible.Min.Y; y < visible.Max.Y; y++ {
@@ -110,4 +90,31 @@ func (t turning) apply(rows rowReader, bounds, frame image.Rectangle) *image.RGB
 		}
 	}
 	return out
+}
+
+// steps says where the pixels of a stored picture of w × h go: (x, y) becomes pixel
+// origin + x·right + y·down of the turned one, counted along its rows.
+func (t turning) steps(w, h int) (origin, right, down int) {
+	stride := w
+	if t > 4 {
+		stride = h
+	}
+	lastX, lastY := stride-1, (w*h/stride-1)*stride
+	switch t {
+	case 2:
+		return lastX, -1, stride
+	case 3:
+		return lastX + lastY, -1, -stride
+	case 4:
+		return lastY, 1, -stride
+	case 5:
+		return 0, stride, 1
+	case 6:
+		return lastX, stride, -1
+	case 7:
+		return lastX + lastY, -stride, -1
+	case 8:
+		return lastY, -stride, 1
+	}
+	return 0, 1, stride
 }

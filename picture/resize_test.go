@@ -30,7 +30,7 @@ func TestGolden(t *testing.T) {
 
 		img, err := Open(filepath.Join(dir, "image0.png"), Options{})
 		require.NoError(t, err)
-		w, h := img.Rect.Dx(), img.Rect.Dy()
+		w, h := img.Bounds().Dx(), img.Bounds().Dy()
 		nw, nh := ShortestEdge(w, h, config.Input.MinSizeTest, config.Input.MaxSizeTest)
 		require.Equal(t, []int64{int64(nh), int64(nw), 3}, tensor.Shape)
 		most, off := worst(t, Resize(RGB(img), w, h, nw, nh), want)
@@ -38,7 +38,7 @@ func TestGolden(t *testing.T) {
 		require.Zero(t, most, "the arithmetic is meant to be the same")
 
 		other := image.NewRGBA(image.Rect(0, 0, nw, nh))
-		draw.BiLinear.Scale(other, other.Rect, img, img.Rect, draw.Src, nil)
+		draw.BiLinear.Scale(other, other.Rect, img, img.Bounds(), draw.Src, nil)
 		most, off = worst(t, RGB(other), want)
 		t.Logf("x/image/draw.BiLinear: largest difference %d, off by more than 1: %.4f %%", most, 100*off)
 	})
@@ -108,7 +108,7 @@ func TestResizeAsPIL(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			want, err := Open(name, Options{})
 			require.NoError(t, err)
-			got := Resize(RGB(source), source.Rect.Dx(), source.Rect.Dy(), want.Rect.Dx(), want.Rect.Dy())
+			got := Resize(RGB(source), source.Bounds().Dx(), source.Bounds().Dy(), want.Bounds().Dx(), want.Bounds().Dy())
 			require.Equal(t, RGB(want), got)
 		})
 	}
@@ -125,8 +125,8 @@ func ExampleResize() {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	w, h := ShortestEdge(img.Rect.Dx(), img.Rect.Dy(), 58, 100)
-	fmt.Println(w, h, len(Resize(RGB(img), img.Rect.Dx(), img.Rect.Dy(), w, h)))
+	w, h := ShortestEdge(img.Bounds().Dx(), img.Bounds().Dy(), 58, 100)
+	fmt.Println(w, h, len(Resize(RGB(img), img.Bounds().Dx(), img.Bounds().Dy(), w, h)))
 	// Output: 74 58 12876
 }
 
@@ -142,7 +142,7 @@ func BenchmarkResize(b *testing.B) {
 	b.Run("ximage", func(b *testing.B) {
 		out := image.NewRGBA(image.Rect(0, 0, 1422, 800))
 		for b.Loop() {
-			draw.BiLinear.Scale(out, out.Rect, img, img.Rect, draw.Src, nil)
+			draw.BiLinear.Scale(out, out.Rect, img, img.Bounds(), draw.Src, nil)
 		}
 	})
 }

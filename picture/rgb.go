@@ -8,6 +8,7 @@ import (
 // RGB returns the pixels of img as height × width × 3 bytes, row by row, without
 // alpha: see the package comment for how colours are converted.
 func RGB(img image.Image) []uint8 {
+	img = pixelsOf(img)
 	b := img.Bounds()
 	stride := 3 * b.Dx()
 	out := make([]uint8, stride*b.Dy())
@@ -41,6 +42,8 @@ func rowsOf(img image.Image, webp bool) rowReader {
 		return func(y int, rgb []uint8) { cmyk(m.Pix[m.PixOffset(left, y):], rgb) }
 	case *image.Paletted:
 		return paletted(m)
+	case *Float:
+		return m.row
 	case *image.YCbCr:
 		return newChroma(m, webp).row
 	case *image.NYCbCrA:

@@ -21,6 +21,9 @@ const untrained = "untrained"
 // tf32Usage explains --tf32.
 const tf32Usage = "let a GPU compute float32 products in TF32 (10 bits of mantissa): faster, but less exact"
 
+// normUsage explains --norm.
+const normUsage = `how samples become the 8 bits that the network sees: auto (pictures of more than 8 bits are stretched), none, two percentiles such as 1,99.8, or two sample values such as 100,1000; two numbers from 0 to 100 are percentiles unless one ends in v, as in 0v,1v (default: the model's, usually auto)`
+
 // modelFlags are the flags of all commands that run a model.
 type modelFlags struct {
 	weights, config, device string
@@ -55,6 +58,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f.Float64Var(&m.memory, "max-memory", 0, "GiB of memory that a picture may need, by an estimate, before it is refused (default: 8 on the CPU; negative for no limit)")
 	f.IntVar(&m.options.MaxViews, "max-views", 0, "greatest number of views of a picture, tiles × scales × mirrored (default: 100000; negative for no limit)")
 	f.Uint64Var(&m.options.Seed, "seed", 0, "seed of the noise: the same seed gives the same result")
+	f.StringVar((*string)(&m.options.Normalize), "norm", "", normUsage)
 	_ = cmd.MarkFlagRequired("weights")
 	m.set = f.Changed
 }
@@ -65,6 +69,9 @@ func (m *modelFlags) check() error {
 		if m.set(name) && value < 1 {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
 		}
+	}
+	if err := m.options.Normalize.Check(); err != nil {
+		return fmt.Errorf("--norm: %w", err)
 	}
 	if m.set("scale") && !(m.options.Scale > 0) {
 		return fmt.Errorf("--scale %v: it must be above 0", m.options.Scale)

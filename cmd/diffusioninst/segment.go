@@ -14,12 +14,14 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/picture"
 )
 
 func init() { modelCommands = append(modelCommands, newSegmentCommand) }
 
 type segmentOptions struct {
 	model    modelFlags
+	pictures pictureFlags
 	output   string
 	formats  []string
 	polygons bool
@@ -37,6 +39,10 @@ func newSegmentCommand() *cobra.Command {
 		Long: `Find the instances in pictures: JPEG (rotated as its EXIF data says), PNG, WebP, BMP,
 TIFF, GIF. Arguments are files, folders, globs, or "-" for standard input. Pictures of
 more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
+
+Of a TIFF file with several pages one is chosen with --page or --z, or all with
+--page all, and of one with several channels with --channel. Pictures of more than 8 bits
+are stretched to black and white unless --norm says something else.
 
 --format says what is written to the output folder:
   overlay/      the pictures with contours, masks, classes and scores
@@ -62,6 +68,7 @@ have changed are segmented again.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runSegment(cmd, &o, args) },
 	}
 	o.model.add(cmd)
+	o.pictures.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "formats to write: "+strings.Join(outputFormats, ", "))
@@ -91,6 +98,19 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if left > 0 {
 		warn("%s in folders of --output left out: this command writes there", counted(left, "picture"))
 	}
+	choice, all, err := o.pictures.options()
+	if err != nil {
+		return err
+	}
+	if all {
+		if inputs, err = allPages(cmd.Context(), inputs, choice); err != nil {
+			return err
+		}
+	} else {
+		for i := range inputs {
+			inputs[i].options = choice
+		}
+	}
 	r := &segmentRun{cmd: cmd, inputs: inputs}
 	if o.trace != "" {
 		if r.traces, err = traceFolders(o.trace, inputs); err != nil {
@@ -107,6 +127,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	defer r.model.Close()
 	config := r.model.Config()
+	for i := range inputs {
+		inputs[i].options.Normalize = cmp.Or(o.model.options.Normalize, config.Input.Normalize, picture.Auto)
+	}
 	r.options, r.classes = o.model.options, evaluation.Categories(config.Classes)
 	if r.writers, err = o.writers(r.classes); err != nil {
 		return err

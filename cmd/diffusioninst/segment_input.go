@@ -5,17 +5,46 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/diffusioninst/go/picture"
 )
 
 // A segmentInput is a picture to read. The path "-" is standard input.
-type segmentInput struct{ path, name string }
+type segmentInput struct {
+	path, name string
+	options    picture.Options
+}
+
+// allPages replaces inputs by their pages. One whose pages cannot be read stays, to be an
+// error of its own.
+func allPages(ctx context.Context, inputs []segmentInput, o picture.Options) ([]segmentInput, error) {
+	var out []segmentInput
+	for _, in := range inputs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		in.options = o
+		var pages []picture.Options
+		if in.path != "-" {
+			pages, _ = picture.Pages(in.path, o)
+		}
+		if len(pages) < 2 {
+			out = append(out, in)
+			continue
+		}
+		for _, page := range pages {
+			ext := filepath.Ext(in.name)
+			name := fmt.Sprintf("%s_page%d%s", strings.TrimSuffix(in.name, ext), page.Page, ext)
+			out = append(out, segmentInput{in.path, name, page})
+		}
+	}
+	return out, nil
+}
 
 // findInputs expands the arguments. A picture in a folder among the arguments is named by its
 // path below that folder. Pictures in the folders own, which the command writes, are left out
@@ -27,7 +56,7 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 	}
 	for _, arg := range args {
 		if arg == "-" {
-			inputs = append(inputs, segmentInput{"-", "stdin.png"})
+			inputs = append(inputs, segmentInput{path: "-", name: "stdin.png"})
 			continue
 		}
 		paths, err := picture.Find([]string{arg})
@@ -50,7 +79,7 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 				left++
 				continue
 			}
-			inputs = append(inputs, segmentInput{p, filepath.ToSlash(name)})
+			inputs = append(inputs, segmentInput{path: p, name: filepath.ToSlash(name)})
 		}
 	}
 	if len(inputs) == 0 {
@@ -60,21 +89,13 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 }
 
 // open reads the picture.
-func (in segmentInput) open(ctx context.Context, stdin io.Reader) (image.Image, error) {
-	return await(ctx, func() (image.Image, error) {
+func (in segmentInput) open(ctx context.Context, stdin io.Reader) (*picture.Picture, error) {
+	return await(ctx, func() (*picture.Picture, error) {
 		if in.path == "-" {
-			return asImage(picture.Decode(stdin, picture.Options{}))
+			return picture.Decode(stdin, in.options)
 		}
-		return asImage(picture.Open(in.path, picture.Options{}))
+		return picture.Open(in.path, in.options)
 	})
-}
-
-// asImage makes no picture an image that is nil.
-func asImage(img *image.RGBA, err error) (image.Image, error) {
-	if err != nil {
-		return nil, err
-	}
-	return img, nil
 }
 
 // stamp identifies the content of a file by its size and time, or is empty for standard input.

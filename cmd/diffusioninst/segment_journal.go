@@ -214,6 +214,9 @@ func recordKey(in segmentInput) (path, stamp string) {
 	if err != nil {
 		return "", ""
 	}
+	if in.options.Page > 0 {
+		path += fmt.Sprintf(" page %d", in.options.Page)
+	}
 	return path, in.stamp()
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/picture"
 )
 
 // A segmentRun segments pictures one after the other. What is finished stays, however the run
@@ -35,6 +36,7 @@ type segmentRun struct {
 	bar          *progressbar.ProgressBar
 	report       *report
 	sizes        *sizeHint
+	notes        pictureNotes
 	done, failed int // pictures
 }
 
@@ -53,6 +55,7 @@ func (r *segmentRun) do(ctx context.Context) error {
 	if hint := r.sizes.String(); hint != "" {
 		warner(r.cmd)("%s", hint)
 	}
+	r.notes.warn(warner(r.cmd))
 	if r.truth != nil {
 		errs = append(errs, r.truth.write(r.cmd.OutOrStdout()))
 	}
@@ -111,11 +114,15 @@ func (r *segmentRun) picture(ctx context.Context, i int) error {
 		return nil
 	}
 	start := time.Now()
-	img, err := in.open(ctx, r.cmd.InOrStdin())
+	opened, err := in.open(ctx, r.cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
+	r.notes.add(opened.Note, in.name, opened.Note)
+	r.notes.add("range", in.name, withFlag(opened.Warning))
+	img := opened.Image
 	options := r.options
+	options.Normalize = picture.None // it was normalized when it was read
 	var steps []*diffusioninst.StepResult
 	if r.traces != nil {
 		options.OnStep = func(s *diffusioninst.StepResult) { steps = append(steps, s) }
@@ -154,7 +161,13 @@ func (r *segmentRun) picture(ctx context.Context, i int) error {
 func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coco.LabeledImage) error {
 	same := p.ImageID == id && p.FileName == in.name // what its files say
 	p.ImageID, p.FileName = id, in.name
-	pixels := func() (image.Image, error) { return in.open(ctx, nil) }
+	pixels := func() (image.Image, error) {
+		opened, err := in.open(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return opened.Image, nil
+	}
 	for _, w := range r.writers {
 		if err := w.Keep(p, pixels, same); err != nil {
 			return err

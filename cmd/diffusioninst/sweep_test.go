@@ -44,7 +44,7 @@ func TestSweepResumes(t *testing.T) {
 	}
 	plot, err := picture.Open(filepath.Join(out, "sweep.png"), picture.Options{})
 	require.NoError(t, err)
-	require.Greater(t, plot.Rect.Dx(), 300)
+	require.Greater(t, plot.Bounds().Dx(), 300)
 
 	// What is done is not done again, as the times show; what is new is added.
 	text, err = program(t, append(args, "--samplers", "dpm++2m,ddim,ddim:1")...)
@@ -125,7 +125,7 @@ func TestPlotOfMany(t *testing.T) {
 	require.NoError(t, plotSweep(path+"2.png", l))
 	none, err := picture.Open(path+"2.png", picture.Options{})
 	require.NoError(t, err)
-	require.NotEqual(t, many.Pix, none.Pix)
+	require.NotEqual(t, picture.RGB(many), picture.RGB(none))
 }
 
 // stopAfter cancels when a text is written.

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/atomicfile"
 )
@@ -108,12 +110,21 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	options := o.model.options
 	options.Limit = testLimit(&o.model, o.eval.style)
 	bar := progress(cmd.ErrOrStderr(), len(set.Images))
+	var notes pictureNotes
+	segment := func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error) {
+		result, err := model.Segment(ctx, img, o)
+		if err == nil {
+			notes.add("range", "a picture", withFlag(result.Warning))
+		}
+		return result, err
+	}
 	done := 0
-	results, took, stop := set.Run(cmd.Context(), model.Segment, options, func() {
+	results, took, stop := set.Run(cmd.Context(), segment, options, func() {
 		done++
 		_ = bar.Add(1)
 	})
 	_ = bar.Finish()
+	notes.warn(warn)
 	if stop != nil {
 		stop = stopped(stop, "stopped after %d of %s: what is printed and written is about these", done, counted(len(set.Images), "picture"))
 		if done == 0 {

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/train"
@@ -20,7 +22,7 @@ type trainOptions struct {
 	saveEvery, evalEvery     int
 	limitImages, threads     int
 	workers, replicas        int
-	precision                string
+	precision, norm          string
 	evalSteps                []int
 	seed                     uint64
 	tf32                     bool
@@ -71,6 +73,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.IntVar(&o.accumulate, "accumulate", 1, "compute a batch in this many parts, one after the other, to save memory")
 	f.IntVar(&o.replicas, "replicas", 1, "compute a batch in this many parts at the same time, each on its share of the cores: faster; batch norm sees one part unless the configuration says SyncBN")
 	f.StringVar(&o.precision, "precision", "", "type of convolutions and linear layers: float32, bfloat16, or float16 on a GPU (default: bfloat16 if SOLVER.AMP is enabled, else float32)")
+	f.StringVar(&o.norm, "norm", "", strings.Replace(normUsage, "the model's, usually auto", "INPUT.NORMALIZE of the configuration, usually auto", 1))
 	f.BoolVar(&o.tf32, "tf32", false, tf32Usage)
 	f.IntVar(&o.saveEvery, "save-every", 0, "steps between checkpoints (default: SOLVER.CHECKPOINT_PERIOD of the configuration)")
 	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations (default: TEST.EVAL_PERIOD of the configuration)")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
@@ -72,6 +73,15 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 		warn("%s is for %d classes, but %s has %d: the model gets those of the data set", o.config, have, o.train, want)
 	}
 	p.config.Classes = set.Classes()
+	if o.norm != "" {
+		p.config.Input.Normalize = picture.Normalize(o.norm)
+	}
+	if err := p.config.Input.Normalize.Check(); err != nil {
+		return nil, err
+	}
+	if set, ok := set.(interface{ Normalize(picture.Normalize) }); ok {
+		set.Normalize(p.config.Input.Normalize)
+	}
 	counts, err := data.ClassCounts(ctx, set)
 	if err != nil {
 		return nil, err

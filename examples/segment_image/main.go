@@ -45,7 +45,7 @@ func main() {
 	check(err)
 	defer model.Close()
 
-	img, err := picture.Open(flag.Arg(0), picture.Options{})
+	img, err := picture.Open(flag.Arg(0), picture.Options{Normalize: picture.Auto})
 	check(err)
 	result, err := model.Segment(ctx, img, diffusioninst.Options{})
 	check(err)

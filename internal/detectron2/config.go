@@ -137,6 +137,7 @@ type Input struct {
 	Crop            Crop   `key:"CROP"`
 
 	// The following keys are this module's, not Detectron2's.
+	Normalize        string      `key:"NORMALIZE"`   // "auto", "none" or "LO,HI": see picture.Normalize
 	TileTest         int         `key:"TILE_TEST"`   // side of the tiles that a larger picture is cut into; 0 for none
 	ScaleRange       []float64   `key:"SCALE_RANGE"` // of a random factor of the size, in place of MinSizeTrain; empty for none
 	LargeScaleJitter ScaleJitter `key:"LARGE_SCALE_JITTER"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // COCO is a data set of a COCO or LVIS file and a folder of pictures.
@@ -102,6 +103,11 @@ func some[T any](all []T) string {
 // for the default of 512 MiB, negative for none. The pictures that are read first stay: with epochs in random order no other
 // choice is hit more often. It must be called before the first Sample.
 func (c *COCO) KeepPictures(bytes int64) { c.pictures.keep(bytes) }
+
+// Normalize sets how pictures become samples of 8 bits: picture.Auto unless it is called. It
+// should be the setting of the model that learns (Input.Normalize), and comes before
+// the first picture is read.
+func (c *COCO) Normalize(n picture.Normalize) { c.pictures.normalize = n }
 
 // Classes returns the names of the categories in the order of their ids.
 func (c *COCO) Classes() []string { return c.classes }

@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // LabelMe is a data set of LabelMe files, each beside its picture.
@@ -124,6 +125,9 @@ func (l *LabelMe) labels() []string {
 // KeepPictures sets how many bytes of decoded pictures stay in memory; see
 // [COCO.KeepPictures].
 func (l *LabelMe) KeepPictures(bytes int64) { l.pictures.keep(bytes) }
+
+// Normalize sets how pictures become samples of 8 bits; see [COCO.Normalize].
+func (l *LabelMe) Normalize(n picture.Normalize) { l.pictures.normalize = n }
 
 // Classes returns the given classes or the labels.
 func (l *LabelMe) Classes() []string { return l.classes }

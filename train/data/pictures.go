@@ -12,7 +12,8 @@ const defaultKept = 512 << 20
 
 // pictures reads files and keeps the first of them, up to a number of bytes.
 type pictures struct {
-	limit int64
+	limit     int64
+	normalize picture.Normalize
 
 	mutex sync.Mutex
 	used  int64
@@ -39,7 +40,11 @@ func (p *pictures) read(path string) (rgb []uint8, width, height int, err error)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	d := decoded{picture.RGB(img), img.Rect.Dx(), img.Rect.Dy()}
+	stretched, _, err := p.normalize.Apply(img)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	d := decoded{picture.RGB(stretched), img.Bounds().Dx(), img.Bounds().Dy()}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if _, ok := p.kept[path]; !ok && p.used+int64(len(d.rgb)) <= p.limit {
