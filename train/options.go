@@ -36,6 +36,10 @@ type Options struct {
 	// one does. Losses are normalised over the whole batch, whatever the parts. With several,
 	// a resumed run equals an uninterrupted one up to rounding.
 	Replicas int
+	// MaxBytes is the most memory that a step may need by an estimate: one that needs more is
+	// a *LimitError before it begins. The default is 64 GiB on the CPU, and none on a GPU,
+	// which reports that it is full; negative for none.
+	MaxBytes int64
 	// SyncBatchNorm makes batch norms that learn see the pictures of all replicas. A
 	// step is then the same, up to rounding, whatever the number of replicas (but for
 	// stochastic depth, which each draws for itself). Otherwise they see their own
@@ -70,6 +74,9 @@ func FreezeStages(n int) []string {
 	return out
 }
 
+// maxReplicas bounds the replicas, each of which has a thread of its own.
+const maxReplicas = 1024
+
 func (o Options) withDefaults(classes int) (Options, error) {
 	var err error
 	if o.Objective, err = o.Objective.withDefaults(classes); err != nil {
@@ -103,8 +110,8 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	if o.Frozen == nil {
 		o.Frozen = FreezeStages(2)
 	}
-	if o.Replicas < 0 {
-		return o, fmt.Errorf("train: options: %d replicas", o.Replicas)
+	if o.Replicas < 0 || o.Replicas > maxReplicas {
+		return o, fmt.Errorf("train: options: %d replicas: want at most %d", o.Replicas, maxReplicas)
 	}
 	o.Replicas = max(o.Replicas, 1)
 	switch {

@@ -66,8 +66,8 @@ func (r *Run) resume(ctx context.Context) (*runState, error) {
 	return state, r.Batches.SeekTo(state.Position)
 }
 
-// descriptionParts separates what a description of data is made of: "8 pictures of 2 classes in batches of 4"
-// are "8 pictures", "2 classes" and "batches of 4".
+// descriptionParts is what stands between the parts of a description of data: the parts of
+// "8 pictures of 2 classes in batches of 4" are "8 pictures", "2 classes", "batches" and "4".
 var (
 	descriptionParts = regexp.MustCompile(`, | in | of `)
 	wholeNumber      = regexp.MustCompile(`^\d+$`)

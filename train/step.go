@@ -27,6 +27,11 @@ func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, er
 			return nil, err
 		}
 	}
+	for _, part := range parts {
+		if err := checkMemory(t.config, t.options.maxBytes(t.device), part); err != nil {
+			return nil, err
+		}
+	}
 	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps)}
 	err := torch.Do(ctx, func(s *torch.Scope) error {
 		defer t.clearGrads()

@@ -50,6 +50,9 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if err := device.Check(); err != nil {
 		return nil, err
 	}
+	if err := checkMemory(c, o.maxBytes(device), []data.Sample{{Width: 32, Height: 32}}); err != nil {
+		return nil, err
+	}
 	if o.Replicas > 1 && device.IsCUDA() {
 		return nil, fmt.Errorf("train: options: %d replicas on %v: only the CPU is shared", o.Replicas, device)
 	}

@@ -76,14 +76,22 @@ func (m *modelFlags) check() error {
 	if m.set("scale") && !(m.options.Scale > 0) {
 		return fmt.Errorf("--scale %v: it must be above 0", m.options.Scale)
 	}
-	if !(math.Abs(m.memory) <= 1<<32) {
-		return fmt.Errorf("--max-memory %v: want a number of GiB", m.memory)
+	var err error
+	if m.options.MaxBytes, err = gibibytes(m.memory); err != nil {
+		return err
 	}
-	m.options.MaxBytes = int64(m.memory * (1 << 30))
 	if m.options.Score == 0 {
 		m.options.Score = -1 // 0 means the default to the library; here it was asked for
 	}
 	return nil
+}
+
+// gibibytes returns the bytes of --max-memory.
+func gibibytes(n float64) (int64, error) {
+	if !(math.Abs(n) <= 1<<32) {
+		return 0, fmt.Errorf("--max-memory %v: want a number of GiB", n)
+	}
+	return int64(n * (1 << 30)), nil
 }
 
 // load makes the model, checks the options against it and prints to standard error what the

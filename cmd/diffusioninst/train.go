@@ -25,6 +25,7 @@ type trainOptions struct {
 	precision, norm          string
 	evalSteps                []int
 	seed                     uint64
+	memory                   float64 // of --max-memory
 	tf32                     bool
 	ema                      emaFlag
 	set                      func(name string) bool
@@ -66,6 +67,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone"+orBuiltin()+"; none for random weights (default: MODEL.WEIGHTS of the configuration)")
 	o.ema.add(f)
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.Float64Var(&o.memory, "max-memory", 0, "GiB of memory that a step may need, by an estimate, before the run ends with an error (default: 64 on the CPU; negative for no limit)")
 	f.IntVar(&o.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: DATALOADER.NUM_WORKERS of the configuration)")
 	f.IntVar(&o.steps, "steps", 0, "steps of the whole run; a cosine schedule ends there, and its warm-up takes at most a fifth of them (default: SOLVER.MAX_ITER of the configuration)")

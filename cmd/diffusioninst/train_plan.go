@@ -142,7 +142,9 @@ func (o *trainOptions) override(r *train.Recipe) error {
 			return err
 		}
 	}
+	var err error
 	for name, set := range map[string]func(){
+		"max-memory": func() { r.Options.MaxBytes, err = gibibytes(o.memory) },
 		"batch":      func() { r.Batch = o.batch },
 		"save-every": func() { r.SaveEvery = o.saveEvery },
 		"eval-every": func() { r.EvaluateEvery = o.evalEvery },
@@ -155,7 +157,7 @@ func (o *trainOptions) override(r *train.Recipe) error {
 			set()
 		}
 	}
-	return nil
+	return err
 }
 
 // start returns where the first parameters come from: a checkpoint, whose use is printed to
