@@ -15,6 +15,7 @@ import (
 // of flags that take lists are completed after each comma.
 var flagValues = map[string]func() []string{
 	"device":    fixed("auto", "cpu", "cuda", "cuda:0"),
+	"ema":       fixed("auto", "on", "off"),
 	"format":    func() []string { return outputFormats },
 	"to":        func() []string { return outputFormats },
 	"from":      func() []string { return inputFormats },
@@ -41,7 +42,7 @@ var fileEndings = map[string][]string{
 var folderFlags = []string{"images", "val-images", "out", "output", "plots", "trace"}
 
 // weightsEndings are the endings of checkpoints' files.
-var weightsEndings = []string{".safetensors", ".pth", ".pkl"}
+var weightsEndings = []string{".safetensors", ".pth", ".pkl", ".ckpt", ".pt"}
 
 func fixed(values ...string) func() []string { return func() []string { return values } }
 

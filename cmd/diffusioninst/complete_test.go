@@ -11,7 +11,7 @@ import (
 
 func TestCompletion(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"a.pth", "b.safetensors", "c.txt", ".d.pth"} {
+	for _, name := range []string{"a.pth", "b.safetensors", "c.txt", ".d.pth", "e.ckpt"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "more"), 0o777))
@@ -21,7 +21,7 @@ func TestCompletion(t *testing.T) {
 		{"convert --to lab|", "labelme labelmap"},
 		{"eval --iou s|", "segm"},
 		{"eval --iou segm,|", "segm,bbox segm,boundary"},
-		{"info --weights |", "a.pth b.safetensors more/"},
+		{"info --weights |", "a.pth b.safetensors e.ckpt more/"},
 		{"info b|", "b.safetensors"},
 		{"info " + dir + "/m|", dir + "/more/"},
 	} {

@@ -116,7 +116,10 @@ func TestWeightsAsPeopleHaveThem(t *testing.T) {
 		_, err := program(t, "segment", "--weights", file(c.weights), "--ema", c.ema, "--device", "cpu", "--output", t.TempDir(), picture)
 		require.ErrorContains(t, err, c.says)
 	}
-	_, err := program(t, "bench", "--weights", "untrained", "--ema", "on")
+	completed, err := program(t, "__complete", "test", "--ema", "o")
+	require.NoError(t, err)
+	require.Contains(t, completed, "on\noff\n")
+	_, err = program(t, "bench", "--weights", "untrained", "--ema", "on")
 	require.ErrorContains(t, err, "untrained weights have no averages")
 
 	// The SDK does the same.
