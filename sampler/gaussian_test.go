@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/leak"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -16,7 +16,7 @@ import (
 // TestMain keeps to one thread: on states this small more of them only wait for each other.
 func TestMain(m *testing.M) {
 	torch.SetThreads(1)
-	os.Exit(m.Run())
+	leak.Main(m)
 }
 
 // gaussian is data N(mean, std²), for which the best denoiser and the probability

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/leak"
 	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/train/journal"
 )
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	leak.Main(m)
 }
 
 // TestTrainSurvivesKills kills a run that saves after every step again and again, at
