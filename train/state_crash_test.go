@@ -146,7 +146,7 @@ func failsToSave(t *testing.T, path string, cause error) {
 	tr := newTrainer(t, small(2), Options{})
 	err = tr.Save(context.Background(), path, []byte("new"))
 	require.ErrorIs(t, err, cause)
-	require.ErrorContains(t, err, "writing "+path)
+	require.ErrorContains(t, err, "cannot write "+path)
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, before, after, "the state before is intact")
