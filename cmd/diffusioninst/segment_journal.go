@@ -21,6 +21,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // segmentJournalName is the file in the output folder that --resume continues from.
@@ -107,7 +108,7 @@ func openSegmentJournal(folder string, settings map[string]string, resume bool) 
 
 // read reads what is there. found is false if there is no journal.
 func (j *segmentJournal) read(settings map[string]string) (found bool, err error) {
-	text, err := os.ReadFile(j.path)
+	text, err := regular.ReadFile(j.path, 1<<30)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
