@@ -2,12 +2,13 @@ package picture
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	_ "image/gif" // the formats that Decode reads
-	_ "image/jpeg"
+	"image/jpeg"
 	_ "image/png"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	_ "golang.org/x/image/bmp"
 	_ "golang.org/x/image/webp"
 
+	ownjpeg "github.com/diffusioninst/go/internal/jpeg"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/tiff"
 )
@@ -84,20 +86,29 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page or slice %d: the file has one", max(o.Page, o.Z))}
 	}
 	header, format, err := image.DecodeConfig(s)
-	if err != nil {
-		return nil, decodeError(err, s.ended)
+	var img image.Image
+	if err == nil {
+		err = o.check(header)
 	}
-	if err := o.check(header); err != nil {
-		return nil, err
+	var turn turning
+	if err == nil || isJPEG(err) {
+		if err := s.rewind(); err != nil {
+			return nil, err
+		}
+		turn = orientation(s, cmp.Or(format, "jpeg"))
+		if err := s.rewind(); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.rewind(); err != nil {
-		return nil, err
+	if err == nil {
+		img, _, err = image.Decode(s)
 	}
-	turn := orientation(s, format)
-	if err := s.rewind(); err != nil {
-		return nil, err
+	if isJPEG(err) || format == "webp" && err != nil {
+		var other *other
+		if other, err = s.retry(o, err); err == nil {
+			img, header, format = other.img, other.header, other.format
+		}
 	}
-	img, _, err := image.Decode(s)
 	if err != nil {
 		return nil, decodeError(err, s.ended)
 	}
@@ -123,7 +134,7 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		}
 		p.Image = imageOf(turn.turned(r))
 		return p, nil
-	case format == "gif":
+	case format == "gif" || header.ColorModel == nil: // a frame of an animation
 		p.Image = turn.apply(rowsOf(img, false), img.Bounds(), image.Rect(0, 0, header.Width, header.Height))
 	default:
 		p.Image = turn.apply(rowsOf(img, format == "webp"), img.Bounds(), img.Bounds())
@@ -132,6 +143,60 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		p.Image = imageOf(selectChannels(rasterOf(p.Image), chosen))
 	}
 	return p, nil
+}
+
+// isJPEG reports whether package jpeg refuses a picture that is complete.
+func isJPEG(err error) bool {
+	var format jpeg.FormatError
+	var feature jpeg.UnsupportedError
+	return errors.As(err, &format) || errors.As(err, &feature)
+}
+
+// other is a picture that the decoders of package image refuse.
+type other struct {
+	img    image.Image
+	header image.Config
+	format string
+}
+
+// retry reads a JPEG that package jpeg refuses, or the first frame of an animated WebP. If it
+// is not one the error is the given one.
+func (s *seekable) retry(o Options, cause error) (*other, error) {
+	ended := s.ended
+	if err := s.rewind(); err != nil {
+		return nil, err
+	}
+	defer func() { s.ended = ended }()
+	if !isJPEG(cause) {
+		frame, canvas, err := firstFrame(s, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case frame == nil:
+			return nil, cause
+		}
+		return &other{frame, image.Config{Width: canvas.Dx(), Height: canvas.Dy()}, "webp"}, nil
+	}
+	data, err := io.ReadAll(s)
+	if err != nil {
+		return nil, readError(err)
+	}
+	w, h, err := ownjpeg.Config(data)
+	if err != nil {
+		return nil, cause
+	}
+	header := image.Config{Width: w, Height: h, ColorModel: color.YCbCrModel}
+	if err := o.check(header); err != nil {
+		return nil, err
+	}
+	img, err := ownjpeg.Decode(data)
+	if err != nil {
+		return nil, cause
+	}
+	if _, grey := img.(*image.Gray); grey {
+		header.ColorModel = color.GrayModel
+	}
+	return &other{img, header, "jpeg"}, nil
 }
 
 // seekable is a reader that goes back to where it started and remembers whether it
@@ -226,6 +291,10 @@ func readError(err error) error {
 }
 
 func decodeError(err error, ended bool) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
 	kind := ErrCorrupt
 	switch {
 	case errors.Is(err, image.ErrFormat):

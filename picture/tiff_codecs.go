@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/image/webp"
 
+	ownjpeg "github.com/diffusioninst/go/internal/jpeg"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
@@ -19,18 +20,20 @@ func jpegSamples(stream []byte, colours tiff.Photometric, maxWidth, maxHeight in
 	if colours != tiff.YCbCr {
 		stream = withoutTransform(stream)
 	}
-	header, err := jpeg.DecodeConfig(bytes.NewReader(stream))
+	w, h, err := ownjpeg.Config(stream)
 	if err != nil {
 		return nil, 0, 0, 0, err
 	}
-	if header.Width > maxWidth+16 || header.Height > maxHeight+16 {
-		return nil, 0, 0, 0, fmt.Errorf("a JPEG of %d×%d pixels in a part of %d×%d", header.Width, header.Height, maxWidth, maxHeight)
+	if w > maxWidth+16 || h > maxHeight+16 {
+		return nil, 0, 0, 0, fmt.Errorf("a JPEG of %d×%d pixels in a part of %d×%d", w, h, maxWidth, maxHeight)
 	}
 	img, err := jpeg.Decode(bytes.NewReader(stream))
+	if isJPEG(err) {
+		img, err = ownjpeg.Decode(stream)
+	}
 	if err != nil {
 		return nil, 0, 0, 0, err
 	}
-	w, h := header.Width, header.Height
 	switch m := img.(type) {
 	case *image.Gray:
 		pix := make([]byte, 0, w*h)

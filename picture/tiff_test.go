@@ -97,6 +97,8 @@ func TestTIFFAsPIL(t *testing.T) {
 				allowed = 3
 			case strings.Contains(name, "ycbcr"):
 				allowed = 1
+			case strings.Contains(name, "lab"): // colour management clips saturated colours in another way
+				allowed = 15
 			}
 			got, err := Open(name, Options{})
 			require.NoError(t, err)

@@ -22,7 +22,7 @@ const module = "github.com/diffusioninst/go/"
 var rooms = map[string][]string{
 	"mask":     {"internal/imagecheck", "golang.org/x/image"},
 	"coco":     {"mask", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
-	"picture":  {"internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
+	"picture":  {"internal/jpeg", "internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"torch":    {"internal/libtorch", "internal/relay"},
 	"nn":       {"torch", "internal/checkpoint"},
 	"backbone": {"nn", "torch"},
@@ -74,7 +74,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/jpeg", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }

@@ -1,6 +1,6 @@
 """Makes the pictures of this folder and, as *.want.png, what PIL reads from them.
 
-Run with Pillow (9.4 made the committed files) from this folder: python3 make.py
+Run with Pillow (9.4 made most of the committed files, 13.0 those at the end) and cjpeg from this folder: python3 make.py
 """
 import math
 from PIL import Image, ImageOps
@@ -65,10 +65,31 @@ keep("lossless.webp", rgba, lossless=True, exact=True)
 keep("lossy_alpha.webp", rgba, quality=90, exact=True)
 keep("animated.gif", rgb.quantize(8), save_all=True, append_images=[ramp.quantize(8)])
 
+# What package image/jpeg and package webp refuse.
+import os
+import subprocess
+
+rgb.save("source.ppm")
+for name, options in [
+    ("restart420.jpg", ["-progressive", "-restart", "1", "-sample", "2x2"]), ("restart_blocks.jpg", ["-progressive", "-restart", "2B", "-sample", "2x1"]),
+    ("sample31.jpg", ["-sample", "3x1,1x1,1x1"]),
+    ("restart.jpg", ["-restart", "1", "-sample", "2x2"]),
+]:
+    subprocess.run(["cjpeg", "-quality", "90", *options, "-outfile", name, "source.ppm"], check=True)
+    Image.open(name).convert("RGB").save(name + ".want.png")
+os.remove("source.ppm")
+data = open("420.jpg", "rb").read()  # motion JPEG leaves the Huffman tables out
+while (at := data.find(b"\xff\xc4")) >= 0:
+    data = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+open("no_tables.jpg", "wb").write(data)
+Image.open("420.jpg").convert("RGB").save("no_tables.jpg.want.png")
+keep("animated.webp", rgb, save_all=True, append_images=[ramp.convert("RGB")], lossless=True)
+keep("animated_lossy.webp", rgb, save_all=True, append_images=[ramp.convert("RGB")], quality=90)
+
 # PIL clips 16-bit grey to 255 when it converts; wanted is the high byte.
 deep = Image.new("I", (W, H))
 deep.putdata([(x * 1771 + y * 311) % 65536 for y in range(H) for x in range(W)])
-deep.save("deep.png")
+deep.convert("I;16").save("deep.png")
 want = Image.new("L", (W, H))
 want.putdata([v >> 8 for v in deep.getdata()])
 want.convert("RGB").save("deep.png.want.png")

@@ -12,7 +12,7 @@ import subprocess
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 W, H = 37, 29
 y, x = np.mgrid[0:H, 0:W]
@@ -159,6 +159,9 @@ picture.convert("CMYK").save("cmyk.tif", compression="tiff_lzw")
 pil("cmyk.tif")
 picture.convert("YCbCr").save("ycbcr.tif", compression="raw")
 pil("ycbcr.tif")
+srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB").save("lab.tif")
+ImageCms.profileToProfile(Image.open("lab.tif"), lab, srgb, outputMode="RGB").save("lab.tif.want.png")
 picture.save("jpeg.tif", compression="jpeg", quality=90)
 pil("jpeg.tif")
 Image.fromarray(u8).save("jpeg_grey.tif", compression="jpeg", quality=90)
