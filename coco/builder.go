@@ -65,6 +65,9 @@ func (b *Builder) Add(p *LabeledImage) error {
 		if b.Polygons && !v.Crowd && a.Area > 0 {
 			a.Segmentation = Segmentation{Polygons: v.Mask.Bitmap().Polygons(0)}
 		}
+		if v.BoxOnly {
+			a.Segmentation, a.Area = Segmentation{}, v.Box[2]*v.Box[3]
+		}
 		if v.HasScore {
 			text, err := json.Marshal(v.Score)
 			if err != nil {

@@ -38,6 +38,9 @@ type LabeledInstance struct {
 	Box    [4]float64
 	HasBox bool
 
+	// BoxOnly is true if the file has a box and no mask; Mask then has no pixels.
+	BoxOnly bool
+
 	Mask  mask.RLE
 	Crowd bool // a region of many objects
 }
@@ -75,6 +78,9 @@ func (p *LabeledImage) Results() []Result {
 			BBox: v.BBox(), HasBBox: true, Segmentation: NewSegmentation(v.Mask)}
 		if v.HasScore {
 			out[i].Score = v.Score
+		}
+		if v.BoxOnly {
+			out[i].Segmentation = Segmentation{}
 		}
 		if p.Key != "" {
 			set(&out[i].Extra, "image_id", appendString(nil, p.Key))
@@ -128,7 +134,7 @@ func (p *LabeledImage) Stem() string {
 
 // LabeledImages yields every image of d with its annotations, in the order of
 // d.Images. An annotation's score is read from its Extra, where Builder puts it. An
-// annotation without a mask becomes an instance without pixels. An error names the record
+// annotation without a mask becomes an instance without pixels, BoxOnly if it has a box. An error names the record
 // and ends the sequence.
 func (d *Dataset) LabeledImages() iter.Seq2[*LabeledImage, error] {
 	return func(yield func(*LabeledImage, error) bool) {
@@ -167,6 +173,7 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 		var err error
 		if a.Segmentation.Empty() {
 			v.Mask, err = noPixels(p.Width, p.Height)
+			v.BoxOnly = v.HasBox
 		} else {
 			v.Mask, err = a.Segmentation.RLE(p.Width, p.Height)
 		}

@@ -49,8 +49,8 @@ type labelMeShape struct {
 }
 
 // WriteLabelMe writes the picture's instances as a file of LabelMe: names, masks
-// and scores. Category ids, boxes and crowds have no place there, and instances
-// without pixels are left out. Parts of one instance share a group_id.
+// and scores. Category ids, boxes and crowds have no place there; an instance that is BoxOnly
+// becomes a rectangle, and others without pixels are left out. Parts of one instance share a group_id.
 func WriteLabelMe(w io.Writer, p *LabeledImage, o LabelMeOptions) error {
 	if err := p.check(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
@@ -59,12 +59,19 @@ func WriteLabelMe(w io.Writer, p *LabeledImage, o LabelMeOptions) error {
 		ImagePath: p.FileName, ImageHeight: p.Height, ImageWidth: p.Width}
 	for i := range p.Instances {
 		v := &p.Instances[i]
-		if v.Mask.Area() == 0 {
+		if v.Mask.Area() == 0 && !v.BoxOnly {
 			continue
 		}
 		shape := labelMeShape{Label: v.Category, Flags: map[string]any{}}
 		if v.HasScore {
 			shape.Score = &v.Score
+		}
+		if v.BoxOnly {
+			b := v.Box
+			shape.ShapeType = "rectangle"
+			shape.Points = [][2]float64{{b[0], b[1]}, {b[0] + b[2], b[1] + b[3]}}
+			out.Shapes = append(out.Shapes, shape)
+			continue
 		}
 		if !o.Polygons {
 			if err := shape.setMask(v.Mask); err != nil {

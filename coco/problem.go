@@ -2,6 +2,7 @@ package coco
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -92,5 +93,17 @@ func (ps *Problems) at(kind string, i int, record identified, format string, arg
 func problem(kind string, i int, record identified, err error) error {
 	var ps Problems
 	ps.at(kind, i, record, "%v", err)
+	return ps
+}
+
+// sorted returns ps by kind of record and place.
+func (ps Problems) sorted() Problems {
+	kinds := []string{"data set", "license", "image", "category", "annotation"}
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		if a.Record != b.Record {
+			return slices.Index(kinds, a.Record) - slices.Index(kinds, b.Record)
+		}
+		return a.Index - b.Index
+	})
 	return ps
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Validate lists everything that is wrong with d, sorted by kind of record and
@@ -28,14 +29,10 @@ func (d *Dataset) Validate() Problems {
 	for _, found := range chunks {
 		problems = append(problems, found...)
 	}
-	kinds := []string{"license", "image", "category", "annotation"}
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		if a.Record != b.Record {
-			return slices.Index(kinds, a.Record) - slices.Index(kinds, b.Record)
-		}
-		return a.Index - b.Index
-	})
-	return problems
+	if err := d.CheckCrowds(); err != nil {
+		problems = append(problems, Problem{Record: "data set", Message: strings.TrimPrefix(err.Error(), "coco: ")})
+	}
+	return problems.sorted()
 }
 
 func (d *Dataset) validateImages(ix *Index, problems *Problems) {
