@@ -2,7 +2,10 @@ package coco
 
 import (
 	"context"
+	"fmt"
+	"path"
 	"runtime"
+	"strings"
 
 	"github.com/diffusioninst/go/internal/relay"
 )
@@ -75,7 +78,7 @@ func newEvaluation(d *Dataset, results []Result, o Options) (*evaluation, error)
 		place, ok := ix.images[r.ImageID]
 		if !ok {
 			place = -1
-			problems.at("result", i, r, "the image is not in the data set")
+			problems.at("result", i, r, "the image is not in the data set%s", d.similar(r, len(problems)))
 		}
 		if _, ok := ix.categories[r.CategoryID]; !ok {
 			problems.at("result", i, r, "category %s is not in the data set", idText(r.CategoryID, r.Extra, "category_id"))
@@ -98,6 +101,22 @@ func newEvaluation(d *Dataset, results []Result, o Options) (*evaluation, error)
 		return nil, problems
 	}
 	return e, nil
+}
+
+// similar says which image a result of an unknown one may be meant for, if there are few
+// problems: more are not read.
+func (d *Dataset) similar(r *Result, problems int) string {
+	key := stringID(r.Extra, "image_id")
+	if key == "" || problems > 5 {
+		return ""
+	}
+	for i := range d.Images {
+		m := &d.Images[i]
+		if name := path.Base(strings.ReplaceAll(m.FileName, `\`, "/")); name == key || strings.TrimSuffix(name, path.Ext(name)) == key {
+			return fmt.Sprintf(" (the image of the file %s has the id %s: write that as image_id)", m.FileName, idText(m.ID, m.Extra, "id"))
+		}
+	}
+	return ""
 }
 
 // selected returns the places of the wanted ids, or of all, by ascending id.

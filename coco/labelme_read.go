@@ -113,7 +113,7 @@ func (t *labelMeText) picture() []byte {
 func readLabelMe(r io.Reader) (*labelMeText, error) {
 	p := newParser(r)
 	t := &labelMeText{}
-	isLabelMe := false
+	isLabelMe, broken := false, false
 	var other map[string]json.RawMessage
 	if p.peek() == '[' {
 		return nil, ErrNotLabelMe
@@ -121,9 +121,10 @@ func readLabelMe(r io.Reader) (*labelMeText, error) {
 	_, err := p.fields(&other, func(name string) (known bool, err error) {
 		switch name {
 		case "shapes":
-			if isLabelMe = p.peek() == '['; isLabelMe {
-				return true, list(p, "shape", &t.shapes, p.shape, (*shapeText).id)
-			}
+			isLabelMe = true
+			err := list(p, "shape", &t.shapes, p.shape, (*shapeText).id)
+			broken = err != nil
+			return true, err
 		case "imagePath":
 			return p.stringOrRaw(&t.path)
 		case "imageData":
@@ -147,6 +148,8 @@ func readLabelMe(r io.Reader) (*labelMeText, error) {
 		return nil, err
 	case !isLabelMe:
 		return nil, ErrNotLabelMe
+	case broken:
+		return nil, errors.New(p.faults[len(p.faults)-1])
 	}
 	t.problems = p.problems
 	for _, text := range p.faults {

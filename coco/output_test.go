@@ -226,10 +226,12 @@ func TestLabelMeWithoutASize(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	require.Equal(t, 50, p.Instances[0].Mask.Area())
-	for _, foreign := range []string{`{"images": []}`, `[]`, `{"shapes": 3}`} {
+	for _, foreign := range []string{`{"images": []}`, `[]`} {
 		_, err = ReadLabelMe(strings.NewReader(foreign), LabelMeReadOptions{})
 		require.ErrorIs(t, err, ErrNotLabelMe)
 	}
+	_, err = ReadLabelMe(strings.NewReader(`{"shapes": 3}`), LabelMeReadOptions{})
+	require.ErrorContains(t, err, "shapes: byte 11: '3' where a list should be")
 }
 
 func TestReadLabelMapRejects(t *testing.T) {

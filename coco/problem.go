@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,8 +10,10 @@ import (
 
 // A Problem is something wrong with one record of a data set or a results file.
 type Problem struct {
-	Record  string // "image", "annotation", "category", "license", "result", "shape", or "data set" for the whole
-	Index   int    // the record's place in its list, from 0
+	// Record is "image", "annotation", "category", "license", "result"; "shape" of LabelMe,
+	// "line" of YOLO, "mask" of a folder; or "data set" for the whole.
+	Record  string
+	Index   int    // the record's place in its list, from 0; of a line from 1
 	ID      int64  // the record's id; for a result the id of its image
 	Key     string // the id as the file has it if that is a string
 	Message string // what is wrong
@@ -25,8 +28,10 @@ func (p Problem) Error() string {
 	switch p.Record {
 	case "data set":
 		return p.Message
-	case "shape":
-		return fmt.Sprintf("shape %d (%s): %s", p.Index, p.Key, p.Message)
+	case "line":
+		return fmt.Sprintf("line %d: %s", p.Index, p.Message)
+	case "shape", "mask":
+		return fmt.Sprintf("%s %d (%s): %s", p.Record, p.Index, p.Key, p.Message)
 	case "result":
 		return fmt.Sprintf("result %d (image %s): %s", p.Index, id, p.Message)
 	}
@@ -106,4 +111,13 @@ func (ps Problems) sorted() Problems {
 		return a.Index - b.Index
 	})
 	return ps
+}
+
+// AsProblems returns the problems that an error wraps, and whether it does.
+func AsProblems(err error) (Problems, bool) {
+	var ps Problems
+	if errors.As(err, &ps) {
+		return ps, true
+	}
+	return nil, false
 }

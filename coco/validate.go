@@ -112,6 +112,16 @@ func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
 	if m.Width < 1 || m.Height < 1 {
 		return
 	}
+	broken := false
+	for k, p := range a.Segmentation.Polygons {
+		if err := polygonProblem(p, m.Width, m.Height); err != nil {
+			add("polygon %d: %v", k, err)
+			broken = true
+		}
+	}
+	if broken {
+		return
+	}
 	r, err := a.Segmentation.RLE(m.Width, m.Height)
 	switch {
 	case err != nil:

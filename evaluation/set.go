@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/picture"
@@ -17,9 +18,10 @@ import (
 // A Set is a data set to evaluate models on.
 type Set struct {
 	Data   *coco.Dataset
-	Images []Image // to evaluate on, a prefix of Data.Images
+	Images []Image // to evaluate on, in the order of Data.Images
 
 	categories []*coco.Category // by the model's class; nil if the data set lacks the class
+	skip       func(error)      // is told of pictures that cannot be read; nil for an error
 }
 
 // An Image is an image of a data set with the path of its file.
@@ -32,33 +34,53 @@ type Image struct {
 // a folder: of the first limit images, or of all if limit is 0. Missing files are an error
 // that wraps fs.ErrNotExist.
 func Open(file, folder string, limit int) (*Set, error) {
-	if limit < 0 {
-		return nil, fmt.Errorf("evaluation: a limit of %d pictures: want a number, or 0 for all", limit)
+	return OpenAnnotations(file, annotation.Options{Format: "coco", Images: folder, Limit: limit, Masks: true})
+}
+
+// OpenAnnotations reads annotations in any form that package annotation reads, from a file
+// or a folder, and finds the files of the pictures. Without o.Skip, missing files are an error
+// that wraps fs.ErrNotExist; with it they are left out, as are pictures that cannot be read
+// in Run.
+func OpenAnnotations(path string, o annotation.Options) (*Set, error) {
+	if o.Limit < 0 {
+		return nil, fmt.Errorf("evaluation: a limit of %d pictures: want a number, or 0 for all", o.Limit)
 	}
-	data, err := coco.Load(file)
+	read, err := annotation.Open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("evaluation: %w", err)
 	}
+	data := read.Data
 	if len(data.Images) == 0 {
-		return nil, fmt.Errorf("evaluation: %s lists no images", file)
+		return nil, fmt.Errorf("evaluation: %s lists no images", path)
 	}
-	n := len(data.Images)
-	if limit > 0 {
-		n = min(n, limit)
+	if err := data.CheckCrowds(); err != nil {
+		return nil, fmt.Errorf("evaluation: %s: %w", path, err)
 	}
-	set := &Set{Data: data}
+	set := &Set{Data: data, skip: o.Skip}
 	var missing []error
-	for i := range data.Images[:n] {
-		at, err := data.Images[i].Find(folder)
+	for i := range data.Images {
+		m := &data.Images[i]
+		at, err := m.Find(read.Folder)
 		if err != nil {
-			missing = append(missing, fmt.Errorf("evaluation: %s: image %d: %w", file, data.Images[i].ID, err))
+			err = fmt.Errorf("evaluation: %s: image %d: %w", path, m.ID, err)
+			if o.Skip == nil {
+				missing = append(missing, err)
+			} else {
+				o.Skip(err)
+			}
+			continue
 		}
-		set.Images = append(set.Images, Image{&data.Images[i], at})
+		set.Images = append(set.Images, Image{m, at})
 	}
-	if len(missing) > 1 {
+	switch {
+	case len(missing) > 1:
 		return nil, fmt.Errorf("%w (and %d more pictures are missing)", missing[0], len(missing)-1)
+	case len(missing) == 1:
+		return nil, missing[0]
+	case len(set.Images) == 0:
+		return nil, fmt.Errorf("evaluation: %s: none of its pictures is found", path)
 	}
-	return set, errors.Join(missing...)
+	return set, nil
 }
 
 // Match assigns the data set's categories to a model's classes by name. If no name matches
@@ -106,11 +128,19 @@ type Segment func(ctx context.Context, img image.Image, o diffusioninst.Options)
 func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
 	all := []coco.Result{}
 	var took time.Duration
-	for _, m := range s.Images {
+	for i := 0; i < len(s.Images); i++ {
 		if err := ctx.Err(); err != nil {
 			return all, took, err
 		}
+		m := s.Images[i]
 		img, err := m.Open()
+		if err != nil && s.skip != nil {
+			s.skip(err)
+			s.Images = slices.Delete(s.Images, i, i+1)
+			i--
+			done()
+			continue
+		}
 		if err != nil {
 			return all, took, err
 		}
@@ -127,6 +157,9 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 		}
 		all = append(all, s.results(m, found)...)
 		done()
+	}
+	if len(s.Images) == 0 {
+		return nil, 0, errors.New("evaluation: none of the pictures can be read")
 	}
 	return all, took, nil
 }

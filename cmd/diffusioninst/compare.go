@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
 )
@@ -108,23 +109,42 @@ type comparison struct {
 	lines  []string // one per picture
 }
 
-// newComparison reads true masks in any of inputFormats but results.
-func newComparison(truth, folder string, classes []string) (*comparison, error) {
-	in, err := openInstances(truth, "", "", 0)
+// newComparison reads true masks in any of inputFormats but results. In a format without
+// classes the masks are of the model's class, if it has one.
+func newComparison(truth, folder string, classes []string, o annotation.Options) (*comparison, error) {
+	set, err := annotation.Open(truth, o)
 	if err != nil {
 		return nil, err
 	}
+	if err := set.Data.CheckCrowds(); err != nil {
+		return nil, fmt.Errorf("%s: %w", truth, err)
+	}
 	c := &comparison{truths: map[string]*coco.LabeledImage{}, folder: folder}
-	for p, err := range in.pictures {
+	byLast := map[string]*coco.LabeledImage{}
+	for p, err := range set.Data.LabeledImages() {
 		if err != nil {
 			return nil, err
 		}
 		for i := range p.Instances {
-			if name := p.Instances[i].Category; !slices.Contains(classes, name) {
-				return nil, fmt.Errorf("%s: %s: the model has no class %q", truth, p.FileName, name)
+			v := &p.Instances[i]
+			if set.Classless && len(classes) == 1 {
+				v.Category = classes[0]
+			}
+			if !slices.Contains(classes, v.Category) {
+				return nil, fmt.Errorf("%s: %s: the model has no class %q", truth, p.FileName, v.Category)
 			}
 		}
-		c.truths[p.FileName] = p
+		name := strings.ReplaceAll(p.FileName, `\`, "/")
+		c.truths[name] = p
+		if _, twice := byLast[path.Base(name)]; twice {
+			p = nil
+		}
+		byLast[path.Base(name)] = p
+	}
+	for name, p := range byLast {
+		if _, known := c.truths[name]; !known && p != nil {
+			c.truths[name] = p
+		}
 	}
 	return c, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
@@ -74,9 +75,9 @@ func TestComparisonDraws(t *testing.T) {
 	file := filepath.Join(dir, "truth.json")
 	require.NoError(t, truth.Dataset.Save(file))
 
-	_, err := newComparison(file, dir, []string{"b"})
+	_, err := newComparison(file, dir, []string{"b"}, annotation.Options{})
 	require.ErrorContains(t, err, `the model has no class "a"`)
-	c, err := newComparison(file, filepath.Join(dir, "drawn"), []string{"a"})
+	c, err := newComparison(file, filepath.Join(dir, "drawn"), []string{"a"}, annotation.Options{})
 	require.NoError(t, err)
 	found := rectangles(image.Rect(0, 0, 10, 10), image.Rect(15, 0, 25, 10))
 	dst := image.NewNRGBA(image.Rect(0, 0, 40, 20))

@@ -17,8 +17,8 @@ func TestCompletion(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "more"), 0o777))
 	t.Chdir(dir)
 	for _, test := range []struct{ line, want string }{
-		{"convert --from |", "coco results labelme labelmap masks"},
-		{"convert --to lab|", "labelme labelmap"},
+		{"convert --from |", strings.Join(inputFormats, " ")},
+		{"convert --to lab|", "labelme labelmap labels"},
 		{"eval --iou s|", "segm"},
 		{"eval --iou segm,|", "segm,bbox segm,boundary"},
 		{"info --weights |", "a.pth b.safetensors e.ckpt more/"},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"slices"
@@ -15,6 +14,7 @@ import (
 )
 
 type convertOptions struct {
+	annotationFlags
 	from, to  string
 	truth     string
 	images    string
@@ -37,8 +37,17 @@ func newConvertCommand() *cobra.Command {
   labelme   folder of LabelMe files, one per picture
   labelmap  folder of 16-bit PNG label maps with JSON legends
   masks     folder of black and white PNG masks with JSON legends
+  yolo      segmentation text of YOLO: data.yaml, or a folder of labels
+  labels    folder of label maps without a legend (PNG, TIFF), such as NAME_masks.png
+            beside the picture
+  dsb       folder for each picture with its binary masks, ID/images and ID/masks, as
+            in the Data Science Bowl 2018; writing it needs the pictures: --images
+  cellpose  NAME_seg.npy files of Cellpose; can only be read
   overlay   folder of pictures with the masks drawn in; can only be written, and
             needs the pictures: --images
+
+What a format cannot hold is counted in a warning. The formats labels, dsb and cellpose
+have no classes: their instances are of the class "object".
 
 An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 		Example: `  diffusioninst convert --to labelme instances_val2017.json labelme/
@@ -47,11 +56,12 @@ An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return runConvert(cmd, o, args[0], args[1]) },
 	}
+	o.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "format of the input: "+strings.Join(inputFormats, ", ")+" (default: recognised by its content)")
 	f.StringVar(&o.to, "to", "", "format of the output: "+strings.Join(outputFormats, ", "))
 	f.StringVar(&o.truth, "gt", "", "data set whose ids the images and categories get, by their names; needed to read results")
-	f.StringVar(&o.images, "images", "", "folder of the pictures; needed to write overlay")
+	f.StringVar(&o.images, "images", "", "folder of the pictures; needed to write overlay and dsb, and where the input lacks the pictures' sizes")
 	f.Float64Var(&o.minScore, "min-score", 0, "leave out detections with a lower score")
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
 	f.Float64Var(&o.tolerance, "tolerance", 0, "how many pixels LabelMe outlines may be away from the mask's edge")
@@ -70,18 +80,23 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	if o.from == "results" && o.truth == "" {
 		return errNeedsTruth(input)
 	}
-	if o.to == "overlay" && o.images == "" {
-		return errors.New("--to overlay needs the pictures: add --images FOLDER")
+	if slices.Contains(needPictures, o.to) && o.images == "" {
+		return fmt.Errorf("--to %s needs the pictures: add --images FOLDER", o.to)
 	}
-	ctx := cmd.Context()
+	if err := o.check(); err != nil {
+		return err
+	}
+	ctx, warn := cmd.Context(), warner(cmd)
 	locks, err := o.prepare(ctx, input, output)
 	if err != nil {
 		return err
 	}
 	defer locks.Close()
-	in, err := await(ctx, func() (*instanceInput, error) { return openInstances(input, o.from, o.truth, o.minScore) })
+	in, err := await(ctx, func() (*instanceInput, error) {
+		return openInstances(input, o.from, o.truth, o.minScore, o.options(o.images, false, warn))
+	})
 	if err != nil {
-		return err
+		return o.explain(err)
 	}
 	out, err := newInstanceWriter(cmd.OutOrStdout(), o.to, output, writerOptions{
 		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, MaxPixels: o.maxPixels,
@@ -98,7 +113,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 			in.name(p)
 			err = o.write(ctx, out, output, p)
 		}
-		switch {
+		switch err = o.explain(err); {
 		case err == nil:
 			done++
 		case slices.Contains(singleFiles, o.to):
@@ -106,6 +121,12 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 		default:
 			return stopped(err, "stopped after %s, whose files are in %s", counted(done, "picture"), output)
 		}
+	}
+	if done == 0 {
+		return fmt.Errorf("%s: no annotated picture is found there", input)
+	}
+	for _, text := range out.warnings() {
+		warn("%s", text)
 	}
 	return out.Close()
 }

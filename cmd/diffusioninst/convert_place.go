@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/atomicfile"
 )
@@ -25,8 +26,8 @@ func (o *convertOptions) prepare(ctx context.Context, input, output string) (out
 		return nil, err
 	}
 	if o.from == "" {
-		if o.from, err = await(ctx, func() (string, error) { return formatOf(input) }); err != nil {
-			return nil, fmt.Errorf("%s: %w", input, err)
+		if o.from, err = await(ctx, func() (string, error) { return annotation.Recognize(input) }); err != nil {
+			return nil, fmt.Errorf("%s: %w: name it with --from", input, err)
 		}
 	}
 	from, to := realPath(input), realPath(output)
@@ -50,7 +51,7 @@ func (o *convertOptions) replacesPicture(output string, p *coco.LabeledImage) er
 	if o.to != "overlay" && o.to != "labelmap" {
 		return nil
 	}
-	place := filepath.Join(output, filepath.FromSlash(outputPlace(p)))
+	place := filepath.Join(output, filepath.FromSlash(outputPlace(o.to, p)))
 	there, err := os.Stat(place + ".png")
 	if err != nil {
 		return nil
@@ -66,7 +67,7 @@ func (o *convertOptions) replacesPicture(output string, p *coco.LabeledImage) er
 		}
 		return fmt.Errorf("%s.png would replace the picture itself: choose another folder than %s", place, output)
 	}
-	if format, err := formatOf(place + ".json"); err == nil && format == "labelmap" {
+	if format, err := annotation.Recognize(place + ".json"); err == nil && format == "labelmap" {
 		return nil
 	}
 	if _, err := os.Stat(place + ".json" + atomicfile.Suffix); err == nil {

@@ -157,7 +157,7 @@ func TestConvertErrors(t *testing.T) {
 		"unknown form":   {[]string{"--to", "voc", file, dir}, "--to voc"},
 		"unknown source": {[]string{"--from", "voc", "--to", "coco", file, dir}, "--from voc"},
 		"no data set":    {[]string{"--from", "results", "--to", "coco", file, dir}, "--gt"},
-		"empty folder":   {[]string{"--to", "coco", dir, "-"}, "no JSON file"},
+		"empty folder":   {[]string{"--to", "coco", dir, "-"}, "not recognised"},
 		"folder to -":    {[]string{"--to", "masks", file, "-"}, "standard output"},
 		"missing":        {[]string{"--to", "coco", filepath.Join(dir, "none"), "-"}, "none"},
 	} {

@@ -5,18 +5,24 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/mask"
 )
 
 // outputFormats are the formats that an instanceWriter writes.
-var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "overlay"}
+var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "overlay"}
+
+// needPictures are the formats that need the pictures.
+var needPictures = []string{"overlay", "dsb"}
 
 // singleFiles are the formats that are one file.
 var singleFiles = []string{"coco", "results"}
@@ -38,17 +44,19 @@ type instanceWriter struct {
 	builder      *coco.Builder
 	results      []coco.Result
 	taken        map[string]string // names of pictures by the names of their output
+	classes      []coco.Category   // yolo: by number
+	losses       map[string]int    // what the format cannot hold, in words with their count
 }
 
 func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (*instanceWriter, error) {
-	w := &instanceWriter{format: format, path: path, stdout: stdout, options: o, taken: map[string]string{}}
+	w := &instanceWriter{format: format, path: path, stdout: stdout, options: o, taken: map[string]string{}, classes: slices.Clone(o.Categories), losses: map[string]int{}}
 	switch format {
 	case "coco":
 		w.builder = coco.NewBuilder(o.Categories)
 		w.builder.Polygons = o.Polygons
 	case "results":
 		w.results = []coco.Result{}
-	case "labelme", "labelmap", "masks", "overlay":
+	case "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "overlay":
 		if path == "-" {
 			return nil, fmt.Errorf("%s is a folder of files, which cannot go to standard output", format)
 		}
@@ -61,8 +69,8 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 	return w, nil
 }
 
-// Write adds a picture. pixels returns the picture to draw on; it is called for
-// overlay only.
+// Write adds a picture. pixels returns the picture; it is called for
+// needPictures only.
 func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image, error)) error {
 	return w.Keep(p, pixels, false)
 }
@@ -74,6 +82,7 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, pixels func() (image.Image, 
 			return err
 		}
 	}
+	w.count(p)
 	switch w.format {
 	case "coco":
 		return w.builder.Add(p)
@@ -116,6 +125,32 @@ func (w *instanceWriter) writeFiles(create func(name string) (io.WriteCloser, er
 		return toFile(create, stem+".json", func(f io.Writer) error {
 			return coco.WriteLabelMe(f, &local, coco.LabelMeOptions{Polygons: w.options.Polygons, Tolerance: w.options.Tolerance})
 		})
+	case "yolo":
+		return toFile(create, stem+".txt", func(f io.Writer) error {
+			loss, err := annotation.WriteYOLO(f, p, w.class)
+			w.losses["parts and holes are joined to one outline per object by bridges without width, which YOLO draws as part of it"] += loss.Joined
+			return err
+		})
+	case "labels":
+		return toFile(create, stem+"_masks.png", func(f io.Writer) error {
+			covered, err := annotation.WriteLabels(f, p)
+			w.losses["instances are partly covered by others and lose those pixels"] += covered
+			return err
+		})
+	case "dsb":
+		for i := range p.Instances {
+			if m := p.Instances[i].Mask; m.Area() > 0 {
+				name := filepath.Join(stem, "masks", fmt.Sprintf("%s_%03d.png", stem, i))
+				if err := toFile(create, name, func(f io.Writer) error { return png.Encode(f, m.Bitmap().Gray()) }); err != nil {
+					return err
+				}
+			}
+		}
+		img, err := pixels()
+		if err != nil {
+			return err
+		}
+		return toFile(create, filepath.Join(stem, "images", stem+".png"), func(f io.Writer) error { return png.Encode(f, img) })
 	case "labelmap":
 		return toFile(create, stem+".png", func(picture io.Writer) error {
 			return toFile(create, stem+".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, p) })
@@ -138,33 +173,104 @@ func (w *instanceWriter) writeFiles(create func(name string) (io.WriteCloser, er
 
 // written reports whether the files of a picture are there.
 func (w *instanceWriter) written(folder, stem string) bool {
-	ending := ".json"
-	if w.format == "overlay" {
-		ending = ".png"
+	last := stem + ".json"
+	switch w.format {
+	case "overlay":
+		last = stem + ".png"
+	case "yolo":
+		last = stem + ".txt"
+	case "labels":
+		last = stem + "_masks.png"
+	case "dsb":
+		last = filepath.Join(stem, "images", stem+".png")
 	}
-	_, err := os.Stat(filepath.Join(folder, stem+ending))
+	_, err := os.Stat(filepath.Join(folder, last))
 	return err == nil
 }
 
 // place returns the folder of a picture's files and what their names begin with. The
 // folder follows the picture's own, so that pictures of the same name stay apart.
 func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err error) {
-	key := outputPlace(p)
+	key := outputPlace(w.format, p)
 	if other, ok := w.taken[key]; ok {
 		return "", "", fmt.Errorf("%s and %s would be written to the same file", other, p.FileName)
 	}
 	w.taken[key] = p.FileName
 	folder = filepath.Join(w.path, filepath.FromSlash(path.Dir(key)))
-	return folder, p.Stem(), os.MkdirAll(folder, 0o777)
+	stem = path.Base(key)
+	if w.format == "dsb" {
+		for _, sub := range []string{"images", "masks"} {
+			if err := os.MkdirAll(filepath.Join(folder, stem, sub), 0o777); err != nil {
+				return "", "", err
+			}
+		}
+	}
+	return folder, stem, os.MkdirAll(folder, 0o777)
 }
 
 // outputPlace returns the path of a picture's files within the output, without their endings.
-func outputPlace(p *coco.LabeledImage) string {
-	folder := path.Dir(strings.ReplaceAll(p.FileName, `\`, "/"))
+func outputPlace(format string, p *coco.LabeledImage) string {
+	stem, folder := p.Stem(), path.Dir(strings.ReplaceAll(p.FileName, `\`, "/"))
 	if !filepath.IsLocal(filepath.FromSlash(folder)) {
 		folder = "."
 	}
-	return path.Join(folder, p.Stem())
+	switch format {
+	case "yolo": // which finds the labels of images/x in labels/x
+		if folder == "images" || strings.HasPrefix(folder, "images/") {
+			folder = strings.TrimPrefix(folder, "images")
+		}
+		folder = path.Join("labels", folder)
+	case "dsb": // ID/images/ID.png came from there
+		if folder == stem+"/images" {
+			folder = "."
+		}
+	}
+	return path.Join(folder, stem)
+}
+
+// class returns the number of an instance's class.
+func (w *instanceWriter) class(v *coco.LabeledInstance) int {
+	at := slices.IndexFunc(w.classes, func(c coco.Category) bool {
+		return c.Name == v.Category && (v.Category != "" || c.ID == v.CategoryID)
+	})
+	if at < 0 {
+		at = len(w.classes)
+		w.classes = append(w.classes, coco.Category{ID: v.CategoryID, Name: v.Category})
+	}
+	return at
+}
+
+// count notes what a format cannot hold of a picture.
+func (w *instanceWriter) count(p *coco.LabeledImage) {
+	for i := range p.Instances {
+		v := &p.Instances[i]
+		if v.Crowd && !slices.Contains([]string{"coco", "labelmap", "masks", "overlay"}, w.format) {
+			w.losses["crowds are written as single objects"]++
+		}
+		switch empty := v.Mask.Area() == 0; {
+		case !empty:
+		case v.BoxOnly && slices.Contains([]string{"coco", "results", "overlay"}, w.format):
+		case v.BoxOnly && slices.Contains([]string{"labelme", "yolo"}, w.format):
+			w.losses["annotations have boxes only and are written as rectangles"]++
+		case v.BoxOnly && slices.Contains([]string{"labelmap", "masks"}, w.format):
+			w.losses["annotations have boxes only: their masks have no pixels"]++
+		case v.BoxOnly:
+			w.losses["annotations have boxes only and were left out"]++
+		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb"}, w.format):
+			w.losses["instances without pixels were left out"]++
+		}
+	}
+}
+
+// warnings says what the format could not hold.
+func (w *instanceWriter) warnings() []string {
+	var out []string
+	for _, text := range slices.Sorted(maps.Keys(w.losses)) {
+		if n := w.losses[text]; n > 0 {
+			out = append(out, fmt.Sprintf("%s: %d %s", w.format, n, text))
+		}
+	}
+	return out
 }
 
 // Close writes the file of the formats that are one.
@@ -175,6 +281,8 @@ func (w *instanceWriter) Close() error {
 		write = w.builder.Dataset.Write
 	case "results":
 		write = func(f io.Writer) error { return coco.WriteResults(f, w.results) }
+	case "yolo":
+		return atomicfile.Output(filepath.Join(w.path, "data.yaml"), func(f io.Writer) error { return annotation.WriteYOLOConfig(f, w.classes) })
 	default:
 		return nil
 	}

@@ -8,9 +8,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
 )
@@ -22,30 +24,50 @@ func newDataCommand() *cobra.Command {
 }
 
 func newDataInfoCommand() *cobra.Command {
-	var asJSON, check bool
+	var o infoOptions
 	cmd := &cobra.Command{
-		Use:   "info FILE",
+		Use:   "info FILE|FOLDER",
 		Short: "Count what is in a data set, and list its problems",
-		Args:  cobra.ExactArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return runDataInfo(cmd, args[0], check, asJSON) },
+		Long: `Count what is in a data set: a file of COCO or LVIS, or a file or folder in another
+format that convert reads.
+
+--check lists every problem, also those of the files themselves: what train, test and the
+other commands refuse, or leave out with --on-error skip.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runDataInfo(cmd, o, args[0]) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().BoolVar(&check, "check", false, "also check every record and list all problems; the exit status is 1 if there are any")
+	o.add(cmd)
+	cmd.Flags().StringVar(&o.images, "images", "", "folder of the pictures, for sizes that the data set lacks")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&o.check, "check", false, "also check every record and list all problems; the exit status is 1 if there are any")
 	return cmd
 }
 
-func runDataInfo(cmd *cobra.Command, file string, check, asJSON bool) error {
+type infoOptions struct {
+	annotationFlags
+	images      string
+	json, check bool
+}
+
+func runDataInfo(cmd *cobra.Command, o infoOptions, file string) error {
+	if err := o.annotationFlags.check(); err != nil {
+		return err
+	}
 	type content struct {
 		stats    coco.Stats
-		problems coco.Problems
+		problems []string
 	}
 	found, err := await(cmd.Context(), func() (c content, err error) {
-		d, err := coco.Load(file)
+		options := o.options(o.images, false, warner(cmd))
+		options.Skip = func(err error) { c.problems = append(c.problems, strings.TrimPrefix(err.Error(), file+": ")) }
+		d, err := annotation.Inspect(file, options)
 		if err != nil {
 			return c, err
 		}
-		if check {
-			c.problems = d.Validate()
+		if o.check {
+			for _, p := range d.Validate() {
+				c.problems = append(c.problems, p.Error())
+			}
 		}
 		c.stats = d.Stats()
 		return c, nil
@@ -53,24 +75,26 @@ func runDataInfo(cmd *cobra.Command, file string, check, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	problems := found.problems
-	if err := writeInfo(cmd.OutOrStdout(), found.stats, problems, check, asJSON); err != nil {
+	if err := writeInfo(cmd.OutOrStdout(), found.stats, found.problems, o.check, o.json); err != nil {
 		return err
 	}
-	if n := len(problems); n > 0 {
+	switch n := len(found.problems); {
+	case n > 0 && o.check:
 		return fmt.Errorf("%s has %s", file, counted(n, "problem"))
+	case n > 0:
+		warner(cmd)("%s has %s in records or fields that cannot be read and are not counted: --check lists them", file, counted(n, "problem"))
 	}
 	return nil
 }
 
-func writeInfo(w io.Writer, s coco.Stats, problems coco.Problems, check, asJSON bool) error {
+func writeInfo(w io.Writer, s coco.Stats, problems []string, check, asJSON bool) error {
 	if asJSON {
 		out := struct {
 			coco.Stats
 			Problems []string `json:"problems,omitempty"`
-		}{Stats: s}
-		for _, p := range problems {
-			out.Problems = append(out.Problems, p.Error())
+		}{s, nil}
+		if check {
+			out.Problems = problems
 		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", " ")
@@ -79,19 +103,18 @@ func writeInfo(w io.Writer, s coco.Stats, problems coco.Problems, check, asJSON 
 	if err := s.WriteText(w); err != nil {
 		return err
 	}
-	for i, p := range problems {
-		if i == 0 {
-			fmt.Fprintln(w)
-		}
-		fmt.Fprintln(w, p.Error())
-	}
-	if check && len(problems) == 0 {
+	switch {
+	case !check:
+	case len(problems) == 0:
 		fmt.Fprintln(w, "\nno problems")
+	default:
+		fmt.Fprintf(w, "\n%s\n", strings.Join(problems, "\n"))
 	}
 	return nil
 }
 
 type showOptions struct {
+	annotationFlags
 	images, out string
 	ids         []int64
 	n           int
@@ -101,29 +124,34 @@ type showOptions struct {
 func newDataShowCommand() *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
-		Use:     "show FILE --images FOLDER --out FOLDER",
+		Use:     "show FILE|FOLDER --images FOLDER --out FOLDER",
 		Short:   "Draw pictures of a data set with their annotations",
 		Example: `  diffusioninst data show instances_val2017.json --images val2017 --out samples --n 20`,
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd, o, args[0]) },
 	}
+	o.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.images, "images", "", "folder of the data set's pictures")
+	f.StringVar(&o.images, "images", "", "folder of the data set's pictures (default: beside the annotations)")
 	f.StringVar(&o.out, "out", "", "folder for the drawn pictures")
 	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw, separated by commas (default: a random choice)")
 	f.IntVar(&o.n, "n", 12, "how many images to draw if --ids does not say which")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the random choice")
-	_ = cmd.MarkFlagRequired("images")
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }
 
 func runShow(cmd *cobra.Command, o showOptions, file string) error {
-	d, err := await(cmd.Context(), func() (*coco.Dataset, error) { return coco.Load(file) })
-	if err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
-	ix, err := d.Index()
+	set, err := await(cmd.Context(), func() (*annotation.Set, error) {
+		return annotation.Open(file, o.options(picturesOf(o.images, file), false, warner(cmd)))
+	})
+	if err != nil {
+		return o.explain(err)
+	}
+	ix, err := set.Data.Index()
 	if err != nil {
 		return err
 	}
@@ -132,11 +160,11 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 		return err
 	}
 	defer locks.Close()
-	ids := choose(d, ix, o)
+	ids := choose(set.Data, ix, o)
 	for done, id := range ids {
 		err := cmd.Context().Err()
 		if err == nil {
-			err = o.show(cmd, d, ix, id)
+			err = o.show(cmd, set, ix, id)
 		}
 		if err != nil {
 			return stopped(err, "stopped after %d of %s", done, counted(len(ids), "picture"))
@@ -146,12 +174,12 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 }
 
 // show draws the image with an id.
-func (o showOptions) show(cmd *cobra.Command, d *coco.Dataset, ix *coco.Index, id int64) error {
-	p, err := d.LabeledImage(ix, id)
+func (o showOptions) show(cmd *cobra.Command, set *annotation.Set, ix *coco.Index, id int64) error {
+	p, err := set.Data.LabeledImage(ix, id)
 	if err != nil {
 		return err
 	}
-	img, err := await(cmd.Context(), func() (image.Image, error) { return openPicture(o.images, p) })
+	img, err := await(cmd.Context(), func() (image.Image, error) { return openPicture(set.Folder, p) })
 	if err != nil {
 		return err
 	}

@@ -11,11 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 )
 
 // evalOptions are the flags of the eval command.
 type evalOptions struct {
+	annotationFlags
 	truth, detections string  // files; detections is empty if they were just made
 	images            []int64 // ids of the images to evaluate; nil for all
 	iou               []string
@@ -53,7 +55,8 @@ missed ones. Detections in another format become results with convert.`,
 // add adds the flags of every command that prints metrics.
 func (o *evalOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.truth, "gt", "", "data set with the true objects, in COCO or LVIS format")
+	f.StringVar(&o.truth, "gt", "", "data set with the true objects: a file of COCO or LVIS, or another format that convert reads")
+	o.annotationFlags.add(cmd)
 	f.StringSliceVar(&o.iou, "iou", []string{"segm"}, "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks); several separated by commas")
 	f.StringVar(&o.style, "style", "coco", "rules of the comparison: coco or lvis")
 	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count, the surest first (default 1,10,100 per picture and class; lvis: 300 per picture)")
@@ -74,12 +77,22 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 		return err
 	}
 	defer locks.Close()
-	data, err := await(ctx, func() (*coco.Dataset, error) { return coco.Load(o.truth) })
+	annotations := o.options("", o.masks(), warner(cmd))
+	data, err := await(ctx, func() (*coco.Dataset, error) {
+		set, err := annotation.Open(o.truth, annotations)
+		if err != nil {
+			return nil, o.explain(err)
+		}
+		if err := set.Data.CheckCrowds(); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.truth, err)
+		}
+		return set.Data, nil
+	})
 	if err != nil {
 		return err
 	}
 	results, err := await(ctx, func() ([]coco.Result, error) {
-		results, err := coco.LoadResults(o.detections)
+		results, err := loadResults(o.detections, data, o.masks(), annotations.Skip)
 		if err != nil {
 			return nil, notResults(err, o)
 		}
@@ -97,7 +110,7 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 // notResults adds to an error of reading detections how a file in another format becomes
 // results.
 func notResults(err error, o evalOptions) error {
-	format, unknown := formatOf(o.detections)
+	format, unknown := annotation.Recognize(o.detections)
 	if unknown != nil || format == "results" {
 		return err
 	}
@@ -120,8 +133,16 @@ func withoutDetections(data *coco.Dataset, results []coco.Result) int {
 	return n
 }
 
+// masks reports whether masks are compared.
+func (o evalOptions) masks() bool {
+	return slices.ContainsFunc(o.iou, func(name string) bool { return name != "bbox" })
+}
+
 // check refuses unknown names.
 func (o evalOptions) check() error {
+	if err := o.annotationFlags.check(); err != nil {
+		return err
+	}
 	style := coco.Style(o.style)
 	if style != coco.COCO && style != coco.LVIS {
 		return fmt.Errorf("--style %s: not coco or lvis", o.style)

@@ -63,7 +63,7 @@ as data info shows it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := append(args, weights)[0]
 			if filepath.Ext(path) == ".json" {
-				return runDataInfo(cmd, path, false, asJSON)
+				return runDataInfo(cmd, infoOptions{annotationFlags: annotationFlags{onError: "fail", crowd: "ignore"}, json: asJSON}, path)
 			}
 			type content struct {
 				info   *checkpointInfo

@@ -183,8 +183,3 @@ func loadModel(ctx context.Context, weights string, o diffusioninst.LoadOptions)
 	}
 	return m, nil
 }
-
-// warner returns a function that prints warnings to standard error.
-func warner(cmd *cobra.Command) func(format string, args ...any) {
-	return func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
-}

@@ -20,6 +20,7 @@ import (
 func init() { modelCommands = append(modelCommands, newSegmentCommand) }
 
 type segmentOptions struct {
+	annotationFlags
 	model    modelFlags
 	pictures pictureFlags
 	output   string
@@ -69,6 +70,7 @@ have changed are segmented again.`,
 	}
 	o.model.add(cmd)
 	o.pictures.add(cmd)
+	o.annotationFlags.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "formats to write: "+strings.Join(outputFormats, ", "))
@@ -81,6 +83,9 @@ have changed are segmented again.`,
 }
 
 func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	for _, f := range o.formats {
 		if !slices.Contains(outputFormats, f) {
 			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
@@ -136,10 +141,10 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	if o.truth != "" {
 		r.truth, err = await(cmd.Context(), func() (*comparison, error) {
-			return newComparison(o.truth, filepath.Join(o.output, comparisonFolder), config.Classes)
+			return newComparison(o.truth, filepath.Join(o.output, comparisonFolder), config.Classes, o.options("", true, warn))
 		})
 		if err != nil {
-			return err
+			return o.explain(err)
 		}
 	}
 	if len(inputs) > 1 || o.resume {

@@ -52,6 +52,11 @@ func (r *segmentRun) do(ctx context.Context) error {
 		}
 	}
 	errs = append(errs, r.journal.close(), r.report.flush())
+	for _, w := range r.writers {
+		for _, text := range w.warnings() {
+			warner(r.cmd)("%s", text)
+		}
+	}
 	if hint := r.sizes.String(); hint != "" {
 		warner(r.cmd)("%s", hint)
 	}

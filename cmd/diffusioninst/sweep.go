@@ -23,9 +23,9 @@ func init() { modelCommands = append(modelCommands, newSweepCommand) }
 
 // sweepOptions are the flags of the sweep command.
 type sweepOptions struct {
-	model            modelFlags
+	model modelFlags
+	annotationFlags
 	truth, pictures  string
-	limitImages      int
 	iou, style       string
 	samplers         []string
 	steps, proposals []int
@@ -56,7 +56,8 @@ other settings (model, data, score, seed, device, …) is refused.`,
 	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && cmd.Flags().Changed(name) }
 	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
 	f := cmd.Flags()
-	f.StringVar(&o.truth, "gt", "", "data set with the true objects, in COCO or LVIS format")
+	o.annotationFlags.add(cmd)
+	f.StringVar(&o.truth, "gt", "", "data set with the true objects: a file of COCO or LVIS, or another format that convert reads")
 	f.StringVar(&o.iou, "iou", "segm", "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks)")
 	f.StringVar(&o.style, "style", "coco", "rules of the comparison: coco or lvis")
 	f.StringSliceVar(&o.samplers, "samplers", []string{"ddim"}, "samplers to compare")
@@ -111,7 +112,7 @@ func (o *sweepOptions) combinations() ([]combination, error) {
 }
 
 func runSweep(cmd *cobra.Command, o *sweepOptions) error {
-	metrics := evalOptions{truth: o.truth, iou: []string{o.iou}, style: o.style}
+	metrics := evalOptions{annotationFlags: o.annotationFlags, truth: o.truth, iou: []string{o.iou}, style: o.style}
 	if err := metrics.check(); err != nil {
 		return err
 	}
@@ -124,11 +125,13 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 		return err
 	}
 	defer locks.Close()
-	set, err := openSet(cmd.Context(), o.truth, o.pictures, o.limitImages)
-	if err != nil {
-		return err
-	}
 	warn := warner(cmd)
+	annotations := o.options(picturesOf(o.pictures, o.truth), metrics.masks(), warn)
+	annotations.Split = "val"
+	set, err := openSet(cmd.Context(), o.truth, annotations)
+	if err != nil {
+		return o.explain(err)
+	}
 	model, err := o.model.load(cmd)
 	if err != nil {
 		return err

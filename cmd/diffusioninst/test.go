@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
@@ -21,12 +22,11 @@ func init() { modelCommands = append(modelCommands, newTestCommand) }
 
 // testOptions are the flags of the test command.
 type testOptions struct {
-	model       modelFlags
-	eval        evalOptions
-	pictures    string
-	detections  string
-	limitImages int
-	views       []string
+	model      modelFlags
+	eval       evalOptions
+	pictures   string
+	detections string
+	views      []string
 }
 
 func newTestCommand() *cobra.Command {
@@ -39,7 +39,8 @@ as eval does. The picture with id i gets the noise of seed + i.
 
 The model's classes are matched with the data set's categories by name or, if no name
 fits and there are as many, in the order of the category ids. A picture that is missing,
-broken or of another size than the data set says is an error.`,
+broken or of another size than the data set says is an error, or left out with
+--on-error skip. Of a data.yaml of YOLO the split val is taken.`,
 		Example: `  diffusioninst test --weights model.pth --gt instances_val2017.json --images val2017 --iou segm,bbox
   diffusioninst test --weights model.pth --gt lvis_v1_val.json --images coco --style lvis --steps 4 --dets results.json`,
 		Args: cobra.NoArgs,
@@ -47,7 +48,7 @@ broken or of another size than the data set says is an error.`,
 	}
 	o.model.add(cmd)
 	o.eval.add(cmd)
-	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
+	addTestFlags(cmd, &o.model, &o.pictures, &o.eval.limitImages)
 	cmd.Flags().StringVar(&o.detections, "dets", "", "file to write the detections to, as COCO results")
 	addViewsFlag(cmd, &o.views)
 	return cmd
@@ -57,12 +58,11 @@ broken or of another size than the data set says is an error.`,
 // many detections, also of low scores.
 func addTestFlags(cmd *cobra.Command, m *modelFlags, pictures *string, limitImages *int) {
 	f := cmd.Flags()
-	f.StringVar(pictures, "images", "", "folder of the data set's pictures")
+	f.StringVar(pictures, "images", "", "folder of the data set's pictures (default: beside the annotations)")
 	f.IntVar(limitImages, "limit-images", 0, "use this many pictures, the first ones (default: all)")
 	score, limit := f.Lookup("score"), f.Lookup("limit")
 	m.options.Score, score.DefValue = 0.05, "0.05"
 	limit.Usage = "most detections per picture; negative for all (default: 100; lvis: 300)"
-	_ = cmd.MarkFlagRequired("images")
 }
 
 // testLimit returns how many detections of a picture count, negative for all.
@@ -94,11 +94,13 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 		return err
 	}
 	defer locks.Close()
-	set, err := openSet(cmd.Context(), o.eval.truth, o.pictures, o.limitImages)
-	if err != nil {
-		return err
-	}
 	warn := warner(cmd)
+	annotations := o.eval.options(picturesOf(o.pictures, o.eval.truth), o.eval.masks(), warn)
+	annotations.Split = "val"
+	set, err := openSet(cmd.Context(), o.eval.truth, annotations)
+	if err != nil {
+		return o.eval.explain(err)
+	}
 	model, err := o.model.load(cmd)
 	if err != nil {
 		return err
@@ -145,7 +147,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	return stop
 }
 
-// openSet is evaluation.Open, which ctx can interrupt.
-func openSet(ctx context.Context, file, folder string, limit int) (*evaluation.Set, error) {
-	return await(ctx, func() (*evaluation.Set, error) { return evaluation.Open(file, folder, limit) })
+// openSet is evaluation.OpenAnnotations, which ctx can interrupt.
+func openSet(ctx context.Context, path string, o annotation.Options) (*evaluation.Set, error) {
+	return await(ctx, func() (*evaluation.Set, error) { return evaluation.OpenAnnotations(path, o) })
 }

@@ -155,7 +155,7 @@ func TestTestErrors(t *testing.T) {
 		"missing pictures": {[]string{"--gt", file, "--images", t.TempDir()}, "and 2 more pictures are missing"},
 		"missing picture":  {[]string{"--gt", changed("train/1.png", "train/7.png"), "--images", folder}, "image 9"},
 		"broken picture":   {[]string{"--gt", changed("train/1.png", "broken.png"), "--images", folder}, "broken.png"},
-		"another size":     {[]string{"--gt", changed(`"width":104`, `"width":105`), "--images", folder}, "it has 104×72 pixels, in the data set 105×72"},
+		"another size":     {[]string{"--gt", changed(`"width":104`, `"width":105`), "--images", folder}, "segmentation of 104×72 pixels on an image of 105×72"},
 		"path outside":     {[]string{"--gt", changed("train/1.png", "../1.png"), "--images", folder}, "leaves the folder"},
 		"unknown class":    {[]string{"--gt", changed("bicycle", "unicycle"), "--images", folder}, "unicycle"},
 		"not LVIS":         {[]string{"--gt", file, "--images", folder, "--style", "lvis"}, "neg_category_ids"},

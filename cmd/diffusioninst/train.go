@@ -14,13 +14,14 @@ func init() { modelCommands = append(modelCommands, newTrainCommand) }
 
 // trainOptions are the flags of the train command.
 type trainOptions struct {
+	annotationFlags
 	config, weights, device  string
 	train, val               string
 	images, valImages        string
-	out, resume, onError     string
+	out, resume              string
 	steps, batch, accumulate int
 	saveEvery, evalEvery     int
-	limitImages, threads     int
+	threads                  int
 	workers, replicas        int
 	precision, norm          string
 	evalSteps                []int
@@ -36,7 +37,9 @@ func newTrainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train --config FILE --train FILE --images FOLDER --out FOLDER",
 		Short: "Train a model on a data set, or continue a training run",
-		Long: `Train a model on a data set in COCO or LVIS format. The configuration is a Detectron2
+		Long: `Train a model on a data set in COCO or LVIS format, or in another that convert reads: a
+folder of LabelMe files, data.yaml of YOLO (--train takes its split train, --val its val),
+label maps, folders of masks. The configuration is a Detectron2
 YAML file as in the official project: it describes the model, the augmentation, the
 optimiser and the length of the run. The classes are those of the data set.
 
@@ -55,11 +58,12 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd, &o) },
 	}
+	o.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "Detectron2 YAML file that describes the model and its training")
-	f.StringVar(&o.train, "train", "", "data set to learn from, in COCO or LVIS format")
-	f.StringVar(&o.val, "val", "", "data set to evaluate the model on, in the same format (default: none)")
-	f.StringVar(&o.images, "images", "", "folder of the pictures")
+	f.StringVar(&o.train, "train", "", "data set to learn from: a file of COCO or LVIS, or a file or folder in another format that convert reads")
+	f.StringVar(&o.val, "val", "", "data set to evaluate the model on (default: none)")
+	f.StringVar(&o.images, "images", "", "folder of the pictures (default: beside the annotations)")
 	f.StringVar(&o.valImages, "val-images", "", "folder of the pictures of --val (default: --images)")
 	f.StringVar(&o.out, "out", "", "folder for the run's files")
 	f.StringVar(&o.resume, "resume", "", "continue the run in --out from its last checkpoint; --resume=FILE from another one there, such as best.safetensors")
@@ -81,9 +85,8 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations (default: TEST.EVAL_PERIOD of the configuration)")
 	f.IntSliceVar(&o.evalSteps, "eval-steps", nil, "numbers of denoising steps to evaluate with, such as 1,4 (default: the model's)")
 	f.IntVar(&o.limitImages, "limit-images", 0, "evaluate on this many pictures of --val, the first ones (default: all)")
-	f.StringVar(&o.onError, "on-error", "fail", "what to do with broken pictures and annotations: fail, or skip with a warning")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of weights, noise and the order of pictures (default: SEED of the configuration)")
-	for _, name := range []string{"config", "train", "images", "out"} {
+	for _, name := range []string{"config", "train", "out"} {
 		_ = cmd.MarkFlagRequired(name)
 	}
 	o.set = f.Changed

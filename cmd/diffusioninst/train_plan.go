@@ -36,10 +36,7 @@ func (o *trainOptions) check() error {
 	if _, ok := precisions[o.precision]; o.set("precision") && !ok {
 		return fmt.Errorf("--precision %s: not float32, bfloat16 or float16", o.precision)
 	}
-	if o.onError != "fail" && o.onError != "skip" {
-		return fmt.Errorf("--on-error %s: not fail or skip", o.onError)
-	}
-	return nil
+	return o.annotationFlags.check()
 }
 
 // A trainPlan is what flags and configuration ask for.
@@ -56,9 +53,11 @@ func (p *trainPlan) String() string {
 }
 
 func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*trainPlan, error) {
-	set, err := await(ctx, func() (data.Dataset, error) { return data.OpenCOCO(o.train, o.images) })
+	annotations := o.options(picturesOf(o.images, o.train), true, warn)
+	annotations.Split, annotations.Limit = "train", 0
+	set, err := await(ctx, func() (*data.COCO, error) { return data.Open(o.train, annotations) })
 	if err != nil {
-		return nil, err
+		return nil, o.explain(err)
 	}
 	p := &trainPlan{data: set}
 	file, err := diffusioninst.OpenConfig(o.config)
@@ -79,9 +78,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	if err := p.config.Input.Normalize.Check(); err != nil {
 		return nil, err
 	}
-	if set, ok := set.(interface{ Normalize(picture.Normalize) }); ok {
-		set.Normalize(p.config.Input.Normalize)
-	}
+	set.Normalize(p.config.Input.Normalize)
 	counts, err := data.ClassCounts(ctx, set)
 	if err != nil {
 		return nil, err
@@ -111,6 +108,12 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 		if p.data, err = data.NonEmpty(ctx, set); err != nil {
 			return nil, err
 		}
+		switch n := p.data.Len(); {
+		case n == 0:
+			return nil, fmt.Errorf("%s: no picture has an object to learn from", o.train)
+		case n < set.Len():
+			warn("%s of %d without objects are left out (DATALOADER.FILTER_EMPTY_ANNOTATIONS)", counted(set.Len()-n, "picture"), set.Len())
+		}
 	}
 	if p.recipe.RepeatThreshold > 0 {
 		if p.loader.Repeat, err = data.RepeatFactors(ctx, p.data, p.recipe.RepeatThreshold); err != nil {
@@ -118,8 +121,12 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 		}
 	}
 	if o.onError == "skip" {
+		reported := map[string]bool{} // a picture's turn comes in every epoch
 		p.loader.OnError = func(err error) error {
-			warn("skipped: %v", err)
+			if text := err.Error(); !reported[text] {
+				reported[text] = true
+				warn("skipped: %s", text)
+			}
 			return nil
 		}
 	}

@@ -107,9 +107,11 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 // evaluation returns a function that measures a model on the data set of --val: the average
 // precisions of masks with each number of denoising steps.
 func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn func(string, ...any)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
-	set, err := openSet(ctx, o.val, cmp.Or(o.valImages, o.images), o.limitImages)
+	annotations := o.options(picturesOf(cmp.Or(o.valImages, o.images), o.val), true, warn)
+	annotations.Split = "val"
+	set, err := openSet(ctx, o.val, annotations)
 	if err != nil {
-		return nil, err
+		return nil, o.explain(err)
 	}
 	if err := set.Match(plan.config.Classes, warn); err != nil {
 		return nil, err

@@ -20,9 +20,12 @@ const module = "github.com/diffusioninst/go/"
 // A rule for a path holds for the folders below it, too, unless they have their own;
 // these and the package itself may import each other.
 var rooms = map[string][]string{
-	"mask":     {"internal/imagecheck", "golang.org/x/image"},
-	"coco":     {"mask", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
-	"picture":  {"internal/jpeg", "internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
+	"mask":    {"internal/imagecheck", "golang.org/x/image"},
+	"coco":    {"mask", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
+	"picture": {"internal/jpeg", "internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
+	"annotation": {
+		"coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
+	},
 	"torch":    {"internal/libtorch", "internal/relay"},
 	"nn":       {"torch", "internal/checkpoint"},
 	"backbone": {"nn", "torch"},
@@ -33,7 +36,7 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
 		"picture", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "golang.org/x",
 	},
-	"evaluation": {"coco", "diffusioninst", "picture"},
+	"evaluation": {"annotation", "coco", "diffusioninst", "picture"},
 	"nuclei":     {"diffusioninst"},
 	"train": {
 		"train/data", "train/journal",
@@ -41,7 +44,7 @@ var rooms = map[string][]string{
 		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/relay", "internal/simulate", "golang.org/x",
 	},
 	"train/journal": {"internal/atomicfile", "internal/regular"},
-	"train/data":    {"coco", "mask", "picture", "internal/regular", "internal/relay", "golang.org/x"},
+	"train/data":    {"annotation", "coco", "mask", "picture", "internal/regular", "internal/relay", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
@@ -63,9 +66,9 @@ var rooms = map[string][]string{
 	"internal/utf":         {},
 
 	// What people look at to learn the module uses nothing that they could not.
-	"examples": {"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
+	"examples": {"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
-		"backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
+		"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
@@ -73,7 +76,7 @@ var rooms = map[string][]string{
 
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
-	"mask", "coco", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
+	"mask", "coco", "annotation", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
 	"internal/libtorchenv", "internal/jpeg", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "picture", "train/data", "train/journal",
 }
 

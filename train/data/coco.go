@@ -8,13 +8,15 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
 
-// COCO is a data set of a COCO or LVIS file and a folder of pictures.
+// COCO is a data set of annotations, such as a COCO or LVIS file, and a folder of pictures.
 type COCO struct {
 	file, folder string
 	data         *coco.Dataset
@@ -22,31 +24,61 @@ type COCO struct {
 	class        map[int64]int // of a category's id
 	objects      [][]int32     // of each image: its annotations that are no crowds
 	pictures     pictures
+	warn         func(format string, args ...any)
+	empty        sync.Map // annotations without pixels that warn was told of
+	warning      sync.Mutex
+}
+
+// tell tells warn of an annotation without pixels, once.
+func (c *COCO) tell(a *coco.Annotation) {
+	if c.warn == nil {
+		return
+	}
+	if _, known := c.empty.LoadOrStore(a.ID, true); known {
+		return
+	}
+	c.warning.Lock()
+	defer c.warning.Unlock()
+	c.warn("%s: the mask of annotation %d has no pixels: it is left out of training", c.file, a.ID)
 }
 
 // OpenCOCO reads a data set file in the form of COCO or LVIS, whose pictures lie in a
-// folder. The categories, sorted by their ids, are the classes. Annotations of crowds
-// are left out, and those whose mask is valid and has no pixels.
+// folder: it is Open for this form.
+func OpenCOCO(file, images string) (*COCO, error) {
+	return Open(file, annotation.Options{Format: "coco", Images: images})
+}
+
+// Open reads annotations in any form that package annotation reads, from a file or a
+// folder. The categories, sorted by their ids, are the classes. Annotations must have masks
+// (o.Masks is implied). Crowds are left out, unless o.CrowdObjects takes them as objects,
+// and so are annotations whose mask is valid and has no pixels; o.Warn is told of both. If all
+// are crowds, the error wraps coco.ErrAllCrowds.
 //
-// Pictures and masks are read when they are asked for, so that errors in them are errors
+// With nil o.Skip, annotations that are wrong are an error; otherwise it is told of each, which
+// is left out. Pictures are read when they are asked for, so that errors in them are errors
 // of [COCO.Sample]. The first 512 MiB of decoded pictures stay in memory: see
 // [COCO.KeepPictures].
-func OpenCOCO(file, images string) (*COCO, error) {
-	set, err := coco.Load(file)
+func Open(path string, o annotation.Options) (*COCO, error) {
+	o.Masks = true
+	read, err := annotation.Open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
+	set := read.Data
 	index, err := set.Index()
 	if err != nil {
-		return nil, fmt.Errorf("data: %s: %w", file, err)
+		return nil, fmt.Errorf("data: %s: %w", path, err)
 	}
 	switch {
 	case len(set.Images) == 0:
-		return nil, fmt.Errorf("data: %s: it has no images", file)
+		return nil, fmt.Errorf("data: %s: it has no images", path)
 	case len(set.Categories) == 0:
-		return nil, fmt.Errorf("data: %s: it has no categories", file)
+		return nil, fmt.Errorf("data: %s: it has no categories", path)
 	}
-	c := &COCO{file: file, folder: images, data: set, class: map[int64]int{}, objects: make([][]int32, len(set.Images))}
+	if err := set.CheckCrowds(); err != nil {
+		return nil, fmt.Errorf("data: %s: %w", path, err)
+	}
+	c := &COCO{file: path, folder: read.Folder, data: set, class: map[int64]int{}, objects: make([][]int32, len(set.Images)), warn: o.Warn}
 	c.KeepPictures(0)
 	categories := slices.Clone(set.Categories)
 	slices.SortFunc(categories, func(a, b coco.Category) int { return cmp.Compare(a.ID, b.ID) })
@@ -54,15 +86,21 @@ func OpenCOCO(file, images string) (*COCO, error) {
 		c.classes = append(c.classes, category.Name)
 		c.class[category.ID] = i
 	}
+	crowds := 0
 	for i := range set.Images {
 		for _, place := range index.OfImage(set.Images[i].ID) {
-			if !set.Annotations[place].Crowd {
+			if set.Annotations[place].Crowd {
+				crowds++
+			} else {
 				c.objects[i] = append(c.objects[i], place)
 			}
 		}
 	}
 	if err := c.checkPixels(); err != nil {
 		return nil, err
+	}
+	if crowds > 0 && o.Warn != nil {
+		o.Warn("%s: %d of %d annotations are crowds (iscrowd 1) and are left out of training (--crowd object takes them as objects)", path, crowds, len(set.Annotations))
 	}
 	return c, nil
 }
@@ -154,6 +192,9 @@ func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
 		r, err := a.Segmentation.RLE(s.Width, s.Height)
 		if err != nil {
 			return Sample{}, bad(err, "annotation %d", a.ID)
+		}
+		if r.Area() == 0 {
+			c.tell(a)
 		}
 		given := mask.Box{}
 		if a.HasBBox {

@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
@@ -49,15 +51,20 @@ func TestCOCOIsWhatTheFileSays(t *testing.T) {
 // square has a picture of 20×10 pixels, id 4, with the annotations of JSON records.
 func square(t *testing.T, annotations ...string) *COCO {
 	t.Helper()
-	folder := t.TempDir()
+	c, err := OpenCOCO(squareFile(t, annotations...))
+	require.NoError(t, err)
+	return c
+}
+
+func squareFile(t *testing.T, annotations ...string) (file, folder string) {
+	t.Helper()
+	folder = t.TempDir()
 	writePNG(t, filepath.Join(folder, "a.png"), image.NewRGBA(image.Rect(0, 0, 20, 10)))
-	file := filepath.Join(folder, "data.json")
+	file = filepath.Join(folder, "data.json")
 	require.NoError(t, os.WriteFile(file, []byte(`{"images": [{"id": 4, "file_name": "a.png", "width": 20, "height": 10}],
 		"categories": [{"id": 9, "name": "b"}, {"id": 2, "name": "a"}],
 		"annotations": [`+strings.Join(annotations, ",")+`]}`), 0o666))
-	c, err := OpenCOCO(file, folder)
-	require.NoError(t, err)
-	return c
+	return file, folder
 }
 
 func TestCOCOAnnotations(t *testing.T) {
@@ -90,18 +97,53 @@ func TestCOCOAnnotations(t *testing.T) {
 func TestCOCOErrors(t *testing.T) {
 	t.Run("annotations", func(t *testing.T) {
 		for want, record := range map[string]string{
-			"annotation 77: mask: ":                        `{"id": 77, "image_id": 4, "category_id": 2, "segmentation": {"size": [10, 20], "counts": "04:zz"}}`,
-			"annotation 77: no segmentation":               `{"id": 77, "image_id": 4, "category_id": 2, "bbox": [1, 2, 3, 4]}`,
-			"annotation 77: segmentation of 6×5 pixels on": `{"id": 77, "image_id": 4, "category_id": 2, "segmentation": {"size": [5, 6], "counts": [30]}}`,
-			"annotation 77: polygon 0 lies outside":        `{"id": 77, "image_id": 4, "category_id": 2, "segmentation": [[30, 1, 31, 1, 31, 5]]}`,
+			"annotation 77 (record 0): mask: ":                        `{"id": 77, "image_id": 4, "category_id": 2, "segmentation": {"size": [10, 20], "counts": "04:zz"}}`,
+			"annotation 77 (record 0): no segmentation":               `{"id": 77, "image_id": 4, "category_id": 2, "bbox": [1, 2, 3, 4]}`,
+			"annotation 77 (record 0): segmentation of 6×5 pixels on": `{"id": 77, "image_id": 4, "category_id": 2, "segmentation": {"size": [5, 6], "counts": [30]}}`,
+			"annotation 77 (record 0): polygon 0: it lies outside":    `{"id": 77, "image_id": 4, "category_id": 2, "segmentation": [[30, 1, 31, 1, 31, 5]]}`,
+			"annotation 77 (record 0): bbox: byte":                    `{"id": 77, "image_id": 4, "category_id": 2, "bbox": [1], "segmentation": [[3, 1, 8, 1, 8, 5]]}`,
 		} {
-			c := square(t, record)
-			_, err := c.Sample(context.Background(), 0)
-			var e *SampleError
-			require.ErrorAs(t, err, &e)
-			require.Equal(t, "a.png", e.ID)
-			require.ErrorContains(t, err, "data: sample a.png: image 4 of "+c.file+": "+want)
+			file, folder := squareFile(t, record, `{"id": 78, "image_id": 4, "category_id": 2, "segmentation": [[1, 1, 5, 1, 5, 5]]}`)
+			_, err := OpenCOCO(file, folder)
+			require.ErrorContains(t, err, file+": coco: "+want)
+			var problems coco.Problems
+			require.ErrorAs(t, err, &problems)
+
+			var skipped []string
+			c, err := Open(file, annotation.Options{Images: folder, Skip: func(err error) { skipped = append(skipped, err.Error()) }})
+			require.NoError(t, err)
+			require.Len(t, skipped, 1)
+			require.Contains(t, skipped[0], file+": "+want)
+			s, err := c.Sample(context.Background(), 0)
+			require.NoError(t, err)
+			objects := 1
+			if strings.Contains(want, "bbox") { // a part
+				objects = 2
+			}
+			require.Len(t, s.Objects, objects)
 		}
+	})
+	t.Run("crowds", func(t *testing.T) {
+		crowd := `{"id": 77, "image_id": 4, "category_id": 2, "iscrowd": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}`
+		file, folder := squareFile(t, crowd)
+		_, err := OpenCOCO(file, folder)
+		require.ErrorIs(t, err, coco.ErrAllCrowds)
+		c, err := Open(file, annotation.Options{Images: folder, CrowdObjects: true})
+		require.NoError(t, err)
+		require.Len(t, c.Summary(0).Classes, 1)
+
+		file, folder = squareFile(t, crowd, `{"id": 78, "image_id": 4, "category_id": 2, "segmentation": {"size": [10, 20], "counts": [200]}}`,
+			`{"id": 79, "image_id": 4, "category_id": 2, "segmentation": [[1, 1, 5, 1, 5, 5]]}`)
+		var words []string
+		c, err = Open(file, annotation.Options{Images: folder, Warn: func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }})
+		require.NoError(t, err)
+		for range 2 {
+			_, err = c.Sample(context.Background(), 0)
+			require.NoError(t, err)
+		}
+		require.Len(t, words, 2)
+		require.Contains(t, words[0], "1 of 3 annotations are crowds (iscrowd 1) and are left out of training")
+		require.Contains(t, words[1], "the mask of annotation 78 has no pixels")
 	})
 	t.Run("pictures", func(t *testing.T) {
 		for want, spoil := range map[string]func(at string) error{
@@ -157,7 +199,9 @@ func TestLoaderOverBrokenFiles(t *testing.T) {
 	require.NoError(t, set.Save(file))
 	require.NoError(t, os.Remove(filepath.Join(folder, "0.png")))
 	require.NoError(t, os.Truncate(filepath.Join(folder, "1.png"), 300))
-	c, err := OpenCOCO(file, folder)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "3.png"), []byte("text"), 0o666))
+	var skipped []error
+	c, err := Open(file, annotation.Options{Images: folder, Skip: func(err error) { skipped = append(skipped, err) }})
 	require.NoError(t, err)
 	reported := map[string]bool{}
 	l := newLoader(t, c, LoaderOptions{Batch: 4, OnError: func(err error) error {
@@ -170,6 +214,7 @@ func TestLoaderOverBrokenFiles(t *testing.T) {
 		require.Equal(t, "2.png", id)
 	}
 	require.Equal(t, map[string]bool{"0.png": true, "1.png": true, "3.png": true}, reported)
+	require.Len(t, skipped, 1)
 }
 
 func TestKeptPictures(t *testing.T) {

@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
@@ -34,7 +35,7 @@ type labelMeFile struct {
 // ones left out, in the order of their names. The picture of a file is the one it names
 // or, if that does not exist, the one that has the file's name but for the extension.
 // Pictures without a file are not part of the data set; files without shapes are pictures
-// without objects. The classes are the given ones or, if nil, the labels in the order
+// without objects; JSON files of another kind are passed over. The classes are the given ones or, if nil, the labels in the order
 // of the alphabet.
 //
 // Pictures, and files that cannot be read, are errors of [LabelMe.Sample] only; but there
@@ -43,6 +44,7 @@ type labelMeFile struct {
 func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 	l := &LabelMe{classes: classes, class: map[string]int{}}
 	l.KeepPictures(0)
+	var foreign error
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		hidden := path != folder && strings.HasPrefix(entry.Name(), ".")
 		switch {
@@ -51,7 +53,11 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 		case entry.IsDir() && hidden:
 			return filepath.SkipDir
 		case !entry.IsDir() && !hidden && strings.EqualFold(filepath.Ext(path), ".json"):
-			content, err := readLabelMe(path)
+			content, err := annotation.LabelMeFile(path)
+			if errors.Is(err, coco.ErrNotLabelMe) {
+				foreign = fmt.Errorf("%s: %w", path, err)
+				return nil
+			}
 			l.files = append(l.files, labelMeFile{path, content, err})
 		}
 		return nil
@@ -60,7 +66,7 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if len(l.files) == 0 {
-		return nil, fmt.Errorf("data: %s: no LabelMe files", folder)
+		return nil, errors.Join(fmt.Errorf("data: %s: no LabelMe files", folder), foreign)
 	}
 	if !slices.ContainsFunc(l.files, func(f labelMeFile) bool { return f.err == nil }) {
 		return nil, fmt.Errorf("data: %s: %w", l.files[0].path, l.files[0].err)
@@ -75,15 +81,6 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 		l.class[name] = i
 	}
 	return l, nil
-}
-
-func readLabelMe(path string) (*coco.LabeledImage, error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return coco.ReadLabelMe(f, coco.LabelMeReadOptions{})
 }
 
 // checkPixels refuses files of which no shape covers a pixel.

@@ -1,0 +1,244 @@
+package annotation
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"image"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/regular"
+	"github.com/diffusioninst/go/picture"
+)
+
+// A Set is annotations in memory.
+type Set struct {
+	// Data is clean: see coco.Dataset.Clean.
+	Data *coco.Dataset
+
+	// Folder is where the file names of Data's images start: see coco.Image.Find.
+	Folder string
+
+	// Format is one of Formats.
+	Format string
+
+	// Classless is true if the form has no names of classes: all are NoClass.
+	Classless bool
+}
+
+// Open reads the annotations in a file or a folder.
+func Open(path string, o Options) (*Set, error) {
+	set, err := read(path, &o)
+	if err != nil {
+		return nil, err
+	}
+	if o.CrowdObjects {
+		set.Data.CrowdsToObjects()
+	}
+	if o.Limit > 0 {
+		limit(set.Data, o.Limit)
+	}
+	clean := coco.CleanOptions{Masks: o.Masks}
+	if o.Images != "" { // other forms have sizes
+		clean.Size = func(m *coco.Image) (int, int, error) { return sizeOf(m, set.Folder) }
+	}
+	if problems := set.Data.Clean(clean); len(problems) > 0 {
+		if err := o.problem(path, problems); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// Inspect reads annotations as Open does, but does not clean the data set: only what cannot
+// be read at all is left out.
+func Inspect(path string, o Options) (*coco.Dataset, error) {
+	set, err := read(path, &o)
+	if err != nil {
+		return nil, err
+	}
+	if o.CrowdObjects {
+		set.Data.CrowdsToObjects()
+	}
+	if o.Images != "" {
+		for i := range set.Data.Images {
+			if m := &set.Data.Images[i]; m.Width < 1 || m.Height < 1 {
+				if w, h, err := sizeOf(m, set.Folder); err == nil {
+					m.Width, m.Height = w, h
+				}
+			}
+		}
+	}
+	return set.Data, nil
+}
+
+// limit leaves the first n images.
+func limit(d *coco.Dataset, n int) {
+	if n >= len(d.Images) {
+		return
+	}
+	d.Images = d.Images[:n]
+	kept := map[int64]bool{}
+	for i := range d.Images {
+		kept[d.Images[i].ID] = true
+	}
+	d.Annotations = slices.DeleteFunc(d.Annotations, func(a coco.Annotation) bool { return !kept[a.ImageID] })
+}
+
+// read is Open before Clean.
+func read(path string, o *Options) (*Set, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Format == "" {
+		format, err := recognize(path)
+		if err != nil {
+			return nil, err
+		}
+		o.Format = format
+	}
+	set := &Set{Format: o.Format, Folder: o.Images, Classless: slices.Contains(classless, o.Format)}
+	if o.Format == "coco" {
+		data, err := coco.Load(path)
+		if data == nil {
+			return nil, err
+		}
+		if problems, _ := coco.AsProblems(err); len(problems) > 0 {
+			if err := o.problem(path, problems); err != nil {
+				return nil, err
+			}
+		}
+		set.Data = data
+		if set.Folder == "" {
+			set.Folder = root(path)
+		}
+		return set, nil
+	}
+	builder := coco.NewBuilder(nil)
+	names, pictures, err := o.pictures(path)
+	if err != nil {
+		return nil, err
+	}
+	if set.Folder == "" {
+		set.Folder = cmp.Or(o.root, root(path))
+	}
+	if len(names) > 0 {
+		builder = coco.NewBuilder(categories(names))
+	}
+	for p, err := range pictures {
+		if err != nil {
+			return nil, err
+		}
+		if err := builder.Add(p); err != nil {
+			return nil, err
+		}
+	}
+	if len(builder.Dataset.Images) == 0 {
+		return nil, fmt.Errorf("annotation: %s: no annotated picture is found there (read as %s)", path, o.Format)
+	}
+	set.Data = &builder.Dataset
+	return set, nil
+}
+
+func categories(names []string) []coco.Category {
+	out := make([]coco.Category, len(names))
+	for i, name := range names {
+		out[i] = coco.Category{ID: int64(i + 1), Name: name}
+	}
+	return out
+}
+
+// Each returns the pictures in a file or a folder with their annotations, and the
+// categories as far as they are known before reading.
+func Each(path string, o Options) ([]coco.Category, iter.Seq2[*coco.LabeledImage, error], error) {
+	if o.Format == "" {
+		format, err := recognize(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Format = format
+	}
+	if o.Format == "coco" {
+		set, err := Open(path, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return set.Data.Categories, set.Data.LabeledImages(), nil
+	}
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	names, pictures, err := o.pictures(path)
+	return categories(names), pictures, err
+}
+
+// LabelMeFile reads a LabelMe file beside its picture. The picture's name is as seen from the
+// file's folder. Problems of shapes come together with what is left: see coco.ReadLabelMe.
+func LabelMeFile(path string) (*coco.LabeledImage, error) {
+	var o Options
+	return o.labelMe(filepath.Dir(path), filepath.Base(path))
+}
+
+// pictures returns the pictures of every format but coco, and the names of the classes if
+// the form lists them.
+func (o *Options) pictures(path string) ([]string, iter.Seq2[*coco.LabeledImage, error], error) {
+	switch o.Format {
+	case "labelme":
+		return nil, o.eachJSON(path, o.labelMe), nil
+	case "labelmap":
+		return nil, o.eachJSON(path, labelMap), nil
+	case "masks":
+		return nil, o.eachJSON(path, masks), nil
+	case "yolo":
+		return o.yolo(path)
+	case "labels":
+		return []string{NoClass}, o.labels(path), nil
+	case "dsb":
+		return []string{NoClass}, o.dsb(path), nil
+	}
+	return []string{NoClass}, o.cellpose(path), nil
+}
+
+// root is the folder of a path: itself, or the one that a file lies in.
+func root(path string) string {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return filepath.Dir(path)
+	}
+	return path
+}
+
+// sizeOf returns the size of an image's picture in a folder.
+func sizeOf(m *coco.Image, folder string) (width, height int, err error) {
+	at, err := m.Find(folder)
+	if err != nil {
+		return 0, 0, err
+	}
+	return pictureSize(at)
+}
+
+// pictureSize returns the size of a picture as picture.Open gives it, from its first bytes if
+// they say that it is not to be turned.
+func pictureSize(path string) (width, height int, err error) {
+	if f, err := regular.Open(path); err == nil {
+		defer f.Close()
+		head := make([]byte, 128<<10)
+		n, _ := io.ReadFull(f, head)
+		head = head[:n]
+		exif := bytes.Contains(head, []byte("Exif\x00")) || bytes.Contains(head, []byte("eXIf"))
+		c, format, err := image.DecodeConfig(bytes.NewReader(head))
+		if err == nil && !exif && (format == "png" || format == "jpeg" || format == "bmp") && c.Width > 0 && c.Height > 0 {
+			return c.Width, c.Height, nil
+		}
+	}
+	img, err := picture.Open(path, picture.Options{})
+	if err != nil {
+		return 0, 0, err
+	}
+	size := img.Bounds().Size()
+	return size.X, size.Y, nil
+}
