@@ -61,6 +61,7 @@ var rooms = map[string][]string{
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/regular":     {},
+	"internal/jpeg":        {},
 	"internal/tiff":        {"golang.org/x/image", "github.com/klauspost/compress", "github.com/ulikunitz/xz"},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 	"internal/utf":         {},
