@@ -98,7 +98,7 @@ func dsbImage(folder string) (*coco.LabeledImage, error) {
 	}
 	var problems coco.Problems
 	for i, name := range picturesIn(filepath.Join(folder, "masks")) {
-		m, err := binary(filepath.Join(folder, "masks", name), p.Width, p.Height)
+		m, err := binaryMask(filepath.Join(folder, "masks", name), p.Width, p.Height)
 		if err != nil {
 			problems = append(problems, coco.Problem{Record: "mask", Index: i, Key: name, Message: err.Error()})
 			continue
@@ -111,8 +111,8 @@ func dsbImage(folder string) (*coco.LabeledImage, error) {
 	return p, nil
 }
 
-// binary reads a mask: all that is not black.
-func binary(path string, width, height int) (mask.RLE, error) {
+// binaryMask reads a mask: all that is not black.
+func binaryMask(path string, width, height int) (mask.RLE, error) {
 	r, err := readRaster(path)
 	if err != nil {
 		return mask.RLE{}, err

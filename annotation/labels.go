@@ -109,6 +109,10 @@ func labelImage(path string) (*coco.LabeledImage, error) {
 	if err != nil {
 		return nil, err
 	}
+	return labelled(r)
+}
+
+func labelled(r *raster) (*coco.LabeledImage, error) {
 	labels, masks, err := r.split()
 	if err != nil {
 		return nil, err

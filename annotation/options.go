@@ -8,7 +8,7 @@ import (
 )
 
 // Formats are the names of the forms that Open and Each read.
-var Formats = []string{"coco", "labelme", "labelmap", "masks", "yolo", "labels", "dsb"}
+var Formats = []string{"coco", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "cellpose"}
 
 // classless are the forms that have no names of classes.
 var classless = []string{"labels", "dsb", "cellpose"}

@@ -2,18 +2,20 @@ package annotation
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
-
-	"golang.org/x/image/tiff"
 
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 // maxPixels bounds a label map.
@@ -28,15 +30,18 @@ type raster struct {
 // readRaster reads a label map: a PNG or TIFF of one channel with 8, 16 or 32 bits. The values
 // of a palette are the places in it.
 func readRaster(path string) (*raster, error) {
+	if ext := strings.ToLower(filepath.Ext(path)); ext != ".png" {
+		p, err := picture.Open(path, picture.Options{MaxPixels: maxPixels})
+		if err != nil {
+			return nil, err
+		}
+		return rasterOf(p.Image)
+	}
 	text, err := regular.ReadFile(path, 1<<30)
 	if err != nil {
 		return nil, err
 	}
-	config, decode := png.DecodeConfig, png.Decode
-	if ext := strings.ToLower(filepath.Ext(path)); ext == ".tif" || ext == ".tiff" {
-		config, decode = tiff.DecodeConfig, tiff.Decode
-	}
-	c, err := config(bytes.NewReader(text))
+	c, err := png.DecodeConfig(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +49,7 @@ func readRaster(path string) (*raster, error) {
 	if c.Width < 1 || c.Height < 1 || pixels > maxPixels || pixels/8 > 1032*float64(len(text)) {
 		return nil, fmt.Errorf("%d×%d pixels in %d bytes", c.Width, c.Height, len(text))
 	}
-	m, err := decode(bytes.NewReader(text))
+	m, err := png.Decode(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +69,16 @@ func rasterOf(m image.Image) (*raster, error) {
 		value = func(x, y int) uint32 { return uint32(m.Gray16At(x, y).Y) }
 	case *image.Paletted:
 		value = func(x, y int) uint32 { return uint32(m.ColorIndexAt(x, y)) }
+	case *picture.Float:
+		if m.Samples != 1 {
+			return nil, errColours
+		}
+		for _, v := range m.Pix {
+			if v != math.Trunc(v) || v < 0 || v > math.MaxUint32 {
+				return nil, fmt.Errorf("%v is not a label: they are whole numbers from 0", v)
+			}
+		}
+		value = func(x, y int) uint32 { return uint32(m.Pix[(y-b.Min.Y)*b.Dx()+x-b.Min.X]) }
 	default:
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			for x := b.Min.X; x < b.Max.X; x++ {
@@ -82,23 +97,25 @@ func rasterOf(m image.Image) (*raster, error) {
 
 // split returns the labels that occur, ascending and without 0, and the mask of each.
 func (r *raster) split() ([]uint32, []mask.RLE, error) {
-	number := map[uint32]uint16{}
+	number := map[uint32]int{}
 	var seen []uint32
-	m := image.NewGray16(image.Rect(0, 0, r.width, r.height))
-	for i, v := range r.values {
-		if v == 0 {
-			continue
-		}
-		n, ok := number[v]
-		if !ok {
-			if len(seen) == 1<<16-1 {
+	for _, v := range r.values {
+		if _, ok := number[v]; !ok && v != 0 {
+			number[v] = 0
+			if seen = append(seen, v); len(seen) == 1<<16 {
 				return nil, nil, fmt.Errorf("more than %d labels: this is not a label map", 1<<16-1)
 			}
-			seen = append(seen, v)
-			n = uint16(len(seen))
-			number[v] = n
 		}
-		m.Pix[2*i], m.Pix[2*i+1] = uint8(n>>8), uint8(n)
+	}
+	slices.Sort(seen)
+	for i, v := range seen {
+		number[v] = i + 1
+	}
+	m := image.NewGray16(image.Rect(0, 0, r.width, r.height))
+	for i, v := range r.values {
+		if v != 0 {
+			binary.BigEndian.PutUint16(m.Pix[2*i:], uint16(number[v]))
+		}
 	}
 	places, masks, err := mask.SplitLabelMap(m)
 	if err != nil {

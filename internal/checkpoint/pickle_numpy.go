@@ -121,6 +121,12 @@ func (a *array) set(m *machine, shape, dtype any, fortran bool, content any) err
 	if a.shape, ok = asInts(shape); !ok {
 		return corrupt("a NumPy array has %s as its shape", kind(shape))
 	}
+	if l, isList := content.(*list); isList && strings.TrimLeft(t.code, "<>|=") == "O8" {
+		a.items = l.items
+	}
+	if store, ok := m.bytes(content); ok {
+		a.whole = &numpyInts{t.code, t.bigEndian, fortran, store}
+	}
 	if t.dtype == 0 {
 		a.problem = unsupported("NumPy type %s is not supported", quoted(t.code))
 		return nil

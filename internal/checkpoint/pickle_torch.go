@@ -16,6 +16,9 @@ type array struct {
 	view    view
 	problem error
 	pending bool // a NumPy array before its state
+
+	items []any      // of a NumPy array of objects
+	whole *numpyInts // of a NumPy array of whole numbers
 }
 
 // storageClasses are PyTorch's storage classes with the type and size of an element.
