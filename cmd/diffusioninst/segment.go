@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,9 @@ func newSegmentCommand() *cobra.Command {
 TIFF, GIF. Arguments are files, folders, globs, or "-" for standard input. Pictures of
 more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
 
+On standard input pictures may follow each other without a gap, as ffmpeg's image2pipe
+writes them; with --output - each gives a line of JSON as soon as it is segmented.
+
 Of a TIFF file with several pages one is chosen with --page or --z, or all with
 --page all, and of one with several channels with --channel. Pictures of more than 8 bits
 are stretched to black and white unless --norm says something else.
@@ -64,6 +68,7 @@ The same command with --resume takes over what ` + segmentJournalName + ` in the
 folder remembers, and the files are those of an uninterrupted run. Pictures whose files
 have changed are segmented again.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
+  ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --output - -
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runSegment(cmd, &o, args) },
@@ -72,7 +77,7 @@ have changed are segmented again.`,
 	o.pictures.add(cmd)
 	o.annotationFlags.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "out", "folder for the results")
+	f.StringVarP(&o.output, "output", "o", "out", `folder for the results, or "-" for a line of JSON per picture on standard output`)
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "formats to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
 	f.BoolVar(&o.resume, "resume", false, "keep what an earlier run into --output has found, and continue with the other pictures")
@@ -117,16 +122,26 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 	}
 	r := &segmentRun{cmd: cmd, inputs: inputs}
+	table := cmd.OutOrStdout()
+	toLines := o.output == "-"
+	if toLines {
+		if err := o.onlyLines(cmd); err != nil {
+			return err
+		}
+		r.lines, table = &lineWriter{w: cmd.OutOrStdout()}, io.Discard
+	}
 	if o.trace != "" {
 		if r.traces, err = traceFolders(o.trace, inputs); err != nil {
 			return err
 		}
 	}
-	locks, err := lockOutputs(o.output, o.trace)
-	if err != nil {
-		return err
+	if !toLines {
+		locks, err := lockOutputs(o.output, o.trace)
+		if err != nil {
+			return err
+		}
+		defer locks.Close()
 	}
-	defer locks.Close()
 	if r.model, err = o.model.load(cmd); err != nil {
 		return err
 	}
@@ -136,8 +151,10 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		inputs[i].options.Normalize = cmp.Or(o.model.options.Normalize, config.Input.Normalize, picture.Auto)
 	}
 	r.options, r.classes = o.model.options, evaluation.Categories(config.Classes)
-	if r.writers, err = o.writers(r.classes); err != nil {
-		return err
+	if !toLines {
+		if r.writers, err = o.writers(r.classes); err != nil {
+			return err
+		}
 	}
 	if o.truth != "" {
 		r.truth, err = await(cmd.Context(), func() (*comparison, error) {
@@ -147,7 +164,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return o.explain(err)
 		}
 	}
-	if len(inputs) > 1 || o.resume {
+	if !toLines && (len(inputs) > 1 || o.resume) {
 		settings, err := segmentSettings(cmd, &o.model, r.model)
 		if err != nil {
 			return err
@@ -157,16 +174,26 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 	}
 	r.bar = progress(cmd.ErrOrStderr(), len(inputs))
-	r.report = newReport(cmd.OutOrStdout(), len(inputs) == 1 && !o.resume)
+	r.report = newReport(table, len(inputs) == 1 && !o.resume)
 	r.sizes = newSizeHint(config.Input, r.options)
 	err = r.do(cmd.Context())
 	if r.done > 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "results written to %s\n", o.output)
+		fmt.Fprintf(table, "results written to %s\n", o.output)
 	}
 	if err == nil && r.failed > 0 {
-		return fmt.Errorf("%d of %d pictures could not be segmented", r.failed, len(inputs))
+		return fmt.Errorf("%d of %d pictures could not be segmented", r.failed, r.failed+r.done)
 	}
 	return err
+}
+
+// onlyLines refuses flags that need a folder of results.
+func (o *segmentOptions) onlyLines(cmd *cobra.Command) error {
+	for _, name := range []string{"format", "polygons", "resume", "gt", "trace"} {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s needs a folder for the results: --output - writes only lines of JSON", name)
+		}
+	}
+	return nil
 }
 
 // comparisonFolder is the folder in --output for pictures of found and true instances.

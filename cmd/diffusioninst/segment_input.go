@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,10 +88,10 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 }
 
 // open reads the picture.
-func (in segmentInput) open(ctx context.Context, stdin io.Reader) (*picture.Picture, error) {
+func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*picture.Picture, error) {
 	return await(ctx, func() (*picture.Picture, error) {
-		if in.path == "-" {
-			return picture.Decode(stdin, in.options)
+		if stream != nil {
+			return stream.Next()
 		}
 		return picture.Open(in.path, in.options)
 	})

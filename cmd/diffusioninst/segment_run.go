@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,6 +30,7 @@ type segmentRun struct {
 	model   *diffusioninst.Model
 	classes []coco.Category
 	writers []*instanceWriter
+	lines   *lineWriter     // with --output -, in place of writers; else nil
 	traces  []string        // folder of each picture's trace; nil without --trace
 	truth   *comparison     // nil without --gt
 	journal *segmentJournal // nil for a single picture
@@ -72,27 +74,48 @@ func (r *segmentRun) do(ctx context.Context) error {
 
 // loop returns nil if no picture is left, with an error for each that failed printed.
 func (r *segmentRun) loop(ctx context.Context) error {
-	for i := range r.inputs {
-		err := ctx.Err()
-		if err == nil {
-			if err = r.picture(ctx, i); err == nil {
-				r.done++
-			}
+	for i, in := range r.inputs {
+		var stream *picture.Stream
+		if in.path == "-" {
+			stream = picture.NewStream(r.cmd.InOrStdin(), in.options)
 		}
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			return r.stopped(ctx.Err())
-		case diskFails(err):
-			return r.stopped(err)
-		default:
-			r.failed++
-			_ = r.bar.Clear()
-			fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
+		for k := 1; ; k++ {
+			ended, err := r.next(ctx, i, k, stream)
+			if err != nil {
+				return err
+			}
+			if ended {
+				break
+			}
 		}
 		_ = r.bar.Add(1)
 	}
 	return nil
+}
+
+// next segments input i, or picture k of it if it is a stream. It prints an error of the
+// picture, and returns those after which nothing more can be done. ended is true if the
+// input has no more pictures.
+func (r *segmentRun) next(ctx context.Context, i, k int, stream *picture.Stream) (ended bool, stop error) {
+	err := ctx.Err()
+	if err == nil {
+		err = r.picture(ctx, i, k, stream)
+	}
+	switch {
+	case err == nil:
+		r.done++
+	case err == io.EOF:
+		return true, nil
+	case ctx.Err() != nil:
+		return true, r.stopped(ctx.Err())
+	case diskFails(err), r.lines != nil && r.lines.err != nil:
+		return true, r.stopped(err)
+	default:
+		r.failed++
+		_ = r.bar.Clear()
+		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
+	}
+	return stream == nil, nil
 }
 
 func (r *segmentRun) stopped(cause error) error {
@@ -103,15 +126,24 @@ func (r *segmentRun) stopped(cause error) error {
 	if r.failed > 0 {
 		hint = fmt.Sprintf(", %d of which could not be segmented", r.failed) + hint
 	}
-	return stopped(cause, "stopped after %d of %s%s", r.done+r.failed, counted(len(r.inputs), "picture"), hint)
+	of := fmt.Sprintf(" of %s", counted(len(r.inputs), "picture"))
+	if r.done+r.failed >= len(r.inputs) {
+		of = " pictures" // of standard input nobody knows how many there are
+	}
+	return stopped(cause, "stopped after %d%s%s", r.done+r.failed, of, hint)
 }
 
-// picture segments picture i, or takes what an earlier run has found in it, and writes all
-// files of it.
-func (r *segmentRun) picture(ctx context.Context, i int) error {
+// picture segments input i, or picture k of it if it is a stream, or takes what an earlier run
+// has found in it, and writes all files of it. It returns io.EOF behind a stream's last
+// picture.
+func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stream) error {
 	in := r.inputs[i]
+	if k > 1 {
+		in.name = fmt.Sprintf("stdin_%d.png", k)
+	}
+	id := int64(r.done + r.failed + 1)
 	if p := r.journal.find(in); p != nil && r.traced(i) {
-		if err := r.keep(ctx, in, int64(i+1), p); err != nil {
+		if err := r.keep(ctx, in, id, p); err != nil {
 			return err
 		}
 		r.report.picture(p, "earlier")
@@ -119,7 +151,10 @@ func (r *segmentRun) picture(ctx context.Context, i int) error {
 		return nil
 	}
 	start := time.Now()
-	opened, err := in.open(ctx, r.cmd.InOrStdin())
+	opened, err := in.open(ctx, stream)
+	if err == io.EOF && k == 1 {
+		err = &picture.Error{Path: in.path, Kind: picture.ErrEmpty, Reason: "no bytes"}
+	}
 	if err != nil {
 		return err
 	}
@@ -137,12 +172,21 @@ func (r *segmentRun) picture(ctx context.Context, i int) error {
 		return fmt.Errorf("%s: %w", in.path, err)
 	}
 	if r.traces != nil {
-		if err := writeTrace(img, steps, r.traces[i]); err != nil {
+		folder := r.traces[i]
+		if k > 1 {
+			folder = fmt.Sprintf("%s_%d", folder, k)
+		}
+		if err := writeTrace(img, steps, folder); err != nil {
 			return err
 		}
 	}
-	p := evaluation.LabeledImage(result, int64(i+1), in.name, r.classes)
+	p := evaluation.LabeledImage(result, id, in.name, r.classes)
 	pixels := func() (image.Image, error) { return img, nil }
+	if r.lines != nil {
+		if err := r.lines.write(p); err != nil {
+			return err
+		}
+	}
 	for _, w := range r.writers {
 		if err := w.Write(p, pixels); err != nil {
 			return err

@@ -1,0 +1,207 @@
+package picture
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A Stream reads pictures that follow each other without a gap, as
+// ffmpeg -f image2pipe writes them: PNG, JPEG, BMP, GIF and WebP, mixed at will. One picture
+// is held in memory at a time. A picture of another format takes all that follows, and is
+// the last one.
+type Stream struct {
+	r     *bufio.Reader
+	o     Options
+	limit int64
+	one   bytes.Buffer // the picture that is read
+	err   error        // io.EOF once nothing more is read
+}
+
+// NewStream returns a Stream of what r delivers. Options hold for each picture.
+func NewStream(r io.Reader, o Options) *Stream {
+	return &Stream{r: bufio.NewReaderSize(r, 1<<16), o: o, limit: o.withDefaults().MaxBytes}
+}
+
+// Next returns the next picture, or io.EOF behind the last one. A picture that ends where it
+// should and cannot be decoded is an error of its own, and the next call goes on behind it; a
+// stream that is cut or too long ends.
+func (s *Stream) Next() (*Picture, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	s.one.Reset()
+	if _, err := s.r.Peek(1); err != nil {
+		s.err = io.EOF
+		if !errors.Is(err, io.EOF) {
+			err = readError(err)
+		}
+		return nil, err
+	}
+	switch err := s.split(); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		s.err = io.EOF // whatever there is is decoded, which says what is missing
+	case err != nil:
+		s.err = io.EOF
+		var known *Error
+		if !errors.As(err, &known) {
+			err = readError(err)
+		}
+		return nil, err
+	}
+	return Decode(bytes.NewReader(s.one.Bytes()), s.o)
+}
+
+// split copies the bytes of one picture.
+func (s *Stream) split() error {
+	head, err := s.r.Peek(12)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
+		return s.png()
+	case bytes.HasPrefix(head, []byte("\xff\xd8")):
+		return s.jpeg()
+	case bytes.HasPrefix(head, []byte("GIF8")):
+		return s.gif()
+	case bytes.HasPrefix(head, []byte("BM")) && len(head) >= 6 && little(head[2:]) >= 26:
+		return s.take(little(head[2:]))
+	case bytes.HasPrefix(head, []byte("RIFF")) && len(head) >= 8:
+		return s.take(8 + little(head[4:]) + little(head[4:])%2)
+	}
+	return s.take(s.limit + 1) // all that follows
+}
+
+func little(b []byte) int64 { return int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16 | int64(b[3])<<24 }
+
+// take copies n bytes.
+func (s *Stream) take(n int64) error {
+	if _, err := io.CopyN(&s.one, s.r, min(n, s.limit+1-int64(s.one.Len()))); err != nil {
+		return err
+	}
+	if int64(s.one.Len()) > s.limit {
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("more than %d bytes, which is the limit", s.limit)}
+	}
+	return nil
+}
+
+// copied copies n bytes and returns them.
+func (s *Stream) copied(n int64) ([]byte, error) {
+	err := s.take(n)
+	if err != nil {
+		return nil, err
+	}
+	return s.one.Bytes()[s.one.Len()-int(n):], nil
+}
+
+// png copies chunks up to IEND.
+func (s *Stream) png() error {
+	if err := s.take(8); err != nil {
+		return err
+	}
+	for {
+		head, err := s.copied(8)
+		if err != nil {
+			return err
+		}
+		n := int64(head[0])<<24 | int64(head[1])<<16 | int64(head[2])<<8 | int64(head[3])
+		end := string(head[4:8]) == "IEND"
+		if err := s.take(n + 4); err != nil || end {
+			return err
+		}
+	}
+}
+
+// jpeg copies segments up to the marker of the end. Between segments is coded data, which has
+// no markers but those of restarts.
+func (s *Stream) jpeg() error {
+	if err := s.take(2); err != nil {
+		return err
+	}
+	for {
+		b, err := s.copied(1)
+		if err != nil {
+			return err
+		}
+		if b[0] != 0xff {
+			continue
+		}
+		m := byte(0xff)
+		for m == 0xff { // fill bytes
+			if b, err = s.copied(1); err != nil {
+				return err
+			}
+			m = b[0]
+		}
+		switch {
+		case m == 0xd9:
+			return nil
+		case m == 0, m == 1, m >= 0xd0 && m <= 0xd8:
+		default:
+			size, err := s.copied(2)
+			if err != nil {
+				return err
+			}
+			if err := s.take(max(int64(size[0])<<8|int64(size[1]), 2) - 2); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// gif copies blocks up to the trailer.
+func (s *Stream) gif() error {
+	head, err := s.copied(13)
+	if err != nil {
+		return err
+	}
+	table := func(flags byte) error {
+		if flags&0x80 == 0 {
+			return nil
+		}
+		return s.take(3 << (flags&7 + 1))
+	}
+	blocks := func() error {
+		for {
+			n, err := s.copied(1)
+			if err != nil || n[0] == 0 {
+				return err
+			}
+			if err := s.take(int64(n[0])); err != nil {
+				return err
+			}
+		}
+	}
+	if err := table(head[10]); err != nil {
+		return err
+	}
+	for {
+		kind, err := s.copied(1)
+		if err != nil {
+			return err
+		}
+		switch kind[0] {
+		case 0x21: // an extension
+			err = s.take(1)
+		case 0x2c: // a frame
+			var frame []byte
+			if frame, err = s.copied(9); err == nil {
+				err = table(frame[8])
+			}
+			if err == nil {
+				err = s.take(1)
+			}
+		default: // the trailer, or damage
+			return nil
+		}
+		if err == nil {
+			err = blocks()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
