@@ -101,7 +101,13 @@ func (o *Options) labelMe(folder, name string) (*coco.LabeledImage, error) {
 		}
 		return "", false
 	}
-	p, err := coco.ReadLabelMe(f, coco.LabelMeReadOptions{Size: func(named string, data []byte) (int, int, error) {
+	var noArea func(coco.Problem)
+	if o.Warn != nil {
+		noArea = func(p coco.Problem) {
+			o.warn("%s: %v: it is left out", path.Join(filepath.ToSlash(folder), name), p)
+		}
+	}
+	p, err := coco.ReadLabelMe(f, coco.LabelMeReadOptions{NoArea: noArea, Size: func(named string, data []byte) (int, int, error) {
 		if len(data) > 0 {
 			if w, h, err := encodedSize(data); err == nil {
 				return w, h, nil

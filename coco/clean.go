@@ -79,7 +79,7 @@ func (d *Dataset) unsized(ix *Index, o CleanOptions, problems *Problems) map[int
 		}
 		why := fmt.Sprintf("it has no size (width %d, height %d)", m.Width, m.Height)
 		if tooLarge {
-			why = fmt.Sprintf("its size of %d×%d pixels is too large", m.Width, m.Height)
+			why = fmt.Sprintf("its size of %d×%d pixels is too large (sides reach to %d)", m.Width, m.Height, maxSide)
 		} else if o.Size != nil {
 			w, h, err := o.Size(m)
 			if err == nil {

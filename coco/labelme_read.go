@@ -21,14 +21,21 @@ type LabelMeReadOptions struct {
 	// Size returns the size of the picture, for files that lack it. It is given the file's
 	// imagePath and its imageData, an encoded picture, or nil if the file has none.
 	Size func(imagePath string, imageData []byte) (width, height int, err error)
+
+	// NoArea is told of each shape without area, such as a point or a line, which is then left
+	// out. With nil NoArea they are problems.
+	NoArea func(Problem)
 }
+
+// errNoArea is wrapped by the error of a shape that has no area in LabelMe either.
+var errNoArea = errors.New("has no area")
 
 // ReadLabelMe reads a file of LabelMe. Masks, polygons, rectangles (of 2 or 4 points),
 // oriented rectangles and circles are instances; shapes with the same label and group_id
 // are one. Instances have names and no category ids. Masks that reach beyond the picture
 // are clipped.
 //
-// If there are shapes without area, such as points and lines, or that cannot be read, the
+// If there are shapes that cannot be read, or without area (see NoArea), the
 // error is a Problems that names them, and comes together with the picture without them.
 // With every other error the picture is nil.
 func ReadLabelMe(r io.Reader, o LabelMeReadOptions) (*LabeledImage, error) {
@@ -52,6 +59,10 @@ func ReadLabelMe(r io.Reader, o LabelMeReadOptions) (*LabeledImage, error) {
 	for i := range in.shapes {
 		s := &in.shapes[i]
 		m, err := s.region(p.Width, p.Height)
+		if errors.Is(err, errNoArea) && o.NoArea != nil {
+			o.NoArea(Problem{Record: "shape", Index: s.index, ID: int64(s.index), Key: s.label, Message: err.Error()})
+			continue
+		}
 		if err != nil {
 			problems.at("shape", s.index, s, "%v", err)
 			continue
@@ -218,7 +229,7 @@ func (s *shapeText) region(width, height int) (mask.RLE, error) {
 		}
 		points = circle(points[0], points[1], points[2], points[3])
 	case "point", "points", "line", "linestrip":
-		return mask.RLE{}, fmt.Errorf("a %s has no area", s.kind)
+		return mask.RLE{}, fmt.Errorf("a %s %w", s.kind, errNoArea)
 	default:
 		return mask.RLE{}, fmt.Errorf("shapes of type %q are not known", s.kind)
 	}
