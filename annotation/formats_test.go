@@ -130,6 +130,13 @@ func TestYOLO(t *testing.T) {
 	_, err = Open(filepath.Join(folder, "data.yaml"), Options{Split: "test"})
 	require.ErrorContains(t, err, "it has no test")
 
+	// The pictures may be elsewhere than data.yaml says.
+	elsewhere := t.TempDir()
+	require.NoError(t, os.Rename(filepath.Join(folder, "images", "val", "a.png"), filepath.Join(elsewhere, "a.png")))
+	require.NoError(t, os.RemoveAll(filepath.Join(folder, "images")))
+	_, got, _ = open(t, "yolo", folder, Options{Images: elsewhere})
+	require.Equal(t, "ring", got.Instances[1].Category)
+
 	// Without names, beside the picture; boxes, scores, and lines that are wrong.
 	other := t.TempDir()
 	grey(t, filepath.Join(other, "a.png"), 100, 50)

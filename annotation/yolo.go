@@ -149,7 +149,11 @@ func (o *Options) yoloFiles(input string) (*yoloConfig, []yoloPair, error) {
 	if info.IsDir() {
 		for _, name := range []string{"data.yaml", "dataset.yaml", "data.yml"} {
 			if at := filepath.Join(input, name); isFile(at) {
-				return o.yoloFiles(at)
+				config, pairs, err := o.yoloFiles(at)
+				if err == nil || o.Images == "" || !errors.Is(err, fs.ErrNotExist) {
+					return config, pairs, err
+				}
+				break // the pictures are elsewhere, and it gives the names
 			}
 		}
 	}
