@@ -44,9 +44,7 @@ func Config(data []byte) (width, height int, err error) {
 func Decode(data []byte) (image.Image, error) {
 	d := &decoder{bits: bitReader{data: data}, adobe: -1}
 	for class, tables := range standardTables {
-		for i, t := range tables {
-			d.huffman[class][i] = t
-		}
+		copy(d.huffman[class][:], tables[:])
 	}
 	if err := d.markers(false); err != nil {
 		return nil, err
