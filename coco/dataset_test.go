@@ -140,6 +140,17 @@ func TestStats(t *testing.T) {
 	require.NoError(t, (&Dataset{}).Stats().WriteText(&out))
 }
 
+func TestForeignJSONIsRefused(t *testing.T) {
+	for _, text := range []string{`{}`, `{"foo": [1]}`, `{"0001.png": {"regions": []}}`} {
+		_, err := Read(strings.NewReader(text))
+		require.ErrorContains(t, err, "not a COCO data set", text)
+	}
+	for _, text := range []string{`{"images": []}`, `{"annotations": []}`, `{"categories": []}`} {
+		_, err := Read(strings.NewReader(text))
+		require.NoError(t, err, text)
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	d := sample(t)
 	d.Annotations[1].HasArea, d.Annotations[1].Area = true, math.Inf(1)

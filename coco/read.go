@@ -2,6 +2,7 @@ package coco
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -39,8 +40,10 @@ func Read(r io.Reader) (*Dataset, error) {
 func read(r io.Reader) (*Dataset, error) {
 	d := &Dataset{}
 	p := newParser(r)
+	known := false // any of the fields that make a data set
 	err := p.object(func(text []byte) (err error) {
 		name := string(text)
+		known = known || name == "images" || name == "annotations" || name == "categories"
 		if p.acceptNull() {
 			return nil
 		}
@@ -65,6 +68,9 @@ func read(r io.Reader) (*Dataset, error) {
 	})
 	if err == nil {
 		err = p.end()
+	}
+	if err == nil && !known {
+		err = errors.New("it has none of images, annotations and categories: not a COCO data set")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("data set: %w", err)

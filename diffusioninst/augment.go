@@ -41,11 +41,17 @@ func (a Augment) threshold() (float64, error) {
 	return a.IoU, nil
 }
 
+// mostScales bounds the list itself; Options.MaxViews bounds what comes of it.
+const mostScales = 100_000
+
 // looks returns the views of a whole picture, plain and mirrored ones in turn.
 func (a Augment) looks(in Input) ([]look, error) {
 	scales := a.Scales
 	if len(scales) == 0 {
 		scales = []int{in.Short} // 0 with Input.Scale, which stays
+	}
+	if len(scales) > mostScales {
+		return nil, optionError("Augment.Scales", "%d scales: at most %d", len(scales), mostScales)
 	}
 	var out []look
 	for i, scale := range scales {

@@ -73,8 +73,9 @@ func TestOptionsThatAreNoNumbersAreRefused(t *testing.T) {
 	for name, o := range map[string]Options{
 		"scale": {Scale: inf}, "negative scale": {Scale: -1}, "least scale": {Scale: -inf}, "NaN scale": {Scale: nan},
 		"score": {Score: inf}, "NaN IoU": {Augment: Augment{IoU: nan}}, "IoU": {Augment: Augment{IoU: inf}},
-		"large scales": {Augment: Augment{Scales: []int{1_000_000_000}}}, "largest scales": {Augment: Augment{Scales: []int{math.MaxInt}}},
-		"vote": {Ensemble: &Ensemble{Vote: nan}}, "proposals": {Proposals: math.MaxInt}, "negative proposals": {Proposals: math.MinInt},
+		"large scales": {Augment: Augment{Scales: []int{1_000_000_000}}}, "ten million scales": {Augment: Augment{Scales: make([]int, 10_000_000)}},
+		"largest scales": {Augment: Augment{Scales: []int{math.MaxInt}}},
+		"vote":           {Ensemble: &Ensemble{Vote: nan}}, "proposals": {Proposals: math.MaxInt}, "negative proposals": {Proposals: math.MinInt},
 		"steps": {Steps: math.MaxInt}, "sampling": {Sampling: &sampler.Config{Steps: math.MaxInt}},
 	} {
 		var e *OptionError

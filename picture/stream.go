@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/diffusioninst/go/internal/tiff"
 )
 
-// A Stream reads pictures that follow each other without a gap, as
-// ffmpeg -f image2pipe writes them: PNG, JPEG, BMP, GIF and WebP, mixed at will. One picture
-// is held in memory at a time. A picture of another format takes all that follows, and is
-// the last one.
+// A Stream reads pictures that follow each other, as ffmpeg -f image2pipe writes them: PNG,
+// JPEG, BMP, GIF and WebP, mixed at will. Zero bytes between them are passed over. One picture
+// is held in memory at a time. A picture of another format, such as TIFF, takes all that
+// follows, and is the last one: a picture behind a TIFF file is an error.
 type Stream struct {
 	r     *bufio.Reader
 	o     Options
@@ -33,7 +35,7 @@ func (s *Stream) Next() (*Picture, error) {
 		return nil, s.err
 	}
 	s.one.Reset()
-	if _, err := s.r.Peek(1); err != nil {
+	if err := s.skipPadding(); err != nil {
 		s.err = io.EOF
 		if !errors.Is(err, io.EOF) {
 			err = readError(err)
@@ -51,7 +53,39 @@ func (s *Stream) Next() (*Picture, error) {
 		}
 		return nil, err
 	}
+	if err := followed(s.one.Bytes()); err != nil {
+		return nil, err
+	}
 	return Decode(bytes.NewReader(s.one.Bytes()), s.o)
+}
+
+// skipPadding goes to the next byte that is not zero: cameras fill their frames up.
+func (s *Stream) skipPadding() error {
+	for {
+		b, err := s.r.ReadByte()
+		if err != nil {
+			return err
+		}
+		if b != 0 {
+			return s.r.UnreadByte()
+		}
+	}
+}
+
+// followed returns an error if data is a TIFF file with another picture behind it.
+func followed(data []byte) error {
+	if !tiff.Is(data) {
+		return nil
+	}
+	f, err := tiff.Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil // Decode says it
+	}
+	rest := bytes.TrimLeft(data[f.End():], "\x00")
+	if tiff.Is(rest) || bytes.HasPrefix(rest, []byte("\x89PNG\r\n\x1a\n")) || bytes.HasPrefix(rest, []byte("\xff\xd8\xff")) {
+		return &Error{Kind: ErrFormat, Reason: "a picture follows a TIFF file, which nothing marks the end of: read TIFF files one by one"}
+	}
+	return nil
 }
 
 // split copies the bytes of one picture.

@@ -36,6 +36,33 @@ func TestStreamReadsOnePictureAfterTheOther(t *testing.T) {
 	}
 }
 
+func TestStreamPassesOverPadding(t *testing.T) {
+	one := encoded(t, 5, 4)
+	s := NewStream(bytes.NewReader(bytes.Join([][]byte{{0}, one, make([]byte, 3000), one, {0, 0}}, nil)), Options{})
+	for range 2 {
+		_, err := s.Next()
+		require.NoError(t, err)
+	}
+	_, err := s.Next()
+	require.Equal(t, io.EOF, err)
+}
+
+func TestStreamLosesNothingBehindATIFF(t *testing.T) {
+	read := func(name string) []byte {
+		data, err := os.ReadFile("testdata/" + name)
+		require.NoError(t, err)
+		return data
+	}
+	for _, name := range []string{"rgb.tiff", "tiff/u16_tiles_lzw.tif", "tiff/u16_big_endian.tif"} {
+		for _, next := range []string{"rgb.tiff", "rgb.png", "420.jpg"} {
+			_, err := NewStream(bytes.NewReader(append(read(name), read(next)...)), Options{}).Next()
+			require.ErrorContains(t, err, "a picture follows a TIFF file", "%s %s", name, next)
+		}
+		_, err := NewStream(bytes.NewReader(append(read(name), 0, 0)), Options{}).Next()
+		require.NoError(t, err, name)
+	}
+}
+
 func TestStreamGoesOnBehindABadPicture(t *testing.T) {
 	good := encoded(t, 5, 4)
 	bad := bytes.Clone(good)

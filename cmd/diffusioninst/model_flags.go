@@ -70,6 +70,9 @@ func (m *modelFlags) check() error {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
 		}
 	}
+	if err := checkThreads(m.threads); err != nil {
+		return err
+	}
 	if err := m.options.Normalize.Check(); err != nil {
 		return fmt.Errorf("--norm: %w", err)
 	}
@@ -182,4 +185,12 @@ func loadModel(ctx context.Context, weights string, o diffusioninst.LoadOptions)
 		return nil, fmt.Errorf("%s: %w", weights, err)
 	}
 	return m, nil
+}
+
+// checkThreads refuses more threads than any machine has, which OpenMP would try to start.
+func checkThreads(n int) error {
+	if n > 1024 {
+		return fmt.Errorf("--threads %d: at most 1024", n)
+	}
+	return nil
 }

@@ -193,10 +193,11 @@ func (j *segmentJournal) find(in segmentInput) *coco.LabeledImage {
 	return nil
 }
 
-// add appends a picture, all files of which are written.
-func (j *segmentJournal) add(in segmentInput, p *coco.LabeledImage) error {
-	path, stamp := recordKey(in)
-	if j == nil || stamp == "" {
+// add appends a picture, all files of which are written. stamp is that of the picture's file
+// before it was read: a file that has changed since then is read again when the run is resumed.
+func (j *segmentJournal) add(in segmentInput, stamp string, p *coco.LabeledImage) error {
+	path, now := recordKey(in)
+	if j == nil || stamp == "" || stamp != now {
 		return nil
 	}
 	text, err := json.Marshal(segmentRecord{path, stamp, p})

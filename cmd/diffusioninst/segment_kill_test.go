@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/internal/proctest"
 )
@@ -85,4 +86,36 @@ func TestSegmentSurvivesKills(t *testing.T) {
 	}
 	proctest.Run(t, asChild(t, append(args, "--output", killed, "--resume")...))
 	require.Equal(t, want, tree(t, killed))
+}
+
+// A picture that was replaced while it was segmented is not what its record would say.
+func TestJournalForgetsPicturesThatChange(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "a.png")
+	savePNG(t, path, 1)
+	in := segmentInput{path: path, name: "a.png"}
+	j, err := openSegmentJournal(folder, map[string]string{}, false)
+	require.NoError(t, err)
+	picture := &coco.LabeledImage{FileName: "a.png", Width: 1, Height: 1}
+	stamp := in.stamp()
+	savePNG(t, path, 2)
+	require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)))
+	require.NoError(t, j.add(in, stamp, picture))
+	require.NoError(t, j.close())
+	j, err = openSegmentJournal(folder, map[string]string{}, true)
+	require.NoError(t, err)
+	require.Nil(t, j.find(in))
+	require.NoError(t, j.add(in, in.stamp(), picture))
+	require.NoError(t, j.close())
+	j, err = openSegmentJournal(folder, map[string]string{}, true)
+	require.NoError(t, err)
+	require.NotNil(t, j.find(in))
+	require.NoError(t, j.close())
+}
+
+func TestNumbersThatNoMachineHas(t *testing.T) {
+	_, err := program(t, append([]string{"segment", manyPictures(t, 1), "--threads", "2147483647"}, miniModel()...)...)
+	require.ErrorContains(t, err, "--threads 2147483647: at most 1024")
+	_, err = program(t, append(tinyRun(t, ""), "--out", t.TempDir(), "--steps", "9223372036854775807")...)
+	require.ErrorContains(t, err, "--steps 9223372036854775807: at most 1000000000")
 }

@@ -150,7 +150,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 		r.sizes.add(p)
 		return nil
 	}
-	start := time.Now()
+	start, stamp := time.Now(), in.stamp()
 	opened, err := in.open(ctx, stream)
 	if err == io.EOF && k == 1 {
 		err = &picture.Error{Path: in.path, Kind: picture.ErrEmpty, Reason: "no bytes"}
@@ -197,7 +197,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 			return err
 		}
 	}
-	if err := r.journal.add(in, p); err != nil {
+	if err := r.journal.add(in, stamp, p); err != nil {
 		return err
 	}
 	r.report.add(p, result, time.Since(start))

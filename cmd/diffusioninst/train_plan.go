@@ -18,6 +18,9 @@ import (
 
 var precisions = map[string]torch.DType{"float32": torch.Float32, "bfloat16": torch.BFloat16, "float16": torch.Float16}
 
+// mostSteps is more than any training run takes.
+const mostSteps = 1_000_000_000
+
 // check refuses values that the library would take for "use the default".
 func (o *trainOptions) check() error {
 	for name, value := range map[string]int{
@@ -27,6 +30,12 @@ func (o *trainOptions) check() error {
 		if o.set(name) && value < 1 {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
 		}
+	}
+	if o.steps > mostSteps {
+		return fmt.Errorf("--steps %d: at most %d", o.steps, mostSteps)
+	}
+	if err := checkThreads(o.threads); err != nil {
+		return err
 	}
 	for _, n := range o.evalSteps {
 		if n < 1 {

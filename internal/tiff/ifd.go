@@ -22,6 +22,7 @@ type File struct {
 	order binary.ByteOrder
 	big   bool
 	pages []directory
+	end   uint64 // behind the last directory and its values
 }
 
 // directory is an IFD, the description of one page.
@@ -137,9 +138,13 @@ func (f *File) directory(at uint64, room *int64) (directory, uint64, error) {
 			} else {
 				dir[i].at = int64(f.order.Uint32(e[place:]))
 			}
+			if dir[i].count <= uint64(f.size) {
+				f.reach(uint64(dir[i].at), dir[i].count*size)
+			}
 		}
 	}
 	// A file may end right after the entries of its last directory.
+	f.reach(at+head+n*width, tail)
 	b, err = f.bytes(at+head+n*width, tail)
 	switch {
 	case err != nil:
