@@ -151,7 +151,7 @@ func pth(t *testing.T, root any) *nn.Checkpoint {
 	return c
 }
 
-// A model of one's own is found whatever wraps it, by Source and Fit.
+// Source and Fit find the weights of a user's model whatever wraps them.
 func TestWrappedCheckpoints(t *testing.T) {
 	net := func(prefix string, value float32) pt.Dict {
 		one := pt.Tensor{Shape: []int{1}, Values: []float32{value}}

@@ -28,7 +28,7 @@ import (
 const segmentJournalName = "progress.jsonl"
 
 // A segmentJournal remembers what was found in the pictures of a folder. Its first line has
-// the settings, and each further one a picture, which is appended when all files of the
+// the settings. Every further line holds one picture and is appended when all files of the
 // picture are written. The last line may be torn by a kill and does not count then.
 type segmentJournal struct {
 	path  string

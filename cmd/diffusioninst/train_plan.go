@@ -142,10 +142,11 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	return p, nil
 }
 
-// highestRate returns the largest factor that a schedule has in a run.
+// highestRate returns the largest factor that a schedule has in a run, or the first above
+// 0.9, so that it does not take longer than the warm-up.
 func highestRate(s nn.LRSchedule, steps int) float64 {
 	var most float64
-	for step := range steps {
+	for step := 0; step < steps && most <= 0.9; step++ {
 		most = max(most, s.Factor(step))
 	}
 	return most
