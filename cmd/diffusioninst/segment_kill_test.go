@@ -114,7 +114,7 @@ func TestJournalForgetsPicturesThatChange(t *testing.T) {
 }
 
 func TestNumbersThatNoMachineHas(t *testing.T) {
-	_, err := program(t, append([]string{"segment", manyPictures(t, 1), "--threads", "2147483647"}, miniModel()...)...)
+	_, err := program(t, append([]string{"segment", manyPictures(t, 1), "--output", t.TempDir(), "--threads", "2147483647"}, miniModel()...)...)
 	require.ErrorContains(t, err, "--threads 2147483647: at most 1024")
 	_, err = program(t, append(tinyRun(t, ""), "--out", t.TempDir(), "--steps", "9223372036854775807")...)
 	require.ErrorContains(t, err, "--steps 9223372036854775807: at most 1000000000")
