@@ -41,9 +41,9 @@ func Open(path string, o Options) (*Set, error) {
 		set.Data.CrowdsToObjects()
 	}
 	if o.Limit > 0 {
-		limit(set.Data, o.Limit)
+		set.Data.Limit(o.Limit)
 	}
-	clean := coco.CleanOptions{Masks: o.Masks}
+	clean := coco.CleanOptions{Masks: o.Masks, Boxes: o.Boxes}
 	if o.Images != "" { // other forms have sizes
 		clean.Size = func(m *coco.Image) (int, int, error) { return sizeOf(m, set.Folder) }
 	}
@@ -75,19 +75,6 @@ func Inspect(path string, o Options) (*coco.Dataset, error) {
 		}
 	}
 	return set.Data, nil
-}
-
-// limit leaves the first n images.
-func limit(d *coco.Dataset, n int) {
-	if n >= len(d.Images) {
-		return
-	}
-	d.Images = d.Images[:n]
-	kept := map[int64]bool{}
-	for i := range d.Images {
-		kept[d.Images[i].ID] = true
-	}
-	d.Annotations = slices.DeleteFunc(d.Annotations, func(a coco.Annotation) bool { return !kept[a.ImageID] })
 }
 
 // read is Open before Clean.

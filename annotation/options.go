@@ -1,6 +1,7 @@
 package annotation
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,6 +34,10 @@ type Options struct {
 
 	// Masks makes an annotation without a mask a problem. Otherwise a box is enough.
 	Masks bool
+
+	// Boxes says that only boxes are used: what is wrong with a mask beside a box is no
+	// problem. It contradicts Masks.
+	Boxes bool
 
 	// CrowdObjects takes crowds as ordinary objects.
 	CrowdObjects bool
@@ -74,6 +79,9 @@ func (o *Options) warn(format string, args ...any) {
 func (o *Options) check() error {
 	if o.Format != "" && !slices.Contains(Formats, o.Format) {
 		return fmt.Errorf("annotation: format %q: not one of %q", o.Format, Formats)
+	}
+	if o.Boxes && o.Masks {
+		return errors.New("annotation: the options Boxes and Masks contradict each other")
 	}
 	return nil
 }

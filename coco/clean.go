@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/diffusioninst/go/mask"
 )
@@ -14,6 +15,10 @@ type CleanOptions struct {
 	// Masks makes an annotation without a mask a problem. Otherwise a box is enough.
 	Masks bool
 
+	// Boxes says that only boxes are used: a mask that is wrong beside a valid box is no
+	// problem, and is removed. It contradicts Masks, which overrides it.
+	Boxes bool
+
 	// Size returns the size of the picture of an image whose record has none. If it is
 	// nil or fails, an image whose masks need the size is a problem.
 	Size func(m *Image) (width, height int, err error)
@@ -21,7 +26,7 @@ type CleanOptions struct {
 
 // Clean removes what cannot be used and returns it as problems, sorted by kind of record and
 // place: records whose id another has, annotations of unknown images and categories, parts
-// of masks, boxes and areas that are not valid, annotations of which no mask is left, and
+// of masks and boxes that are not valid, annotations of which no mask is left, and
 // images without a size with their annotations. It fills in sizes. After it, Index and the
 // masks of annotations are without error.
 func (d *Dataset) Clean(o CleanOptions) Problems {
@@ -50,21 +55,10 @@ func (d *Dataset) Clean(o CleanOptions) Problems {
 	if len(problems) == 0 {
 		return nil
 	}
-	d.Images = remaining(d.Images, func(i int) bool { return ix.images[d.Images[i].ID] == i && !lost[i] })
-	d.Categories = remaining(d.Categories, func(i int) bool { return ix.categories[d.Categories[i].ID] == i })
-	d.Annotations = remaining(d.Annotations, func(i int) bool { return !gone[i] })
+	d.Images = keep(d.Images, func(i int) bool { return ix.images[d.Images[i].ID] == i && !lost[i] })
+	d.Categories = keep(d.Categories, func(i int) bool { return ix.categories[d.Categories[i].ID] == i })
+	d.Annotations = keep(d.Annotations, func(i int) bool { return !gone[i] })
 	return problems.sorted()
-}
-
-// remaining returns the elements of a list that are kept, without changing it.
-func remaining[T any](list []T, keep func(i int) bool) []T {
-	out := make([]T, 0, len(list))
-	for i := range list {
-		if keep(i) {
-			out = append(out, list[i])
-		}
-	}
-	return out
 }
 
 // unsized fills in the sizes of images that lack one, and returns those whose masks need a
@@ -90,7 +84,8 @@ func (d *Dataset) unsized(ix *Index, o CleanOptions, problems *Problems) map[int
 		}
 		masks := 0
 		for _, a := range ix.ofImage.of(i) {
-			if !d.Annotations[a].Segmentation.Empty() {
+			a := &d.Annotations[a]
+			if boxes := o.Boxes && !o.Masks && a.HasBBox; !boxes && !a.Segmentation.Empty() {
 				masks++
 			}
 		}
@@ -105,10 +100,6 @@ func (d *Dataset) unsized(ix *Index, o CleanOptions, problems *Problems) map[int
 // clean removes the parts of annotation i that are not valid, and reports whether enough is
 // left.
 func (a *Annotation) clean(i int, m *Image, o CleanOptions, problems *Problems) bool {
-	if a.HasArea && !(a.Area >= 0 && a.Area <= math.MaxFloat64) {
-		problems.at("annotation", i, a, "area %v", a.Area)
-		a.HasArea, a.Area = false, 0
-	}
 	if a.HasBBox {
 		if text := boxProblem(a.BBox); text != "" {
 			problems.at("annotation", i, a, "%s", text)
@@ -116,6 +107,19 @@ func (a *Annotation) clean(i int, m *Image, o CleanOptions, problems *Problems) 
 		}
 	}
 	s := &a.Segmentation
+	if o.Boxes && !o.Masks && a.HasBBox {
+		if _, err := s.RLE(m.Width, m.Height); err != nil {
+			*s = Segmentation{}
+		}
+		return true
+	}
+	for _, text := range s.faults() {
+		problems.at("annotation", i, a, "%s", text)
+	}
+	if s.unread != nil && s.missing() {
+		return false
+	}
+	s.unread = nil
 	switch {
 	case s.Empty() && o.Masks:
 		problems.at("annotation", i, a, "%v", errNoSegmentation)
@@ -151,7 +155,7 @@ func (a *Annotation) cleanPolygons(i int, m *Image, problems *Problems) bool {
 		bad++
 	}
 	if bad > 0 {
-		s.Polygons = remaining(s.Polygons, func(k int) bool { return s.Polygons[k] != nil })
+		s.Polygons = slices.DeleteFunc(s.Polygons, func(p []float64) bool { return p == nil })
 	}
 	return len(s.Polygons) > 0
 }

@@ -22,6 +22,7 @@ type License struct {
 	Name  string
 	URL   string
 	Extra map[string]json.RawMessage // other fields, as written
+	record
 }
 
 // An Image is a picture of a data set.
@@ -42,6 +43,7 @@ type Image struct {
 	NotExhaustiveCategoryIDs []int64
 
 	Extra map[string]json.RawMessage // other fields, as written
+	record
 }
 
 // An Annotation is one object, or one crowd of objects, of an image.
@@ -59,7 +61,8 @@ type Annotation struct {
 	HasBBox bool
 
 	// Area is the file's own figure in pixels, which sorts objects into small,
-	// medium and large, and HasArea is false if it has none.
+	// medium and large, and HasArea is false if it has none. It may be any number, also
+	// NaN: only evaluation computes with it (see Evaluate).
 	Area    float64
 	HasArea bool
 
@@ -70,6 +73,7 @@ type Annotation struct {
 	// Ignore marks an object that LVIS evaluation leaves out. COCO evaluation
 	// takes no notice of it.
 	Ignore bool
+	record
 
 	Extra map[string]json.RawMessage // other fields, as written
 }
@@ -91,4 +95,5 @@ type Category struct {
 	InstanceCount int
 
 	Extra map[string]json.RawMessage // other fields, as written
+	record
 }

@@ -12,7 +12,8 @@ import (
 
 // Evaluate compares detections with the annotations of d and returns the average
 // precisions and recalls of the COCO API or the LVIS API (Options.Style). The
-// numbers do not depend on the number of workers.
+// numbers do not depend on the number of workers. An annotation without an area, or with one
+// that is negative or not finite, has the area of its mask or, by boxes, of its box.
 //
 // Unlike these it refuses input that would make the numbers wrong, and names the record:
 // ids that occur twice, unknown images and categories, detections without what

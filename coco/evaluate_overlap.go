@@ -104,14 +104,12 @@ func (e *evaluation) truth(m *Image, a *Annotation) (t truth, err error) {
 	if e.Style == LVIS {
 		t.crowd, t.ignore = false, a.Ignore
 	}
-	if a.HasArea && !(a.Area >= 0 && a.Area <= math.MaxFloat64) {
-		return t, fmt.Errorf("area %v", a.Area)
-	}
+	hasArea := a.HasArea && validArea(a.Area)
 	if e.IoU == BBox && a.HasBBox {
 		if text := boxProblem(a.BBox); text != "" {
 			return t, fmt.Errorf("%s", text)
 		}
-		if a.HasArea {
+		if hasArea {
 			return t, nil
 		}
 		if a.Segmentation.Empty() {
@@ -125,7 +123,7 @@ func (e *evaluation) truth(m *Image, a *Annotation) (t truth, err error) {
 	if !a.HasBBox {
 		t.box[0], t.box[1], t.box[2], t.box[3] = t.mask.BBox()
 	}
-	if !a.HasArea {
+	if !hasArea {
 		t.area = float64(t.mask.Area())
 	}
 	return t, nil
@@ -149,6 +147,9 @@ func (e *evaluation) detection(m *Image, r *Result) (d detection, err error) {
 	}
 	return d, nil
 }
+
+// validArea reports whether a number can be the area of an object.
+func validArea(v float64) bool { return v >= 0 && v <= math.MaxFloat64 }
 
 // boxProblem says what is wrong with a box, if anything.
 func boxProblem(b [4]float64) string {

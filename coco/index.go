@@ -3,7 +3,6 @@ package coco
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 )
@@ -28,9 +27,9 @@ func (d *Dataset) Index() (*Index, error) {
 func (d *Dataset) index() (*Index, Problems) {
 	var problems Problems
 	ix := &Index{}
-	ix.images = places(&problems, "image", d.Images, (*Image).id)
-	ix.categories = places(&problems, "category", d.Categories, (*Category).id)
-	ix.annotations = places(&problems, "annotation", d.Annotations, (*Annotation).id)
+	ix.images = places(&problems, "image", d.Images)
+	ix.categories = places(&problems, "category", d.Categories)
+	ix.annotations = places(&problems, "annotation", d.Annotations)
 	image, category := make([]int32, len(d.Annotations)), make([]int32, len(d.Annotations))
 	for i := range d.Annotations {
 		a := &d.Annotations[i]
@@ -52,12 +51,15 @@ func (d *Dataset) index() (*Index, Problems) {
 }
 
 // places maps ids to places in a list. Of two records with one id the first counts.
-func places[T any](problems *Problems, record string, list []T, id func(*T) (int64, string)) map[int64]int {
+func places[T any, P interface {
+	*T
+	identified
+}](problems *Problems, kind string, list []T) map[int64]int {
 	out := make(map[int64]int, len(list))
 	for i := range list {
-		n, key := id(&list[i])
+		n, _ := P(&list[i]).id()
 		if first, twice := out[n]; twice {
-			*problems = append(*problems, Problem{record, i, n, key, fmt.Sprintf("the id is that of record %d, too", first)})
+			problems.at(kind, i, P(&list[i]), "the id is that of record %d, too", P(&list[first]).number(first))
 			continue
 		}
 		out[n] = i

@@ -99,6 +99,7 @@ type labelMeText struct {
 }
 
 type shapeText struct {
+	record
 	index    int
 	label    string
 	kind     string
@@ -133,7 +134,7 @@ func readLabelMe(r io.Reader) (*labelMeText, error) {
 		switch name {
 		case "shapes":
 			isLabelMe = true
-			err := list(p, "shape", &t.shapes, p.shape, (*shapeText).id)
+			err := list(p, "shape", &t.shapes, p.shape)
 			broken = err != nil
 			return true, err
 		case "imagePath":

@@ -60,13 +60,13 @@ func TestOutputsDescribeTheSamePixels(t *testing.T) {
 		require.NoError(t, WriteLabelMap(&picture, &legend, want))
 		got, err := ReadLabelMap(&picture, &legend)
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(want, got))
+		require.Empty(t, cmp.Diff(want, got, exported))
 	})
 	t.Run("mask files", func(t *testing.T) {
 		require.NoError(t, WriteMasks(create, want))
 		got, err := ReadMasks(os.DirFS(dir), "a b.json")
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(want, got))
+		require.Empty(t, cmp.Diff(want, got, exported))
 	})
 	for name, o := range map[string]LabelMeOptions{"LabelMe masks": {}, "LabelMe polygons": {Polygons: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestOutputsDescribeTheSamePixels(t *testing.T) {
 			require.NoError(t, b.Dataset.Write(&file))
 			d, err := Read(&file)
 			require.NoError(t, err)
-			require.Empty(t, cmp.Diff(&b.Dataset, d))
+			require.Empty(t, cmp.Diff(&b.Dataset, d, exported))
 			for got, err := range d.LabeledImages() {
 				require.NoError(t, err)
 				samePixels(t, want, got)
@@ -109,7 +109,7 @@ func TestOutputsDescribeTheSamePixels(t *testing.T) {
 		require.NoError(t, WriteResults(&file, want.Results()))
 		results, err := ReadResults(&file)
 		require.NoError(t, err)
-		require.Empty(t, cmp.Diff(want.Results(), results))
+		require.Empty(t, cmp.Diff(want.Results(), results, exported))
 		d := &Dataset{Categories: COCOClasses(), Images: []Image{{ID: 42, Width: want.Width, Height: want.Height, FileName: want.FileName}}}
 		for got, err := range ResultImages(d, results, 0) {
 			require.NoError(t, err)

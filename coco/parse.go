@@ -58,6 +58,27 @@ func (p *parser) string(to *string) (err error) {
 	return err
 }
 
+// area reads a number, or NaN or an infinity as Python writes them. Of another value it
+// reads nothing and returns false, so that the field is kept as it stands.
+func (p *parser) area(a *Annotation) bool {
+	m := p.mark()
+	defer p.release(m)
+	err := p.float(&a.Area)
+	if err != nil {
+		p.rewind(m)
+		switch {
+		case p.acceptWord("NaN"):
+			a.Area, err = math.NaN(), nil
+		case p.acceptWord("Infinity"), p.acceptWord("-Infinity"):
+			a.Area, err = math.Inf(1), nil
+		}
+	}
+	if a.HasArea = err == nil; !a.HasArea {
+		a.Area = 0
+	}
+	return a.HasArea
+}
+
 // stringOrRaw reads a string into to. Of another value it reads nothing and returns
 // false, so that the field is kept as it stands.
 func (p *parser) stringOrRaw(to *string) (bool, error) {

@@ -9,11 +9,30 @@ import (
 
 var errUnreadableMask = errors.New("no part of it can be read")
 
-// segmentation reads a mask: a list of polygons, or an object with the size and
-// run lengths, plain or compressed. An empty list is no segmentation. Other tools
-// also write a polygon that is not in a list, and objects in a list. A polygon that
-// cannot be read is a fault of its own; the mask fails if nothing is left of it.
+// segmentation reads a mask, with what is wrong with it if the text itself is sound.
 func (p *parser) segmentation(to *Segmentation) error {
+	m := p.mark()
+	defer p.release(m)
+	p.parts = p.parts[:0]
+	if err := p.mask(to); err != nil {
+		if !p.again(m) {
+			return err
+		}
+		*to = Segmentation{}
+		p.parts = append(p.parts, "segmentation: "+err.Error())
+	}
+	if len(p.parts) > 0 {
+		to.unread = &[]string{}
+		*to.unread = append(*to.unread, p.parts...)
+	}
+	return nil
+}
+
+// mask reads a mask: a list of polygons, or an object with the size and run lengths, plain or
+// compressed. An empty list is no mask. Other tools also write a polygon that is not in a
+// list, and objects in a list. A polygon that cannot be read is a fault of its own; the mask
+// fails if nothing is left of it.
+func (p *parser) mask(to *Segmentation) error {
 	*to = Segmentation{}
 	switch p.peek() {
 	case '{':
@@ -69,12 +88,12 @@ func (p *parser) segmentation(to *Segmentation) error {
 }
 
 // part reads a part of a mask. If it fails, though the text is sound, the part is left
-// out and a fault of the record.
+// out and a fault of the mask.
 func (p *parser) part(i int, read func() error) error {
 	m := p.mark()
 	err := read()
 	if err != nil && p.again(m) {
-		p.faults = append(p.faults, fmt.Sprintf("segmentation: part %d: %v", i, err))
+		p.parts = append(p.parts, fmt.Sprintf("segmentation: part %d: %v", i, err))
 		err = nil
 	}
 	p.release(m)

@@ -13,7 +13,7 @@ type Problem struct {
 	// Record is "image", "annotation", "category", "license", "result"; "shape" of LabelMe,
 	// "line" of YOLO, "mask" of a folder; or "data set" for the whole.
 	Record  string
-	Index   int    // the record's place in its list, from 0; of a line from 1
+	Index   int    // the record's number in its file, from 0; of a line from 1
 	ID      int64  // the record's id; for a result the id of its image
 	Key     string // the id as the file has it if that is a string
 	Message string // what is wrong
@@ -83,18 +83,13 @@ func (ps *Problems) add(record string, index int, id int64, format string, args 
 	*ps = append(*ps, Problem{Record: record, Index: index, ID: id, Message: fmt.Sprintf(format, args...)})
 }
 
-// identified is a record of a data set or a results file.
-type identified interface {
-	id() (id int64, key string)
-}
-
-// at adds a problem of record i of its list.
+// at adds a problem of the record at place i of its list.
 func (ps *Problems) at(kind string, i int, record identified, format string, args ...any) {
 	id, key := record.id()
-	*ps = append(*ps, Problem{kind, i, id, key, fmt.Sprintf(format, args...)})
+	*ps = append(*ps, Problem{kind, record.number(i), id, key, fmt.Sprintf(format, args...)})
 }
 
-// problem returns an error of one record.
+// problem returns an error of the record at place i of its list.
 func problem(kind string, i int, record identified, err error) error {
 	var ps Problems
 	ps.at(kind, i, record, "%v", err)

@@ -31,7 +31,8 @@ func Load(path string) (*Dataset, error) {
 //
 // If single records or fields cannot be read, Read returns a Problems error that names
 // them together with the data set without them. With every other error the data set is
-// nil. Dataset.Validate checks the content.
+// nil. Dataset.Validate checks the content. A mask that cannot be read, as a whole or in
+// part, is an error only where it is used: see Segmentation.RLE and Clean.
 func Read(r io.Reader) (*Dataset, error) {
 	d, err := read(r)
 	return d, prefixed(err)
@@ -49,13 +50,13 @@ func read(r io.Reader) (*Dataset, error) {
 		}
 		switch {
 		case name == "images":
-			err = list(p, "image", &d.Images, p.image, (*Image).id)
+			err = list(p, "image", &d.Images, p.image)
 		case name == "annotations":
-			err = list(p, "annotation", &d.Annotations, p.annotation, (*Annotation).id)
+			err = list(p, "annotation", &d.Annotations, p.annotation)
 		case name == "categories":
-			err = list(p, "category", &d.Categories, p.category, (*Category).id)
+			err = list(p, "category", &d.Categories, p.category)
 		case name == "licenses" && p.peek() == '[':
-			err = list(p, "license", &d.Licenses, p.license, (*License).id)
+			err = list(p, "license", &d.Licenses, p.license)
 		case name == "info":
 			d.Info, err = p.raw()
 		default:
@@ -89,6 +90,7 @@ type parser struct {
 	runs     []uint32          // of the mask being read
 	keys     map[int64]string  // ids that are strings
 	faults   []string          // of the record being read
+	parts    []string          // what is wrong with parts of the mask being read
 	index    int               // of the record being read
 	problems Problems
 }
@@ -163,11 +165,15 @@ func set(extra *map[string]json.RawMessage, name string, raw json.RawMessage) {
 
 // list reads an array of records. A record that is not complete is left out; its faults
 // and those of others are problems. An error of the text names the place in the list.
-func list[T any](p *parser, kind string, to *[]T, read func(*T) (bool, error), id func(*T) (int64, string)) error {
+func list[T any, P interface {
+	*T
+	identified
+}](p *parser, kind string, to *[]T, read func(*T) (bool, error)) error {
 	// Long lists are collected in pieces, since growing one would copy it often.
 	const piece = 4096
 	var pieces [][]T
 	var last []T
+	kept := 0
 	err := p.array(func(i int) error {
 		var v T
 		complete := false
@@ -185,7 +191,7 @@ func list[T any](p *parser, kind string, to *[]T, read func(*T) (bool, error), i
 			return fmt.Errorf("record %d: %w", i, err)
 		}
 		if len(p.faults) > before {
-			n, key := id(&v)
+			n, key := P(&v).id()
 			for _, text := range p.faults[before:] {
 				p.problems = append(p.problems, Problem{Record: kind, Index: i, ID: n, Key: key, Message: text})
 			}
@@ -194,6 +200,8 @@ func list[T any](p *parser, kind string, to *[]T, read func(*T) (bool, error), i
 		if !complete {
 			return nil
 		}
+		P(&v).numbered(i, kept)
+		kept++
 		if len(last) == piece {
 			pieces, last = append(pieces, last), make([]T, 0, piece)
 		}
@@ -278,8 +286,7 @@ func (p *parser) category(c *Category) (bool, error) {
 }
 
 func (p *parser) annotation(a *Annotation) (bool, error) {
-	sound := true
-	complete, err := p.fields(&a.Extra, func(name string) (bool, error) {
+	return p.fields(&a.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
 			return true, p.ownID(&a.ID, &a.Extra, name)
@@ -290,15 +297,11 @@ func (p *parser) annotation(a *Annotation) (bool, error) {
 			_, err := p.id(&a.CategoryID)
 			return true, err
 		case "segmentation":
-			err := p.segmentation(&a.Segmentation)
-			sound = err == nil
-			return true, err
+			return true, p.segmentation(&a.Segmentation)
 		case "bbox":
 			return true, p.box(&a.BBox, &a.HasBBox)
 		case "area":
-			err := p.float(&a.Area)
-			a.HasArea = err == nil
-			return true, err
+			return p.area(a), nil
 		case "iscrowd":
 			return true, p.flag(&a.Crowd)
 		case "ignore":
@@ -306,5 +309,4 @@ func (p *parser) annotation(a *Annotation) (bool, error) {
 		}
 		return false, nil
 	}, "id", "image_id", "category_id")
-	return complete && sound, err
 }

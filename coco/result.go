@@ -21,6 +21,7 @@ type Result struct {
 	Segmentation Segmentation // empty if there is none
 
 	Extra map[string]json.RawMessage // other fields, as written
+	record
 }
 
 // LoadResults reads the results file at path, or a pipe as Load does. See ReadResults.
@@ -48,7 +49,7 @@ func ReadResults(r io.Reader) ([]Result, error) {
 func readResults(r io.Reader) ([]Result, error) {
 	p := newParser(r)
 	var results []Result
-	err := list(p, "result", &results, p.result, (*Result).id)
+	err := list(p, "result", &results, p.result)
 	if err == nil {
 		err = p.end()
 	}
@@ -59,8 +60,7 @@ func readResults(r io.Reader) ([]Result, error) {
 }
 
 func (p *parser) result(d *Result) (bool, error) {
-	sound := true
-	complete, err := p.fields(&d.Extra, func(name string) (bool, error) {
+	return p.fields(&d.Extra, func(name string) (bool, error) {
 		switch name {
 		case "image_id":
 			return true, p.ownID(&d.ImageID, &d.Extra, name)
@@ -71,11 +71,8 @@ func (p *parser) result(d *Result) (bool, error) {
 		case "bbox":
 			return true, p.box(&d.BBox, &d.HasBBox)
 		case "segmentation":
-			err := p.segmentation(&d.Segmentation)
-			sound = err == nil
-			return true, err
+			return true, p.segmentation(&d.Segmentation)
 		}
 		return false, nil
 	}, "image_id", "category_id", "score")
-	return complete && sound, err
 }

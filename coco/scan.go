@@ -304,10 +304,12 @@ func (s *scanner) again(m mark) bool {
 	if s.readErr != nil {
 		return false
 	}
-	s.pos, s.depth = int(m.at-s.base), m.depth
+	s.rewind(m)
 	s.skipped = s.skipped[:0]
 	return s.skip(&s.skipped) == nil
 }
+
+func (s *scanner) rewind(m mark) { s.pos, s.depth = int(m.at-s.base), m.depth }
 
 // end reports what follows the last value.
 func (s *scanner) end() error {

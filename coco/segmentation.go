@@ -22,6 +22,9 @@ type Segmentation struct {
 
 	// Compressed is the string form of Counts.
 	Compressed string
+
+	// unread is what is wrong with the parts of the mask, or the whole, that cannot be read.
+	unread *[]string
 }
 
 // NewSegmentation returns the compressed form of a mask.
@@ -30,9 +33,21 @@ func NewSegmentation(r mask.RLE) Segmentation {
 }
 
 // Empty reports whether there is no mask at all, as opposed to one without
-// pixels.
+// pixels or one that cannot be read.
 func (s Segmentation) Empty() bool {
+	return s.unread == nil && s.missing()
+}
+
+func (s Segmentation) missing() bool {
 	return len(s.Polygons) == 0 && s.Counts == nil && s.Compressed == "" && s.Height == 0 && s.Width == 0
+}
+
+// faults returns what is wrong with the parts that cannot be read.
+func (s Segmentation) faults() []string {
+	if s.unread == nil {
+		return nil
+	}
+	return *s.unread
 }
 
 // maxSide bounds what a few corners of a polygon can make of a claimed size.
@@ -42,11 +57,14 @@ var errNoSegmentation = errors.New("no segmentation")
 
 // RLE returns the mask on a picture of the given size, polygons rasterised as by
 // the COCO API. Run lengths of another size, invalid ones, malformed polygons,
-// polygons entirely outside the picture, and an empty s are errors.
+// polygons entirely outside the picture, an empty s, and parts that could not be read
+// from the file are errors.
 func (s Segmentation) RLE(width, height int) (mask.RLE, error) {
 	switch {
 	case s.Empty():
 		return mask.RLE{}, errNoSegmentation
+	case s.unread != nil:
+		return mask.RLE{}, errors.New(s.faults()[0])
 	case width < 0 || height < 0 || max(width, height) > maxSide:
 		return mask.RLE{}, fmt.Errorf("image of %d×%d pixels: sides reach to %d", width, height, maxSide)
 	case len(s.Polygons) > 0:

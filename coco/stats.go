@@ -69,7 +69,7 @@ func (d *Dataset) Stats() Stats {
 	for i := range d.Annotations {
 		a := &d.Annotations[i]
 		switch seg := &a.Segmentation; {
-		case seg.Empty():
+		case seg.missing():
 			s.NoMask++
 		case len(seg.Polygons) > 0:
 			s.Polygons++
@@ -81,7 +81,7 @@ func (d *Dataset) Stats() Stats {
 		switch {
 		case a.Crowd:
 			s.Crowds++
-		case !a.HasArea:
+		case !a.HasArea || !validArea(a.Area):
 		case a.Area < areas[1].Max:
 			s.Small++
 		case a.Area < areas[2].Max:

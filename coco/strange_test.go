@@ -3,6 +3,7 @@ package coco
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,16 +92,116 @@ func TestMasksInOtherForms(t *testing.T) {
 	}
 }
 
-// A part of a mask that cannot be read is left out alone.
+// A part of a mask that cannot be read is left out alone, where masks are used.
 func TestReadLeavesOutParts(t *testing.T) {
 	d, err := Read(strings.NewReader(`{"annotations": [{"id": 4, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 4, 1, 4, 4], [1, null], [{}]], "bbox": [1]},
 		{"id": 5, "image_id": 1, "category_id": 1, "segmentation": [["a"]], "bbox": [1, 1, 2, 2]}]}`))
 	var problems Problems
 	require.ErrorAs(t, err, &problems)
-	require.Len(t, problems, 5)
+	require.Len(t, problems, 1, "the box")
+	require.Len(t, d.Annotations, 2)
+	require.False(t, d.Annotations[0].HasBBox)
+	require.True(t, d.Annotations[1].HasBBox)
+	_, err = d.Annotations[0].Segmentation.RLE(5, 5)
+	require.ErrorContains(t, err, "segmentation: part 1: byte")
+	require.ErrorContains(t, d.Write(&bytes.Buffer{}), "annotations: record 0: segmentation: part 1: byte")
+	d.Images, d.Categories = []Image{{ID: 1, Width: 5, Height: 5}}, []Category{{ID: 1, Name: "a"}}
+	require.Equal(t, 1, strings.Count(d.Validate().Error(), "annotation 4 (record 0): segmentation: part 1"))
+	boxes := *d
+	boxes.Annotations = slices.Clone(d.Annotations)
+	require.Len(t, boxes.Clean(CleanOptions{Boxes: true}), 2, "of the annotation without a box")
+	require.Len(t, boxes.Annotations, 2)
+	require.True(t, boxes.Annotations[1].Segmentation.Empty())
+	require.Len(t, d.Clean(CleanOptions{}), 4)
 	require.Len(t, d.Annotations, 1)
 	require.Equal(t, [][]float64{{1, 1, 4, 1, 4, 4}}, d.Annotations[0].Segmentation.Polygons)
-	require.False(t, d.Annotations[0].HasBBox)
+}
+
+// A mask that cannot be read is a problem where it is used.
+func TestUnreadableMasks(t *testing.T) {
+	for text, want := range map[string]string{
+		`[1, {}, 3]`: "segmentation: byte", `[["a"], [1, 2]]`: "segmentation: part 0: byte", `[[NaN, 2]]`: "segmentation: part 0: byte",
+		`"a"`: "segmentation: byte", `{"size": [1, 2]}`: "segmentation: byte", `{"counts": [-1]}`: "segmentation: byte",
+		`{"size": [1,-2]}`: "segmentation: byte", `{"size": [1,2,3]}`: "segmentation: byte", `{"counts": [1e10]}`: "segmentation: byte",
+	} {
+		d := readAs(t, "", `"segmentation": `+text, "")
+		_, err := d.Annotations[0].Segmentation.RLE(10, 8)
+		require.ErrorContains(t, err, want, text)
+		require.ErrorContains(t, d.Validate(), "annotation 1 (record 0): "+want)
+		require.ErrorContains(t, d.Clean(CleanOptions{}), "annotation 1 (record 0): "+want)
+		require.Empty(t, d.Annotations)
+		results, err := ReadResults(strings.NewReader(`[{"image_id": 1, "category_id": 1, "score": 1, "segmentation": ` + text + `}]`))
+		require.NoError(t, err)
+		d = readAs(t, "", `"bbox": [1, 1, 2, 2]`, "")
+		_, err = Evaluate(t.Context(), d, results, Options{IoU: BBox})
+		require.ErrorContains(t, err, "result 0 (image 1): "+want)
+	}
+}
+
+// Boxes are compared without looking at masks, and any area is good enough.
+func TestOnlyWhatIsComparedIsRequired(t *testing.T) {
+	for _, area := range []string{`NaN`, `-Infinity`, `Infinity`, `-3`, `"many"`, `{"x": 1}`, `1e999`} {
+		const box = `"bbox": [1, 1, 3, 3]`
+		d := readAs(t, "", `"area": `+area+`, "segmentation": [[1, 1, 4, 1, 4, 4, 1, 4]], `+box, "")
+		require.ErrorContains(t, d.Validate(), "annotation 1 (record 0): area ", area)
+		require.Nil(t, d.Clean(CleanOptions{Masks: true}))
+		results, err := ReadResults(strings.NewReader(`[{"image_id": 1, "category_id": 1, "score": 1, ` + box + `, "segmentation": [[1, 1, 4, 1, 4, 4, 1, 4]]}]`))
+		require.NoError(t, err)
+		report, err := Evaluate(t.Context(), d, results, Options{})
+		require.NoError(t, err)
+		small, _ := report.Metric("APs")
+		require.InDelta(t, 1, small, 1e-9, area)
+		require.NoError(t, d.Write(&bytes.Buffer{}))
+
+		d = readAs(t, "", `"area": `+area+`, "segmentation": [[1, 1]], `+box, "")
+		require.Nil(t, d.Clean(CleanOptions{Boxes: true}))
+		results, err = ReadResults(strings.NewReader(`[{"image_id": 1, "category_id": 1, "score": 1, ` + box + `, "segmentation": [[1]]}]`))
+		require.NoError(t, err)
+		cleaned, problems := d.CleanResults(results, false)
+		require.Empty(t, problems)
+		for _, results := range [][]Result{results, cleaned} {
+			report, err = Evaluate(t.Context(), d, results, Options{IoU: BBox})
+			require.NoError(t, err)
+			small, _ = report.Metric("APs")
+			require.InDelta(t, 1, small, 1e-9, area)
+		}
+	}
+}
+
+// Messages name a record by its number in the file, whatever was left out before it.
+func TestRecordNumbersAreOfTheFile(t *testing.T) {
+	d, err := Read(strings.NewReader(`{"images": [7, {"id": 1, "width": 10, "height": 8}, {"id": 2}, {"id": 2, "width": 1, "height": 1}],
+		"categories": [{"name": "x"}, {"id": 1, "name": "a"}, {"id": 1, "name": "a"}],
+		"annotations": [{"id": 1}, {"id": 2, "image_id": 1, "category_id": 1, "bbox": [1, 1, 1, 1]}, {}, {"id": 4, "image_id": 9, "category_id": 1},
+		{"id": 5, "image_id": 1, "category_id": 1, "segmentation": [[1, 1]]}, {"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 1, 1, 1]}]}`))
+	require.ErrorContains(t, err, "annotation 0 (record 2)")
+	require.Len(t, d.Annotations, 4)
+	problems := d.Clean(CleanOptions{})
+	var lines []string
+	for _, p := range problems {
+		lines = append(lines, p.Error())
+	}
+	require.Equal(t, []string{
+		"image 2 (record 3): the id is that of record 2, too",
+		"category 1 (record 2): the id is that of record 1, too",
+		"annotation 4 (record 3): image 9 is not in the data set",
+		"annotation 5 (record 4): polygon 0: 1 points, fewer than 3",
+		"annotation 5 (record 5): the id is that of record 4, too",
+	}, lines)
+	require.Len(t, d.Annotations, 1)
+	d.Annotations[0].HasBBox = false
+	require.ErrorContains(t, d.Clean(CleanOptions{}), "annotation 2 (record 1): neither a mask nor a box")
+
+	results, err := ReadResults(strings.NewReader(`[{}, {"image_id": 4, "category_id": 1, "score": 1}, {"image_id": 1, "category_id": 1, "score": 1, "bbox": [1, 1, 2, 2]}]`))
+	require.ErrorContains(t, err, "result 0")
+	results, problems = d.CleanResults(results, false)
+	require.Len(t, problems, 2)
+	require.EqualError(t, problems[0], "result 1 (image 4): the image is not in the data set")
+	_, err = Evaluate(t.Context(), d, results, Options{})
+	require.ErrorContains(t, err, "result 2 (image 1): no mask")
+	require.Len(t, results, 1)
+	d.Limit(1)
+	require.Len(t, d.Images, 1)
 }
 
 func TestStringIDs(t *testing.T) {

@@ -2,7 +2,7 @@ package coco
 
 import (
 	"context"
-	"math"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -14,7 +14,7 @@ import (
 // nil if nothing is.
 func (d *Dataset) Validate() Problems {
 	ix, problems := d.index()
-	places(&problems, "license", d.Licenses, (*License).id)
+	places(&problems, "license", d.Licenses)
 	d.validateImages(ix, &problems)
 	d.validateCategories(&problems)
 
@@ -90,8 +90,8 @@ func (d *Dataset) validateCategories(problems *Problems) {
 func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
 	a := &d.Annotations[i]
 	add := func(format string, args ...any) { problems.at("annotation", i, a, format, args...) }
-	if a.HasArea && !(a.Area >= 0 && a.Area <= math.MaxFloat64) {
-		add("area %v", a.Area)
+	if text := a.areaProblem(); text != "" {
+		add("%s", text)
 	}
 	box := a.HasBBox
 	if text := boxProblem(a.BBox); box && text != "" {
@@ -105,14 +105,17 @@ func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
 		return // said already
 	}
 	m := &d.Images[place]
+	for _, text := range a.Segmentation.faults() {
+		add("%s", text)
+	}
+	if m.Width < 1 || m.Height < 1 {
+		return // the image's problem
+	}
 	if box && !meet(a.BBox, [4]float64{0, 0, float64(m.Width), float64(m.Height)}) {
 		add("box %v lies outside the image of %d×%d pixels", a.BBox, m.Width, m.Height)
 		box = false
 	}
-	if m.Width < 1 || m.Height < 1 {
-		return
-	}
-	broken := false
+	broken := a.Segmentation.unread != nil
 	for k, p := range a.Segmentation.Polygons {
 		if err := polygonProblem(p, m.Width, m.Height); err != nil {
 			add("polygon %d: %v", k, err)
@@ -136,6 +139,30 @@ func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
 	if box && !meet(own, a.BBox) {
 		add("the mask, in the box %v, lies outside the annotation's box %v", own, a.BBox)
 	}
+}
+
+// InvalidAreas returns annotations whose area is not a number from 0 up, as problems. Only
+// evaluation computes with areas, and takes others for those (see Evaluate).
+func (d *Dataset) InvalidAreas() Problems {
+	var problems Problems
+	for i := range d.Annotations {
+		if text := d.Annotations[i].areaProblem(); text != "" {
+			problems.at("annotation", i, &d.Annotations[i], "%s", text)
+		}
+	}
+	return problems
+}
+
+// areaProblem says what is wrong with an area, if anything. It is a problem of evaluation
+// alone, which then takes the mask's.
+func (a *Annotation) areaProblem() string {
+	switch raw, kept := a.Extra["area"]; {
+	case kept:
+		return fmt.Sprintf("area %.40s is not a number", raw)
+	case a.HasArea && !validArea(a.Area):
+		return fmt.Sprintf("area %v", a.Area)
+	}
+	return ""
 }
 
 // meet reports whether two boxes share a point.

@@ -3,6 +3,7 @@ package coco
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -47,7 +48,8 @@ func inFile(path string, err error) error {
 }
 
 // Write writes d as a COCO or LVIS file, one record per line, numbers in the shortest
-// form that reads back the same. Numbers that are not finite are an error.
+// form that reads back the same. Numbers that are not finite are an error, but areas that
+// are not are left out.
 func (d *Dataset) Write(w io.Writer) error { return prefixed(d.write(w)) }
 
 func (d *Dataset) write(w io.Writer) error {
@@ -220,7 +222,7 @@ func (e *encoder) annotation(a *Annotation) {
 	if a.Ignore {
 		e.flag("ignore", true)
 	}
-	if a.HasArea {
+	if a.HasArea && isFinite(a.Area) {
 		e.key("area")
 		e.number(a.Area)
 	}
@@ -251,6 +253,11 @@ func (e *encoder) result(r *Result) {
 func (e *encoder) segmentation(s *Segmentation) {
 	switch {
 	case s.Empty():
+		return
+	case s.unread != nil:
+		if e.err == nil {
+			e.err = errors.New(s.faults()[0])
+		}
 		return
 	case len(s.Polygons) > 0:
 		e.key("segmentation")

@@ -31,8 +31,9 @@ func newDataInfoCommand() *cobra.Command {
 		Long: `Count what is in a data set: a file of COCO or LVIS, or a file or folder in another
 format that convert reads.
 
---check lists every problem, also those of the files themselves: what train, test and the
-other commands refuse, or leave out with --on-error skip.`,
+--check finds every problem, also of the files themselves: what train, test and the other
+commands refuse, or leave out with --on-error skip. Of problems that differ in names and
+numbers only it prints the first few; --json lists all.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runDataInfo(cmd, o, args[0]) },
 	}
@@ -55,18 +56,18 @@ func runDataInfo(cmd *cobra.Command, o infoOptions, file string) error {
 	}
 	type content struct {
 		stats    coco.Stats
-		problems []string
+		problems problemList
 	}
 	found, err := await(cmd.Context(), func() (c content, err error) {
 		options := o.options(o.images, false, warner(cmd))
-		options.Skip = func(err error) { c.problems = append(c.problems, strings.TrimPrefix(err.Error(), file+": ")) }
+		options.Skip = func(err error) { c.problems.add(strings.TrimPrefix(err.Error(), file+": "), err) }
 		d, err := annotation.Inspect(file, options)
 		if err != nil {
 			return c, err
 		}
 		if o.check {
 			for _, p := range d.Validate() {
-				c.problems = append(c.problems, p.Error())
+				c.problems.add(p.Error(), p)
 			}
 		}
 		c.stats = d.Stats()
@@ -78,7 +79,7 @@ func runDataInfo(cmd *cobra.Command, o infoOptions, file string) error {
 	if err := writeInfo(cmd.OutOrStdout(), found.stats, found.problems, o.check, o.json); err != nil {
 		return err
 	}
-	switch n := len(found.problems); {
+	switch n := len(found.problems.lines); {
 	case n > 0 && o.check:
 		return fmt.Errorf("%s has %s", file, counted(n, "problem"))
 	case n > 0:
@@ -87,14 +88,14 @@ func runDataInfo(cmd *cobra.Command, o infoOptions, file string) error {
 	return nil
 }
 
-func writeInfo(w io.Writer, s coco.Stats, problems []string, check, asJSON bool) error {
+func writeInfo(w io.Writer, s coco.Stats, problems problemList, check, asJSON bool) error {
 	if asJSON {
 		out := struct {
 			coco.Stats
 			Problems []string `json:"problems,omitempty"`
 		}{s, nil}
 		if check {
-			out.Problems = problems
+			out.Problems = problems.lines
 		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", " ")
@@ -105,10 +106,11 @@ func writeInfo(w io.Writer, s coco.Stats, problems []string, check, asJSON bool)
 	}
 	switch {
 	case !check:
-	case len(problems) == 0:
+	case len(problems.lines) == 0:
 		fmt.Fprintln(w, "\nno problems")
 	default:
-		fmt.Fprintf(w, "\n%s\n", strings.Join(problems, "\n"))
+		fmt.Fprintln(w)
+		problems.write(w)
 	}
 	return nil
 }

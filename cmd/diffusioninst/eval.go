@@ -77,7 +77,8 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 		return err
 	}
 	defer locks.Close()
-	annotations := o.options("", o.masks(), warner(cmd))
+	warn := warner(cmd)
+	annotations := o.annotations("", warn)
 	data, err := await(ctx, func() (*coco.Dataset, error) {
 		set, err := annotation.Open(o.truth, annotations)
 		if err != nil {
@@ -91,6 +92,7 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 	if err != nil {
 		return err
 	}
+	warnOfAreas(o.truth, data, warn)
 	results, err := await(ctx, func() ([]coco.Result, error) {
 		results, err := loadResults(o.detections, data, o.masks(), annotations.Skip)
 		if err != nil {
@@ -131,6 +133,20 @@ func withoutDetections(data *coco.Dataset, results []coco.Result) int {
 		}
 	}
 	return n
+}
+
+// annotations returns how the data set is read.
+func (o evalOptions) annotations(images string, warn func(string, ...any)) annotation.Options {
+	out := o.options(images, o.masks(), warn)
+	out.Boxes = !o.masks()
+	return out
+}
+
+// warnOfAreas says that areas of a data set are not what objects are sorted by.
+func warnOfAreas(file string, data *coco.Dataset, warn func(string, ...any)) {
+	if problems := data.InvalidAreas(); len(problems) > 0 {
+		warn("%s: %d annotations have an area that is not a number from 0 up (the first: %v): that of the mask or the box is taken", file, len(problems), problems[0])
+	}
 }
 
 // masks reports whether masks are compared.

@@ -126,12 +126,13 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 	}
 	defer locks.Close()
 	warn := warner(cmd)
-	annotations := o.options(picturesOf(o.pictures, o.truth), metrics.masks(), warn)
+	annotations := metrics.annotations(picturesOf(o.pictures, o.truth), warn)
 	annotations.Split = "val"
 	set, err := openSet(cmd.Context(), o.truth, annotations)
 	if err != nil {
 		return o.explain(err)
 	}
+	warnOfAreas(o.truth, set.Data, warn)
 	model, err := o.model.load(cmd)
 	if err != nil {
 		return err

@@ -95,12 +95,13 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	}
 	defer locks.Close()
 	warn := warner(cmd)
-	annotations := o.eval.options(picturesOf(o.pictures, o.eval.truth), o.eval.masks(), warn)
+	annotations := o.eval.annotations(picturesOf(o.pictures, o.eval.truth), warn)
 	annotations.Split = "val"
 	set, err := openSet(cmd.Context(), o.eval.truth, annotations)
 	if err != nil {
 		return o.eval.explain(err)
 	}
+	warnOfAreas(o.eval.truth, set.Data, warn)
 	model, err := o.model.load(cmd)
 	if err != nil {
 		return err
