@@ -2,6 +2,7 @@ package diffusioninst
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Segment finds the instances in a picture. Cancelling ctx ends it at the next
-// denoising step. Errors: *OptionError, *ImageError, *LimitError, *sampler.StepError
+// operator of the network. Errors: *OptionError, *ImageError, *LimitError, *sampler.StepError
 // (which wraps *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with
 // Options.Augment they are wrapped in a *ViewError. Inside another call, as in a sampler,
 // it is torch.ErrNested. A panic of a sampler, a backbone or OnStep goes on in the caller.
@@ -87,7 +88,7 @@ func newRequest(s *settings, images []image.Image) (*request, error) {
 		}
 		views = append(views, of...)
 	}
-	q.passes = passes(views)
+	q.passes = passes(views, s.proposals)
 	for _, views := range q.passes {
 		for _, v := range views {
 			q.byPicture[v.picture] = append(q.byPicture[v.picture], v)
@@ -138,12 +139,16 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 			}
 		}
 		err := torch.Do(ctx, func(s *torch.Scope) error {
+			s.StopWith(ctx)
 			of, err := p.run(ctx, s, sampler.SeededNoise(seeds...))
 			for i, list := range of {
 				found[views[i].picture] = append(found[views[i].picture], list)
 			}
 			return err
 		})
+		if done := ctx.Err(); done != nil && errors.Is(err, done) {
+			err = done // whichever operator met it
+		}
 		if err != nil {
 			return nil, q.wrap(views[0], err)
 		}

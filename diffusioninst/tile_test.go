@@ -164,7 +164,7 @@ func TestPasses(t *testing.T) {
 	}
 	seen := map[view]int{}
 	var batches []int
-	for _, p := range passes(views) {
+	for _, p := range passes(views, s.proposals) {
 		pixels := 0
 		for _, v := range p {
 			seen[v]++
@@ -178,6 +178,11 @@ func TestPasses(t *testing.T) {
 	}
 	require.Len(t, seen, len(views))
 	require.Equal(t, []int{11, 2, 13}, batches, "tiles of a picture, both whole pictures, tiles of the other")
+	for proposals, want := range map[int]int{500: 16, 5000: 1, 20000: 1} {
+		for _, p := range passes(s.views(0, image.Pt(900, 900)), proposals)[:3] {
+			require.Len(t, p, want, "of %d proposals", proposals)
+		}
+	}
 }
 
 // tiled is a small configuration with tiles, and defaults filled in.

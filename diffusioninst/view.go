@@ -125,13 +125,16 @@ func spanCount(length, tile, overlap int) int {
 	return (length - overlap + tile - overlap - 1) / (tile - overlap)
 }
 
-// passPixels bounds the pixels of the tiles that go through the network together.
-const passPixels = 1 << 18
+// What tiles that go through the network together have at most.
+const (
+	passPixels    = 1 << 18
+	passProposals = 1 << 13
+)
 
 // passes groups views that go through the network together: the whole pictures of one
 // look, padded to a common size, and neighbouring tiles of a picture. The views of a
 // picture follow each other.
-func passes(views []view) [][]view {
+func passes(views []view, proposals int) [][]view {
 	var out [][]view
 	room := map[look]int{} // the open pass of whole pictures of each look
 	for _, v := range views {
@@ -143,7 +146,9 @@ func passes(views []view) [][]view {
 			room[v.look] = len(out)
 		} else if n := len(out); n > 0 {
 			last := out[n-1]
-			if p := last[0]; p.tiled() && p.picture == v.picture && p.look == v.look && (len(last)+1)*v.width*v.height <= passPixels {
+			together := len(last) + 1
+			if p := last[0]; p.tiled() && p.picture == v.picture && p.look == v.look &&
+				together*v.width*v.height <= passPixels && together*proposals <= passProposals {
 				out[n-1] = append(last, v)
 				continue
 			}

@@ -12,7 +12,11 @@ type Error struct {
 	Op      string   // operator, such as "matmul"
 	Shapes  []string // type and shape of its tensors, such as "float32[3 4]"
 	Message string   // LibTorch's own words
+	Err     error    // cause, such as the error of Scope.StopWith's context; may be nil
 }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Error() string {
 	if len(e.Shapes) == 0 {

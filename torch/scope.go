@@ -1,6 +1,10 @@
 package torch
 
-import "github.com/diffusioninst/go/internal/libtorch"
+import (
+	"context"
+
+	"github.com/diffusioninst/go/internal/libtorch"
+)
 
 // A Scope owns the tensors that are made in it. It is a stack: Mark remembers how
 // many there are and Release frees the later ones. One goroutine at a time may
@@ -8,10 +12,16 @@ import "github.com/diffusioninst/go/internal/libtorch"
 type Scope struct {
 	tensors []*Tensor
 	freed   []libtorch.Handle // reused by Release
+	until   context.Context   // of StopWith; nil if operators run to the end
 }
 
 // NewScope returns an empty scope, to be ended by Close. Do gives one to its function.
 func NewScope() *Scope { return &Scope{} }
+
+// StopWith makes operators on the tensors of s panic with an *Error that wraps ctx's error
+// once ctx is done, so that long work ends at the next operator. It is for work that leaves
+// nothing behind: not for parameters that are being changed.
+func (s *Scope) StopWith(ctx context.Context) { s.until = ctx }
 
 // A Mark is a position in a scope.
 type Mark int

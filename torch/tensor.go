@@ -64,6 +64,11 @@ func (t *Tensor) handle() libtorch.Handle {
 	if t == nil || t.h == nil {
 		panic(&Error{Op: "use", Message: "the tensor is nil, was closed, or its scope has ended"})
 	}
+	if s := t.scope; s != nil && s.until != nil {
+		if err := s.until.Err(); err != nil {
+			panic(&Error{Op: "use", Message: err.Error(), Err: err})
+		}
+	}
 	return t.h
 }
 
