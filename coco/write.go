@@ -2,6 +2,7 @@ package coco
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func SaveResults(path string, results []Result) error {
 
 // saveFile replaces a file as a whole: until everything is written the old one stays.
 func saveFile(path string, write func(io.Writer) error) error {
-	return prefixed(atomicfile.Output(path, write))
+	return prefixed(atomicfile.Output(context.Background(), path, write))
 }
 
 // prefixed puts the package's name before an error.

@@ -128,7 +128,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	for _, text := range out.warnings() {
 		warn("%s", text)
 	}
-	return out.Close()
+	return out.Close(ctx)
 }
 
 func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output string, p *coco.LabeledImage) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"image/png"
@@ -273,8 +274,8 @@ func (w *instanceWriter) warnings() []string {
 	return out
 }
 
-// Close writes the file of the formats that are one.
-func (w *instanceWriter) Close() error {
+// Close writes the file of the formats that are one. ctx is for pipes: see atomicfile.Output.
+func (w *instanceWriter) Close(ctx context.Context) error {
 	var write func(io.Writer) error
 	switch w.format {
 	case "coco":
@@ -282,14 +283,14 @@ func (w *instanceWriter) Close() error {
 	case "results":
 		write = func(f io.Writer) error { return coco.WriteResults(f, w.results) }
 	case "yolo":
-		return atomicfile.Output(filepath.Join(w.path, "data.yaml"), func(f io.Writer) error { return annotation.WriteYOLOConfig(f, w.classes) })
+		return atomicfile.Output(ctx, filepath.Join(w.path, "data.yaml"), func(f io.Writer) error { return annotation.WriteYOLOConfig(f, w.classes) })
 	default:
 		return nil
 	}
 	if w.path == "-" {
 		return write(w.stdout)
 	}
-	return atomicfile.Output(w.path, write)
+	return atomicfile.Output(ctx, w.path, write)
 }
 
 // toFile creates a file, writes it and closes it.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/internal/simulate"
 )
 
@@ -98,7 +99,7 @@ func simulateData(ctx context.Context, folder string, o simulateOptions) error {
 	if o.labelMe || stop != nil && len(set.Dataset.Images) == 0 {
 		return stop
 	}
-	return errors.Join(stop, set.Dataset.Save(filepath.Join(folder, "instances.json")))
+	return errors.Join(stop, atomicfile.Output(ctx, filepath.Join(folder, "instances.json"), set.Dataset.Write))
 }
 
 // savePicture writes a picture and, with labelMe, its LabelMe file.

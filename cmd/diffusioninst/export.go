@@ -115,7 +115,7 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 			sources = append(sources, t.Source())
 		}
 	}
-	if err := atomicfile.Output(o.out, func(w io.Writer) error { return write(cancelWriter{cmd.Context(), w}, sources, metadata) }); err != nil {
+	if err := atomicfile.Output(cmd.Context(), o.out, func(w io.Writer) error { return write(cancelWriter{cmd.Context(), w}, sources, metadata) }); err != nil {
 		return err
 	}
 	info, err := os.Stat(o.out)

@@ -50,7 +50,7 @@ func (r *segmentRun) do(ctx context.Context) error {
 	var errs []error
 	if stop == nil || r.done > 0 {
 		for _, w := range r.writers {
-			errs = append(errs, w.Close())
+			errs = append(errs, w.Close(ctx))
 		}
 	}
 	errs = append(errs, r.journal.close(), r.report.flush())

@@ -3,9 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"image/png"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -151,39 +151,54 @@ func TestSegmentStopsAndContinues(t *testing.T) {
 	require.Equal(t, tree(t, whole)["results.json"], tree(t, out)["results.json"])
 }
 
-// An input that blocks ends with the first signal. Where an output blocks, the second ends it.
-func TestTwoSignals(t *testing.T) {
+// Whichever end of a command blocks, the first signal ends it.
+func TestBlockedFilesStop(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "segment_image", "nuclei.json"))
 	require.NoError(t, err)
 	long := []byte(`{"info":"` + strings.Repeat(" ", 1<<20) + `",`)
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o666))
-	start := func() (*proctest.Child, io.WriteCloser) {
+	for _, input := range [][]byte{long, slices.Concat(long, text[1:])} { // not its end, or all
 		cmd := asChild(t, "convert", "--from", "coco", "--to", "coco", "/dev/stdin", fifo)
 		stdin, err := cmd.StdinPipe()
 		require.NoError(t, err)
 		child := proctest.Start(t, cmd)
-		_, err = stdin.Write(long) // more than a pipe holds: the child is reading
+		_, err = stdin.Write(input) // more than a pipe holds: the child is reading
 		require.NoError(t, err)
-		return child, stdin
+		if len(input) > len(long) {
+			require.NoError(t, stdin.Close())
+			time.Sleep(300 * time.Millisecond) // until it waits for a reader, usually
+		}
+		child.Signal(syscall.SIGINT)
+		require.Equal(t, 130, child.Wait(), child.Output())
+		require.Contains(t, child.Output(), "Stopped by SIGINT before anything was finished\n")
+		_ = stdin.Close()
 	}
-	child, stdin := start()
-	child.Signal(syscall.SIGINT)
-	require.Equal(t, 130, child.Wait(), child.Output())
-	require.Contains(t, child.Output(), "Stopped by SIGINT before anything was finished\n")
-	_ = stdin.Close()
+}
 
-	child, stdin = start()
-	_, err = stdin.Write(text[1:])
+// A command whose standard output blocks says how to end it, and the second signal does.
+func TestTwoSignals(t *testing.T) {
+	truth := simulatedSet(t, "--count", "100")
+	info, err := os.Stat(truth)
 	require.NoError(t, err)
-	require.NoError(t, stdin.Close())
-	time.Sleep(300 * time.Millisecond) // for the pipe, usually
-	child.Signal(syscall.SIGINT)
-	time.Sleep(100 * time.Millisecond)
-	child.Signal(syscall.SIGTERM)
-	status := child.Wait()
-	require.Contains(t, []int{130, 143}, status, child.Output())
-	if status == 143 {
-		require.Contains(t, child.Output(), "Stopped at once by a second signal, SIGTERM")
-	}
+	require.Greater(t, info.Size(), int64(1<<17), "more than a pipe holds")
+	cmd := asChild(t, "convert", "--from", "coco", "--to", "coco", truth, "-")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = stdout.Read(make([]byte, 1))
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	said := bufio.NewReader(stderr)
+	line, err := said.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "SIGINT: stopping; a second signal ends the program at once")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	line, err = said.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "Stopped at once by a second signal, SIGTERM")
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 143, cmd.ProcessState.ExitCode())
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -135,7 +136,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 		}
 	}
 	if o.detections != "" {
-		if err := coco.SaveResults(o.detections, results); err != nil {
+		if err := atomicfile.Output(cmd.Context(), o.detections, func(w io.Writer) error { return coco.WriteResults(w, results) }); err != nil {
 			return errors.Join(stop, err)
 		}
 	}

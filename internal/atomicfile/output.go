@@ -1,17 +1,21 @@
 package atomicfile
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Output writes a file that a user named. It is Write, but symbolic links are followed, a
 // file without write permission is refused, and what is not a regular file, such as a pipe,
-// a terminal or /dev/stdout, is written to as it is.
-func Output(path string, write func(w io.Writer) error) error {
+// a terminal or /dev/stdout, is written to as it is. A named pipe may have no reader, or one
+// that does not read: waiting for it ends with ctx. If ctx is done before, Output does not wait
+// for a reader.
+func Output(ctx context.Context, path string, write func(w io.Writer) error) error {
 	target, stream, err := resolve(path)
 	switch {
 	case err != nil:
@@ -19,13 +23,14 @@ func Output(path string, write func(w io.Writer) error) error {
 	case !stream:
 		return Write(target, write)
 	}
-	f, err := openStream(path)
+	f, err := openStream(ctx, path)
 	if err != nil {
 		return cannot("write", path, err)
 	}
-	err = write(f)
-	if f != os.Stdout && f != os.Stderr {
-		err = errors.Join(err, f.Close())
+	if f == os.Stdout || f == os.Stderr {
+		err = write(f)
+	} else {
+		err = writeStream(ctx, f, write)
 	}
 	if err != nil {
 		return cannot("write", path, err)
@@ -100,11 +105,30 @@ func standard(info fs.FileInfo) *os.File {
 }
 
 // openStream opens what is not replaced. Standard output keeps its position.
-func openStream(path string) (*os.File, error) {
-	if info, err := os.Stat(path); err == nil {
-		if f := standard(info); f != nil {
-			return f, nil
-		}
+func openStream(ctx context.Context, path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if f := standard(info); f != nil {
+		return f, nil
+	}
+	if info.Mode()&fs.ModeNamedPipe != 0 {
+		return openPipe(ctx, path)
 	}
 	return os.OpenFile(path, os.O_WRONLY, 0)
+}
+
+// writeStream writes f and closes it.
+func writeStream(ctx context.Context, f *os.File, write func(w io.Writer) error) error {
+	release := func() bool { return true }
+	if ctx.Err() == nil {
+		release = context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Unix(1, 0)) }) // nothing but a pipe has one
+	}
+	err := write(f)
+	release()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ctx.Err()
+	}
+	return errors.Join(err, f.Close())
 }

@@ -3,11 +3,13 @@
 package atomicfile
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -15,7 +17,7 @@ import (
 
 // output writes text to what a user named.
 func output(path, text string) error {
-	return Output(path, func(w io.Writer) error {
+	return Output(context.Background(), path, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
 		return err
 	})
@@ -76,13 +78,48 @@ func TestOutputToStreams(t *testing.T) {
 	require.NoFileExists(t, os.DevNull+Suffix)
 }
 
+// A pipe without a reader, and one whose reader does not read, are waited for until ctx ends.
+func TestOutputToPipesThatBlock(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, unix.Mkfifo(pipe, 0o666))
+	write := func(w io.Writer) error {
+		_, err := io.Copy(w, strings.NewReader(strings.Repeat("more than a pipe holds", 1<<18)))
+		return err
+	}
+	block := func() error {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(30*time.Millisecond, cancel)
+		return Output(ctx, pipe, write)
+	}
+	require.ErrorIs(t, block(), context.Canceled)
+	reader, err := os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, block(), context.Canceled)
+	require.NoError(t, reader.Close())
+
+	// What is finished when ctx ends goes to a reader that is there.
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, Output(done, pipe, write), context.Canceled)
+	got := make(chan int)
+	reader, err = os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	go func() {
+		text, _ := io.ReadAll(reader)
+		got <- len(text)
+	}()
+	require.NoError(t, Output(done, pipe, write))
+	require.Equal(t, 22<<18, <-got)
+	require.NoError(t, reader.Close())
+}
+
 func TestOutputOnAFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err == nil {
 		require.ErrorIs(t, output("/dev/full", strings.Repeat("x", 1<<16)), unix.ENOSPC)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, output(file, "old"))
-	err := Output(file, func(w io.Writer) error {
+	err := Output(context.Background(), file, func(w io.Writer) error {
 		_, err := io.WriteString(w, "half of the n")
 		require.NoError(t, err)
 		return unix.ENOSPC

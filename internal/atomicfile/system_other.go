@@ -2,7 +2,10 @@
 
 package atomicfile
 
-import "os"
+import (
+	"context"
+	"os"
+)
 
 func lock(*os.File) error { return nil }
 
@@ -22,3 +25,8 @@ func checkFolder(path string) error {
 
 // syncFolder does nothing: folders cannot be synced on these systems.
 func syncFolder(string) error { return nil }
+
+// openPipe opens a named pipe, and waits for its reader.
+func openPipe(_ context.Context, path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY, 0)
+}

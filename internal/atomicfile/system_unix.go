@@ -3,8 +3,11 @@
 package atomicfile
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,4 +50,19 @@ func syncFolder(path string) error {
 		return err
 	}
 	return nil
+}
+
+// openPipe opens a named pipe when it has a reader.
+func openPipe(ctx context.Context, path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if !errors.Is(err, unix.ENXIO) {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("nobody reads the pipe: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
