@@ -34,7 +34,7 @@ func scene() *coco.LabeledImage {
 	return p
 }
 
-func grey(t *testing.T, path string, width, height int) {
+func grey(t testing.TB, path string, width, height int) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
 	m := image.NewGray(image.Rect(0, 0, width, height))
@@ -44,14 +44,14 @@ func grey(t *testing.T, path string, width, height int) {
 	writePNG(t, path, m)
 }
 
-func writePNG(t *testing.T, path string, m image.Image) {
+func writePNG(t testing.TB, path string, m image.Image) {
 	t.Helper()
 	var text bytes.Buffer
 	require.NoError(t, png.Encode(&text, m))
 	write(t, path, text.String())
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
