@@ -47,12 +47,54 @@ func Open(path string, o Options) (*Set, error) {
 	if o.Images != "" { // other forms have sizes
 		clean.Size = func(m *coco.Image) (int, int, error) { return sizeOf(m, set.Folder) }
 	}
-	if problems := set.Data.Clean(clean); len(problems) > 0 {
-		if err := o.problem(path, problems); err != nil {
+	name := func(p coco.Problem) (string, coco.Problem) { return path, p }
+	if o.Format != "coco" {
+		name = objectNames(path, set.Data)
+	}
+	of := map[string]coco.Problems{}
+	var files []string
+	for _, p := range set.Data.Clean(clean) {
+		file, p := name(p)
+		if of[file] == nil {
+			files = append(files, file)
+		}
+		of[file] = append(of[file], p)
+	}
+	for _, file := range files {
+		if err := o.problem(file, of[file]); err != nil {
 			return nil, err
 		}
 	}
 	return set, nil
+}
+
+// objectNames returns a function that names the object of a problem by its picture and its
+// number there: the ids of annotations that were not in a file of COCO say nothing.
+func objectNames(path string, d *coco.Dataset) func(p coco.Problem) (string, coco.Problem) {
+	pictures, categories := map[int64]string{}, map[int64]string{}
+	for i := range d.Images {
+		pictures[d.Images[i].ID] = d.Images[i].FileName
+	}
+	for i := range d.Categories {
+		categories[d.Categories[i].ID] = d.Categories[i].Name
+	}
+	type object struct {
+		picture, category string
+		number            int
+	}
+	objects, count := map[int64]object{}, map[int64]int{}
+	for i := range d.Annotations {
+		a := &d.Annotations[i]
+		objects[a.ID] = object{pictures[a.ImageID], categories[a.CategoryID], count[a.ImageID]}
+		count[a.ImageID]++
+	}
+	return func(p coco.Problem) (string, coco.Problem) {
+		if o, ok := objects[p.ID]; ok && p.Record == "annotation" {
+			p.Record, p.Index, p.Key = "object", o.number, o.category
+			return path + ": " + o.picture, p
+		}
+		return path, p
+	}
 }
 
 // Inspect reads annotations as Open does, but does not clean the data set: only what cannot
@@ -166,9 +208,21 @@ func Each(path string, o Options) ([]coco.Category, iter.Seq2[*coco.LabeledImage
 
 // LabelMeFile reads a LabelMe file beside its picture. The picture's name is as seen from the
 // file's folder. Problems of shapes come together with what is left: see coco.ReadLabelMe.
-func LabelMeFile(path string) (*coco.LabeledImage, error) {
-	var o Options
-	return o.labelMe(filepath.Dir(path), filepath.Base(path))
+// warn, which may be nil, is told of shapes without area, which are then left out, and of
+// what is harmless.
+func LabelMeFile(path string, warn func(format string, args ...any)) (*coco.LabeledImage, error) {
+	o := Options{Warn: warn}
+	p, err := o.labelMe(filepath.Dir(path), filepath.Base(path))
+	if problems, ok := coco.AsProblems(err); ok {
+		costly, harmless := problems.Split()
+		for _, h := range harmless {
+			o.warn("%s: %v", path, h)
+		}
+		if err = costly; len(costly) == 0 {
+			err = nil
+		}
+	}
+	return p, err
 }
 
 // pictures returns the pictures of every format but coco, and the names of the classes if

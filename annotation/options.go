@@ -58,6 +58,17 @@ func (o *Options) problem(file string, err error) error {
 		return nil
 	}
 	problems, several := coco.AsProblems(err)
+	if several {
+		var harmless coco.Problems
+		problems, harmless = problems.Split()
+		for _, p := range harmless {
+			o.warn("%s: %v", file, p)
+		}
+		if len(problems) == 0 {
+			return nil
+		}
+		err = problems
+	}
 	switch {
 	case o.Skip == nil:
 		return fmt.Errorf("annotation: %s: %w", file, err)

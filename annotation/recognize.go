@@ -92,9 +92,11 @@ func ofFile(name string) (string, error) {
 	case ".json":
 		return ofJSON(name)
 	case ".yaml", ".yml":
-		if _, err := readYOLOConfig(name); err == nil {
+		_, err := readYOLOConfig(name)
+		if err == nil {
 			return "yolo", nil
 		}
+		return "", fmt.Errorf("%w: not the data.yaml of a YOLO data set: %w", errUnknown, err)
 	case ".txt":
 		if base != "classes.txt" && yoloText(name) {
 			return "yolo", nil

@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -135,7 +136,11 @@ func readLegend(r io.Reader) (*legend, error) {
 
 // decodeJSON reads one value and nothing after it.
 func decodeJSON(r io.Reader, to any) error {
-	d := json.NewDecoder(utf.NewReader(r))
+	text, err := utf.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
 	if err := d.Decode(to); err != nil {
 		return err
 	}

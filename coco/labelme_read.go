@@ -138,7 +138,10 @@ func readLabelMe(r io.Reader) (*labelMeText, error) {
 			broken = err != nil
 			return true, err
 		case "imagePath":
-			return p.stringOrRaw(&t.path)
+			if p.peek() != '"' {
+				break
+			}
+			return true, p.string(&t.path)
 		case "imageData":
 			if t.width > 0 && t.height > 0 {
 				break
@@ -163,6 +166,7 @@ func readLabelMe(r io.Reader) (*labelMeText, error) {
 	case broken:
 		return nil, errors.New(p.faults[len(p.faults)-1])
 	}
+	p.encodings()
 	t.problems = p.problems
 	for _, text := range p.faults {
 		t.problems = append(t.problems, Problem{Record: "data set", Message: text})

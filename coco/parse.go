@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -53,8 +54,14 @@ func (p *parser) size(to *int) error {
 	return err
 }
 
+// string reads a string that is used, such as a name. Of an unknown encoding it is a fault.
 func (p *parser) string(to *string) (err error) {
+	before := p.garbled
 	*to, err = p.text()
+	if p.garbled.count > before.count {
+		p.faults = append(p.faults, fmt.Sprintf("%q: text that is not UTF-8, nor plainly Latin-1: save the file as UTF-8", *to))
+		p.garbled = before
+	}
 	return err
 }
 
@@ -85,7 +92,22 @@ func (p *parser) stringOrRaw(to *string) (bool, error) {
 	if p.peek() != '"' {
 		return false, nil
 	}
-	return true, p.string(to)
+	text, err := p.text()
+	*to = text
+	return true, err
+}
+
+// encodings notes in what encodings strings were, if not in UTF-8.
+func (p *parser) encodings() {
+	for _, f := range []struct {
+		foreign
+		what string
+	}{{p.latin1, "is not UTF-8 and was read as Latin-1"}, {p.garbled, "is neither UTF-8 nor plainly Latin-1"}} {
+		if f.count > 0 {
+			p.problems = append(p.problems, Problem{Record: "data set", Harmless: true,
+				Message: fmt.Sprintf("byte %d: text %s: %s (%d such in the file): save it as UTF-8", f.at, f.what, f.text, f.count)})
+		}
+	}
 }
 
 // flag reads 0 or 1, or a truth value.

@@ -11,12 +11,15 @@ import (
 // A Problem is something wrong with one record of a data set or a results file.
 type Problem struct {
 	// Record is "image", "annotation", "category", "license", "result"; "shape" of LabelMe,
-	// "line" of YOLO, "mask" of a folder; or "data set" for the whole.
+	// "line" of YOLO, "mask" of a folder, "object" of a picture; or "data set" for the whole.
 	Record  string
 	Index   int    // the record's number in its file, from 0; of a line from 1
 	ID      int64  // the record's id; for a result the id of its image
 	Key     string // the id as the file has it if that is a string
 	Message string // what is wrong
+
+	// Harmless is true if the record is read as a whole all the same.
+	Harmless bool
 }
 
 // Error returns the record and what is wrong with it.
@@ -30,7 +33,7 @@ func (p Problem) Error() string {
 		return p.Message
 	case "line":
 		return fmt.Sprintf("line %d: %s", p.Index, p.Message)
-	case "shape", "mask":
+	case "shape", "mask", "object":
 		return fmt.Sprintf("%s %d (%s): %s", p.Record, p.Index, p.Key, p.Message)
 	case "result":
 		return fmt.Sprintf("result %d (image %s): %s", p.Index, id, p.Message)
@@ -86,7 +89,7 @@ func (ps *Problems) add(record string, index int, id int64, format string, args 
 // at adds a problem of the record at place i of its list.
 func (ps *Problems) at(kind string, i int, record identified, format string, args ...any) {
 	id, key := record.id()
-	*ps = append(*ps, Problem{kind, record.number(i), id, key, fmt.Sprintf(format, args...)})
+	*ps = append(*ps, Problem{Record: kind, Index: record.number(i), ID: id, Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
 // problem returns an error of the record at place i of its list.
@@ -94,6 +97,18 @@ func problem(kind string, i int, record identified, err error) error {
 	var ps Problems
 	ps.at(kind, i, record, "%v", err)
 	return ps
+}
+
+// Split returns the problems that cost something, and those that are harmless.
+func (ps Problems) Split() (costly, harmless Problems) {
+	for _, p := range ps {
+		if p.Harmless {
+			harmless = append(harmless, p)
+		} else {
+			costly = append(costly, p)
+		}
+	}
+	return costly, harmless
 }
 
 // sorted returns ps by kind of record and place.

@@ -32,7 +32,8 @@ func Load(path string) (*Dataset, error) {
 // If single records or fields cannot be read, Read returns a Problems error that names
 // them together with the data set without them. With every other error the data set is
 // nil. Dataset.Validate checks the content. A mask that cannot be read, as a whole or in
-// part, is an error only where it is used: see Segmentation.RLE and Clean.
+// part, is an error only where it is used: see Segmentation.RLE and Clean. Text in Latin-1
+// is read, and is a harmless problem; so is text of an unknown encoding that is not a name.
 func Read(r io.Reader) (*Dataset, error) {
 	d, err := read(r)
 	return d, prefixed(err)
@@ -77,6 +78,7 @@ func read(r io.Reader) (*Dataset, error) {
 		return nil, fmt.Errorf("data set: %w", err)
 	}
 	d.keepDangling(p.keys)
+	p.encodings()
 	return d, p.problems.err()
 }
 

@@ -56,6 +56,7 @@ func readResults(r io.Reader) ([]Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("results: %w", err)
 	}
+	p.encodings()
 	return results, p.problems.err()
 }
 

@@ -32,6 +32,22 @@ type scanner struct {
 	// lenient takes NaN and Infinity, as Python writes them, for null where a value is
 	// skipped.
 	lenient bool
+
+	latin1  foreign // strings that were taken for Latin-1
+	garbled foreign // strings of an unknown encoding, with U+FFFD for what is not UTF-8
+}
+
+// foreign counts strings that are not UTF-8.
+type foreign struct {
+	count int
+	at    int64  // offset of the first
+	text  string // as it was read
+}
+
+func (f *foreign) add(at int64, text []byte) {
+	if f.count++; f.count == 1 {
+		f.at, f.text = at, fmt.Sprintf("%.60q", text)
+	}
 }
 
 func newScanner(r io.Reader) *scanner {

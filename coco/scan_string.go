@@ -3,6 +3,8 @@ package coco
 import (
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 // bytes reads a string. The result is valid until the next read.
@@ -49,8 +51,18 @@ func (s *scanner) bytes() ([]byte, error) {
 	}
 }
 
-// decode resolves escapes and replaces what is not UTF-8, as encoding/json does.
+// decode resolves escapes. Text that is not UTF-8 it takes for Latin-1 if it plainly is, and
+// otherwise replaces what is not UTF-8, as encoding/json does.
 func (s *scanner) decode(text []byte) ([]byte, error) {
+	if !utf8.Valid(text) {
+		at := s.base + int64(s.keep)
+		if latin, ok := utf.Latin1(text); ok {
+			text = []byte(latin)
+			s.latin1.add(at, text)
+		} else {
+			s.garbled.add(at, text)
+		}
+	}
 	out := s.unescape[:0]
 	for i := 0; i < len(text); {
 		c := text[i]

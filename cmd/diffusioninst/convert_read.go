@@ -75,7 +75,7 @@ func openInstances(input, format, truth string, minScore float64, o annotation.O
 		if data == nil {
 			return nil, errNeedsTruth(input)
 		}
-		results, err := loadResults(input, data, true, o.Skip)
+		results, err := loadResults(input, data, true, o)
 		if err != nil {
 			return nil, err
 		}
@@ -98,15 +98,18 @@ func errNeedsTruth(input string) error {
 	return fmt.Errorf("%s is a results file, which needs its data set: add --gt FILE", input)
 }
 
-// loadResults reads a results file of a data set. If skip is not nil, it is told of each
+// loadResults reads a results file of a data set. If o.Skip is not nil, it is told of each
 // record that is wrong or does not fit, which is left out.
-func loadResults(file string, data *coco.Dataset, masks bool, skip func(error)) ([]coco.Result, error) {
+func loadResults(file string, data *coco.Dataset, masks bool, o annotation.Options) ([]coco.Result, error) {
 	results, err := coco.LoadResults(file)
-	problems, _ := coco.AsProblems(err)
-	if err != nil && (problems == nil || skip == nil) {
-		return nil, err
+	all, _ := coco.AsProblems(err)
+	problems, harmless := all.Split()
+	for _, p := range harmless {
+		o.Warn("%s: %v", file, p)
 	}
-	if skip != nil {
+	if skip := o.Skip; err != nil && (all == nil || skip == nil && len(problems) > 0) {
+		return nil, err
+	} else if skip != nil {
 		kept, more := data.CleanResults(results, masks)
 		for _, p := range append(problems, more...) {
 			skip(fmt.Errorf("%s: %w", file, p))

@@ -61,6 +61,12 @@ func runDataInfo(cmd *cobra.Command, o infoOptions, file string) error {
 	found, err := await(cmd.Context(), func() (c content, err error) {
 		options := o.options(o.images, false, warner(cmd))
 		options.Skip = func(err error) { c.problems.add(strings.TrimPrefix(err.Error(), file+": "), err) }
+		if o.check { // what other commands say in passing
+			options.Warn = func(format string, args ...any) {
+				err := fmt.Errorf(format, args...)
+				c.problems.add(strings.TrimPrefix(err.Error(), file+": "), err)
+			}
+		}
 		d, err := annotation.Inspect(file, options)
 		if err != nil {
 			return c, err

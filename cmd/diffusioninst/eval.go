@@ -94,7 +94,7 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 	}
 	warnOfAreas(o.truth, data, warn)
 	results, err := await(ctx, func() ([]coco.Result, error) {
-		results, err := loadResults(o.detections, data, o.masks(), annotations.Skip)
+		results, err := loadResults(o.detections, data, o.masks(), annotations)
 		if err != nil {
 			return nil, notResults(err, o)
 		}

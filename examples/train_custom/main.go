@@ -142,7 +142,7 @@ func open(o options) (learn, held data.Dataset, err error) {
 	if o.annotations != "" {
 		all, err = data.OpenCOCO(o.annotations, o.images)
 	} else {
-		all, err = data.OpenLabelMe(o.images, nil)
+		all, err = data.OpenLabelMe(o.images, nil, log.Printf)
 	}
 	if err != nil {
 		return nil, nil, err

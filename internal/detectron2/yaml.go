@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 const (
@@ -19,6 +21,10 @@ const (
 func parse(file string, text []byte) (*section, []Warning, error) {
 	if len(text) > maxBytes {
 		return nil, nil, failure(file, 0, "too large for a config file: %d bytes, at most %d are read", len(text), maxBytes)
+	}
+	text, err := utf.Text(text)
+	if err != nil {
+		return nil, nil, &Error{Problems: []Problem{{File: file, Message: "not YAML: " + err.Error()}}, Err: err}
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node

@@ -169,7 +169,7 @@ func ExampleOpenCOCO() {
 }
 
 func ExampleOpenLabelMe() {
-	set, err := data.OpenLabelMe("photos", []string{"cat", "dog"})
+	set, err := data.OpenLabelMe("photos", []string{"cat", "dog"}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -35,16 +35,19 @@ type labelMeFile struct {
 // ones left out, in the order of their names. The picture of a file is the one it names
 // or, if that does not exist, the one that has the file's name but for the extension.
 // Pictures without a file are not part of the data set; files without shapes are pictures
-// without objects; JSON files of another kind are passed over. The classes are the given ones or, if nil, the labels in the order
-// of the alphabet.
+// without objects. The classes are the given ones or, if nil, the labels in the order of the
+// alphabet.
+//
+// warn is told of what is passed over: JSON files of another kind, and shapes without area,
+// such as lines. With nil warn the former are passed over silently, and the latter are errors.
 //
 // Pictures, and files that cannot be read, are errors of [LabelMe.Sample] only; but there
 // must be a file that can. The first 512 MiB of decoded pictures stay in memory: see
 // [LabelMe.KeepPictures].
-func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
+func OpenLabelMe(folder string, classes []string, warn func(format string, args ...any)) (*LabelMe, error) {
 	l := &LabelMe{classes: classes, class: map[string]int{}}
 	l.KeepPictures(0)
-	var foreign error
+	var foreign []error
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		hidden := path != folder && strings.HasPrefix(entry.Name(), ".")
 		switch {
@@ -53,9 +56,9 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 		case entry.IsDir() && hidden:
 			return filepath.SkipDir
 		case !entry.IsDir() && !hidden && strings.EqualFold(filepath.Ext(path), ".json"):
-			content, err := annotation.LabelMeFile(path)
+			content, err := annotation.LabelMeFile(path, warn)
 			if errors.Is(err, coco.ErrNotLabelMe) {
-				foreign = fmt.Errorf("%s: %w", path, err)
+				foreign = append(foreign, fmt.Errorf("%s: %w", path, err))
 				return nil
 			}
 			l.files = append(l.files, labelMeFile{path, content, err})
@@ -66,7 +69,10 @@ func OpenLabelMe(folder string, classes []string) (*LabelMe, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if len(l.files) == 0 {
-		return nil, errors.Join(fmt.Errorf("data: %s: no LabelMe files", folder), foreign)
+		return nil, errors.Join(append([]error{fmt.Errorf("data: %s: no LabelMe files", folder)}, foreign[:min(len(foreign), 3)]...)...)
+	}
+	if len(foreign) > 0 && warn != nil {
+		warn("%s: %d JSON files are not of LabelMe and are passed over (the first: %v)", folder, len(foreign), foreign[0])
 	}
 	if !slices.ContainsFunc(l.files, func(f labelMeFile) bool { return f.err == nil }) {
 		return nil, fmt.Errorf("data: %s: %w", l.files[0].path, l.files[0].err)

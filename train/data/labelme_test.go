@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"image"
 	"io/fs"
 	"os"
@@ -44,7 +45,7 @@ func TestLabelMeFolder(t *testing.T) {
 	third := labelled(t, filepath.Join(folder, "sub", "renamed.json"))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "without.png"), nil, 0o666))
 
-	l, err := OpenLabelMe(folder, nil)
+	l, err := OpenLabelMe(folder, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"antenna", "door", "wheel"}, l.Classes())
 	first.Objects[0].Class, first.Objects[1].Class, first.Objects[2].Class = 2, 1, 1
@@ -58,7 +59,7 @@ func TestLabelMeFolder(t *testing.T) {
 		require.Equal(t, want.summary(), l.Summary(i))
 	}
 
-	given, err := OpenLabelMe(folder, []string{"door", "wheel"})
+	given, err := OpenLabelMe(folder, []string{"door", "wheel"}, nil)
 	require.NoError(t, err)
 	s, err := given.Sample(context.Background(), 0)
 	require.NoError(t, err)
@@ -74,7 +75,7 @@ func TestLabelMeFindsThePictureByName(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{`..\\pictures\\old.jpg`, "/etc/passwd", "", "gone.png"} {
 		require.NoError(t, os.WriteFile(want.ID, bytes.Replace(text, []byte("a.png"), []byte(name), 1), 0o666))
-		l, err := OpenLabelMe(folder, nil)
+		l, err := OpenLabelMe(folder, nil, nil)
 		require.NoError(t, err)
 		got, err := l.Sample(context.Background(), 0)
 		require.NoError(t, err, name)
@@ -84,17 +85,17 @@ func TestLabelMeFindsThePictureByName(t *testing.T) {
 
 func TestLabelMeErrors(t *testing.T) {
 	folder := t.TempDir()
-	_, err := OpenLabelMe(folder, nil)
+	_, err := OpenLabelMe(folder, nil, nil)
 	require.ErrorContains(t, err, "no LabelMe files")
-	_, err = OpenLabelMe(filepath.Join(folder, "none"), nil)
+	_, err = OpenLabelMe(filepath.Join(folder, "none"), nil, nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	broken := filepath.Join(folder, "a.json")
 	require.NoError(t, os.WriteFile(broken, []byte(`{"shapes": 3}`), 0o666))
-	_, err = OpenLabelMe(folder, nil)
+	_, err = OpenLabelMe(folder, nil, nil)
 	require.ErrorContains(t, err, broken)
 
 	labelled(t, filepath.Join(folder, "b.json"), "x")
-	l, err := OpenLabelMe(folder, nil)
+	l, err := OpenLabelMe(folder, nil, nil)
 	require.NoError(t, err)
 	_, err = l.Sample(context.Background(), 0)
 	var e *SampleError
@@ -109,4 +110,27 @@ func TestLabelMeErrors(t *testing.T) {
 	_, err = l.Sample(context.Background(), 1)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "b.json")
+}
+
+// What is passed over is said.
+func TestLabelMeWarns(t *testing.T) {
+	folder := t.TempDir()
+	want := labelled(t, filepath.Join(folder, "a.json"), "x")
+	text, err := os.ReadFile(want.ID)
+	require.NoError(t, err)
+	line := []byte(`"shapes": [{"label": "y", "points": [[1, 1], [5, 5]], "shape_type": "line"},`)
+	text = bytes.Replace(bytes.Replace(text, []byte(`"shapes":[`), line, 1), []byte(`"shapes": [`), line, 1)
+	require.NoError(t, os.WriteFile(want.ID, text, 0o666))
+	for _, name := range []string{"package.json", "results.json"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(`{"name": 3}`), 0o666))
+	}
+	var said []string
+	l, err := OpenLabelMe(folder, nil, func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
+	require.NoError(t, err)
+	require.Equal(t, 1, l.Len())
+	_, err = l.Sample(context.Background(), 0)
+	require.NoError(t, err)
+	require.Len(t, said, 2)
+	require.Contains(t, said[0], "a.json: shape 0 (y): a line has no area: it is left out")
+	require.Contains(t, said[1], folder+": 2 JSON files are not of LabelMe and are passed over (the first: "+filepath.Join(folder, "package.json"))
 }
