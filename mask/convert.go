@@ -1,5 +1,7 @@
 package mask
 
+import "image"
+
 // Run lengths go down columns and bitmaps along rows. Both conversions work on
 // strips of 64 columns: the strip's columns are bit strings of their own,
 // exchanged with the rows by transposing blocks of 64×64 bits.
@@ -11,29 +13,40 @@ func (b *Bitmap) RLE() RLE {
 		panic(err.Error())
 	}
 	var out runs
-	blocks := (b.Height + 63) / 64
+	r := b.Rect
+	above, below := uint32(r.Min.Y), uint32(b.Height-r.Max.Y) // of Rect, in every column
+	blocks := (r.Dy() + 63) / 64
 	columns := make([]uint64, 64*blocks)
-	for left := 0; left < b.Width; left += 64 {
-		width := min(64, b.Width-left)
-		if !b.loadStrip(left>>6, columns) {
-			out.add(uint32(width*b.Height), false)
-			continue
+	out.add(uint32(r.Min.X)*uint32(b.Height), false)
+	for x := r.Min.X; x < r.Max.X; {
+		left := x &^ 63
+		end := min(left+64, r.Max.X)
+		if !b.loadStrip(left>>6-r.Min.X>>6, columns) {
+			out.add(uint32(end-x)*uint32(b.Height), false)
+			x = end
 		}
-		for x := range width {
-			scanColumn(columns[x*blocks:][:blocks], b.Height, &out)
+		for ; x < end; x++ {
+			if above > 0 {
+				out.add(above, false)
+			}
+			scanColumn(columns[(x-left)*blocks:][:blocks], r.Dy(), &out)
+			if below > 0 {
+				out.add(below, false)
+			}
 		}
 	}
+	out.add(uint32(b.Width-r.Max.X)*uint32(b.Height), false)
 	return RLE{Width: b.Width, Height: b.Height, Counts: out.finish()}
 }
 
-// loadStrip writes the columns of word column i, each len(columns)/64 words
+// loadStrip writes the columns of word i of every row, each len(columns)/64 words
 // long, and reports whether any bit is set; if none is, columns is left alone.
 func (b *Bitmap) loadStrip(i int, columns []uint64) bool {
 	blocks := len(columns) / 64
 	var block [64]uint64
 	found := false
 	for k := range blocks {
-		rows := min(64, b.Height-64*k)
+		rows := min(64, b.Rect.Dy()-64*k)
 		var any uint64
 		for y := range rows {
 			block[y] = b.Words[(64*k+y)*b.Stride+i]
@@ -74,15 +87,18 @@ func scanColumn(words []uint64, height int, out *runs) {
 	}
 }
 
-// Bitmap returns the pixels of r.
+// Bitmap returns the pixels of r, as a mask that stores those in r's box.
 func (r RLE) Bitmap() *Bitmap {
-	b := NewBitmap(r.Width, r.Height)
+	x0, y0, w, h := r.BBox()
+	left, top := int(x0), int(y0)
+	b := NewBitmapIn(r.Width, r.Height, image.Rect(left, top, left+int(w), top+int(h)))
 	if len(b.Words) == 0 {
 		return b
 	}
-	blocks := (r.Height + 63) / 64
+	rows := b.Rect.Dy()
+	blocks := (rows + 63) / 64
 	columns := make([]uint64, 64*blocks)
-	strip, dirty := 0, false
+	strip, dirty := left>>6, false
 	pos, total := 0, r.Width*r.Height
 	for i, c := range r.Counts {
 		end := min(pos+int(c), total)
@@ -94,23 +110,23 @@ func (r RLE) Bitmap() *Bitmap {
 			x, y := pos/r.Height, pos%r.Height
 			if x>>6 != strip {
 				if dirty {
-					b.storeStrip(strip, columns)
+					b.storeStrip(strip-left>>6, columns)
 				}
 				strip, dirty = x>>6, false
 			}
 			stop := min(r.Height, y+end-pos)
-			fillBits(columns[(x&63)*blocks:][:blocks], y, stop)
+			fillBits(columns[(x&63)*blocks:][:blocks], y-top, stop-top)
 			dirty = true
 			pos += stop - y
 		}
 	}
 	if dirty {
-		b.storeStrip(strip, columns)
+		b.storeStrip(strip-left>>6, columns)
 	}
 	return b
 }
 
-// storeStrip writes columns to word column i of b and clears them.
+// storeStrip writes columns to word i of every row of b and clears them.
 func (b *Bitmap) storeStrip(i int, columns []uint64) {
 	blocks := len(columns) / 64
 	var block [64]uint64
@@ -124,7 +140,7 @@ func (b *Bitmap) storeStrip(i int, columns []uint64) {
 			continue
 		}
 		transpose64(&block)
-		for y := range min(64, b.Height-64*k) {
+		for y := range min(64, b.Rect.Dy()-64*k) {
 			b.Words[(64*k+y)*b.Stride+i] = block[y]
 		}
 	}

@@ -206,7 +206,7 @@ func TestEmptyMasks(t *testing.T) {
 		r := b.RLE()
 		require.Equal(t, []uint32{0}, r.Counts)
 		require.NoError(t, r.Validate())
-		require.Equal(t, b, r.Bitmap())
+		same(t, b, r.Bitmap())
 		parsed, err := mask.ParseRLE(size[0], size[1], r.String())
 		require.NoError(t, err)
 		require.Equal(t, r, parsed)

@@ -24,12 +24,10 @@ func LabelMap(width, height int, masks []*Bitmap) (*image.Gray16, error) {
 	}
 	out := image.NewGray16(image.Rect(0, 0, width, height))
 	for i, m := range masks {
-		for y := range height {
-			for x0, x1 := range m.Row(y) {
-				run := out.Pix[y*out.Stride+2*x0 : y*out.Stride+2*x1]
-				for k := 0; k < len(run); k += 2 {
-					binary.BigEndian.PutUint16(run[k:], uint16(i+1))
-				}
+		for r := range m.Runs() {
+			run := out.Pix[r.Y*out.Stride+2*r.X0 : r.Y*out.Stride+2*r.X1]
+			for k := 0; k < len(run); k += 2 {
+				binary.BigEndian.PutUint16(run[k:], uint16(i+1))
 			}
 		}
 	}

@@ -9,9 +9,10 @@ import (
 // d erosions by a 3×3 square. Everything outside the mask counts as unset, so a
 // mask that touches the border is eroded there as well. With d ≤ 0 it is a copy.
 func (b *Bitmap) Erode(d int) *Bitmap {
-	out := b.Clone()
+	box := b.Box()
+	out := b.only(box)
 	if d > 0 {
-		out.slide(b.Box(), d, false)
+		out.slide(box, d, false)
 	}
 	return out
 }
@@ -19,11 +20,21 @@ func (b *Bitmap) Erode(d int) *Bitmap {
 // Dilate returns the pixels with a set one in their (2d+1)×(2d+1) neighbourhood:
 // d dilations by a 3×3 square. With d ≤ 0 it is a copy.
 func (b *Bitmap) Dilate(d int) *Bitmap {
-	out := b.Clone()
-	if box := b.Box(); d > 0 && !box.Empty() {
-		d = min(d, max(b.Width, b.Height))
-		out.slide(box.Inset(-d), d, true)
+	box := b.Box()
+	if d <= 0 || box.Empty() {
+		return b.only(box)
 	}
+	d = min(d, max(b.Width, b.Height))
+	box = box.Inset(-d).Intersect(b.Bounds())
+	out := b.only(box)
+	out.slide(box, d, true)
+	return out
+}
+
+// only returns a copy of b that stores the pixels of r.
+func (b *Bitmap) only(r image.Rectangle) *Bitmap {
+	out := NewBitmapIn(b.Width, b.Height, r)
+	join(out, b, r.Intersect(b.Rect), copyWords)
 	return out
 }
 
@@ -32,12 +43,11 @@ func (b *Bitmap) Dilate(d int) *Bitmap {
 // IoU compares (Cheng et al., Boundary IoU, arXiv 2103.16562).
 func (b *Bitmap) Boundary(d int) *Bitmap {
 	out := b.Erode(d)
-	for y := range b.Height {
-		inner := out.row(y)
-		for i, w := range b.row(y) {
+	join(out, b, out.Rect, func(inner, all []uint64) {
+		for i, w := range all {
 			inner[i] = w &^ inner[i]
 		}
-	}
+	})
 	return out
 }
 
@@ -54,13 +64,12 @@ func BoundaryDistance(width, height int, ratio float64) int {
 
 // slide replaces every pixel of b by the union (or the intersection) of the
 // (2d+1)×(2d+1) pixels around it, zeros entering from outside. Only pixels inside
-// box may be affected.
+// box, which b stores, may be affected.
 //
 // A square is a row of d+1 pixels taken forwards, then backwards, then the same
 // down the columns; a row of n pixels comes from log₂ n shifts of the whole
 // mask, each doubling the stretch that a bit stands for.
 func (b *Bitmap) slide(box image.Rectangle, d int, union bool) {
-	box = box.Intersect(b.Bounds())
 	if box.Empty() {
 		return
 	}
@@ -69,11 +78,10 @@ func (b *Bitmap) slide(box image.Rectangle, d int, union bool) {
 	if !union {
 		all = ^uint64(0)
 	}
-	left := box.Min.X >> 6
-	words := (box.Max.X-1)>>6 - left + 1
+	left, words := box.Min.X>>6, wordsOf(box)
 	rows := make([][]uint64, box.Dy())
 	for y := range rows {
-		rows[y] = b.row(box.Min.Y + y)[left : left+words]
+		rows[y] = b.Words[b.index(image.Pt(box.Min.X, box.Min.Y+y)):][:words]
 		doubling(d+1, func(s int) { shiftDown(rows[y], s, all) })
 		doubling(d+1, func(s int) { shiftUp(rows[y], s, all) })
 	}
@@ -84,7 +92,7 @@ func (b *Bitmap) slide(box image.Rectangle, d int, union bool) {
 			if y+s < len(rows) {
 				from = rows[y+s]
 			}
-			join(rows[y], from, all)
+			joinRow(rows[y], from, all)
 		}
 	})
 	doubling(d+1, func(s int) {
@@ -93,7 +101,7 @@ func (b *Bitmap) slide(box image.Rectangle, d int, union bool) {
 			if y >= s {
 				from = rows[y-s]
 			}
-			join(rows[y], from, all)
+			joinRow(rows[y], from, all)
 		}
 	})
 	if left+words == (b.Width+63)>>6 {
@@ -113,8 +121,8 @@ func doubling(n int, f func(shift int)) {
 	}
 }
 
-// join is to |= from, or with all ones to &= from.
-func join(to, from []uint64, all uint64) {
+// joinRow is to |= from, or with all ones to &= from.
+func joinRow(to, from []uint64, all uint64) {
 	for i, w := range from {
 		to[i] = ((to[i] ^ all) | (w ^ all)) ^ all
 	}

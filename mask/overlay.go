@@ -136,15 +136,14 @@ func itemColor(items []OverlayItem, i int) color.NRGBA {
 // drawInstance draws everything of an item but its label.
 func drawInstance(dst *image.RGBA, item OverlayItem, c color.NRGBA, opt OverlayOptions) {
 	if item.Mask != nil {
-		box := item.Mask.Box()
-		m, at := item.Mask.Crop(box), box.Min
+		m := item.Mask.only(item.Mask.Box())
 		if opt.FillOpacity > 0 {
 			fill := c
 			fill.A = uint8(math.Round(255 * min(opt.FillOpacity, 1)))
-			paint(dst, m, at, fill)
+			paint(dst, m, fill)
 		}
 		if opt.LineWidth > 0 {
-			paint(dst, m.Boundary(opt.LineWidth), at, c)
+			paint(dst, m.Boundary(opt.LineWidth), c)
 		}
 	}
 	if opt.LineWidth > 0 && !item.Box.Empty() {
@@ -164,12 +163,10 @@ func drawInstance(dst *image.RGBA, item OverlayItem, c color.NRGBA, opt OverlayO
 	}
 }
 
-// paint lays colour c over the set pixels of m, whose pixel (0, 0) is at.
-func paint(dst *image.RGBA, m *Bitmap, at image.Point, c color.NRGBA) {
+// paint lays colour c over the set pixels of m.
+func paint(dst *image.RGBA, m *Bitmap, c color.NRGBA) {
 	src := image.NewUniform(c)
-	for y := range m.Height {
-		for x0, x1 := range m.Row(y) {
-			draw.Draw(dst, image.Rect(x0, y, x1, y+1).Add(at), src, image.Point{}, draw.Over)
-		}
+	for r := range m.Runs() {
+		draw.Draw(dst, image.Rect(r.X0, r.Y, r.X1, r.Y+1), src, image.Point{}, draw.Over)
 	}
 }

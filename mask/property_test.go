@@ -1,6 +1,7 @@
 package mask_test
 
 import (
+	"fmt"
 	"image"
 	"math"
 	"math/rand/v2"
@@ -12,15 +13,36 @@ import (
 	"github.com/diffusioninst/go/mask/internal/plain"
 )
 
-// eachMask runs f on random masks of all sorts of sizes around word borders.
+// same requires that two masks have the same pixels, and that got keeps the rules of its fields.
+func same(t *testing.T, want, got *mask.Bitmap, about ...any) {
+	t.Helper()
+	require.NoError(t, got.Validate(), about...)
+	require.Equal(t, want.Bounds(), got.Bounds(), about...)
+	for y := range want.Height {
+		for x := range want.Width {
+			if want.Get(x, y) != got.Get(x, y) {
+				require.Fail(t, fmt.Sprintf("pixel %d, %d is %v", x, y, got.Get(x, y)), about...)
+			}
+		}
+	}
+	require.Equal(t, want.Area(), got.Area(), about...) // also counts bits outside Rect
+	require.True(t, want.Equal(got) && got.Equal(want), about...)
+}
+
+// eachMask runs f on random masks of all sorts of sizes around word borders, stored whole and
+// in part.
 func eachMask(t *testing.T, f func(rng *rand.Rand, b *mask.Bitmap)) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	sizes := []int{1, 2, 5, 63, 64, 65, 127, 128, 130, 200}
 	for _, width := range sizes {
 		for _, height := range sizes {
-			for range 3 {
-				f(rng, plain.Random(rng, width, height))
+			for i := range 4 {
+				b := plain.Random(rng, width, height)
+				if i > 0 {
+					b = plain.Stored(rng, b)
+				}
+				f(rng, b)
 			}
 		}
 	}
@@ -31,13 +53,13 @@ func TestConversions(t *testing.T) {
 		r := b.RLE()
 		require.NoError(t, r.Validate())
 		require.Equal(t, plain.Counts(b), r.Counts)
-		require.Equal(t, b, r.Bitmap())
+		same(t, b, r.Bitmap())
 		parsed, err := mask.ParseRLE(b.Width, b.Height, r.String())
 		require.NoError(t, err)
 		require.Equal(t, r, parsed)
 		require.Equal(t, b.Area(), r.Area())
-		require.Equal(t, b, mask.FromImage(b.Gray()))
-		require.Equal(t, b, mask.FromImage(b))
+		same(t, b, mask.FromImage(b.Gray()))
+		same(t, b, mask.FromImage(b))
 
 		box := plain.Box(b)
 		require.Equal(t, box, b.Box())
@@ -50,27 +72,27 @@ func TestConversions(t *testing.T) {
 func TestTransforms(t *testing.T) {
 	eachMask(t, func(rng *rand.Rand, b *mask.Bitmap) {
 		w, h := b.Width, b.Height
-		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return b.Get(w-1-x, y) }), b.FlipHorizontal())
-		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return b.Get(x, h-1-y) }), b.FlipVertical())
-		require.Equal(t, plain.Build(h, w, func(x, y int) bool { return b.Get(y, x) }), b.Transpose())
-		require.Equal(t, plain.Build(h, w, func(x, y int) bool { return b.Get(y, h-1-x) }), b.Rotate90())
-		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return b.Get(w-1-x, h-1-y) }), b.Rotate180())
-		require.Equal(t, plain.Build(h, w, func(x, y int) bool { return b.Get(w-1-y, x) }), b.Rotate270())
+		same(t, plain.Build(w, h, func(x, y int) bool { return b.Get(w-1-x, y) }), b.FlipHorizontal())
+		same(t, plain.Build(w, h, func(x, y int) bool { return b.Get(x, h-1-y) }), b.FlipVertical())
+		same(t, plain.Build(h, w, func(x, y int) bool { return b.Get(y, x) }), b.Transpose())
+		same(t, plain.Build(h, w, func(x, y int) bool { return b.Get(y, h-1-x) }), b.Rotate90())
+		same(t, plain.Build(w, h, func(x, y int) bool { return b.Get(w-1-x, h-1-y) }), b.Rotate180())
+		same(t, plain.Build(h, w, func(x, y int) bool { return b.Get(w-1-y, x) }), b.Rotate270())
 
 		x, y := rng.IntN(3*w)-w, rng.IntN(3*h)-h
 		r := image.Rect(x, y, x+rng.IntN(2*w), y+rng.IntN(2*h))
-		require.Equal(t, plain.Build(r.Dx(), r.Dy(), func(x, y int) bool { return b.Get(r.Min.X+x, r.Min.Y+y) }), b.Crop(r))
+		same(t, plain.Build(r.Dx(), r.Dy(), func(x, y int) bool { return b.Get(r.Min.X+x, r.Min.Y+y) }), b.Crop(r))
 
 		to := image.Pt(1+rng.IntN(2*w), 1+rng.IntN(2*h))
 		want := plain.Build(to.X, to.Y, func(x, y int) bool {
 			// In halves of an output pixel, so that centres are whole numbers.
 			return b.Get((2*x+1)*w/(2*to.X), (2*y+1)*h/(2*to.Y))
 		})
-		require.Equal(t, want, b.Resize(to.X, to.Y))
+		same(t, want, b.Resize(to.X, to.Y))
 
 		filled := mask.NewBitmap(w, h)
 		filled.Fill(r)
-		require.Equal(t, plain.Build(w, h, func(x, y int) bool { return image.Pt(x, y).In(r) }), filled)
+		same(t, plain.Build(w, h, func(x, y int) bool { return image.Pt(x, y).In(r) }), filled)
 	})
 }
 
@@ -89,12 +111,12 @@ func TestMorphology(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, size := range [][2]int{{1, 1}, {7, 3}, {64, 20}, {65, 33}, {130, 40}, {200, 30}} {
 		for range 6 {
-			b := plain.Random(rng, size[0], size[1])
+			b := plain.Stored(rng, plain.Random(rng, size[0], size[1]))
 			for _, d := range []int{0, 1, 2, 3, 7, 16, 64, 500} {
 				eroded := plain.Build(b.Width, b.Height, func(x, y int) bool { return all(b, x, y, d, true) })
-				require.Equal(t, eroded, b.Erode(d), "%v %d", size, d)
-				require.Equal(t, plain.Build(b.Width, b.Height, func(x, y int) bool { return !all(b, x, y, d, false) }), b.Dilate(d), "%v %d", size, d)
-				require.Equal(t, plain.Build(b.Width, b.Height, func(x, y int) bool { return b.Get(x, y) && !eroded.Get(x, y) }), b.Boundary(d))
+				same(t, eroded, b.Erode(d), "%v %d", size, d)
+				same(t, plain.Build(b.Width, b.Height, func(x, y int) bool { return !all(b, x, y, d, false) }), b.Dilate(d), "%v %d", size, d)
+				same(t, plain.Build(b.Width, b.Height, func(x, y int) bool { return b.Get(x, y) && !eroded.Get(x, y) }), b.Boundary(d))
 			}
 		}
 	}
@@ -109,16 +131,16 @@ func TestBoundaryDistance(t *testing.T) {
 
 func TestCombine(t *testing.T) {
 	eachMask(t, func(rng *rand.Rand, a *mask.Bitmap) {
-		b := plain.Random(rng, a.Width, a.Height)
+		b := plain.Stored(rng, plain.Random(rng, a.Width, a.Height))
 		union, err := mask.Union(a, b)
 		require.NoError(t, err)
 		common, err := mask.Intersection(a, b)
 		require.NoError(t, err)
 		rest, err := mask.Difference(a, b)
 		require.NoError(t, err)
-		require.Equal(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) || b.Get(x, y) }), union)
-		require.Equal(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && b.Get(x, y) }), common)
-		require.Equal(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && !b.Get(x, y) }), rest)
+		same(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) || b.Get(x, y) }), union)
+		same(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && b.Get(x, y) }), common)
+		same(t, plain.Build(a.Width, a.Height, func(x, y int) bool { return a.Get(x, y) && !b.Get(x, y) }), rest)
 
 		merged, err := mask.Merge([]mask.RLE{a.RLE(), b.RLE()}, false)
 		require.NoError(t, err)

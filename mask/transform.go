@@ -7,19 +7,21 @@ import (
 
 // FlipHorizontal returns b mirrored left to right.
 func (b *Bitmap) FlipHorizontal() *Bitmap {
-	out := NewBitmap(b.Width, b.Height)
-	padding := uint(-b.Width & 63)
-	for y := range b.Height {
-		words := out.row(y)
+	r := b.Rect
+	out := NewBitmapIn(b.Width, b.Height, image.Rect(b.Width-r.Max.X, r.Min.Y, b.Width-r.Min.X, r.Max.Y))
+	if r.Empty() {
+		return out
+	}
+	// The words in reverse order begin with pixel -skip of the mirrored row.
+	reversed := make([]uint64, wordsOf(r))
+	skip := (r.Min.X>>6+len(reversed))<<6 - b.Width + out.Rect.Min.X&^63
+	for y := r.Min.Y; y < r.Max.Y; y++ {
 		for i, w := range b.row(y) {
-			words[len(words)-1-i] = bits.Reverse64(w)
+			reversed[len(reversed)-1-i] = bits.Reverse64(w)
 		}
-		// The padding came to the front: shift it out.
+		words := out.row(y)
 		for i := range words {
-			words[i] >>= padding
-			if i+1 < len(words) {
-				words[i] |= words[i+1] << (64 - padding)
-			}
+			words[i] = bitsAt(reversed, skip+i<<6)
 		}
 	}
 	return out
@@ -27,8 +29,9 @@ func (b *Bitmap) FlipHorizontal() *Bitmap {
 
 // FlipVertical returns b mirrored top to bottom.
 func (b *Bitmap) FlipVertical() *Bitmap {
-	out := NewBitmap(b.Width, b.Height)
-	for y := range b.Height {
+	r := b.Rect
+	out := NewBitmapIn(b.Width, b.Height, image.Rect(r.Min.X, b.Height-r.Max.Y, r.Max.X, b.Height-r.Min.Y))
+	for y := r.Min.Y; y < r.Max.Y; y++ {
 		copy(out.row(b.Height-1-y), b.row(y))
 	}
 	return out
@@ -37,27 +40,42 @@ func (b *Bitmap) FlipVertical() *Bitmap {
 // Transpose returns b mirrored at its main diagonal: pixel (x, y) moves to
 // (y, x).
 func (b *Bitmap) Transpose() *Bitmap {
-	out := NewBitmap(b.Height, b.Width)
+	r := b.Rect
+	out := NewBitmapIn(b.Height, b.Width, image.Rect(r.Min.Y, r.Min.X, r.Max.Y, r.Max.X))
 	var block [64]uint64
-	for top := 0; top < b.Height; top += 64 {
-		rows := min(64, b.Height-top)
-		for left := 0; left < b.Width; left += 64 {
-			var any uint64
-			for y := range rows {
-				block[y] = b.Words[(top+y)*b.Stride+left>>6]
-				any |= block[y]
-			}
-			if any == 0 {
-				continue
-			}
-			clear(block[rows:])
-			transpose64(&block)
-			for x := range min(64, b.Width-left) {
-				out.Words[(left+x)*out.Stride+top>>6] = block[x]
+	for top := r.Min.Y &^ 63; top < r.Max.Y; top += 64 {
+		for left := r.Min.X &^ 63; left < r.Max.X; left += 64 {
+			if b.load(left, top, &block) {
+				transpose64(&block)
+				out.store(top, left, &block)
 			}
 		}
 	}
 	return out
+}
+
+// load reads the 64×64 pixels from (left, top), both multiples of 64, and reports whether any is
+// set; if none is, block may be anything.
+func (b *Bitmap) load(left, top int, block *[64]uint64) bool {
+	clear(block[:])
+	var any uint64
+	first, last := max(top, b.Rect.Min.Y), min(top+64, b.Rect.Max.Y)
+	at := b.index(image.Pt(left, first))
+	for i := range block[first-top : last-top] {
+		w := b.Words[at+i*b.Stride]
+		block[(first-top+i)&63] = w
+		any |= w
+	}
+	return any != 0
+}
+
+// store undoes load.
+func (b *Bitmap) store(left, top int, block *[64]uint64) {
+	first, last := max(top, b.Rect.Min.Y), min(top+64, b.Rect.Max.Y)
+	at := b.index(image.Pt(left, first))
+	for i, w := range block[first-top : last-top] {
+		b.Words[at+i*b.Stride] = w
+	}
 }
 
 // Rotate90 returns b turned by a quarter clockwise.
@@ -72,16 +90,22 @@ func (b *Bitmap) Rotate270() *Bitmap { return b.Transpose().FlipVertical() }
 // Crop returns the part of b inside r as a mask of r's size. What r holds beyond
 // the mask is unset, so that Crop also pads and places: a mask m cropped from
 // picture p at point o is back at its place after
-// m.Crop(p.Bounds().Sub(o)).
+// m.Crop(p.Bounds().Sub(o)). Only pixels that b stores are stored.
 func (b *Bitmap) Crop(r image.Rectangle) *Bitmap {
-	out := NewBitmap(r.Dx(), r.Dy())
-	in := r.Intersect(b.Bounds())
-	last := ^uint64(0) >> uint(-out.Width&63)
+	in := r.Intersect(b.Rect)
+	out := NewBitmapIn(r.Dx(), r.Dy(), in.Sub(r.Min))
+	if in.Empty() {
+		return out
+	}
+	skip := r.Min.X + out.Rect.Min.X&^63 - b.Rect.Min.X&^63 // of b's words
+	last := ^uint64(0) >> uint(-out.Rect.Max.X&63)
+	first := ^uint64(0) << uint(out.Rect.Min.X&63)
 	for y := in.Min.Y; y < in.Max.Y; y++ {
 		from, to := b.row(y), out.row(y-r.Min.Y)
 		for i := range to {
-			to[i] = bitsAt(from, r.Min.X+i<<6)
+			to[i] = bitsAt(from, skip+i<<6)
 		}
+		to[0] &= first
 		to[len(to)-1] &= last
 	}
 	return out
@@ -104,17 +128,19 @@ func bitsAt(words []uint64, p int) uint64 {
 // the pixel of b that its centre falls on. If b has no pixels the result is
 // empty.
 func (b *Bitmap) Resize(width, height int) *Bitmap {
-	out := NewBitmap(width, height)
-	if b.Width == 0 || b.Height == 0 || width == 0 {
-		return out
+	if b.Rect.Empty() || width == 0 || height == 0 {
+		return NewBitmapIn(width, height, image.Rectangle{})
 	}
-	// Output pixel X lies on ⌊(2X+1)·w / 2W⌋, so those on x or beyond start here.
-	first := make([]int, b.Width+1)
-	for x := range first {
-		first[x] = max(0, (2*width*x-b.Width+2*b.Width-1)/(2*b.Width))
+	// Output pixel X lies on ⌊(2X+1)·w / 2W⌋, so those on x or beyond start at first(x).
+	first := func(x, from, to int) int { return max(0, (2*to*x-from+2*from-1)/(2*from)) }
+	columns := make([]int, b.Rect.Dx()+1)
+	for i := range columns {
+		columns[i] = first(b.Rect.Min.X+i, b.Width, width)
 	}
-	previous := -1
-	for y := range height {
+	out := NewBitmapIn(width, height, image.Rect(
+		columns[0], first(b.Rect.Min.Y, b.Height, height), columns[len(columns)-1], first(b.Rect.Max.Y, b.Height, height)))
+	previous, origin := -1, out.Rect.Min.X&^63
+	for y := out.Rect.Min.Y; y < out.Rect.Max.Y; y++ {
 		from := (2*y + 1) * b.Height / (2 * height)
 		if from == previous {
 			copy(out.row(y), out.row(y-1))
@@ -123,7 +149,7 @@ func (b *Bitmap) Resize(width, height int) *Bitmap {
 		previous = from
 		words := out.row(y)
 		for x0, x1 := range b.Row(from) {
-			fillBits(words, first[x0], first[x1])
+			fillBits(words, columns[x0-b.Rect.Min.X]-origin, columns[x1-b.Rect.Min.X]-origin)
 		}
 	}
 	return out

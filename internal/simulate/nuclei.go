@@ -49,7 +49,7 @@ func (o Options) withDefaults() Options {
 // An Object is one instance in a picture.
 type Object struct {
 	Class int             // 0 for nuclei, an index into ShapeNames for shapes
-	Mask  *mask.Bitmap    // its visible pixels; the bitmap is as large as the picture
+	Mask  *mask.Bitmap    // its visible pixels; its size is the picture's
 	Box   image.Rectangle // the smallest box around the mask
 }
 
@@ -128,7 +128,7 @@ func (f *field) objects() []Object {
 			continue
 		}
 		if masks[k] == nil {
-			masks[k] = mask.NewBitmap(f.width, f.height)
+			masks[k] = &mask.Bitmap{Width: f.width, Height: f.height}
 		}
 		masks[k].Set(i%f.width, i/f.width, true)
 	}

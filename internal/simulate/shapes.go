@@ -47,7 +47,7 @@ func Shapes(o Options) (*image.RGBA, []Object) {
 			p := vector{float64(x) + 0.5, float64(y) + 0.5}
 			if k := topmost(shapes, p); k >= 0 {
 				if masks[k] == nil {
-					masks[k] = mask.NewBitmap(o.Width, o.Height)
+					masks[k] = &mask.Bitmap{Width: o.Width, Height: o.Height}
 				}
 				masks[k].Set(x, y, true)
 			}

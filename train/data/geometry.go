@@ -2,6 +2,7 @@ package data
 
 import (
 	"image"
+	"slices"
 
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
@@ -97,17 +98,20 @@ func newNearest(w, h, width, height int, part image.Rectangle) nearest {
 }
 
 func (n nearest) mask(m *mask.Bitmap) *mask.Bitmap {
-	out := mask.NewBitmap(n.part.Dx(), n.part.Dy())
 	top := n.in.Min.Y - n.part.Min.Y
-	for i, from := range n.rows {
-		y := top + i
-		if i > 0 && n.rows[i-1] == from {
-			copy(out.Words[y*out.Stride:][:out.Stride], out.Words[(y-1)*out.Stride:])
-			continue
+	// The rows of the part that lie on those that m stores.
+	first, _ := slices.BinarySearch(n.rows, m.Rect.Min.Y)
+	last, _ := slices.BinarySearch(n.rows, m.Rect.Max.Y)
+	out := mask.NewBitmapIn(n.part.Dx(), n.part.Dy(), image.Rect(n.first[m.Rect.Min.X], top+first, n.first[m.Rect.Max.X], top+last))
+	for i := first; i < last; {
+		same := i + 1 // rows of the part that lie on one of m
+		for same < last && n.rows[same] == n.rows[i] {
+			same++
 		}
-		for x0, x1 := range m.Row(from) {
-			out.Fill(image.Rect(n.first[x0], y, n.first[x1], y+1))
+		for x0, x1 := range m.Row(n.rows[i]) {
+			out.Fill(image.Rect(n.first[x0], top+i, n.first[x1], top+same))
 		}
+		i = same
 	}
 	return out
 }

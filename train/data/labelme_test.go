@@ -23,6 +23,7 @@ func labelled(t testing.TB, path string, labels ...string) Sample {
 	p := &coco.LabeledImage{FileName: filepath.Base(path[:len(path)-5]) + ".png", Width: 64, Height: 48}
 	for i, o := range s.Objects[:len(labels)] {
 		p.Instances = append(p.Instances, coco.LabeledInstance{Category: labels[i], Mask: o.Mask.RLE()})
+		s.Objects[i].Mask = o.Mask.RLE().Bitmap() // as the file's are stored
 	}
 	s.Objects = s.Objects[:len(labels)]
 	var buf bytes.Buffer

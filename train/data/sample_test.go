@@ -1,6 +1,7 @@
 package data
 
 import (
+	"image"
 	"math"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestSamplesThatCannotBeTrainedOn(t *testing.T) {
 		"wide overflow":   {ID: "x", Width: math.MaxInt, Height: math.MaxInt, RGB: make([]uint8, 12)},
 		"negative":        {ID: "x", Width: -2, Height: -2, RGB: make([]uint8, 12)},
 		"no mask":         object(Object{Box: box}),
-		"an empty mask":   object(Object{Box: box, Mask: &mask.Bitmap{Width: 2, Height: 2}}),
+		"no words":        object(Object{Box: box, Mask: &mask.Bitmap{Width: 2, Height: 2, Rect: image.Rect(0, 0, 2, 2)}}),
 		"a NaN in a box":  object(Object{Box: mask.Box{X1: nan, X2: 2, Y2: 2}, Mask: mask.NewBitmap(2, 2)}),
 		"a box of a line": object(Object{Box: mask.Box{X2: 2}, Mask: mask.NewBitmap(2, 2)}),
 		"a class":         object(Object{Class: 1, Box: box, Mask: mask.NewBitmap(2, 2)}),

@@ -34,6 +34,22 @@ func Random(rng *rand.Rand, width, height int) *mask.Bitmap {
 	return b
 }
 
+// Stored returns the mask b, stored in a random part of the picture that holds it.
+func Stored(rng *rand.Rand, b *mask.Bitmap) *mask.Bitmap {
+	r := Box(b)
+	if r.Empty() || rng.IntN(2) == 0 {
+		x, y := rng.IntN(b.Width), rng.IntN(b.Height)
+		r = r.Union(image.Rect(x, y, x+1+rng.IntN(b.Width-x), y+1+rng.IntN(b.Height-y)))
+	}
+	out := mask.NewBitmapIn(b.Width, b.Height, r)
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			out.Set(x, y, b.Get(x, y))
+		}
+	}
+	return out
+}
+
 // Build makes a mask from a function of the pixel.
 func Build(width, height int, f func(x, y int) bool) *mask.Bitmap {
 	b := mask.NewBitmap(width, height)
