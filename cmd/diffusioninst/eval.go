@@ -18,7 +18,9 @@ import (
 // evalOptions are the flags of the eval command.
 type evalOptions struct {
 	annotationFlags
+	match             matchingFlags
 	truth, detections string  // files; detections is empty if they were just made
+	chooseDetections  string  // on the data set of --choose-score
 	images            []int64 // ids of the images to evaluate; nil for all
 	iou               []string
 	style             string
@@ -42,13 +44,16 @@ The numbers equal those of the COCO API, or of the LVIS API with --style lvis.
 Every picture of the data set counts: objects in pictures without detections are
 missed ones. Detections in another format become results with convert.`,
 		Example: `  diffusioninst eval --gt instances_val2017.json --dets results.json --iou segm,bbox
+  diffusioninst eval --gt val.json --dets val_dets.json --choose-score train.json --choose-dets train_dets.json --kinds kinds.csv
   diffusioninst eval --gt lvis_v1_val.json --dets results.json --style lvis --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runEval(cmd, o) },
 	}
 	o.add(cmd)
 	cmd.Flags().StringVar(&o.detections, "dets", "", "detections: a results file of COCO, such as segment writes")
+	cmd.Flags().StringVar(&o.chooseDetections, "choose-dets", "", "detections on the data set of --choose-score")
 	_ = cmd.MarkFlagRequired("dets")
+	cmd.MarkFlagsRequiredTogether("choose-score", "choose-dets")
 	return cmd
 }
 
@@ -57,6 +62,7 @@ func (o *evalOptions) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.truth, "gt", "", "data set with the true objects: a file of COCO or LVIS, or another format that convert reads")
 	o.annotationFlags.add(cmd)
+	o.match.add(cmd)
 	f.StringSliceVar(&o.iou, "iou", []string{"segm"}, "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks); several separated by commas")
 	f.StringVar(&o.style, "style", "coco", "rules of the comparison: coco or lvis")
 	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count, the surest first (default 1,10,100 per picture and class; lvis: 300 per picture)")
@@ -79,6 +85,28 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 	defer locks.Close()
 	warn := warner(cmd)
 	annotations := o.annotations("", warn)
+	data, results, err := o.read(ctx, o.truth, o.detections, annotations)
+	if err != nil {
+		return err
+	}
+	warnOfAreas(o.truth, data, warn)
+	if _, err := o.match.options(data); err != nil {
+		return err
+	}
+	if n := withoutDetections(data, results); n > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d pictures have no detections\n", n, len(data.Images))
+	}
+	if o.match.chooseTruth != "" {
+		if err := o.chooseFromFile(cmd, annotations); err != nil {
+			return err
+		}
+	}
+	return o.evaluate(ctx, cmd, data, results)
+}
+
+// read reads a data set and detections on it.
+func (o evalOptions) read(ctx context.Context, truth, detections string, annotations annotation.Options) (*coco.Dataset, []coco.Result, error) {
+	o.truth, o.detections = truth, detections
 	data, err := await(ctx, func() (*coco.Dataset, error) {
 		set, err := annotation.Open(o.truth, annotations)
 		if err != nil {
@@ -90,9 +118,8 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 		return set.Data, nil
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	warnOfAreas(o.truth, data, warn)
 	results, err := await(ctx, func() ([]coco.Result, error) {
 		results, err := loadResults(o.detections, data, o.masks(), annotations)
 		if err != nil {
@@ -100,13 +127,17 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 		}
 		return results, nil
 	})
+	return data, results, err
+}
+
+// chooseFromFile chooses the score on the data set of --choose-score.
+func (o *evalOptions) chooseFromFile(cmd *cobra.Command, annotations annotation.Options) error {
+	annotations.Limit = 0
+	data, results, err := o.read(cmd.Context(), o.match.chooseTruth, o.chooseDetections, annotations)
 	if err != nil {
 		return err
 	}
-	if n := withoutDetections(data, results); n > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d pictures have no detections\n", n, len(data.Images))
-	}
-	return o.evaluate(ctx, cmd, data, results)
+	return o.match.choose(cmd.Context(), cmd.ErrOrStderr(), data, results, nil)
 }
 
 // notResults adds to an error of reading detections how a file in another format becomes
@@ -151,7 +182,7 @@ func warnOfAreas(file string, data *coco.Dataset, warn func(string, ...any)) {
 
 // masks reports whether masks are compared.
 func (o evalOptions) masks() bool {
-	return slices.ContainsFunc(o.iou, func(name string) bool { return name != "bbox" })
+	return o.match.on() || slices.ContainsFunc(o.iou, func(name string) bool { return name != "bbox" })
 }
 
 // check refuses unknown names.
@@ -169,7 +200,7 @@ func (o evalOptions) check() error {
 			return fmt.Errorf("--iou %s: not segm, bbox or boundary", name)
 		}
 	}
-	return nil
+	return o.match.check(o.style)
 }
 
 // evaluate compares results with a data set, and prints and plots the numbers.
@@ -194,8 +225,16 @@ func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coc
 			return err
 		}
 	}
+	matching, err := o.matching(ctx, data, results)
+	if err != nil {
+		return err
+	}
 	if o.json {
-		return writeEvalJSON(cmd.OutOrStdout(), o, reports)
+		return writeEvalJSON(cmd.OutOrStdout(), o, reports, matching)
+	}
+	if matching != nil {
+		fmt.Fprintf(cmd.OutOrStdout(), "\nmatching from a score of %v, percent\n", matching.Score)
+		return matching.WriteText(cmd.OutOrStdout(), o.perClass)
 	}
 	return nil
 }
@@ -229,9 +268,9 @@ func evalError(err error, o evalOptions) error {
 	return fmt.Errorf("%s does not fit %s: %w", o.detections, o.truth, err)
 }
 
-// writeEvalJSON writes {"segm": {"AP": …}, …}.
-func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report) error {
-	out := map[string]map[string]json.RawMessage{}
+// writeEvalJSON writes {"segm": {"AP": …}, …, "matching": {…}}.
+func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report, matching *coco.Matching) error {
+	out := map[string]any{}
 	for i, name := range o.iou {
 		text, err := json.Marshal(reports[i])
 		if err != nil {
@@ -247,6 +286,9 @@ func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report) error {
 			}
 		}
 		out[name] = fields
+	}
+	if matching != nil {
+		out["matching"] = matching
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type testOptions struct {
 	pictures   string
 	detections string
 	views      []string
+	choose     string // folder of the pictures of --choose-score
 }
 
 func newTestCommand() *cobra.Command {
@@ -43,6 +45,7 @@ fits and there are as many, in the order of the category ids. A picture that is 
 broken or of another size than the data set says is an error, or left out with
 --on-error skip. Of a data.yaml of YOLO the split val is taken.`,
 		Example: `  diffusioninst test --weights model.pth --gt instances_val2017.json --images val2017 --iou segm,bbox
+  diffusioninst test --weights builtin:nuclei --gt val.json --images images --limit 500 --choose-score train.json --sizes 100,300,1600
   diffusioninst test --weights model.pth --gt lvis_v1_val.json --images coco --style lvis --steps 4 --dets results.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd, &o) },
@@ -51,6 +54,7 @@ broken or of another size than the data set says is an error, or left out with
 	o.eval.add(cmd)
 	addTestFlags(cmd, &o.model, &o.pictures, &o.eval.limitImages)
 	cmd.Flags().StringVar(&o.detections, "dets", "", "file to write the detections to, as COCO results")
+	cmd.Flags().StringVar(&o.choose, "choose-images", "", "folder of the pictures of --choose-score (default: that of --images)")
 	addViewsFlag(cmd, &o.views)
 	return cmd
 }
@@ -81,6 +85,9 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err := o.eval.check(); err != nil {
 		return err
 	}
+	if err := o.eval.match.above(o.model.options.Score); err != nil {
+		return err
+	}
 	var err error
 	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
@@ -96,11 +103,18 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	}
 	defer locks.Close()
 	warn := warner(cmd)
-	annotations := o.eval.annotations(picturesOf(o.pictures, o.eval.truth), warn)
-	annotations.Split = "val"
-	set, err := openSet(cmd.Context(), o.eval.truth, annotations)
+	set, err := o.open(cmd, o.eval.truth, o.pictures, "val", o.eval.limitImages)
 	if err != nil {
-		return o.eval.explain(err)
+		return err
+	}
+	if _, err := o.eval.match.options(set.Data); err != nil {
+		return err
+	}
+	var chosen *evaluation.Set // for the score; may be nil
+	if o.eval.match.chooseTruth != "" {
+		if chosen, err = o.open(cmd, o.eval.match.chooseTruth, cmp.Or(o.choose, o.pictures), "train", 0); err != nil {
+			return err
+		}
 	}
 	warnOfAreas(o.eval.truth, set.Data, warn)
 	model, err := o.model.load(cmd)
@@ -111,24 +125,19 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err := set.Match(model.Config().Classes, warn); err != nil {
 		return err
 	}
-	options := o.model.options
-	options.Limit = testLimit(&o.model, o.eval.style)
-	bar := progress(cmd.ErrOrStderr(), len(set.Images))
-	var notes pictureNotes
-	segment := func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error) {
-		result, err := model.Segment(ctx, img, o)
-		if err == nil {
-			notes.add("range", "a picture", withFlag(result.Warning))
+	if chosen != nil {
+		if err := chosen.Match(model.Config().Classes, warn); err != nil {
+			return err
 		}
-		return result, err
+		results, done, _, err := o.run(cmd, model, chosen)
+		if err != nil {
+			return stopped(err, "stopped after %d of %s on which the score is chosen", done, counted(len(chosen.Images), "picture"))
+		}
+		if err := o.eval.match.choose(cmd.Context(), cmd.ErrOrStderr(), chosen.Data, results, chosen.IDs()); err != nil {
+			return err
+		}
 	}
-	done := 0
-	results, took, stop := set.Run(cmd.Context(), segment, options, func() {
-		done++
-		_ = bar.Add(1)
-	})
-	_ = bar.Finish()
-	notes.warn(warn)
+	results, done, took, stop := o.run(cmd, model, set)
 	if stop != nil {
 		stop = stopped(stop, "stopped after %d of %s: what is printed and written is about these", done, counted(len(set.Images), "picture"))
 		if done == 0 {
@@ -147,6 +156,44 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s, %v per picture\n", counted(done, "picture"), counted(len(results), "detection"), (took / time.Duration(done)).Round(time.Millisecond/10))
 	return stop
+}
+
+// open opens a data set, or of a YOLO one a split. The first limit pictures count, or all for 0.
+func (o *testOptions) open(cmd *cobra.Command, truth, pictures, split string, limit int) (*evaluation.Set, error) {
+	annotations := o.eval.annotations(picturesOf(pictures, truth), warner(cmd))
+	annotations.Split, annotations.Limit = split, limit
+	set, err := openSet(cmd.Context(), truth, annotations)
+	return set, o.eval.explain(err)
+}
+
+// run segments the pictures of a data set. It also returns how many are done.
+func (o *testOptions) run(cmd *cobra.Command, model *diffusioninst.Model, set *evaluation.Set) (results []coco.Result, done int, took time.Duration, err error) {
+	options := o.model.options
+	options.Limit = testLimit(&o.model, o.eval.style)
+	bar := progress(cmd.ErrOrStderr(), len(set.Images))
+	var notes pictureNotes
+	full := 0
+	segment := func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error) {
+		result, err := model.Segment(ctx, img, o)
+		if err == nil {
+			notes.add("range", "a picture", withFlag(result.Warning))
+			if len(result.Instances) == options.Limit {
+				full++
+			}
+		}
+		return result, err
+	}
+	results, took, err = set.Run(cmd.Context(), segment, options, func() {
+		done++
+		_ = bar.Add(1)
+	})
+	_ = bar.Finish()
+	warn := warner(cmd)
+	notes.warn(warn)
+	if full > 0 && o.eval.match.on() {
+		warn("%s reached the limit of %d detections: --limit raises it, so that --matching counts all", counted(full, "picture"), options.Limit)
+	}
+	return results, done, took, err
 }
 
 // openSet is evaluation.OpenAnnotations, which ctx can interrupt.

@@ -203,3 +203,21 @@ func TestSegmentInViews(t *testing.T) {
 	require.Equal(t, plain, find("--tta", "96"), "the model's own size")
 	require.NotEqual(t, plain, find("--tta", "flip"))
 }
+
+// What test finds is the truth here, so that a score is chosen and all is found from it on.
+func TestTestChoosesAScore(t *testing.T) {
+	file, folder := shapesSet(t, 2)
+	dets, truth := filepath.Join(t.TempDir(), "dets.json"), filepath.Join(t.TempDir(), "truth.json")
+	model := append(miniModel(), "--images", folder, "--limit", "5")
+	_, err := program(t, append([]string{"test", "--gt", file, "--dets", dets}, model...)...)
+	require.NoError(t, err)
+	_, err = program(t, "convert", "--gt", file, "--to", "coco", dets, truth)
+	require.NoError(t, err)
+	out, stderr, err := runProgram(nil, append([]string{"test", "--gt", file, "--choose-score", truth, "--choose-images", folder}, model...)...)
+	require.NoError(t, err)
+	require.Contains(t, stderr, "on the 2 pictures of "+truth)
+	require.Contains(t, stderr, "2 pictures reached the limit of 5 detections")
+	require.Contains(t, out, "matching from a score of ")
+	_, err = program(t, append([]string{"test", "--gt", file, "--at-score", "0.3", "--score", "0.4"}, model...)...)
+	require.ErrorContains(t, err, "--at-score 0.3 is below --score 0.4")
+}
