@@ -29,6 +29,10 @@ type LabeledInstance struct {
 	CategoryKey string // the id if the file has a string for it: see KeyID
 	Category    string // name
 
+	// Label is the number of the instance if the file has one, as label maps do; else 0. See
+	// LabeledImage.Labels.
+	Label uint32 `json:",omitempty"`
+
 	// Score is the confidence of a detection. HasScore is false for an annotation.
 	Score    float64
 	HasScore bool

@@ -66,6 +66,7 @@ func Decode(r io.Reader, o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.held = heldChannels(p.Channels, o.Channels)
 	return p.normalized(o)
 }
 

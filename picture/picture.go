@@ -22,6 +22,8 @@ type Picture struct {
 	Note string
 	// Warning is that of [Normalize.Apply] if Options.Normalize was given.
 	Warning string
+
+	held []int // the channels of the file that Image has
 }
 
 // pixelsOf returns the pixels of a picture in place of the Picture.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 type convertOptions struct {
 	annotationFlags
+	measure   measureFlags
 	from, to  string
 	truth     string
 	images    string
@@ -43,6 +45,8 @@ func newConvertCommand() *cobra.Command {
   dsb       folder for each picture with its binary masks, ID/images and ID/masks, as
             in the Data Science Bowl 2018; writing it needs the pictures: --images
   cellpose  NAME_seg.npy files of Cellpose; can only be read
+  measurements  folder of CSV tables: shapes and, with --images, intensities, and
+            summary.csv with a line per picture; can only be written
   overlay   folder of pictures with the masks drawn in; can only be written, and
             needs the pictures: --images
 
@@ -54,14 +58,15 @@ An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
   diffusioninst convert --from results --gt instances_val2017.json --min-score 0.5 --to overlay --images val2017 results.json drawn/
   diffusioninst convert --from labelme --to coco labelme/ dataset.json`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return runConvert(cmd, o, args[0], args[1]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runConvert(cmd, &o, args[0], args[1]) },
 	}
 	o.add(cmd)
+	o.measure.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "format of the input: "+strings.Join(inputFormats, ", ")+" (default: recognised by its content)")
 	f.StringVar(&o.to, "to", "", "format of the output: "+strings.Join(outputFormats, ", "))
 	f.StringVar(&o.truth, "gt", "", "data set whose ids the images and categories get, by their names; needed to read results")
-	f.StringVar(&o.images, "images", "", "folder of the pictures; needed to write overlay and dsb, and where the input lacks the pictures' sizes")
+	f.StringVar(&o.images, "images", "", "folder of the pictures; needed to write overlay and dsb, for intensities in measurements, and where the input lacks the pictures' sizes")
 	f.Float64Var(&o.minScore, "min-score", 0, "leave out detections with a lower score")
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
 	f.Float64Var(&o.tolerance, "tolerance", 0, "how many pixels LabelMe outlines may be away from the mask's edge")
@@ -70,7 +75,7 @@ An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 	return cmd
 }
 
-func runConvert(cmd *cobra.Command, o convertOptions, input, output string) error {
+func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) error {
 	if !slices.Contains(outputFormats, o.to) {
 		return fmt.Errorf("--to %s: not one of %s", o.to, strings.Join(outputFormats, ", "))
 	}
@@ -83,7 +88,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	if slices.Contains(needPictures, o.to) && o.images == "" {
 		return fmt.Errorf("--to %s needs the pictures: add --images FOLDER", o.to)
 	}
-	if err := o.check(); err != nil {
+	if err := errors.Join(o.check(), o.measure.check()); err != nil {
 		return err
 	}
 	ctx, warn := cmd.Context(), warner(cmd)
@@ -111,6 +116,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 		}
 		if err == nil {
 			in.name(p)
+			o.measure.filter(p)
 			err = o.write(ctx, out, output, p)
 		}
 		switch err = o.explain(err); {
@@ -128,6 +134,7 @@ func runConvert(cmd *cobra.Command, o convertOptions, input, output string) erro
 	for _, text := range out.warnings() {
 		warn("%s", text)
 	}
+	o.measure.warn(warn)
 	return out.Close(ctx)
 }
 
@@ -135,18 +142,39 @@ func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output 
 	if err := o.replacesPicture(output, p); err != nil {
 		return err
 	}
-	return out.Write(p, func() (image.Image, error) {
+	source := &pictureSource{pixelSize: o.measure.pixelSize}
+	source.pixels = func() (image.Image, error) {
 		return await(ctx, func() (image.Image, error) { return openPicture(o.images, p) })
-	})
+	}
+	if o.images != "" {
+		source.original = func() (*original, error) {
+			return await(ctx, func() (*original, error) { return openOriginal(o.images, p) })
+		}
+	}
+	return out.Write(p, source)
 }
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.
 func openPicture(folder string, p *coco.LabeledImage) (image.Image, error) {
+	return findPicture(folder, p, func(path string) (*picture.Picture, error) { return picture.Open(path, picture.Options{}) })
+}
+
+// openOriginal is openPicture with all channels of the file.
+func openOriginal(folder string, p *coco.LabeledImage) (*original, error) {
+	var o original
+	_, err := findPicture(folder, p, func(path string) (_ *picture.Picture, err error) {
+		o.Picture, o.channels, err = picture.OpenChannels(path, picture.Options{})
+		return o.Picture, err
+	})
+	return &o, err
+}
+
+func findPicture(folder string, p *coco.LabeledImage, open func(path string) (*picture.Picture, error)) (*picture.Picture, error) {
 	path, err := (&coco.Image{FileName: p.FileName}).Find(folder)
 	if err != nil {
 		return nil, err
 	}
-	m, err := picture.Open(path, picture.Options{})
+	m, err := open(path)
 	if err != nil {
 		return nil, err
 	}

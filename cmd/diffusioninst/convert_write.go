@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	"image/png"
 	"io"
 	"maps"
 	"os"
@@ -16,17 +14,7 @@ import (
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/atomicfile"
-	"github.com/diffusioninst/go/mask"
 )
-
-// outputFormats are the formats that an instanceWriter writes.
-var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "overlay"}
-
-// needPictures are the formats that need the pictures.
-var needPictures = []string{"overlay", "dsb"}
-
-// singleFiles are the formats that are one file.
-var singleFiles = []string{"coco", "results"}
 
 // writerOptions are settings of single formats.
 type writerOptions struct {
@@ -35,6 +23,9 @@ type writerOptions struct {
 	Tolerance  float64         // labelme: pixels that outlines may be away from the mask's edge
 	MaxPixels  int             // of a picture whose masks are drawn; see checkPixels
 }
+
+// summaryName is the file of the format measurements with a line for each picture.
+const summaryName = "summary.csv"
 
 // An instanceWriter writes pictures with instances in one of outputFormats: coco and
 // results to one file when it is closed, others to a folder.
@@ -46,7 +37,8 @@ type instanceWriter struct {
 	results      []coco.Result
 	taken        map[string]string // names of pictures by the names of their output
 	classes      []coco.Category   // yolo: by number
-	losses       map[string]int    // what the format cannot hold, in words with their count
+	summary      []annotation.Summary
+	losses       map[string]int // what the format cannot hold, in words with their count
 }
 
 func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (*instanceWriter, error) {
@@ -57,27 +49,30 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 		w.builder.Polygons = o.Polygons
 	case "results":
 		w.results = []coco.Result{}
-	case "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "overlay":
+	default:
+		if folderFormats[format].write == nil {
+			return nil, fmt.Errorf("unknown output format %q", format)
+		}
+		if format == "measurements" { // beside the files of pictures
+			w.taken[strings.TrimSuffix(summaryName, ".csv")] = summaryName
+		}
 		if path == "-" {
 			return nil, fmt.Errorf("%s is a folder of files, which cannot go to standard output", format)
 		}
 		if err := os.MkdirAll(path, 0o777); err != nil {
 			return nil, err
 		}
-	default:
-		return nil, fmt.Errorf("unknown output format %q", format)
 	}
 	return w, nil
 }
 
-// Write adds a picture. pixels returns the picture; it is called for
-// needPictures only.
-func (w *instanceWriter) Write(p *coco.LabeledImage, pixels func() (image.Image, error)) error {
-	return w.Keep(p, pixels, false)
+// Write adds a picture.
+func (w *instanceWriter) Write(p *coco.LabeledImage, source *pictureSource) error {
+	return w.Keep(p, source, false)
 }
 
 // Keep is Write, but if keep is true, files of the picture that are there stay.
-func (w *instanceWriter) Keep(p *coco.LabeledImage, pixels func() (image.Image, error), keep bool) error {
+func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep bool) error {
 	if w.format != "results" {
 		if err := checkPixels(p, w.options.MaxPixels); err != nil {
 			return err
@@ -103,89 +98,31 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, pixels func() (image.Image, 
 	if err != nil {
 		return err
 	}
+	if w.format == "measurements" {
+		size, err := source.sizeOfPixel()
+		if err != nil {
+			return err
+		}
+		if source.oblong() {
+			w.losses["pictures have pixels that are not square: their measurements are in pixels (--pixel-size sets a size)"]++
+		}
+		w.summary = append(w.summary, annotation.Summarize(p, size))
+	}
 	if keep && w.written(folder, stem) {
 		return nil
 	}
 	var b atomicfile.Batch
 	defer b.Abort()
 	create := func(name string) (io.WriteCloser, error) { return b.Create(filepath.Join(folder, name)) }
-	if err := w.writeFiles(create, stem, p, pixels); err != nil {
+	if err := folderFormats[w.format].write(w, &pictureOutput{p, source, stem, create}); err != nil {
 		return err
 	}
 	return b.Commit()
 }
 
-// writeFiles writes the files of a picture, the one that written looks for last.
-func (w *instanceWriter) writeFiles(create func(name string) (io.WriteCloser, error), stem string, p *coco.LabeledImage, pixels func() (image.Image, error)) error {
-	switch w.format {
-	case "masks":
-		return coco.WriteMasks(create, p)
-	case "labelme":
-		local := *p
-		local.FileName = path.Base(strings.ReplaceAll(p.FileName, `\`, "/"))
-		return toFile(create, stem+".json", func(f io.Writer) error {
-			return coco.WriteLabelMe(f, &local, coco.LabelMeOptions{Polygons: w.options.Polygons, Tolerance: w.options.Tolerance})
-		})
-	case "yolo":
-		return toFile(create, stem+".txt", func(f io.Writer) error {
-			loss, err := annotation.WriteYOLO(f, p, w.class)
-			w.losses["parts and holes are joined to one outline per object by bridges without width, which YOLO draws as part of it"] += loss.Joined
-			return err
-		})
-	case "labels":
-		return toFile(create, stem+"_masks.png", func(f io.Writer) error {
-			covered, err := annotation.WriteLabels(f, p)
-			w.losses["instances are partly covered by others and lose those pixels"] += covered
-			return err
-		})
-	case "dsb":
-		for i := range p.Instances {
-			if m := p.Instances[i].Mask; m.Area() > 0 {
-				name := filepath.Join(stem, "masks", fmt.Sprintf("%s_%03d.png", stem, i))
-				if err := toFile(create, name, func(f io.Writer) error { return png.Encode(f, m.Bitmap().Gray()) }); err != nil {
-					return err
-				}
-			}
-		}
-		img, err := pixels()
-		if err != nil {
-			return err
-		}
-		return toFile(create, filepath.Join(stem, "images", stem+".png"), func(f io.Writer) error { return png.Encode(f, img) })
-	case "labelmap":
-		return toFile(create, stem+".png", func(picture io.Writer) error {
-			return toFile(create, stem+".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, p) })
-		})
-	}
-	img, err := pixels()
-	if err != nil {
-		return err
-	}
-	items, err := p.OverlayItems()
-	if err != nil {
-		return err
-	}
-	overlay, err := mask.Overlay(img, items, mask.OverlayOptions{})
-	if err != nil {
-		return err
-	}
-	return toFile(create, stem+".png", func(f io.Writer) error { return png.Encode(f, overlay) })
-}
-
 // written reports whether the files of a picture are there.
 func (w *instanceWriter) written(folder, stem string) bool {
-	last := stem + ".json"
-	switch w.format {
-	case "overlay":
-		last = stem + ".png"
-	case "yolo":
-		last = stem + ".txt"
-	case "labels":
-		last = stem + "_masks.png"
-	case "dsb":
-		last = filepath.Join(stem, "images", stem+".png")
-	}
-	_, err := os.Stat(filepath.Join(folder, last))
+	_, err := os.Stat(filepath.Join(folder, fmt.Sprintf(folderFormats[w.format].last, stem)))
 	return err == nil
 }
 
@@ -257,7 +194,7 @@ func (w *instanceWriter) count(p *coco.LabeledImage) {
 			w.losses["annotations have boxes only: their masks have no pixels"]++
 		case v.BoxOnly:
 			w.losses["annotations have boxes only and were left out"]++
-		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb"}, w.format):
+		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb", "measurements"}, w.format):
 			w.losses["instances without pixels were left out"]++
 		}
 	}
@@ -284,6 +221,8 @@ func (w *instanceWriter) Close(ctx context.Context) error {
 		write = func(f io.Writer) error { return coco.WriteResults(f, w.results) }
 	case "yolo":
 		return atomicfile.Output(ctx, filepath.Join(w.path, "data.yaml"), func(f io.Writer) error { return annotation.WriteYOLOConfig(f, w.classes) })
+	case "measurements":
+		return atomicfile.Output(ctx, filepath.Join(w.path, summaryName), func(f io.Writer) error { return annotation.WriteSummary(f, w.summary) })
 	default:
 		return nil
 	}

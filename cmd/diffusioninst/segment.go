@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ type segmentOptions struct {
 	annotationFlags
 	model    modelFlags
 	pictures pictureFlags
+	measure  measureFlags
 	output   string
 	formats  []string
 	polygons bool
@@ -54,6 +56,9 @@ are stretched to black and white unless --norm says something else.
   results.json  detections as a COCO results file, as Detectron2 writes it
   coco.json     a whole COCO data set, with the scores
   labelme/, labelmap/, masks/  one file per picture, in the formats of convert
+  measurements/ a table (CSV) per picture of shapes and of the intensities in the file, all
+                channels, and summary.csv; lengths are in µm if the picture or
+                --pixel-size says how large a pixel is
 
 A model that sees pictures in tiles, as builtin:nuclei does, has learned objects of
 some sizes in pixels: those larger than a third of a tile's side are cut or missed.
@@ -75,6 +80,7 @@ have changed are segmented again.`,
 	}
 	o.model.add(cmd)
 	o.pictures.add(cmd)
+	o.measure.add(cmd)
 	o.annotationFlags.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "out", `folder for the results, or "-" for a line of JSON per picture on standard output`)
@@ -88,7 +94,7 @@ have changed are segmented again.`,
 }
 
 func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
-	if err := o.check(); err != nil {
+	if err := errors.Join(o.check(), o.measure.check()); err != nil {
 		return err
 	}
 	for _, f := range o.formats {
@@ -121,7 +127,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			inputs[i].options = choice
 		}
 	}
-	r := &segmentRun{cmd: cmd, inputs: inputs}
+	r := &segmentRun{cmd: cmd, inputs: inputs, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
+		return slices.Contains(measuringFormats, f)
+	})}
 	table := cmd.OutOrStdout()
 	toLines := o.output == "-"
 	if toLines {
@@ -188,7 +196,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 
 // onlyLines refuses flags that need a folder of results.
 func (o *segmentOptions) onlyLines(cmd *cobra.Command) error {
-	for _, name := range []string{"format", "polygons", "resume", "gt", "trace"} {
+	for _, name := range []string{"format", "polygons", "resume", "gt", "trace", "pixel-size"} {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("--%s needs a folder for the results: --output - writes only lines of JSON", name)
 		}

@@ -97,6 +97,14 @@ func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*pictu
 	})
 }
 
+// original reads the picture at the depth of its file, with all channels.
+func (in segmentInput) original(ctx context.Context) (*original, error) {
+	return await(ctx, func() (*original, error) {
+		p, channels, err := picture.OpenChannels(in.path, in.options)
+		return &original{p, channels}, err
+	})
+}
+
 // stamp identifies the content of a file by its size and time, or is empty for standard input.
 func (in segmentInput) stamp() string {
 	if in.path == "-" {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -34,6 +35,9 @@ type segmentRun struct {
 	traces  []string        // folder of each picture's trace; nil without --trace
 	truth   *comparison     // nil without --gt
 	journal *segmentJournal // nil for a single picture
+
+	measure  *measureFlags
+	measures bool // a format needs pictures at the depth of their files
 
 	bar          *progressbar.ProgressBar
 	report       *report
@@ -63,6 +67,7 @@ func (r *segmentRun) do(ctx context.Context) error {
 		warner(r.cmd)("%s", hint)
 	}
 	r.notes.warn(warner(r.cmd))
+	r.measure.warn(warner(r.cmd))
 	if r.truth != nil {
 		errs = append(errs, r.truth.write(r.cmd.OutOrStdout()))
 	}
@@ -77,7 +82,11 @@ func (r *segmentRun) loop(ctx context.Context) error {
 	for i, in := range r.inputs {
 		var stream *picture.Stream
 		if in.path == "-" {
-			stream = picture.NewStream(r.cmd.InOrStdin(), in.options)
+			options := in.options
+			if r.measures {
+				options.Normalize = ""
+			}
+			stream = picture.NewStream(r.cmd.InOrStdin(), options)
 		}
 		for k := 1; ; k++ {
 			ended, err := r.next(ctx, i, k, stream)
@@ -151,7 +160,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 		return nil
 	}
 	start, stamp := time.Now(), in.stamp()
-	opened, err := in.open(ctx, stream)
+	opened, source, err := r.open(ctx, in, stream)
 	if err == io.EOF && k == 1 {
 		err = &picture.Error{Path: in.path, Kind: picture.ErrEmpty, Reason: "no bytes"}
 	}
@@ -161,6 +170,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	r.notes.add(opened.Note, in.name, opened.Note)
 	r.notes.add("range", in.name, withFlag(opened.Warning))
 	img := opened.Image
+	source.pixels = func() (image.Image, error) { return img, nil }
 	options := r.options
 	options.Normalize = picture.None // it was normalized when it was read
 	var steps []*diffusioninst.StepResult
@@ -171,6 +181,9 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.path, err)
 	}
+	result.Instances = slices.DeleteFunc(result.Instances, func(v diffusioninst.Instance) bool {
+		return !r.measure.keep(v.Area(), v.Mask.Box(), result.Width, result.Height)
+	})
 	if r.traces != nil {
 		folder := r.traces[i]
 		if k > 1 {
@@ -181,19 +194,18 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 		}
 	}
 	p := evaluation.LabeledImage(result, id, in.name, r.classes)
-	pixels := func() (image.Image, error) { return img, nil }
 	if r.lines != nil {
 		if err := r.lines.write(p); err != nil {
 			return err
 		}
 	}
 	for _, w := range r.writers {
-		if err := w.Write(p, pixels); err != nil {
+		if err := w.Write(p, source); err != nil {
 			return err
 		}
 	}
 	if r.truth != nil {
-		if err := r.truth.add(p, pixels); err != nil {
+		if err := r.truth.add(p, source.pixels); err != nil {
 			return err
 		}
 	}
@@ -205,25 +217,57 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	return nil
 }
 
+// open reads a picture as the model sees it. If formats measure, it is read at the depth of
+// its file first.
+func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.Stream) (*picture.Picture, *pictureSource, error) {
+	source := &pictureSource{pixelSize: r.measure.pixelSize}
+	if !r.measures {
+		opened, err := in.open(ctx, stream)
+		return opened, source, err
+	}
+	var err error
+	if stream != nil { // which the run has made without normalization
+		source.opened = &original{}
+		if source.opened.Picture, err = in.open(ctx, stream); err == nil {
+			source.opened.channels = source.opened.Samples()
+			if held, all := len(source.opened.channels), len(source.opened.Channels); held < all {
+				r.notes.add("channels", in.name, fmt.Sprintf("of %d channels only those that are segmented are measured: standard input is read once", all))
+			}
+		}
+	} else {
+		source.opened, err = in.original(ctx)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	seen := *source.opened.Picture
+	seen.Image, seen.Warning, err = in.options.Normalize.Apply(seen.Image)
+	return &seen, source, err
+}
+
 // keep adds an earlier run's picture to the files that are about all pictures, and makes its
 // own files where they are missing.
 func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coco.LabeledImage) error {
 	same := p.ImageID == id && p.FileName == in.name // what its files say
 	p.ImageID, p.FileName = id, in.name
-	pixels := func() (image.Image, error) {
-		opened, err := in.open(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		return opened.Image, nil
+	source := &pictureSource{
+		pixels: func() (image.Image, error) {
+			opened, err := in.open(ctx, nil)
+			if err != nil {
+				return nil, err
+			}
+			return opened.Image, nil
+		},
+		original:  func() (*original, error) { return in.original(ctx) },
+		pixelSize: r.measure.pixelSize,
 	}
 	for _, w := range r.writers {
-		if err := w.Keep(p, pixels, same); err != nil {
+		if err := w.Keep(p, source, same); err != nil {
 			return err
 		}
 	}
 	if r.truth != nil {
-		return r.truth.add(p, pixels)
+		return r.truth.add(p, source.pixels)
 	}
 	return nil
 }

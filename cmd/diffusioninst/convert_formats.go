@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"image/png"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/diffusioninst/go/annotation"
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/mask"
+)
+
+// outputFormats are the formats that an instanceWriter writes.
+var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "measurements", "overlay"}
+
+// singleFiles are the formats that are one file.
+var singleFiles = []string{"coco", "results"}
+
+// needPictures are the formats that need the pictures.
+var needPictures = []string{"overlay", "dsb"}
+
+// measuringFormats are the formats with measurements of the pictures at the depth of their files.
+var measuringFormats = []string{"measurements"}
+
+// A folderFormat is a format with files for each picture.
+type folderFormat struct {
+	last  string // the picture's file that is written last, with %[1]s for its stem
+	write func(w *instanceWriter, o *pictureOutput) error
+}
+
+// A pictureOutput is a picture whose files are written.
+type pictureOutput struct {
+	*coco.LabeledImage
+	source *pictureSource
+	stem   string // of the files' names
+	create func(name string) (io.WriteCloser, error)
+}
+
+// file creates a file whose name is the stem with an ending, writes it and closes it.
+func (o *pictureOutput) file(ending string, write func(io.Writer) error) error {
+	return toFile(o.create, o.stem+ending, write)
+}
+
+var folderFormats = map[string]folderFormat{
+	"masks": {"%[1]s.json", func(_ *instanceWriter, o *pictureOutput) error { return coco.WriteMasks(o.create, o.LabeledImage) }},
+	"labelme": {"%[1]s.json", func(w *instanceWriter, o *pictureOutput) error {
+		local := *o.LabeledImage
+		local.FileName = path.Base(strings.ReplaceAll(o.FileName, `\`, "/"))
+		return o.file(".json", func(f io.Writer) error {
+			return coco.WriteLabelMe(f, &local, coco.LabelMeOptions{Polygons: w.options.Polygons, Tolerance: w.options.Tolerance})
+		})
+	}},
+	"yolo": {"%[1]s.txt", func(w *instanceWriter, o *pictureOutput) error {
+		return o.file(".txt", func(f io.Writer) error {
+			loss, err := annotation.WriteYOLO(f, o.LabeledImage, w.class)
+			w.losses["parts and holes are joined to one outline per object by bridges without width, which YOLO draws as part of it"] += loss.Joined
+			return err
+		})
+	}},
+	"labels": {"%[1]s_masks.png", func(w *instanceWriter, o *pictureOutput) error {
+		return o.file("_masks.png", func(f io.Writer) error {
+			covered, err := annotation.WriteLabels(f, o.LabeledImage)
+			w.losses[coveredLoss] += covered
+			return err
+		})
+	}},
+	"labelmap": {"%[1]s.json", func(_ *instanceWriter, o *pictureOutput) error {
+		return o.file(".png", func(picture io.Writer) error {
+			return o.file(".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, o.LabeledImage) })
+		})
+	}},
+	"dsb":          {"%[1]s/images/%[1]s.png", writeDSB},
+	"measurements": {"%[1]s.csv", writeMeasurements},
+	"overlay":      {"%[1]s.png", writeOverlay},
+}
+
+// coveredLoss is what formats lose that have one number per pixel.
+const coveredLoss = "instances are partly covered by others and lose those pixels"
+
+// writeDSB writes a folder with a picture and its masks.
+func writeDSB(_ *instanceWriter, o *pictureOutput) error {
+	for i := range o.Instances {
+		if m := o.Instances[i].Mask; m.Area() > 0 {
+			if err := o.file(fmt.Sprintf("/masks/%s_%03d.png", o.stem, i), func(f io.Writer) error { return png.Encode(f, m.Bitmap().Gray()) }); err != nil {
+				return err
+			}
+		}
+	}
+	img, err := o.source.pixels()
+	if err != nil {
+		return err
+	}
+	return o.file("/images/"+o.stem+".png", func(f io.Writer) error { return png.Encode(f, img) })
+}
+
+func writeOverlay(_ *instanceWriter, o *pictureOutput) error {
+	img, err := o.source.pixels()
+	if err != nil {
+		return err
+	}
+	items, err := o.OverlayItems()
+	if err != nil {
+		return err
+	}
+	overlay, err := mask.Overlay(img, items, mask.OverlayOptions{})
+	if err != nil {
+		return err
+	}
+	return o.file(".png", func(f io.Writer) error { return png.Encode(f, overlay) })
+}
+
+func writeMeasurements(w *instanceWriter, o *pictureOutput) error {
+	m, err := o.source.measure(o.LabeledImage)
+	if err != nil {
+		return err
+	}
+	return o.file(".csv", func(f io.Writer) error { return annotation.WriteMeasurements(f, o.LabeledImage, m) })
+}
