@@ -70,7 +70,7 @@ func (p *pass) finish(s *torch.Scope, i int, c candidates) ([]Instance, error) {
 		voters = append(voters, votes)
 		areas = append(areas, p.rules.pixels(box, w, h))
 	}
-	if err := p.checkMasks(v, len(out), *p.held); err != nil {
+	if err := p.checkMasks(areas, *p.held); err != nil {
 		return nil, err
 	}
 	for j, m := range p.masks(s, i, c, voters, areas) {
@@ -98,20 +98,27 @@ func (c candidates) mean(voters []int64) Box {
 // maskBytes bounds the voters' masks that are held at once.
 const maskBytes = 256 << 20
 
+// maskSize returns the bytes of a mask that stores an area.
+func maskSize(area image.Rectangle) int64 {
+	return int64(area.Dx()+127) / 64 * 8 * int64(area.Dy())
+}
+
 // masks makes the mask of each instance of view i within its area, from its voters' filters.
 func (p *pass) masks(s *torch.Scope, i int, c candidates, voters [][]int64, areas []image.Rectangle) []*mask.Bitmap {
 	v, head, features := p.views[i], p.model.config.MaskHead, p.features.Select(0, i)
 	geometry := torch.MaskGeometry{
 		Stride: p.model.backbone.Strides()[0], InputW: v.width, InputH: v.height, OutputW: v.part.Dx(), OutputH: v.part.Dy(), Threshold: 0.5,
 	}
-	most := max(maskBytes*8/(v.part.Dx()*v.part.Dy()), 1)
 	var out []*mask.Bitmap
 	for len(out) < len(voters) {
 		mark := s.Mark()
 		var filters, weights []float32
 		var within []image.Rectangle
 		first, last := len(out), len(out)
-		for ; last < len(voters) && (last == first || len(within)+len(voters[last]) <= most); last++ {
+		for bytes := int64(0); last < len(voters); last++ {
+			if bytes += int64(len(voters[last])) * maskSize(areas[last]); bytes > maskBytes && last > first {
+				break
+			}
 			for _, k := range voters[last] {
 				filters = append(filters, c.rows[c.filters[k]]...)
 				weights = append(weights, c.scores[k])

@@ -47,7 +47,7 @@ type Instance struct {
 	Name  string  // of the class
 	Score float32 // 0 to 1
 	Box   Box
-	Mask  *mask.Bitmap // of the picture's size; it is an image.Image too
+	Mask  *mask.Bitmap // of the picture's size, stored around the box; it is an image.Image too
 }
 
 // Area returns the number of pixels of the mask.

@@ -173,21 +173,20 @@ func meanBox(boxes []Box, weights []float32) Box {
 
 // mergeMasks lets masks vote on the pixels inside a box.
 func mergeMasks(masks []*mask.Bitmap, weights []float32, box Box) *mask.Bitmap {
-	whole := masks[0].Bounds()
-	region := box.Pixels(whole.Dx(), whole.Dy())
-	parts := make([]*mask.Bitmap, len(masks))
-	for i, m := range masks {
-		parts[i] = m.Crop(region)
-	}
-	return majority(parts, weights, region.Sub(region.Min)).Crop(whole.Sub(region.Min))
+	return majority(masks, weights, box.Pixels(masks[0].Width, masks[0].Height))
 }
 
-// majority returns the mask of the pixels for which more than half of the weight is,
-// given masks that lie within a rectangle.
+// majority returns the mask of the pixels within a rectangle for which more than half of the
+// weight is. A single mask lies within it and is returned itself.
 func majority(masks []*mask.Bitmap, weights []float32, within image.Rectangle) *mask.Bitmap {
 	if len(masks) == 1 {
 		return masks[0]
 	}
+	var stored image.Rectangle
+	for _, m := range masks {
+		stored = stored.Union(m.Rect)
+	}
+	within = within.Intersect(stored)
 	width := within.Dx()
 	votes := make([]float64, width*within.Dy())
 	total := 0.0
@@ -195,14 +194,15 @@ func majority(masks []*mask.Bitmap, weights []float32, within image.Rectangle) *
 		weight := float64(weights[i])
 		total += weight
 		for y := within.Min.Y; y < within.Max.Y; y++ {
+			row := votes[(y-within.Min.Y)*width:][:width]
 			for from, to := range m.Row(y) {
-				for x := from; x < to; x++ {
-					votes[(y-within.Min.Y)*width+x-within.Min.X] += weight
+				for x := max(from, within.Min.X); x < min(to, within.Max.X); x++ {
+					row[x-within.Min.X] += weight
 				}
 			}
 		}
 	}
-	out := mask.NewBitmap(masks[0].Width, masks[0].Height)
+	out := mask.NewBitmapIn(masks[0].Width, masks[0].Height, stored)
 	for i, v := range votes {
 		if 2*v > total {
 			out.Set(within.Min.X+i%width, within.Min.Y+i/width, true)

@@ -130,14 +130,15 @@ func decoderBytes(c Config, n float64) float64 {
 	return 4 * (max(dynamic, attention) + 3*n*float64(len(c.Classes)))
 }
 
-// checkMasks refuses instances whose masks would need more memory than is left: masks have
-// the size of the picture, so that many small objects of a large picture take much.
-func (s *settings) checkMasks(v view, instances int, held int64) error {
-	words := func(p image.Point) float64 { return 8 * math.Ceil(float64(p.X)/64) * float64(p.Y) }
-	need := float64(held) + float64(instances)*(words(v.size)+words(v.part.Size()))
+// checkMasks refuses instances whose masks, in their areas, would need more memory than is left.
+func (s *settings) checkMasks(areas []image.Rectangle, held int64) error {
+	need := float64(held)
+	for _, area := range areas {
+		need += float64(maskSize(area))
+	}
 	if s.maxBytes > 0 && need > float64(s.maxBytes) {
 		return &LimitError{Option: "MaxBytes", Need: Need{Bytes: saturate(need)}, Limit: s.maxBytes, reason: fmt.Sprintf(
-			"%d more masks of %d×%d pixels", instances, v.size.X, v.size.Y)}
+			"%d more masks beside %s of those before", len(areas), gigabytes(held))}
 	}
 	return nil
 }

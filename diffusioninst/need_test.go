@@ -100,19 +100,41 @@ func TestLargestTileIsOne(t *testing.T) {
 	}
 }
 
-// Masks have the size of the picture: many of a large one are refused when they are found.
+// Masks take what their boxes do; those of all views together are refused when they are found.
 func TestMasksThatTakeTooMuch(t *testing.T) {
 	m := smallModel(t)
-	img := image.NewGray(image.Rect(0, 0, 2000, 2000))
-	o := Options{Score: -1, Proposals: 30, Scale: 0.1, Tile: 32, MaxBytes: 120 << 20}
+	img := image.NewGray(image.Rect(0, 0, 200, 200))
+	o := Options{Score: -1, Proposals: 30, MaxBytes: 100 << 20}
 	_, err := m.Segment(context.Background(), img, o)
+	require.NoError(t, err)
+	o.OnStep = func(*StepResult) { t.Error("no step of a picture is whole") }
+	s, err := o.resolve(m.config)
+	require.NoError(t, err)
+	q, err := newRequest(s, []image.Image{img})
+	require.NoError(t, err)
+	q.held = 100<<20 - 100 // by views before
+	_, err = q.run(context.Background(), m)
 	var e *LimitError
 	require.ErrorAs(t, err, &e)
-	require.ErrorContains(t, err, "more masks of 2000×2000 pixels")
+	require.ErrorContains(t, err, "more masks beside 0.1 GB")
 	require.Greater(t, e.Need.Bytes, e.Limit)
-	o.OnStep = func(*StepResult) { t.Error("no step of a picture is whole") }
-	_, err = m.Segment(context.Background(), img, o)
-	require.ErrorAs(t, err, &e)
+	require.Less(t, e.Need.Bytes, e.Limit+30*200*32, "a mask takes its box")
+}
+
+// The result of a tiled picture holds its instances, not a picture for each.
+func TestTiledResultHoldsBoxes(t *testing.T) {
+	m := smallModel(t)
+	const side = 1000
+	r, err := m.Segment(context.Background(), image.NewGray(image.Rect(0, 0, side, side)), Options{Score: -1, Proposals: 30, Scale: 0.1, Tile: 32})
+	require.NoError(t, err)
+	require.Greater(t, len(r.Instances), 100)
+	for _, in := range r.Instances {
+		require.NoError(t, in.Mask.Validate())
+		require.Equal(t, image.Rect(0, 0, side, side), in.Mask.Bounds())
+		outer := in.Box.Outer()
+		require.True(t, in.Mask.Rect.In(outer), "%v is stored for the box %v", in.Mask.Rect, in.Box)
+		require.LessOrEqual(t, len(in.Mask.Words), outer.Dy()*(outer.Dx()+127)/64)
+	}
 }
 
 // The paper's model takes what was measured: 800×1344 pixels and 500 proposals 0.6 GB.

@@ -67,17 +67,18 @@ func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 // Masks returns the bit masks of filters (n,Params), in the size of g's output: the
 // sigmoid of the logits, upsampled aligned-bilinearly to the padded input, cropped to the
 // input, resized bilinearly to the output, set where above the threshold, and zero
-// outside the box. boxes are in pixels of the output; nothing outside them is computed.
+// outside the box. boxes are in pixels of the output; nothing outside them is computed or
+// stored.
 func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, g torch.MaskGeometry) []*mask.Bitmap {
 	out := make([]*mask.Bitmap, len(boxes))
 	words := make([][]uint64, len(boxes))
 	for i := range out {
-		out[i] = mask.NewBitmap(g.OutputW, g.OutputH)
+		out[i] = mask.NewBitmapIn(g.OutputW, g.OutputH, boxes[i])
 		words[i] = out[i].Words
 	}
 	if len(boxes) == 0 {
 		return out
 	}
-	torch.DynamicMasks(features, filters, h.withDefaults().Layers, boxes, words, out[0].Stride, g)
+	torch.DynamicMasks(features, filters, h.withDefaults().Layers, boxes, words, g)
 	return out
 }

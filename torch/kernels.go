@@ -85,10 +85,11 @@ type MaskGeometry struct {
 
 // DynamicMasks runs one filter set per instance, (n, params), of a number of 1×1
 // convolutions with ReLU between over the mask features (C,H,W) of one picture, and
-// thresholds the upsampled probabilities into bits: bit x&63 of word y·rowWords + x>>6 of
-// words[i]. Only pixels inside boxes[i] are computed; words must be zero. Both tensors are
-// float32.
-func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle, words [][]uint64, rowWords int, g MaskGeometry) {
+// thresholds the upsampled probabilities into bits. Only pixels inside boxes[i] are computed;
+// words[i] are the rows of that box, from the word of its first column to that of its last:
+// pixel x is bit x&63 of word x>>6 − boxes[i].Min.X>>6 of its row. They must be zero. Both
+// tensors are float32.
+func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle, words [][]uint64, g MaskGeometry) {
 	if features.Dim() != 3 || filters.Dim() != 2 || len(boxes) != len(words) {
 		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask per filter set", features, filters)
 	}
@@ -96,6 +97,6 @@ func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle
 	for _, b := range boxes {
 		flat = append(flat, int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y))
 	}
-	check("dynamic_masks", libtorch.Masks(features.handle(), filters.handle(), flat, words, rowWords, layers, g.Stride,
+	check("dynamic_masks", libtorch.Masks(features.handle(), filters.handle(), flat, words, layers, g.Stride,
 		[2]int{g.InputH, g.InputW}, [2]int{g.OutputH, g.OutputW}, float32(g.Threshold)), features, filters)
 }

@@ -55,15 +55,20 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, 
 	return keep[:kept], e
 }
 
-// Masks writes one bit mask per instance into words, which must be zero, in rows of rowWords
-// words. features is (C,H,W), filters (n, params), boxes half-open pixel ranges (n, 4); input and
-// output are (height, width). See di_mask_image in kernels.h for the rest.
-func Masks(features, filters Handle, boxes []int32, words [][]uint64, rowWords, layers, stride int, input, output [2]int, threshold float32) *Error {
+// Masks writes one bit mask per instance into words, which must be zero: the rows of its box, from
+// the word of the first column to that of the last. features is (C,H,W), filters (n, params), boxes
+// half-open pixel ranges (n, 4); input and output are (height, width). See di_masks and
+// di_mask_image in kernels.h for the rest.
+func Masks(features, filters Handle, boxes []int32, words [][]uint64, layers, stride int, input, output [2]int, threshold float32) *Error {
+	if len(boxes) != 4*len(words) {
+		return &Error{"there must be four box coordinates per mask"}
+	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	pointers := make([]unsafe.Pointer, len(words))
 	for i, w := range words {
-		if len(w) < output[0]*rowWords {
+		x0, y0, x1, y1 := int(boxes[4*i]), int(boxes[4*i+1]), int(boxes[4*i+2]), int(boxes[4*i+3])
+		if x0 < x1 && y0 < y1 && len(w) < (y1-y0)*((x1+63)/64-x0/64) {
 			return &Error{"the buffer of a mask is too small"}
 		}
 		if len(w) > 0 {
@@ -71,13 +76,10 @@ func Masks(features, filters Handle, boxes []int32, words [][]uint64, rowWords, 
 			pointers[i] = unsafe.Pointer(&w[0])
 		}
 	}
-	if len(boxes) != 4*len(words) {
-		return &Error{"there must be four box coordinates per mask"}
-	}
 	image := C.di_mask_image{
 		layers: C.int64_t(layers), stride: C.int64_t(stride), threshold: C.float(threshold),
 		input_h: C.int64_t(input[0]), input_w: C.int64_t(input[1]), output_h: C.int64_t(output[0]), output_w: C.int64_t(output[1]),
 	}
 	return takeError(C.di_masks(&image, C.di_tensor(features), C.di_tensor(filters), (*C.int32_t)(unsafe.SliceData(boxes)), C.size_t(len(words)),
-		(**C.uint64_t)(unsafe.Pointer(unsafe.SliceData(pointers))), C.size_t(rowWords)))
+		(**C.uint64_t)(unsafe.Pointer(unsafe.SliceData(pointers)))))
 }

@@ -71,9 +71,10 @@ typedef struct {
 
 // Writes one bit mask per instance. features (channels, height, width) of the padded input and
 // filters (n, params) are float32 on one device; boxes are half-open pixel ranges (n, 4), x0 y0
-// x1 y1. A mask's rows have row_words 64-bit words each, which must be zero.
+// x1 y1. words are the rows of each box, of 64 pixels to a word: the word of x0 up to that of
+// x1 − 1, aligned to the output (pixel x is bit x % 64). They must be zero.
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
-                   uint64_t* const* words, size_t row_words) DI_NOEXCEPT;
+                   uint64_t* const* words) DI_NOEXCEPT;
 
 // Registers the name and text of a source in cuda/; see gpu.h.
 void di_gpu_source(const char* name, const char* text) DI_NOEXCEPT;

@@ -95,8 +95,7 @@ struct Job {
   const di_mask_image& im;
   at::Tensor features, filters;  // (channels, height, width), (n, params)
   const int32_t* boxes;
-  uint64_t* const* words;
-  int64_t row_words;
+  uint64_t* const* words;  // of each box's rows
   std::vector<Taps> xs, ys;
 
   int64_t count() const { return filters.size(0); }
@@ -104,6 +103,9 @@ struct Job {
   int64_t channels() const { return features.size(0); }
   int64_t height() const { return features.size(1); }
   int64_t width() const { return features.size(2); }
+
+  // A box's rows have the words that hold its columns in a row of the output.
+  int64_t row_words(int64_t i) const { return (boxes[4 * i + 2] + 63) / 64 - boxes[4 * i] / 64; }
 
   void on_cpu() const {
     const auto* from_features = static_cast<const float*>(features.data_ptr());
@@ -144,9 +146,9 @@ struct Job {
             float w = t.weight[k];
             for (int64_t x = 0; x < ow; x++) to[x] += w * from[x];
           }
-          uint64_t* out = words[i] + y * row_words;
+          uint64_t* out = words[i] + (y - y0) * row_words(i);
           for (int64_t x = 0; x < ow; x++) {
-            int64_t at = x0 + x;
+            int64_t at = x0 % 64 + x;
             out[at >> 6] |= static_cast<uint64_t>(row[x] > im.threshold) << (at & 63);
           }
         }
@@ -213,10 +215,10 @@ struct Job {
     for (size_t k = 0; k < some.size(); k++) {
       const auto& in = some[k];
       for (int y = in.y0; y < in.y1; y++) {
-        uint64_t* to = words[first + k] + y * row_words;
+        uint64_t* to = words[first + k] + (y - in.y0) * row_words(first + k);
         const uint32_t* row = from + in.bits + static_cast<int64_t>(y - in.y0) * in.words;
         for (int w = 0; w < in.words; w++) {
-          int at = in.word + w;
+          int at = in.word % 2 + w;
           to[at >> 1] |= static_cast<uint64_t>(row[w]) << (32 * (at & 1));
         }
       }
@@ -227,9 +229,9 @@ struct Job {
 }  // namespace
 
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
-                   uint64_t* const* words, size_t row_words) noexcept {
+                   uint64_t* const* words) noexcept {
   return di::guard([&] {
-    Job job{*image, di::ref(features).contiguous(), di::ref(filters).contiguous(), boxes, words, static_cast<int64_t>(row_words), {}, {}};
+    Job job{*image, di::ref(features).contiguous(), di::ref(filters).contiguous(), boxes, words, {}, {}};
     const auto& im = *image;
     TORCH_CHECK(job.features.dim() == 3 && job.filters.dim() == 2 && job.count() == static_cast<int64_t>(n) &&
                     job.features.scalar_type() == at::kFloat && job.filters.scalar_type() == at::kFloat &&
@@ -239,8 +241,7 @@ di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor fil
     TORCH_CHECK(hidden >= 0 && job.params() == hidden * c * c + c + hidden * c + 1, "a filter set of ", job.params(),
                 " parameters does not fit ", im.layers, " layers of ", c, " channels");
     TORCH_CHECK(job.height() > 0 && job.width() > 0 && im.input_h > 0 && im.input_w > 0 &&
-                    im.input_h <= job.height() * im.stride && im.input_w <= job.width() * im.stride &&
-                    static_cast<int64_t>(row_words) * 64 >= im.output_w,
+                    im.input_h <= job.height() * im.stride && im.input_w <= job.width() * im.stride,
                 "the sizes of the mask features, the input and the output contradict each other");
     for (size_t i = 0; i < n; i++) {
       const int32_t* b = boxes + 4 * i;
