@@ -3,6 +3,7 @@ package annotation
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -277,6 +278,9 @@ func pictureSize(path string) (width, height int, err error) {
 		}
 	}
 	img, err := picture.Open(path, picture.Options{})
+	if errors.Is(err, picture.ErrChoice) { // who reads the picture chooses: pages are mostly alike
+		img, err = picture.Open(path, picture.Options{Page: 1})
+	}
 	if err != nil {
 		return 0, 0, err
 	}

@@ -32,5 +32,5 @@ func (d *Dataset) CheckCrowds() error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("coco: all %d annotations are %w and would be left out: --crowd object (Dataset.CrowdsToObjects) takes them as objects", n, ErrAllCrowds)
+	return fmt.Errorf("coco: all %d annotations are %w and would be left out: Dataset.CrowdsToObjects takes them as objects", n, ErrAllCrowds)
 }

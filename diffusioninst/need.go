@@ -26,9 +26,9 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	if e.Option == "MaxViews" {
-		return fmt.Sprintf("diffusioninst: the request makes %d views, the limit is %d: use larger tiles or fewer scales, or raise Options.MaxViews (--max-views)", e.Need.Views, e.Limit)
+		return fmt.Sprintf("diffusioninst: the request makes %d views, the limit is %d: use larger tiles or fewer scales, or raise Options.MaxViews", e.Need.Views, e.Limit)
 	}
-	return fmt.Sprintf("diffusioninst: the request needs about %s of memory (%s), the limit is %s: %s, or raise Options.MaxBytes (--max-memory)",
+	return fmt.Sprintf("diffusioninst: the request needs about %s of memory (%s), the limit is %s: %s, or raise Options.MaxBytes",
 		gigabytes(e.Need.Bytes), e.reason, gigabytes(e.Limit), "use fewer proposals or steps, smaller pictures or batches, or tiles")
 }
 

@@ -20,6 +20,11 @@ type Set struct {
 	Data   *coco.Dataset
 	Images []Image // to evaluate on, in the order of Data.Images
 
+	// Pictures say what to read of the files, such as a channel. Remark, if not nil, is called
+	// with each picture that is read, for what its Notes and Warnings say.
+	Pictures picture.Options
+	Remark   func(m Image, p *picture.Picture)
+
 	categories []*coco.Category // by the model's class; nil if the data set lacks the class
 	skip       func(error)      // is told of pictures that cannot be read; nil for an error
 }
@@ -133,7 +138,7 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 			return all, took, err
 		}
 		m := s.Images[i]
-		img, err := m.Open()
+		img, err := s.Read(m)
 		if err != nil && s.skip != nil {
 			s.skip(err)
 			s.Images = slices.Delete(s.Images, i, i+1)
@@ -164,9 +169,27 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 	return all, took, nil
 }
 
+// Read reads the picture of an image as s.Pictures says. It is an error if its size is not the
+// one in the data set.
+func (s *Set) Read(m Image) (*picture.Picture, error) {
+	img, err := m.read(s.Pictures)
+	if err == nil && s.Remark != nil {
+		s.Remark(m, img)
+	}
+	return img, err
+}
+
 // Open reads the picture. It is an error if its size is not the one in the data set.
 func (m Image) Open() (image.Image, error) {
-	img, err := picture.Open(m.Path, picture.Options{})
+	img, err := m.read(picture.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+func (m Image) read(o picture.Options) (*picture.Picture, error) {
+	img, err := picture.Open(m.Path, o)
 	if err != nil {
 		return nil, fmt.Errorf("evaluation: image %d: %w", m.ID, err)
 	}

@@ -16,24 +16,19 @@ func pickChannels(names, wanted []string) ([]int, error) {
 	for _, w := range wanted {
 		w = strings.TrimSpace(w)
 		at := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, w) && w != "" })
-		if at < 0 && isRGB(names) {
+		if at < 0 && len(w) == 1 && len(names) >= 3 && slices.Equal(names[:3], colourNames) {
 			at = strings.Index("rgb", strings.ToLower(w))
-			if len(w) != 1 {
-				at = -1
-			}
 		}
 		if n, err := strconv.Atoi(w); at < 0 && err == nil {
 			at = n - 1
 		}
 		if at < 0 || at >= len(names) {
-			return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no channel %q: there are %s", w, channelList(names))}
+			return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no channel %q: the file has %s", w, channelList(names))}
 		}
 		out = append(out, at)
 	}
 	return out, nil
 }
-
-func isRGB(names []string) bool { return slices.Equal(names, colourNames) }
 
 // numbered gives channels without a name their number as name.
 func numbered(names []string) []string {
@@ -49,7 +44,7 @@ func numbered(names []string) []string {
 // channelList names channels in words.
 func channelList(names []string) string {
 	if len(names) == 1 {
-		return "one channel"
+		return fmt.Sprintf("one channel (%s)", numbered(names)[0])
 	}
 	shown := numbered(names)
 	if len(shown) > 12 {
@@ -60,7 +55,22 @@ func channelList(names []string) string {
 
 // tookFirst is the note of a picture whose first channel was taken unasked.
 func tookFirst(names []string) string {
-	return fmt.Sprintf("of %s the first was taken: choose with Channels (--channel)", channelList(names))
+	return fmt.Sprintf("of %s the first was taken: choose with Options.Channels", channelList(names))
+}
+
+// tookColours is the note of a picture that has channels besides its colours.
+func tookColours(more []string) string {
+	if len(more) == 1 && more[0] == "alpha" {
+		return "its alpha channel was left out"
+	}
+	return fmt.Sprintf("red, green and blue were taken, and left out %s (%s): choose with Options.Channels", plural(len(more), "channel"), strings.Join(more[:min(len(more), 12)], ", "))
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 var (

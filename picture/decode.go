@@ -13,7 +13,7 @@ import (
 	"io"
 	"io/fs"
 
-	_ "golang.org/x/image/bmp"
+	"golang.org/x/image/bmp"
 	_ "golang.org/x/image/webp"
 
 	ownjpeg "github.com/diffusioninst/go/internal/jpeg"
@@ -57,36 +57,40 @@ func Decode(r io.Reader, o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p *Picture
 	if t != nil {
-		p, err = t.read(o)
-	} else {
-		p, err = source.decode(o)
+		return t.read(o)
 	}
+	p, err := source.decode(o)
 	if err != nil {
 		return nil, err
 	}
-	p.held = heldChannels(p.Channels, o.Channels)
 	return p.normalized(o)
 }
 
-// normalized brings p to 8 bits if the options say so.
+// normalized notes which channels p has, and brings it to 8 bits if the options say so.
 func (p *Picture) normalized(o Options) (*Picture, error) {
+	p.held = heldChannels(p.Channels, o.Channels)
 	if o.Normalize == "" {
 		return p, nil
 	}
-	var err error
-	p.Image, p.Warning, err = o.Normalize.Apply(p.Image)
-	return p, err
+	return p.Normalized(o.Normalize)
 }
 
 // decode reads a picture with the decoders of package image. Samples of more than 8 bits keep
 // them.
 func (s *seekable) decode(o Options) (*Picture, error) {
-	if o.Page > 1 || o.Z > 1 {
-		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page or slice %d: the file has one", max(o.Page, o.Z))}
+	if n := max(o.Page, o.Z, o.Time, o.Scene); n > 1 {
+		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page, slice, time or scene %d: the file has one", n)}
 	}
 	header, format, err := image.DecodeConfig(s)
+	if errors.Is(err, image.ErrFormat) || errors.Is(err, bmp.ErrUnsupported) {
+		if err := s.rewind(); err != nil {
+			return nil, err
+		}
+		if p, err := s.plain(o); p != nil || err != nil {
+			return p, err
+		}
+	}
 	var img image.Image
 	if err == nil {
 		err = o.check(header)
@@ -117,6 +121,14 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		return nil, &Error{Kind: ErrEmpty, Reason: "no pixels"}
 	}
 	p := &Picture{Format: format, Bits: 8, Pages: 1, Page: 1, Channels: colourNames}
+	if format == "gif" || format == "png" || format == "webp" {
+		if err := s.rewind(); err != nil {
+			return nil, err
+		}
+		if n := frames(s, format); n > 1 {
+			p.note(fmt.Sprintf("of an animation of %d frames the first was taken", n))
+		}
+	}
 	if header.ColorModel == color.GrayModel || header.ColorModel == color.Gray16Model {
 		p.Channels = greyNames
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // extensions are the file name endings by which Find knows pictures in folders.
-var extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+var extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".pfm", ".tga", ".pcx"}
 
 // Find lists the pictures that command-line arguments name. A file stands for
 // itself, whatever its name, and so does "-". A folder stands for the pictures in it

@@ -31,6 +31,24 @@ var foreign = []struct {
 	{0, "<svg", "an SVG drawing: export it as PNG"},
 	{0, "II\x2a\x00\x10\x00\x00\x00CR", "a Canon raw picture: develop it to TIFF or JPEG"},
 	{0, "IIRO", "an Olympus raw picture: develop it to TIFF or JPEG"},
+	{0, "\x00\x00\x01\x00", "a Windows icon (ICO): save the picture in it as PNG"},
+	{0, "\x01\xda", "an SGI picture: convert it to PNG"},
+	{0, "qoif", "a QOI picture: convert it to PNG"},
+	{0, "DDS ", "a DirectDraw surface: convert it to PNG"},
+	{0, "\x59\xa6\x6a\x95", "a Sun raster picture: convert it to PNG"},
+	{0, "\xb1\x68\xde\x3a", "a DCX file of several PCX pictures: convert them to PNG"},
+	{0, "icns", "an icon of macOS: save the picture in it as PNG"},
+	{0, "gimp xcf", "a GIMP project: export it as PNG"},
+	{0, "%!PS", "a PostScript document: export its pages as PNG"},
+	{0, "\xc5\xd0\xd3\xc6", "a PostScript document: export its pages as PNG"},
+	{0, "AT&TFORM", "a DjVu document: export its pages as PNG"},
+	{0, "\xd7\xcd\xc6\x9a", "a Windows metafile: export it as PNG"},
+	{0, "BPG\xfb", "a BPG picture: convert it to PNG"},
+	{0, "II\xbc\x01", "a JPEG XR picture: convert it to PNG or TIFF"},
+	{0, "/* XPM */", "an XPM picture: convert it to PNG"},
+	{0, "OLYMPUSRAWFORMAT", "an Olympus OIR file: export it from the microscope's program or with Bio-Formats as TIFF"},
+	{208, "MAP ", "an MRC file: export its slices as TIFF"},
+	{0, "ObjectType = Image", "a MetaImage file: export its slices as TIFF"},
 	{0, "IIU\x00", "a Panasonic raw picture: develop it to TIFF or JPEG"},
 }
 
@@ -64,7 +82,7 @@ func foreignFormat(header []byte) string {
 // slideScanner recognises whole slides, which are TIFF files, by the description of the first
 // page.
 func slideScanner(description string) string {
-	const advice = " slide: export a region as TIFF or PNG, for example with QuPath or OpenSlide; one of its pages is read with Page (--page N) where its compression is known"
+	const advice = " slide: export a region as TIFF or PNG, for example with QuPath or OpenSlide; one of its pages is read with Options.Page where its compression is known"
 	switch {
 	case strings.HasPrefix(description, "Aperio"):
 		return "an Aperio SVS" + advice

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,8 +11,8 @@ import (
 // Normalize says how samples become the 8 bits of a network's input:
 //
 //   - "auto", or empty: pictures of more than 8 bits per sample are stretched, so that all but
-//     the darkest and the brightest 0.1 % of their samples span black to white. Others stay
-//     as they are. A colour picture of any depth in which only one of red, green and blue is
+//     the darkest and the brightest 0.1 % of their samples span black to white, and up to 5 %
+//     that share the greatest or least value, far from all others. Others stay as they are. A colour picture of any depth in which only one of red, green and blue is
 //     ever above 0, as microscopes export a single stain, is read as grey.
 //   - "none": of samples of 16 bits the high byte is taken, and all others are
 //     clipped to 0 to 255.
@@ -80,41 +78,53 @@ func (n Normalize) Check() error {
 }
 
 // Apply returns img as n says. A picture that needs no stretching is returned itself, without
-// what a [Picture] says about it; one that does becomes an *image.RGBA. If a picture is not
-// stretched and has samples in less than an eighth of their range, warning says so, and what
-// would help.
+// what a [Picture] says about it; one that does becomes an *image.RGBA. The warning, if any,
+// says that a picture that is not stretched has its samples in less than an eighth of their
+// range, or that a few very bright samples decide how Auto stretches, and what would help.
 func (n Normalize) Apply(img image.Image) (out image.Image, warning string, err error) {
+	out, _, warning, err = n.apply(img)
+	return out, warning, err
+}
+
+// apply is Apply. The note says what of colours is seen as grey.
+func (n Normalize) apply(img image.Image) (out image.Image, note, warning string, err error) {
 	s, err := n.parse()
 	if err != nil {
-		return nil, "", err
+		return nil, "", "", err
 	}
 	img = pixelsOf(img)
 	if img.Bounds().Empty() {
-		return img, "", nil
+		return img, "", "", nil
 	}
 	if !s.none {
-		img = single(img)
+		if used := singleColour(img); used >= 0 {
+			img = imageOf(selectChannels(rasterOf(img), []int{used}))
+			note = fmt.Sprintf("only %s is ever above 0, so it is seen as grey (Options.Normalize none keeps the colour)", colourNames[used])
+		}
 	}
 	deep := isDeep(img)
 	if s.none || s.deepOnly && !deep {
 		if _, ok := img.(*Float); ok {
-			return stretched(img, 0, 255), dim(img), nil
+			return stretched(img, 0, 255), note, dim(img), nil
 		}
-		return img, dim(img), nil
+		return img, note, dim(img), nil
 	}
 	low, high := s.low, s.high
-	if !s.values {
-		low, high = percentiles(img, s.low, s.high)
+	switch {
+	case s.deepOnly:
+		low, high, warning = autoRange(levelsOf(img, 1))
+	case !s.values:
+		low, high = span(levelsOf(img, 1), s.low, s.high)
 	}
 	if low >= high { // a picture of one value
 		high = low + 1
 	}
-	return stretched(img, low, high), "", nil
+	return stretched(img, low, high), note, warning, nil
 }
 
-// single returns the only one of red, green and blue that is ever above 0 as a grey
-// picture, or img itself if there are several.
-func single(img image.Image) image.Image {
+// singleColour returns the only one of red, green and blue that is ever above 0, or -1 if there
+// are several or the picture is grey.
+func singleColour(img image.Image) int {
 	used := -1
 	several := false
 	use := func(i int) bool {
@@ -130,7 +140,7 @@ func single(img image.Image) image.Image {
 			}
 		}
 	} else {
-		eachSample(img, func(row []uint16) bool {
+		eachSample(img, 1, func(row []uint16) bool {
 			several = several || len(row) == img.Bounds().Dx()
 			for i, v := range row {
 				if several || v != 0 && !use(i) {
@@ -140,10 +150,10 @@ func single(img image.Image) image.Image {
 			return true
 		})
 	}
-	if several || used < 0 {
-		return img
+	if several {
+		return -1
 	}
-	return imageOf(selectChannels(rasterOf(img), []int{used}))
+	return used
 }
 
 // isDeep reports whether samples have more than 8 bits.
@@ -159,52 +169,13 @@ func isDeep(img image.Image) bool {
 	return false
 }
 
-// percentiles returns two percentiles of all finite samples of a picture.
-func percentiles(img image.Image, low, high float64) (float64, float64) {
-	if f, ok := img.(*Float); ok {
-		// Every so many samples are enough of a large picture.
-		step := max(len(f.Pix)>>20, 1) | 1
-		some := make([]float64, 0, len(f.Pix)/step+1)
-		for i := 0; i < len(f.Pix); i += step {
-			if v := f.Pix[i]; v-v == 0 {
-				some = append(some, v)
-			}
-		}
-		if len(some) == 0 {
-			return 0, 0
-		}
-		slices.Sort(some)
-		at := func(p float64) float64 { return some[int(math.Round(p/100*float64(len(some)-1)))] }
-		return at(low), at(high)
-	}
-	var counts [1 << 16]int
-	total := 0
-	eachSample(img, func(row []uint16) bool {
-		for _, v := range row {
-			counts[v]++
-		}
-		total += len(row)
-		return true
-	})
-	at := func(p float64) float64 {
-		rank := int(math.Round(p / 100 * float64(total-1)))
-		for v, n := range counts {
-			if rank -= n; rank < 0 {
-				return float64(v)
-			}
-		}
-		return 0
-	}
-	return at(low), at(high)
-}
-
-// eachSample calls f with the samples of each row until it returns false: of 16 bits if
-// img is deep, and of 8 bits otherwise.
-func eachSample(img image.Image, f func(row []uint16) bool) {
+// eachSample calls f with the samples of every step-th row until it returns false: of 16 bits
+// if img is deep, and of 8 bits otherwise.
+func eachSample(img image.Image, step int, f func(row []uint16) bool) {
 	b := img.Bounds()
 	if !isDeep(img) {
 		rows, rgb, row := rowsOf(img, false), make([]uint8, 3*b.Dx()), make([]uint16, 3*b.Dx())
-		for y := b.Min.Y; y < b.Max.Y; y++ {
+		for y := b.Min.Y; y < b.Max.Y; y += step {
 			rows(y, rgb)
 			for i, v := range rgb {
 				row[i] = uint16(v)
@@ -217,7 +188,7 @@ func eachSample(img image.Image, f func(row []uint16) bool) {
 	}
 	rows, n := deepRows(img)
 	row := make([]uint16, n*b.Dx())
-	for y := b.Min.Y; y < b.Max.Y; y++ {
+	for y := b.Min.Y; y < b.Max.Y; y += step {
 		rows(y, row)
 		if !f(row) {
 			return
@@ -300,7 +271,7 @@ func stretched(img image.Image, low, high float64) *image.RGBA {
 		table[v] = level(float64(v))
 	}
 	i := 0
-	eachSample(img, func(row []uint16) bool {
+	eachSample(img, 1, func(row []uint16) bool {
 		step := len(row) / b.Dx()
 		for ; len(row) > 0; row = row[step:] {
 			put(i, table[row[0]], table[row[step/2]], table[row[step-1]])
@@ -309,28 +280,4 @@ func stretched(img image.Image, low, high float64) *image.RGBA {
 		return true
 	})
 	return out
-}
-
-// dim says that a picture that is not stretched uses less than an eighth of the range of its
-// samples: empty if it uses more, or has a single value.
-func dim(img image.Image) string {
-	low, high, most := math.Inf(1), math.Inf(-1), 255.0
-	if f, ok := img.(*Float); ok {
-		low, high = max(f.Black, 0), min(f.White, most)
-		if f.White <= 0 || f.Black >= most {
-			low, high = f.Black, f.White
-		}
-	} else {
-		if isDeep(img) {
-			most = 65535
-		}
-		eachSample(img, func(row []uint16) bool {
-			low, high = min(low, float64(slices.Min(row))), max(high, float64(slices.Max(row)))
-			return 8*(high-low) < most
-		})
-	}
-	if high <= low || 8*(high-low) >= most {
-		return ""
-	}
-	return fmt.Sprintf("its samples are %.4g to %.4g of 0 to %v, less than an eighth: normalization with 1,99.8 (percentiles) stretches them", low, high, most)
 }

@@ -92,7 +92,7 @@ func TestNoneTakesTheHighByte(t *testing.T) {
 
 func TestPercentilesAndValues(t *testing.T) {
 	m := ramp16(100, 10, func(i int) uint16 { return uint16(i) })
-	low, high := percentiles(m, 1, 99)
+	low, high := span(levelsOf(m, 1), 1, 99)
 	require.Equal(t, [2]float64{10, 989}, [2]float64{low, high})
 	got, _, err := Normalize("100,600").Apply(m)
 	require.NoError(t, err)
@@ -161,4 +161,77 @@ func TestFloatAt(t *testing.T) {
 	require.Panics(t, func() { NewFloat(nil, 2, 2, 1) })
 	rgb := NewFloat([]float64{0, 1, 2}, 1, 1, 3)
 	require.Equal(t, color.RGBA64{0, 32768, 65535, 65535}, rgb.At(0, 0))
+}
+
+// A few overexposed, hot or dead pixels do not defeat Auto in silence.
+func TestAutoAndDefects(t *testing.T) {
+	const n = 10_000
+	field := func(share float64, defect func(i int) uint16) *image.Gray16 {
+		every := int(1 / share)
+		return ramp16(100, 100, func(i int) uint16 {
+			if i%every == 7 {
+				return defect(i)
+			}
+			return uint16(10_000 + i*37%1000)
+		})
+	}
+	want, warning, err := Auto.Apply(field(1.0/(2*n), func(int) uint16 { return 0 }))
+	require.NoError(t, err)
+	require.Empty(t, warning)
+	for name, test := range map[string]struct {
+		share  float64
+		defect func(i int) uint16
+		chosen bool // the range of the others was stretched
+		words  string
+	}{
+		"overexposed":      {0.01, func(int) uint16 { return 65535 }, true, "1 % of its samples have the greatest value, 65535, and the others are 1000"},
+		"12 bits":          {0.04, func(int) uint16 { return 32767 }, true, "the greatest value, 32767"},
+		"dead":             {0.01, func(int) uint16 { return 0 }, true, "1 % of its samples have the least value, 0"},
+		"bright and many":  {0.1, func(int) uint16 { return 65535 }, false, "if these matter, stretch them with Options.Normalize LO,HI"},
+		"dust":             {0.01, func(i int) uint16 { return uint16(40_000 + i) }, false, "98 % of its samples are 1000"},
+		"fewer than 0.1 %": {0.0004, func(int) uint16 { return 65535 }, true, ""},
+	} {
+		got, warning, err := Auto.Apply(field(test.share, test.defect))
+		require.NoError(t, err)
+		if test.words == "" {
+			require.Empty(t, warning, name)
+		}
+		require.Contains(t, warning, test.words, name)
+		a, b := RGB(got)[3*5020], RGB(want)[3*5020]
+		require.Equal(t, test.chosen, max(a, b)-min(a, b) < 3, "%s: %d, %d", name, a, b)
+	}
+	// What lies between is part of the picture, and so is a picture of two values.
+	for name, f := range map[string]func(i int) uint16{
+		"clipped": func(i int) uint16 { return uint16(min(i*9, 65535)) }, "mask": func(i int) uint16 { return uint16(i % 50 / 49 * 65535) },
+	} {
+		_, warning, err := Auto.Apply(ramp16(100, 100, f))
+		require.NoError(t, err)
+		require.Empty(t, warning, name)
+	}
+	// Of 8 bits nothing is stretched.
+	grey := image.NewGray(image.Rect(0, 0, 100, 100))
+	for i := range grey.Pix {
+		grey.Pix[i] = uint8(3 + i%9)
+		if i%100 == 7 {
+			grey.Pix[i] = 255
+		}
+	}
+	_, warning, err = Auto.Apply(grey)
+	require.NoError(t, err)
+	require.Contains(t, warning, "its samples but 1 % at the greatest value, 255, are 3 to 11 of 0 to 255, less than an eighth")
+}
+
+func TestSingleColourIsNoted(t *testing.T) {
+	m := image.NewRGBA(image.Rect(0, 0, 4, 4))
+	for i := range 16 {
+		m.Pix[4*i+2], m.Pix[4*i+3] = uint8(16*i), 255
+	}
+	out, note, _, err := Auto.apply(m)
+	require.NoError(t, err)
+	require.Contains(t, note, "only blue is ever above 0")
+	require.Equal(t, []uint8{48, 48, 48}, RGB(out)[9:12])
+	out, note, _, err = None.apply(m)
+	require.NoError(t, err)
+	require.Empty(t, note)
+	require.Equal(t, []uint8{0, 0, 48}, RGB(out)[9:12])
 }

@@ -21,9 +21,13 @@ type Options struct {
 	// several channels gives the first, unless they are red, green and blue.
 	Channels []string
 	// Z is the slice of a stack, from 1. MaxZ takes the greatest value of each pixel over
-	// the slices. The pages of a file that names no axes are slices for these two.
-	Z    int
-	MaxZ bool
+	// the slices. Time is the frame of a series, and Scene the image of an OME-TIFF file with
+	// several. The pages of a file that names no axes are slices for Z and MaxZ, and frames
+	// for Time.
+	Z     int
+	MaxZ  bool
+	Time  int
+	Scene int
 	// Normalize brings the picture to 8 bits: see [Normalize.Apply]. Without it the picture
 	// has the depth of its file, and a model stretches it as it needs it.
 	Normalize Normalize
@@ -48,10 +52,12 @@ func (o Options) withDefaults() Options {
 // validate refuses choices that contradict each other.
 func (o Options) validate() error {
 	switch {
-	case o.Page < 0, o.Z < 0:
-		return &Error{Kind: ErrChoice, Reason: fmt.Sprintf("page %d, slice %d: they count from 1", o.Page, o.Z)}
-	case o.Page > 0 && (o.Z > 0 || o.MaxZ), o.Z > 0 && o.MaxZ:
-		return &Error{Kind: ErrChoice, Reason: "a page, a slice and the greatest value of all slices exclude each other"}
+	case o.Page < 0, o.Z < 0, o.Time < 0, o.Scene < 0:
+		return &Error{Kind: ErrChoice, Reason: fmt.Sprintf("page %d, slice %d, time %d, scene %d: they count from 1", o.Page, o.Z, o.Time, o.Scene)}
+	case o.Page > 0 && (o.Z > 0 || o.MaxZ || o.Time > 0 || o.Scene > 0):
+		return &Error{Kind: ErrChoice, Reason: "a page is one slice of one time and scene: choose the page or these"}
+	case o.Z > 0 && o.MaxZ:
+		return &Error{Kind: ErrChoice, Reason: "a slice and the greatest value of all slices exclude each other"}
 	case len(o.Channels) > 3:
 		return &Error{Kind: ErrChoice, Reason: fmt.Sprintf("%d channels: red, green and blue are three", len(o.Channels))}
 	}

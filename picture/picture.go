@@ -1,6 +1,9 @@
 package picture
 
-import "image"
+import (
+	"image"
+	"slices"
+)
 
 // A Picture is a picture read from a file, upright, with bounds that start at (0, 0). It is
 // an image.Image itself, so that it can be given to functions that take one; its pixels
@@ -17,14 +20,35 @@ type Picture struct {
 	Page     int      // the one that this is, from 1
 	// PixelSize is the width and height of a pixel in micrometres, 0 if the file does not say.
 	PixelSize [2]float64
-	// Note says what was taken of several possibilities without having been asked for, such as
-	// the first of several channels. It is empty if there was no choice.
-	Note string
-	// Warning is that of [Normalize.Apply] if Options.Normalize was given.
-	Warning string
+	// Notes say, a sentence each, what was taken of several possibilities without having been
+	// asked for, such as the first of several channels, and what was left out, such as alpha.
+	Notes []string
+	// Warnings say what is wrong with the file though it was read, such as a broken list of
+	// pages, and, if Options.Normalize was given, what [Normalize.Apply] warns of.
+	Warnings []string
 
 	held []int // the channels of the file that Image has
 }
+
+// Normalized returns the picture as [Normalize.Apply] makes it, with what is to be said about that
+// in Notes and Warnings.
+func (p *Picture) Normalized(n Normalize) (*Picture, error) {
+	img, note, warning, err := n.apply(p.Image)
+	if err != nil {
+		return nil, err
+	}
+	out := *p
+	out.Image, out.Notes, out.Warnings = img, slices.Clip(p.Notes), slices.Clip(p.Warnings)
+	if note != "" {
+		out.note(note)
+	}
+	if warning != "" {
+		out.Warnings = append(out.Warnings, warning)
+	}
+	return &out, nil
+}
+
+func (p *Picture) note(text string) { p.Notes = append(p.Notes, text) }
 
 // pixelsOf returns the pixels of a picture in place of the Picture.
 func pixelsOf(img image.Image) image.Image {

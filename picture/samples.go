@@ -64,7 +64,7 @@ func heldChannels(names, wanted []string) []int {
 	switch {
 	case chosen != nil:
 		return chosen
-	case isRGB(names):
+	case len(names) >= 3 && slices.Equal(names[:3], colourNames):
 		return []int{0, 1, 2}
 	}
 	return []int{0}

@@ -11,15 +11,21 @@ import (
 )
 
 // A Stream reads pictures that follow each other, as ffmpeg -f image2pipe writes them: PNG,
-// JPEG, BMP, GIF and WebP, mixed at will. Zero bytes between them are passed over. One picture
+// JPEG, BMP, GIF, WebP, and the raw forms of PNM and PAM, mixed at will. Zero bytes between them are passed over. One picture
 // is held in memory at a time. A picture of another format, such as TIFF, takes all that
 // follows, and is the last one: a picture behind a TIFF file is an error.
 type Stream struct {
+	// AllPages makes the stream give each picture of a TIFF file with several, as function
+	// Pages lists them. It is set before the first call of Next.
+	AllPages bool
+
 	r     *bufio.Reader
 	o     Options
 	limit int64
 	one   bytes.Buffer // the picture that is read
 	err   error        // io.EOF once nothing more is read
+	file  *tiffFile    // whose pages are left
+	pages []Options
 }
 
 // NewStream returns a Stream of what r delivers. Options hold for each picture.
@@ -31,6 +37,9 @@ func NewStream(r io.Reader, o Options) *Stream {
 // should and cannot be decoded is an error of its own, and the next call goes on behind it; a
 // stream that is cut or too long ends.
 func (s *Stream) Next() (*Picture, error) {
+	if len(s.pages) > 0 {
+		return s.page()
+	}
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -53,10 +62,47 @@ func (s *Stream) Next() (*Picture, error) {
 		}
 		return nil, err
 	}
-	if err := followed(s.one.Bytes()); err != nil {
-		return nil, err
+	if tiff.Is(s.one.Bytes()) {
+		return s.tiff()
 	}
 	return Decode(bytes.NewReader(s.one.Bytes()), s.o)
+}
+
+// tiff reads a TIFF file, which is the last of the stream.
+func (s *Stream) tiff() (*Picture, error) {
+	o := s.o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	data := s.one.Bytes()
+	t, err := openTIFF(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	if followed(data[t.End():]) {
+		return nil, &Error{Kind: ErrFormat, Reason: "a picture follows a TIFF file, which nothing marks the end of: read TIFF files one by one"}
+	}
+	if !s.AllPages {
+		return t.read(o)
+	}
+	if s.pages, err = t.pages(o); err != nil {
+		return nil, err
+	}
+	s.file = t
+	return s.page()
+}
+
+// page reads the next page of a TIFF file.
+func (s *Stream) page() (*Picture, error) {
+	o := s.pages[0]
+	s.pages = s.pages[1:]
+	return s.file.read(o)
+}
+
+// followed reports whether the bytes behind a TIFF file are another picture.
+func followed(rest []byte) bool {
+	rest = bytes.TrimLeft(rest, "\x00")
+	return tiff.Is(rest) || bytes.HasPrefix(rest, []byte("\x89PNG\r\n\x1a\n")) || bytes.HasPrefix(rest, []byte("\xff\xd8\xff"))
 }
 
 // skipPadding goes to the next byte that is not zero: cameras fill their frames up.
@@ -72,22 +118,6 @@ func (s *Stream) skipPadding() error {
 	}
 }
 
-// followed returns an error if data is a TIFF file with another picture behind it.
-func followed(data []byte) error {
-	if !tiff.Is(data) {
-		return nil
-	}
-	f, err := tiff.Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return nil // Decode says it
-	}
-	rest := bytes.TrimLeft(data[f.End():], "\x00")
-	if tiff.Is(rest) || bytes.HasPrefix(rest, []byte("\x89PNG\r\n\x1a\n")) || bytes.HasPrefix(rest, []byte("\xff\xd8\xff")) {
-		return &Error{Kind: ErrFormat, Reason: "a picture follows a TIFF file, which nothing marks the end of: read TIFF files one by one"}
-	}
-	return nil
-}
-
 // split copies the bytes of one picture.
 func (s *Stream) split() error {
 	head, err := s.r.Peek(12)
@@ -100,11 +130,13 @@ func (s *Stream) split() error {
 	case bytes.HasPrefix(head, []byte("\xff\xd8")):
 		return s.jpeg()
 	case bytes.HasPrefix(head, []byte("GIF8")):
-		return s.gif()
+		return gifBlocks(s, func() {})
 	case bytes.HasPrefix(head, []byte("BM")) && len(head) >= 6 && little(head[2:]) >= 26:
 		return s.take(little(head[2:]))
 	case bytes.HasPrefix(head, []byte("RIFF")) && len(head) >= 8:
 		return s.take(8 + little(head[4:]) + little(head[4:])%2)
+	case isPNM(head) && (head[1] < '1' || head[1] > '3'):
+		return s.pnm(head[1])
 	}
 	return s.take(s.limit + 1) // all that follows
 }
@@ -129,6 +161,51 @@ func (s *Stream) copied(n int64) ([]byte, error) {
 		return nil, err
 	}
 	return s.one.Bytes()[s.one.Len()-int(n):], nil
+}
+
+// pnm copies a header of Netpbm and the pixels that it tells of.
+func (s *Stream) pnm(kind byte) error {
+	words := 3
+	if kind == '4' {
+		words = 2
+	}
+	if err := s.take(2); err != nil {
+		return err
+	}
+	var comment, word bool
+	for words > 0 {
+		b, err := s.copied(1)
+		switch {
+		case err != nil:
+			return err
+		case s.one.Len() > 1<<12:
+			return corrupt("a header of P%c of more than 4096 bytes", kind)
+		case kind == '7':
+			if bytes.HasSuffix(s.one.Bytes(), []byte("\nENDHDR\n")) {
+				words = 0
+			}
+			continue
+		}
+		switch c := b[0]; {
+		case c == '\n' || c == '\r':
+			comment = false
+		case c == '#':
+			comment = true
+		}
+		inside := !comment && !isSpace(b[0])
+		if word && !inside {
+			words--
+		}
+		word = inside
+	}
+	h, _, err := pnmHeader(s.one.Bytes())
+	if err != nil {
+		return err
+	}
+	if float64(h.width)*float64(h.height)*float64(h.samples) > float64(min(s.limit, 1<<40)) {
+		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d bytes", h.width, h.height, s.limit)}
+	}
+	return s.take(int64(h.size()))
 }
 
 // png copies chunks up to IEND.
@@ -182,60 +259,6 @@ func (s *Stream) jpeg() error {
 			if err := s.take(max(int64(size[0])<<8|int64(size[1]), 2) - 2); err != nil {
 				return err
 			}
-		}
-	}
-}
-
-// gif copies blocks up to the trailer.
-func (s *Stream) gif() error {
-	head, err := s.copied(13)
-	if err != nil {
-		return err
-	}
-	table := func(flags byte) error {
-		if flags&0x80 == 0 {
-			return nil
-		}
-		return s.take(3 << (flags&7 + 1))
-	}
-	blocks := func() error {
-		for {
-			n, err := s.copied(1)
-			if err != nil || n[0] == 0 {
-				return err
-			}
-			if err := s.take(int64(n[0])); err != nil {
-				return err
-			}
-		}
-	}
-	if err := table(head[10]); err != nil {
-		return err
-	}
-	for {
-		kind, err := s.copied(1)
-		if err != nil {
-			return err
-		}
-		switch kind[0] {
-		case 0x21: // an extension
-			err = s.take(1)
-		case 0x2c: // a frame
-			var frame []byte
-			if frame, err = s.copied(9); err == nil {
-				err = table(frame[8])
-			}
-			if err == nil {
-				err = s.take(1)
-			}
-		default: // the trailer, or damage
-			return nil
-		}
-		if err == nil {
-			err = blocks()
-		}
-		if err != nil {
-			return err
 		}
 	}
 }

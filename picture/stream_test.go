@@ -123,13 +123,14 @@ func TestStreamOfManyPicturesNeedsConstantMemory(t *testing.T) {
 }
 
 func FuzzStream(f *testing.F) {
-	for _, name := range []string{"rgb.png", "420.jpg", "palette.gif", "rgb.bmp", "lossy.webp"} {
+	for _, name := range []string{"rgb.png", "420.jpg", "palette.gif", "rgb.bmp", "lossy.webp", "plain/rgba.pam", "plain/bits.pbm", "tiff/imagej.tif"} {
 		data, err := os.ReadFile("testdata/" + name)
 		require.NoError(f, err)
 		f.Add(append(data, data...))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := NewStream(bytes.NewReader(data), Options{MaxPixels: 1 << 16, MaxSide: 1 << 12})
+		s.AllPages = true
 		for i := 0; ; i++ {
 			if _, err := s.Next(); err == io.EOF {
 				return

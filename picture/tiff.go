@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"strings"
+	"slices"
 
 	"github.com/diffusioninst/go/internal/tiff"
 )
@@ -59,123 +59,28 @@ func (t *tiffFile) read(o Options) (*Picture, error) {
 	if len(groups) > 1 {
 		return nil, t.choice(groups)
 	}
-	return t.readGroup(groups[0], o)
-}
-
-// A group is planes that make one picture together: channels, and slices of which the greatest
-// value is taken.
-type group []int
-
-// groups puts the planes that the options allow together.
-func (t *tiffFile) groups(o Options) ([]group, error) {
-	if o.Page > 0 {
-		if o.Page > len(t.stack.Planes) {
-			return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page %d: the file has %d", o.Page, len(t.stack.Planes))}
-		}
-		return []group{{o.Page - 1}}, nil
+	p, err := t.readGroup(groups[0], o)
+	if err != nil {
+		return nil, err
 	}
-	slices := t.stack.Slices
-	if !t.stack.Axes {
-		slices = len(t.full)
-	}
-	if o.Z > slices {
-		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no slice %d: the file has %d", o.Z, slices)}
-	}
-	var out []group
-	at := map[tiff.Plane]int{}
-	for i, index := range t.full {
-		key := t.stack.Planes[index]
-		key.C, key.Page, key.Behind = 0, 0, 0
-		if !t.stack.Axes {
-			key.Z = i
-		}
-		if o.Z > 0 && key.Z != o.Z-1 {
-			continue
-		}
-		if o.MaxZ {
-			key.Z = 0
-		}
-		g, ok := at[key]
-		if !ok {
-			g = len(out)
-			at[key] = g
-			out = append(out, nil)
-		}
-		out[g] = append(out[g], index)
-	}
-	if len(out) == 0 {
-		return nil, &Error{Kind: ErrChoice, Reason: "the file has no such page"}
-	}
-	return out, nil
-}
-
-// choice is the error of a file that has several pictures and no choice was made.
-func (t *tiffFile) choice(groups []group) error {
-	var lines []string
-	for _, g := range groups {
-		for _, index := range g {
-			if len(lines) == 12 {
-				lines = append(lines, "…")
-			}
-			if len(lines) < 12 {
-				lines = append(lines, t.describe(index))
-			}
-		}
-	}
-	reason := fmt.Sprintf("the file has %d pages: choose one with Page (--page N), or all (--page all)", len(t.stack.Planes))
-	if s := t.stack; s.Axes {
-		reason = fmt.Sprintf("the file has %d pages: %s", len(s.Planes), channelList(s.Channels))
-		if s.Slices > 1 {
-			reason += fmt.Sprintf(", %d slices", s.Slices)
-		}
-		if s.Times > 1 {
-			reason += fmt.Sprintf(", %d times", s.Times)
-		}
-		if s.Scenes > 1 {
-			reason += fmt.Sprintf(", %d scenes", s.Scenes)
-		}
-		reason += ": choose a page (--page N, or all)"
-		if s.Slices > 1 {
-			reason += " or a slice (--z N, or max)"
-		}
-	}
-	return &Error{Kind: ErrChoice, Reason: reason + ": " + strings.Join(lines, "; ")}
-}
-
-// describe says in a few words what a plane is.
-func (t *tiffFile) describe(index int) string {
-	p := t.stack.Planes[index]
-	text := fmt.Sprintf("page %d", index+1)
-	if page, err := t.Page(p.Page); err == nil {
-		text += fmt.Sprintf(" %d×%d", page.Width, page.Height)
-	}
-	if s := t.stack; s.Axes {
-		for _, axis := range []struct {
-			letter  string
-			size, i int
-		}{{"S", s.Scenes, p.S}, {"C", len(s.Channels), p.C}, {"Z", s.Slices, p.Z}, {"T", s.Times, p.T}} {
-			if axis.size > 1 {
-				text += fmt.Sprintf(" %s%d", axis.letter, axis.i+1)
-			}
-		}
-	}
-	return text
+	return p.normalized(o)
 }
 
 // readGroup reads the chosen channels of a group.
 func (t *tiffFile) readGroup(g group, o Options) (*Picture, error) {
-	first, err := t.plane(g[0], o)
+	first, err := t.plane(g.planes[0], o)
 	if err != nil {
 		return nil, err
 	}
-	names, colours, err := tiffChannels(first)
+	layout, err := layoutOf(first)
 	if err != nil {
 		return nil, err
 	}
 	out := &Picture{
-		Format: "tiff", Bits: first.Bits, Channels: names, Pages: len(t.stack.Planes), Page: g[0] + 1, PixelSize: t.stack.PixelSize,
+		Format: "tiff", Bits: first.Bits, Channels: layout.names, Pages: len(t.stack.Planes), Page: g.planes[0] + 1,
+		PixelSize: t.stack.PixelSize, Warnings: t.warnings(),
 	}
-	byPlane := t.stack.Axes && len(t.stack.Channels) > 1 && o.Page == 0
+	byPlane := t.channelPlanes() && o.Page == 0
 	if byPlane {
 		out.Channels = numbered(t.stack.Channels)
 	}
@@ -183,33 +88,40 @@ func (t *tiffFile) readGroup(g group, o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	if chosen == nil && len(out.Channels) > 1 && (byPlane || colours == 0) {
-		chosen = []int{0}
-		out.Note = tookFirst(out.Channels)
+	if chosen == nil {
+		switch more := out.Channels[min(3, len(out.Channels)):]; {
+		case byPlane, layout.colours == 0 && len(out.Channels) > 1:
+			chosen = []int{0}
+			out.note(tookFirst(out.Channels))
+		case layout.colours > 0 && len(more) > 0:
+			out.note(tookColours(more))
+		case layout.alpha:
+			out.note("its alpha channel was left out")
+		}
 	}
 	var r *tiff.Raster
 	if byPlane {
 		r, err = t.joined(g, chosen, o, out)
 	} else {
-		r, err = t.greatest(g, o, func(p *tiff.Page) (*tiff.Raster, error) {
-			if colours == 0 {
-				return readChannels(p, chosen)
-			}
-			r, err := readColours(p, colours)
-			if err == nil {
-				if r.Samples == 1 && chosen != nil {
-					chosen = make([]int, len(chosen))
-				}
-				r = selectChannels(r, chosen)
-			}
-			return r, err
-		})
+		r, err = t.greatest(g.planes, o, func(p *tiff.Page) (*tiff.Raster, error) { return readPage(p, chosen) })
 	}
 	if err != nil {
 		return nil, tiffError(err)
 	}
 	out.Image = imageOf(turning(first.Orientation).turned(r))
 	return out, nil
+}
+
+// warnings says what of the file is not read, whatever was chosen.
+func (t *tiffFile) warnings() []string {
+	var out []string
+	if err := t.Broken(); err != nil {
+		out = append(out, brokenChain(t.Len(), err))
+	}
+	if n := t.stack.Elsewhere; n > 0 {
+		out = append(out, fmt.Sprintf("%d of the planes that it lists are in other files, which are not read", n))
+	}
+	return out
 }
 
 // plane returns the tags of a plane, if it is not too large.
@@ -233,25 +145,16 @@ func (t *tiffFile) plane(index int, o Options) (*tiff.Page, error) {
 func (t *tiffFile) joined(g group, chosen []int, o Options, out *Picture) (*tiff.Raster, error) {
 	var rasters []*tiff.Raster
 	for _, c := range chosen {
-		var planes group
-		for _, index := range g {
-			if t.stack.Planes[index].C == c {
-				planes = append(planes, index)
-			}
-		}
+		planes := slices.DeleteFunc(slices.Clone(g.planes), func(index int) bool { return t.stack.Planes[index].C != c })
 		if len(planes) == 0 {
 			return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("the file has no page of channel %s here", out.Channels[c])}
 		}
 		out.Page = planes[0] + 1
 		r, err := t.greatest(planes, o, func(p *tiff.Page) (*tiff.Raster, error) {
-			_, colours, err := tiffChannels(p)
-			if err != nil {
-				return nil, err
+			if layout, err := layoutOf(p); err != nil || len(chosen) == 1 && layout.colours > 0 {
+				return readPage(p, nil)
 			}
-			if len(chosen) > 1 || colours == 0 { // one number per pixel
-				return readChannels(p, []int{0})
-			}
-			return readColours(p, colours)
+			return readChannels(p, []int{0}) // one number per pixel
 		})
 		if err != nil {
 			return nil, err
@@ -272,7 +175,7 @@ func (t *tiffFile) joined(g group, chosen []int, o Options, out *Picture) (*tiff
 }
 
 // greatest reads planes and takes the greatest value of each sample.
-func (t *tiffFile) greatest(planes group, o Options, read func(*tiff.Page) (*tiff.Raster, error)) (*tiff.Raster, error) {
+func (t *tiffFile) greatest(planes []int, o Options, read func(*tiff.Page) (*tiff.Raster, error)) (*tiff.Raster, error) {
 	var out *tiff.Raster
 	for _, index := range planes {
 		p, err := t.plane(index, o)

@@ -3,39 +3,95 @@ package picture
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
-// tiffChannels names the samples of a page: red, green and blue if it has colours, one grey, or
-// as many channels as it has samples besides alpha. The colours are made of the first
-// colours samples.
-func tiffChannels(p *tiff.Page) (names []string, colours int, err error) {
+// A layout says what the samples of a page are.
+type layout struct {
+	names   []string // of the channels
+	colours int      // samples at the front of which the first channels are made; 0 if each is a channel
+	alpha   bool     // whether transparency is left out of the names
+}
+
+// layoutOf names the samples of a page: red, green and blue if it has colours, and what is
+// behind them; else grey, or as many channels as there are samples besides alpha.
+func layoutOf(p *tiff.Page) (layout, error) {
+	colours := 0
 	switch p.Photometric {
 	case tiff.RGB, tiff.YCbCr, tiff.CIELab, tiff.ICCLab, tiff.ITULab:
 		if p.Samples >= 3 {
-			return colourNames, 3, nil
-		}
-		if p.Photometric != tiff.RGB && p.Samples == 1 { // lightness alone
-			return greyNames, 1, nil
+			colours = 3
+		} else if p.Photometric != tiff.RGB && p.Samples == 1 { // lightness alone
+			return layout{names: greyNames, colours: 1}, nil
 		}
 	case tiff.Palette:
-		return colourNames, 1, nil
+		colours = 1
 	case tiff.Separated:
 		if p.InkSet != 2 && p.Samples >= 4 {
-			return colourNames, 4, nil
+			colours = 4
 		}
 	case tiff.CFA, tiff.LinearRaw:
-		return nil, 0, &Error{Kind: ErrCorrupt, Reason: "the raw data of a camera: develop it to TIFF, PNG or JPEG first"}
+		return layout{}, &Error{Kind: ErrCorrupt, Reason: "the raw data of a camera: develop it to TIFF, PNG or JPEG first"}
+	}
+	if colours > 0 {
+		out := layout{names: colourNames, colours: colours}
+		for s := colours; s < p.Samples; s++ {
+			name := strconv.Itoa(len(out.names) + 1)
+			if at := s - (p.Samples - len(p.Extra)); at >= 0 && isAlpha(p.Extra[at]) {
+				name = "alpha"
+			}
+			out.names = append(slices.Clip(out.names), name)
+		}
+		return out, nil
 	}
 	n := p.Samples
 	for n > 1 && len(p.Extra) >= p.Samples-n+1 && isAlpha(p.Extra[len(p.Extra)-1-(p.Samples-n)]) {
 		n--
 	}
 	if n == 1 {
-		return greyNames, 1, nil
+		return layout{names: greyNames, colours: 1, alpha: p.Samples > 1}, nil
 	}
-	return numbered(make([]string, n)), 0, nil
+	return layout{names: numbered(make([]string, n)), alpha: n < p.Samples}, nil
+}
+
+// readPage reads the chosen channels of a page, or its colours if none is chosen.
+func readPage(p *tiff.Page, chosen []int) (*tiff.Raster, error) {
+	l, err := layoutOf(p)
+	if err != nil {
+		return nil, err
+	}
+	if l.colours == 0 {
+		return readChannels(p, chosen)
+	}
+	r, err := readColours(p, l.colours)
+	if err != nil || chosen == nil {
+		return r, err
+	}
+	if r.Samples == 1 {
+		return selectChannels(r, make([]int, len(chosen))), nil
+	}
+	planes := make([]*tiff.Raster, len(chosen))
+	for i, c := range chosen {
+		if c < r.Samples {
+			planes[i] = selectChannels(r, []int{c})
+		} else if planes[i], err = p.Read([]int{l.colours + c - r.Samples}, tiffCodecs); err != nil {
+			return nil, err
+		}
+	}
+	if len(planes) == 1 {
+		return planes[0], nil
+	}
+	joined, ok := tiff.Interleave(planes)
+	if !ok {
+		return nil, &Error{Kind: ErrChoice, Reason: "the channels differ in their depth, and cannot be seen together"}
+	}
+	if len(planes) == 2 {
+		joined = selectChannels(joined, []int{0, 1})
+	}
+	return joined, nil
 }
 
 func isAlpha(extra int) bool { return extra == 1 || extra == 2 }

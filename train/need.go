@@ -30,7 +30,7 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("train: a batch of %d pictures of %d×%d pixels with %d proposals needs about %.1f GB of memory, the limit is %.1f GB: "+
-		"use smaller batches, crops or fewer proposals, or raise Options.MaxBytes (--max-memory)",
+		"use smaller batches, crops or fewer proposals, or raise Options.MaxBytes",
 		e.Pictures, e.Width, e.Height, e.Proposals, float64(e.Bytes)/1e9, float64(e.Limit)/1e9)
 }
 

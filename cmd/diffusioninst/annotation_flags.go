@@ -62,5 +62,7 @@ func (f *annotationFlags) explain(err error) error {
 
 // warner returns a function that prints warnings of a command.
 func warner(cmd *cobra.Command) func(format string, args ...any) {
-	return func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: "+format+"\n", args...) }
+	return func(format string, args ...any) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", flagWords.Replace(fmt.Sprintf(format, args...)))
+	}
 }

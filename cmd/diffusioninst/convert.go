@@ -144,7 +144,7 @@ func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output 
 	}
 	source := &pictureSource{pixelSize: o.measure.pixelSize}
 	source.pixels = func() (image.Image, error) {
-		return await(ctx, func() (image.Image, error) { return openPicture(o.images, p) })
+		return await(ctx, func() (image.Image, error) { return openPicture(o.images, p, picture.Options{Normalize: picture.Auto}) })
 	}
 	if o.images != "" {
 		source.original = func() (*original, error) {
@@ -155,8 +155,8 @@ func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output 
 }
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.
-func openPicture(folder string, p *coco.LabeledImage) (image.Image, error) {
-	return findPicture(folder, p, func(path string) (*picture.Picture, error) { return picture.Open(path, picture.Options{}) })
+func openPicture(folder string, p *coco.LabeledImage, o picture.Options) (*picture.Picture, error) {
+	return findPicture(folder, p, func(path string) (*picture.Picture, error) { return picture.Open(path, o) })
 }
 
 // openOriginal is openPicture with all channels of the file.

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"image"
 	"image/png"
 	"io"
 	"math/rand/v2"
@@ -15,6 +14,7 @@ import (
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
 )
 
 func newDataCommand() *cobra.Command {
@@ -127,6 +127,8 @@ type showOptions struct {
 	ids         []int64
 	n           int
 	seed        uint64
+	pictures    pictureFlags
+	norm        string
 }
 
 func newDataShowCommand() *cobra.Command {
@@ -138,8 +140,10 @@ func newDataShowCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd, o, args[0]) },
 	}
-	o.add(cmd)
+	o.annotationFlags.add(cmd)
+	o.pictures.add(cmd, false)
 	f := cmd.Flags()
+	f.StringVar(&o.norm, "norm", string(picture.Auto), "how samples become the 8 bits that are drawn: auto (pictures of more than 8 bits are stretched), none, two percentiles such as 1,99.8, or two sample values such as 100,1000")
 	f.StringVar(&o.images, "images", "", "folder of the data set's pictures (default: beside the annotations)")
 	f.StringVar(&o.out, "out", "", "folder for the drawn pictures")
 	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw, separated by commas (default: a random choice)")
@@ -153,6 +157,11 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	choice, err := o.pictures.one()
+	if err != nil {
+		return err
+	}
+	choice.Normalize = picture.Normalize(o.norm)
 	set, err := await(cmd.Context(), func() (*annotation.Set, error) {
 		return annotation.Open(file, o.options(picturesOf(o.images, file), false, warner(cmd)))
 	})
@@ -169,10 +178,12 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	}
 	defer locks.Close()
 	ids := choose(set.Data, ix, o)
+	var notes pictureNotes
+	defer notes.print(cmd)
 	for done, id := range ids {
 		err := cmd.Context().Err()
 		if err == nil {
-			err = o.show(cmd, set, ix, id)
+			err = o.show(cmd, set, ix, id, choice, &notes)
 		}
 		if err != nil {
 			return stopped(err, "stopped after %d of %s", done, counted(len(ids), "picture"))
@@ -182,20 +193,21 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 }
 
 // show draws the image with an id.
-func (o showOptions) show(cmd *cobra.Command, set *annotation.Set, ix *coco.Index, id int64) error {
+func (o showOptions) show(cmd *cobra.Command, set *annotation.Set, ix *coco.Index, id int64, choice picture.Options, notes *pictureNotes) error {
 	p, err := set.Data.LabeledImage(ix, id)
 	if err != nil {
 		return err
 	}
-	img, err := await(cmd.Context(), func() (image.Image, error) { return openPicture(set.Folder, p) })
+	img, err := await(cmd.Context(), func() (*picture.Picture, error) { return openPicture(set.Folder, p, choice) })
 	if err != nil {
 		return err
 	}
+	notes.add(p.FileName, img)
 	items, err := p.OverlayItems()
 	if err != nil {
 		return err
 	}
-	dst, err := mask.Overlay(img, items, mask.OverlayOptions{})
+	dst, err := mask.Overlay(img.Image, items, mask.OverlayOptions{})
 	if err != nil {
 		return err
 	}

@@ -38,12 +38,12 @@ func newRoot() *cobra.Command {
 // started is the annotation of a command whose arguments were right, so that it ran.
 const started = "started"
 
-// noteStart makes all commands note that they run.
+// noteStart makes all commands note that they run, and their errors name flags.
 func noteStart(c *cobra.Command) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			cmd.Annotations = map[string]string{started: "yes"}
-			return run(cmd, args)
+			return inFlags(run(cmd, args))
 		}
 	}
 	for _, sub := range c.Commands() {

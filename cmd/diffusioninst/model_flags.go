@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -87,6 +89,11 @@ func (m *modelFlags) check() error {
 		m.options.Score = -1 // 0 means the default to the library; here it was asked for
 	}
 	return nil
+}
+
+// normalize returns how pictures become samples of 8 bits: by the flag, the model, or as usual.
+func (m *modelFlags) normalize(c diffusioninst.Config) picture.Normalize {
+	return cmp.Or(m.options.Normalize, c.Input.Normalize, picture.Auto)
 }
 
 // gibibytes returns the bytes of --max-memory.

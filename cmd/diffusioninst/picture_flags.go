@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -13,14 +11,26 @@ import (
 	"github.com/diffusioninst/go/picture"
 )
 
-// pictureFlags choose among the pages and channels of a file.
-type pictureFlags struct{ page, channel, z string }
+// pictureFlags choose among the pages and channels of files.
+type pictureFlags struct {
+	page, channel, z string
+	time, scene      int
+	set              func(name string) bool // whether the user gave the flag
+}
 
-func (p *pictureFlags) add(cmd *cobra.Command) {
+// add adds the flags. Only a command that segments each page takes all of them.
+func (p *pictureFlags) add(cmd *cobra.Command, all bool) {
 	f := cmd.Flags()
-	f.StringVar(&p.page, "page", "", `page of TIFF files with several: a number from 1, or "all" to segment each`)
+	page := `page of TIFF files with several: a number from 1`
+	if all {
+		page += `, or "all" to segment each that the other flags leave`
+	}
+	f.StringVar(&p.page, "page", "", page)
 	f.StringVar(&p.channel, "channel", "", `channel of pictures with several: a number from 1, a name (DAPI, red), or two or three such as 3,1,2 to be seen as red, green and blue (default: the first, or the colours)`)
 	f.StringVar(&p.z, "z", "", `slice of TIFF stacks: a number from 1, or "max" for the greatest value of each pixel`)
+	f.IntVar(&p.time, "time", 0, "frame of TIFF series, from 1")
+	f.IntVar(&p.scene, "scene", 0, "image of OME-TIFF files with several, from 1")
+	p.set = f.Changed
 }
 
 // options returns what the flags choose, and whether it is all pages.
@@ -50,8 +60,14 @@ func (p *pictureFlags) options() (o picture.Options, all bool, err error) {
 			return o, false, err
 		}
 	}
-	if p.page != "" && p.z != "" {
-		return o, false, errors.New("--page and --z exclude each other: a page is one slice")
+	o.Time, o.Scene = p.time, p.scene
+	for name, n := range map[string]int{"time": o.Time, "scene": o.Scene} {
+		if p.set(name) && n < 1 {
+			return o, false, fmt.Errorf("--%s %d: want a number from 1", name, n)
+		}
+	}
+	if o.Page > 0 && (p.z != "" || o.Time > 0 || o.Scene > 0) {
+		return o, false, errors.New("--page N is one page of the file, and excludes --z, --time and --scene: these choose by the axes of a stack, and --page all takes each page that they leave")
 	}
 	if p.channel != "" {
 		o.Channels = strings.Split(p.channel, ",")
@@ -62,43 +78,24 @@ func (p *pictureFlags) options() (o picture.Options, all bool, err error) {
 	return o, all, nil
 }
 
-// withFlag adds the flag that helps to a warning of picture.Normalize.
-func withFlag(warning string) string {
-	if warning == "" {
-		return ""
+// one returns what the flags choose of each file, for commands that read one picture per file.
+func (p *pictureFlags) one() (picture.Options, error) {
+	o, all, err := p.options()
+	if err == nil && all {
+		err = errors.New("--page all: a picture of a data set is one page; segment takes all")
 	}
-	return warning + " (--norm 1,99.8)"
+	return o, err
 }
 
-// A pictureNotes counts what was remarkable about pictures, to be said once at the end.
-type pictureNotes struct {
-	names  map[string]string // first picture of each kind of note
-	counts map[string]int
-	texts  map[string]string
-	order  []string
-}
-
-// add counts a note of a kind about a picture. An empty one is none.
-func (n *pictureNotes) add(kind, name, text string) {
-	if text == "" {
-		return
-	}
-	if n.counts == nil {
-		n.names, n.counts, n.texts = map[string]string{}, map[string]int{}, map[string]string{}
-	}
-	if n.counts[kind]++; n.counts[kind] == 1 {
-		n.order = append(n.order, kind)
-		n.names[kind], n.texts[kind] = name, text
-	}
-}
-
-// warn says the notes.
-func (n *pictureNotes) warn(warn func(format string, args ...any)) {
-	for _, kind := range n.order {
-		more := ""
-		if count := n.counts[kind]; count > 1 {
-			more = fmt.Sprintf(" (and %d more pictures in like manner)", count-1)
+// String returns the flags that are given, for logs of what was done.
+func (p *pictureFlags) String() string {
+	var out []string
+	for _, f := range []struct{ name, value string }{
+		{"page", p.page}, {"channel", p.channel}, {"z", p.z}, {"time", strconv.Itoa(p.time)}, {"scene", strconv.Itoa(p.scene)},
+	} {
+		if p.set(f.name) {
+			out = append(out, "--"+f.name+" "+f.value)
 		}
-		warn("%s: %s%s", n.names[kind], n.texts[kind], more)
 	}
+	return strings.Join(out, " ")
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
-	"github.com/diffusioninst/go/picture"
 )
 
 func init() { modelCommands = append(modelCommands, newSegmentCommand) }
@@ -47,9 +46,10 @@ more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
 On standard input pictures may follow each other without a gap, as ffmpeg's image2pipe
 writes them; with --output - each gives a line of JSON as soon as it is segmented.
 
-Of a TIFF file with several pages one is chosen with --page or --z, or all with
---page all, and of one with several channels with --channel. Pictures of more than 8 bits
-are stretched to black and white unless --norm says something else.
+Of a TIFF file with several pages one is chosen with --page, or with --z, --time and --scene
+by the axes that ImageJ and OME-TIFF write; --page all takes each that is left. --channel
+chooses among channels. Pictures of more than 8 bits are stretched to black and white unless
+--norm says something else.
 
 --format says what is written to the output folder:
   overlay/      the pictures with contours, masks, classes and scores
@@ -79,7 +79,7 @@ have changed are segmented again.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runSegment(cmd, &o, args) },
 	}
 	o.model.add(cmd)
-	o.pictures.add(cmd)
+	o.pictures.add(cmd, true)
 	o.measure.add(cmd)
 	o.annotationFlags.add(cmd)
 	f := cmd.Flags()
@@ -127,7 +127,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			inputs[i].options = choice
 		}
 	}
-	r := &segmentRun{cmd: cmd, inputs: inputs, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
+	r := &segmentRun{cmd: cmd, inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
 		return slices.Contains(measuringFormats, f)
 	})}
 	table := cmd.OutOrStdout()
@@ -156,7 +156,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	defer r.model.Close()
 	config := r.model.Config()
 	for i := range inputs {
-		inputs[i].options.Normalize = cmp.Or(o.model.options.Normalize, config.Input.Normalize, picture.Auto)
+		inputs[i].options.Normalize = o.model.normalize(config)
 	}
 	r.options, r.classes = o.model.options, evaluation.Categories(config.Classes)
 	if !toLines {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/diffusioninst/go/picture"
 )
@@ -38,11 +39,35 @@ func allPages(ctx context.Context, inputs []segmentInput, o picture.Options) ([]
 		}
 		for _, page := range pages {
 			ext := filepath.Ext(in.name)
-			name := fmt.Sprintf("%s_page%d%s", strings.TrimSuffix(in.name, ext), page.Page, ext)
-			out = append(out, segmentInput{in.path, name, page})
+			out = append(out, segmentInput{in.path, strings.TrimSuffix(in.name, ext) + pageName(page) + ext, page})
 		}
 	}
 	return out, nil
+}
+
+// pageName says which picture of a file options read, as a part of a file name.
+func pageName(o picture.Options) string {
+	if o.Page > 0 {
+		return fmt.Sprintf("_page%d", o.Page)
+	}
+	name := ""
+	for _, axis := range []struct {
+		name string
+		i    int
+	}{{"scene", o.Scene}, {"time", o.Time}, {"z", o.Z}} {
+		if axis.i > 0 {
+			name += fmt.Sprintf("_%s%d", axis.name, axis.i)
+		}
+	}
+	if len(o.Channels) > 0 {
+		name += "_" + strings.Map(func(r rune) rune {
+			if unicode.IsLetter(r) || unicode.IsDigit(r) {
+				return r
+			}
+			return '-'
+		}, strings.Join(o.Channels, "-"))
+	}
+	return name
 }
 
 // findInputs expands the arguments. A picture in a folder among the arguments is named by its

@@ -43,7 +43,8 @@ type segmentRun struct {
 	report       *report
 	sizes        *sizeHint
 	notes        pictureNotes
-	done, failed int // pictures
+	allPages     bool // of standard input
+	done, failed int  // pictures
 }
 
 // do segments all pictures. If it is stopped, by a signal or a full disk, it closes the files
@@ -66,7 +67,7 @@ func (r *segmentRun) do(ctx context.Context) error {
 	if hint := r.sizes.String(); hint != "" {
 		warner(r.cmd)("%s", hint)
 	}
-	r.notes.warn(warner(r.cmd))
+	r.notes.print(r.cmd)
 	r.measure.warn(warner(r.cmd))
 	if r.truth != nil {
 		errs = append(errs, r.truth.write(r.cmd.OutOrStdout()))
@@ -87,6 +88,7 @@ func (r *segmentRun) loop(ctx context.Context) error {
 				options.Normalize = ""
 			}
 			stream = picture.NewStream(r.cmd.InOrStdin(), options)
+			stream.AllPages = r.allPages
 		}
 		for k := 1; ; k++ {
 			ended, err := r.next(ctx, i, k, stream)
@@ -122,7 +124,7 @@ func (r *segmentRun) next(ctx context.Context, i, k int, stream *picture.Stream)
 	default:
 		r.failed++
 		_ = r.bar.Clear()
-		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
+		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(inFlags(err).Error()))
 	}
 	return stream == nil, nil
 }
@@ -167,8 +169,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	if err != nil {
 		return err
 	}
-	r.notes.add(opened.Note, in.name, opened.Note)
-	r.notes.add("range", in.name, withFlag(opened.Warning))
+	r.notes.add(in.name, opened)
 	img := opened.Image
 	source.pixels = func() (image.Image, error) { return img, nil }
 	options := r.options
@@ -231,7 +232,7 @@ func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.
 		if source.opened.Picture, err = in.open(ctx, stream); err == nil {
 			source.opened.channels = source.opened.Samples()
 			if held, all := len(source.opened.channels), len(source.opened.Channels); held < all {
-				r.notes.add("channels", in.name, fmt.Sprintf("of %d channels only those that are segmented are measured: standard input is read once", all))
+				source.opened.Notes = append(source.opened.Notes, fmt.Sprintf("of %d channels only those that are segmented are measured: standard input is read once", all))
 			}
 		}
 	} else {
@@ -240,9 +241,8 @@ func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.
 	if err != nil {
 		return nil, nil, err
 	}
-	seen := *source.opened.Picture
-	seen.Image, seen.Warning, err = in.options.Normalize.Apply(seen.Image)
-	return &seen, source, err
+	seen, err := source.opened.Normalized(in.options.Normalize)
+	return seen, source, err
 }
 
 // keep adds an earlier run's picture to the files that are about all pictures, and makes its

@@ -16,6 +16,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
 )
 
@@ -25,7 +26,8 @@ func init() { modelCommands = append(modelCommands, newSweepCommand) }
 type sweepOptions struct {
 	model modelFlags
 	annotationFlags
-	truth, pictures  string
+	truth, images    string
+	pictures         pictureFlags
 	iou, style       string
 	samplers         []string
 	steps, proposals []int
@@ -54,7 +56,7 @@ other settings (model, data, score, seed, device, …) is refused.`,
 	}
 	o.model.addLoading(cmd)
 	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && cmd.Flags().Changed(name) }
-	addTestFlags(cmd, &o.model, &o.pictures, &o.limitImages)
+	addTestFlags(cmd, &o.model, &o.images, &o.pictures, &o.limitImages)
 	f := cmd.Flags()
 	o.annotationFlags.add(cmd)
 	f.StringVar(&o.truth, "gt", "", "data set with the true objects: a file of COCO or LVIS, or another format that convert reads")
@@ -120,13 +122,17 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 	if err != nil {
 		return err
 	}
+	choice, err := o.pictures.one()
+	if err != nil {
+		return err
+	}
 	locks, err := lockOutputs(o.out)
 	if err != nil {
 		return err
 	}
 	defer locks.Close()
 	warn := warner(cmd)
-	annotations := metrics.annotations(picturesOf(o.pictures, o.truth), warn)
+	annotations := metrics.annotations(picturesOf(o.images, o.truth), warn)
 	annotations.Split = "val"
 	set, err := openSet(cmd.Context(), o.truth, annotations)
 	if err != nil {
@@ -142,6 +148,10 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 		return err
 	}
 	o.model.options.Limit = testLimit(&o.model, o.style)
+	var notes pictureNotes
+	set.Pictures = choice
+	set.Pictures.Normalize = o.model.normalize(model.Config())
+	set.Remark = func(m evaluation.Image, p *picture.Picture) { notes.printFirst(cmd, m.FileName, p) }
 	settings, err := await(cmd.Context(), func() (map[string]string, error) { return o.settings(model, set) })
 	if err != nil {
 		return err
@@ -180,16 +190,18 @@ func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []co
 		return nil
 	}
 	// The first pass of a model is slower and must not count.
-	first, err := set.Images[0].Open()
+	first, err := set.Read(set.Images[0])
 	if err != nil {
 		return err
 	}
-	if _, err := model.Segment(cmd.Context(), first, o.model.options); err != nil {
+	with := o.model.options
+	with.Normalize = picture.None // they are normalized when they are read
+	if _, err := model.Segment(cmd.Context(), first, with); err != nil {
 		return err
 	}
 	bar := progress(cmd.ErrOrStderr(), len(left)*len(set.Images))
 	for _, c := range left {
-		options := o.model.options
+		options := with
 		sampling := model.Config().Sampling
 		sampling.Sampler = c.sampler
 		options.Sampling, options.Steps, options.Proposals = &sampling, c.steps, c.proposals

@@ -50,7 +50,7 @@ func newSweepRun(c combination, r *coco.Report, detections int, perPicture time.
 // settings returns what the numbers depend on apart from the combination. It has the
 // checksums of files instead of their names, so that they may be moved.
 func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set) (map[string]string, error) {
-	pictures, err := filepath.Abs(o.pictures)
+	pictures, err := filepath.Abs(o.images)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +70,11 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 		"images": pictures, "pictures": fmt.Sprint(len(set.Images)), "iou": o.iou, "style": o.style,
 		"score": fmt.Sprint(with.Score), "limit": fmt.Sprint(with.Limit), "seed": fmt.Sprint(with.Seed),
 		"device": model.Device().String(), "threads": fmt.Sprint(o.model.threads),
+	}
+	for name, value := range map[string]string{"choice": o.pictures.String(), "norm": string(with.Normalize)} {
+		if value != "" {
+			out[name] = value
+		}
 	}
 	if o.model.ema.EMAChoice != nn.EMAAuto {
 		out["ema"] = o.model.ema.String()

@@ -18,6 +18,7 @@ import (
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/picture"
 )
 
 func init() { modelCommands = append(modelCommands, newTestCommand) }
@@ -26,7 +27,8 @@ func init() { modelCommands = append(modelCommands, newTestCommand) }
 type testOptions struct {
 	model      modelFlags
 	eval       evalOptions
-	pictures   string
+	images     string
+	pictures   pictureFlags
 	detections string
 	views      []string
 	choose     string // folder of the pictures of --choose-score
@@ -52,7 +54,7 @@ broken or of another size than the data set says is an error, or left out with
 	}
 	o.model.add(cmd)
 	o.eval.add(cmd)
-	addTestFlags(cmd, &o.model, &o.pictures, &o.eval.limitImages)
+	addTestFlags(cmd, &o.model, &o.images, &o.pictures, &o.eval.limitImages)
 	cmd.Flags().StringVar(&o.detections, "dets", "", "file to write the detections to, as COCO results")
 	cmd.Flags().StringVar(&o.choose, "choose-images", "", "folder of the pictures of --choose-score (default: that of --images)")
 	addViewsFlag(cmd, &o.views)
@@ -61,9 +63,10 @@ broken or of another size than the data set says is an error, or left out with
 
 // addTestFlags adds the flags of commands that run over a data set. Average precision needs
 // many detections, also of low scores.
-func addTestFlags(cmd *cobra.Command, m *modelFlags, pictures *string, limitImages *int) {
+func addTestFlags(cmd *cobra.Command, m *modelFlags, images *string, pictures *pictureFlags, limitImages *int) {
 	f := cmd.Flags()
-	f.StringVar(pictures, "images", "", "folder of the data set's pictures (default: beside the annotations)")
+	pictures.add(cmd, false)
+	f.StringVar(images, "images", "", "folder of the data set's pictures (default: beside the annotations)")
 	f.IntVar(limitImages, "limit-images", 0, "use this many pictures, the first ones (default: all)")
 	score, limit := f.Lookup("score"), f.Lookup("limit")
 	m.options.Score, score.DefValue = 0.05, "0.05"
@@ -92,6 +95,9 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
 	}
+	if _, err := o.pictures.one(); err != nil {
+		return err
+	}
 	if o.detections != "" {
 		if err := atomicfile.CheckOutput(o.detections); err != nil {
 			return err
@@ -103,7 +109,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	}
 	defer locks.Close()
 	warn := warner(cmd)
-	set, err := o.open(cmd, o.eval.truth, o.pictures, "val", o.eval.limitImages)
+	set, err := o.open(cmd, o.eval.truth, o.images, "val", o.eval.limitImages)
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	}
 	var chosen *evaluation.Set // for the score; may be nil
 	if o.eval.match.chooseTruth != "" {
-		if chosen, err = o.open(cmd, o.eval.match.chooseTruth, cmp.Or(o.choose, o.pictures), "train", 0); err != nil {
+		if chosen, err = o.open(cmd, o.eval.match.chooseTruth, cmp.Or(o.choose, o.images), "train", 0); err != nil {
 			return err
 		}
 	}
@@ -163,7 +169,11 @@ func (o *testOptions) open(cmd *cobra.Command, truth, pictures, split string, li
 	annotations := o.eval.annotations(picturesOf(pictures, truth), warner(cmd))
 	annotations.Split, annotations.Limit = split, limit
 	set, err := openSet(cmd.Context(), truth, annotations)
-	return set, o.eval.explain(err)
+	if err != nil {
+		return nil, o.eval.explain(err)
+	}
+	set.Pictures, err = o.pictures.one()
+	return set, err
 }
 
 // run segments the pictures of a data set. It also returns how many are done.
@@ -173,13 +183,13 @@ func (o *testOptions) run(cmd *cobra.Command, model *diffusioninst.Model, set *e
 	bar := progress(cmd.ErrOrStderr(), len(set.Images))
 	var notes pictureNotes
 	full := 0
+	set.Pictures.Normalize = o.model.normalize(model.Config())
+	set.Remark = func(m evaluation.Image, p *picture.Picture) { notes.add(m.FileName, p) }
+	options.Normalize = picture.None // they are normalized when they are read
 	segment := func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error) {
 		result, err := model.Segment(ctx, img, o)
-		if err == nil {
-			notes.add("range", "a picture", withFlag(result.Warning))
-			if len(result.Instances) == options.Limit {
-				full++
-			}
+		if err == nil && len(result.Instances) == options.Limit {
+			full++
 		}
 		return result, err
 	}
@@ -188,10 +198,9 @@ func (o *testOptions) run(cmd *cobra.Command, model *diffusioninst.Model, set *e
 		_ = bar.Add(1)
 	})
 	_ = bar.Finish()
-	warn := warner(cmd)
-	notes.warn(warn)
+	notes.print(cmd)
 	if full > 0 && o.eval.match.on() {
-		warn("%s reached the limit of %d detections: --limit raises it, so that --matching counts all", counted(full, "picture"), options.Limit)
+		warner(cmd)("%s reached the limit of %d detections: --limit raises it, so that --matching counts all", counted(full, "picture"), options.Limit)
 	}
 	return results, done, took, err
 }

@@ -15,6 +15,7 @@ func init() { modelCommands = append(modelCommands, newTrainCommand) }
 // trainOptions are the flags of the train command.
 type trainOptions struct {
 	annotationFlags
+	pictures                 pictureFlags
 	config, weights, device  string
 	train, val               string
 	images, valImages        string
@@ -58,7 +59,8 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd, &o) },
 	}
-	o.add(cmd)
+	o.annotationFlags.add(cmd)
+	o.pictures.add(cmd, false)
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "Detectron2 YAML file that describes the model and its training")
 	f.StringVar(&o.train, "train", "", "data set to learn from: a file of COCO or LVIS, or a file or folder in another format that convert reads")

@@ -54,21 +54,30 @@ type trainPlan struct {
 	config diffusioninst.Config
 	recipe *train.Recipe
 	loader data.LoaderOptions
+	choice string // flags that say what is read of the files
 }
 
 // String describes the data and its order. A resumed run must have the same.
 func (p *trainPlan) String() string {
-	return fmt.Sprintf("%d pictures of %d classes in batches of %d, seed %d", p.data.Len(), len(p.config.Classes), p.loader.Batch, p.loader.Seed)
+	text := fmt.Sprintf("%d pictures of %d classes in batches of %d, seed %d", p.data.Len(), len(p.config.Classes), p.loader.Batch, p.loader.Seed)
+	if p.choice != "" {
+		text += ", " + p.choice
+	}
+	return text
 }
 
-func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*trainPlan, error) {
+func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any), remark func(string, *picture.Picture)) (*trainPlan, error) {
+	choice, err := o.pictures.one()
+	if err != nil {
+		return nil, err
+	}
 	annotations := o.options(picturesOf(o.images, o.train), true, warn)
 	annotations.Split, annotations.Limit = "train", 0
 	set, err := await(ctx, func() (*data.COCO, error) { return data.Open(o.train, annotations) })
 	if err != nil {
 		return nil, o.explain(err)
 	}
-	p := &trainPlan{data: set}
+	p := &trainPlan{data: set, choice: o.pictures.String()}
 	file, err := diffusioninst.OpenConfig(o.config)
 	if err != nil {
 		return nil, err
@@ -87,7 +96,8 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any)) (*tr
 	if err := p.config.Input.Normalize.Check(); err != nil {
 		return nil, err
 	}
-	set.Normalize(p.config.Input.Normalize)
+	choice.Normalize = p.config.Input.Normalize
+	set.Pictures(choice, remark)
 	counts, err := data.ClassCounts(ctx, set)
 	if err != nil {
 		return nil, err

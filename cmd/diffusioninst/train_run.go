@@ -15,6 +15,8 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
@@ -38,7 +40,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		return err
 	}
 	defer locks.Close()
-	plan, err := o.plan(ctx, warn)
+	var notes pictureNotes
+	remark := func(path string, p *picture.Picture) { notes.printFirst(cmd, filepath.Base(path), p) }
+	plan, err := o.plan(ctx, warn, remark)
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		},
 	}
 	if o.val != "" {
-		if run.Evaluate, err = o.evaluation(ctx, plan, warn); err != nil {
+		if run.Evaluate, err = o.evaluation(ctx, plan, warn, remark); err != nil {
 			return err
 		}
 		run.Best = metricName("AP", o.evalSteps, 0)
@@ -106,7 +110,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 
 // evaluation returns a function that measures a model on the data set of --val: the average
 // precisions of masks with each number of denoising steps.
-func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn func(string, ...any)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
+func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn func(string, ...any), remark func(string, *picture.Picture)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
 	annotations := o.options(picturesOf(cmp.Or(o.valImages, o.images), o.val), true, warn)
 	annotations.Split = "val"
 	set, err := openSet(ctx, o.val, annotations)
@@ -116,6 +120,11 @@ func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn fun
 	if err := set.Match(plan.config.Classes, warn); err != nil {
 		return nil, err
 	}
+	if set.Pictures, err = o.pictures.one(); err != nil {
+		return nil, err
+	}
+	set.Pictures.Normalize = cmp.Or(plan.config.Input.Normalize, picture.Auto)
+	set.Remark = func(m evaluation.Image, p *picture.Picture) { remark(m.Path, p) }
 	if len(o.evalSteps) == 0 {
 		o.evalSteps = []int{0} // the model's own
 	}
@@ -123,7 +132,7 @@ func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn fun
 	return func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error) {
 		var out []journal.Scalar
 		for i, steps := range o.evalSteps {
-			options := diffusioninst.Options{Steps: steps, Score: 0.05, Limit: most}
+			options := diffusioninst.Options{Steps: steps, Score: 0.05, Limit: most, Normalize: picture.None}
 			results, _, err := set.Run(ctx, m.Segment, options, func() {})
 			if err != nil {
 				return nil, err

@@ -92,7 +92,7 @@ func window(src []byte) int { return max(8<<20, 16*len(src)) }
 func readUpTo(dst []byte, r io.Reader, limit int) ([]byte, error) {
 	for len(dst) < limit {
 		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+			dst = grow(dst, min(4096, limit-len(dst)), limit)
 		}
 		n, err := r.Read(dst[len(dst):min(cap(dst), limit)])
 		dst = dst[:len(dst)+n]

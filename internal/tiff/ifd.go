@@ -23,6 +23,8 @@ type File struct {
 	big   bool
 	pages []directory
 	end   uint64 // behind the last directory and its values
+
+	broken error // of the chain of directories behind the last of pages
 }
 
 // directory is an IFD, the description of one page.
@@ -75,16 +77,25 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, f.chain(at)
 }
 
+// Broken returns what is wrong with the chain of pages behind the last one that can be read,
+// or nil.
+func (f *File) Broken() error { return f.broken }
+
 // chain reads the directories from the one at an offset on. A chain that is broken after
 // its first page is read as far as it goes.
 func (f *File) chain(at uint64) error {
 	seen := map[uint64]bool{}
 	room := f.size // directories do not overlap
-	for at != 0 && !seen[at] {
+	for at != 0 {
+		if seen[at] {
+			f.broken = errors.New("it leads back to an earlier page")
+			break
+		}
 		seen[at] = true
 		dir, next, err := f.directory(at, &room)
 		if err != nil {
 			if len(f.pages) > 0 {
+				f.broken = err
 				return nil
 			}
 			return err
@@ -113,6 +124,9 @@ func (f *File) directory(at uint64, room *int64) (directory, uint64, error) {
 	}
 	if n > math.MaxUint16 {
 		return nil, 0, fmt.Errorf("a directory of %d tags", n)
+	}
+	if n == 0 {
+		return nil, 0, errors.New("a directory without tags")
 	}
 	if *room -= int64(head + n*width); *room < 0 {
 		return nil, 0, errors.New("directories overlap")

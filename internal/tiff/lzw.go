@@ -69,10 +69,7 @@ func unLZW(dst, src []byte, limit int) ([]byte, error) {
 		}
 		n := int(length[code])
 		start := len(dst)
-		for len(dst)+n > cap(dst) {
-			dst = append(dst[:cap(dst)], 0)[:start]
-		}
-		dst = dst[:start+n]
+		dst = grow(dst, n, limit)[:start+n]
 		for at, c := start+n-1, code; at >= start; at-- {
 			dst[at] = suffix[c]
 			c = int(prefix[c])

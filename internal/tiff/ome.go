@@ -7,27 +7,38 @@ import (
 
 // omeXML is the part of OME-XML that says what the pages are.
 type omeXML struct {
-	Images []struct {
-		Pixels struct {
-			DimensionOrder                             string  `xml:",attr"`
-			SizeC, SizeZ, SizeT                        int     `xml:",attr"`
-			PhysicalSizeX, PhysicalSizeY               float64 `xml:",attr"`
-			PhysicalSizeXUnit, PhysicalSizeYUnit, Type string  `xml:",attr"`
-			Channels                                   []struct {
-				Name            string `xml:",attr"`
-				SamplesPerPixel int    `xml:",attr"`
-			} `xml:"Channel"`
-			TiffData []struct {
-				IFD, PlaneCount        *int `xml:",attr"`
-				FirstC, FirstZ, FirstT int  `xml:",attr"`
-				UUID                   struct {
-					FileName string `xml:",attr"`
-					ID       string `xml:",chardata"`
-				}
-			}
+	Images []struct{ Pixels omePixels } `xml:"Image"`
+	UUID   string                       `xml:",attr"`
+}
+
+type omePixels struct {
+	DimensionOrder                             string  `xml:",attr"`
+	SizeC, SizeZ, SizeT                        int     `xml:",attr"`
+	PhysicalSizeX, PhysicalSizeY               float64 `xml:",attr"`
+	PhysicalSizeXUnit, PhysicalSizeYUnit, Type string  `xml:",attr"`
+	Channels                                   []struct {
+		Name            string `xml:",attr"`
+		SamplesPerPixel int    `xml:",attr"`
+	} `xml:"Channel"`
+	TiffData []struct {
+		IFD, PlaneCount        *int `xml:",attr"`
+		FirstC, FirstZ, FirstT int  `xml:",attr"`
+		UUID                   struct {
+			FileName string `xml:",attr"`
+			ID       string `xml:",chardata"`
 		}
-	} `xml:"Image"`
-	UUID string `xml:",attr"`
+	}
+}
+
+// channelOf returns the channel that has a sample: FirstC counts the samples of channels.
+func (p *omePixels) channelOf(sample int) int {
+	left := sample
+	for i, c := range p.Channels {
+		if left -= max(c.SamplesPerPixel, 1); left < 0 {
+			return i
+		}
+	}
+	return sample
 }
 
 // readOME reads the OME-XML of an OME-TIFF file. Planes in other files are left out.
@@ -74,6 +85,11 @@ func (f *File) readOME(description string, s *Stack) bool {
 		count := len(own.Channels) * min(own.Slices, 1<<20) * min(own.Times, 1<<20)
 		for _, data := range p.TiffData {
 			if data.UUID.FileName != "" && ome.UUID != "" && strings.TrimSpace(data.UUID.ID) != ome.UUID {
+				planes := 1
+				if data.PlaneCount != nil {
+					planes = *data.PlaneCount
+				}
+				s.Elsewhere += min(max(planes, 0), 1<<20)
 				continue
 			}
 			first, planes := 0, f.Len()
@@ -83,7 +99,7 @@ func (f *File) readOME(description string, s *Stack) bool {
 			if data.PlaneCount != nil {
 				planes = *data.PlaneCount
 			}
-			start := own.index(order, data.FirstC, data.FirstZ, data.FirstT)
+			start := own.index(order, p.channelOf(data.FirstC), data.FirstZ, data.FirstT)
 			for k := 0; k < planes && start+k < count && first+k < f.Len() && len(s.Planes) <= f.Len(); k++ {
 				plane := Plane{Page: first + k, S: scene}
 				plane.C, plane.Z, plane.T = own.place(start+k, order)

@@ -8,9 +8,10 @@ func unPackBits(dst, src []byte, limit int) []byte {
 		switch {
 		case n >= 0:
 			n = min(n+1, len(src))
-			dst = append(dst, src[:n]...)
+			dst = append(grow(dst, n, limit), src[:n]...)
 			src = src[n:]
 		case n > -128:
+			dst = grow(dst, 1-n, limit)
 			for range 1 - n {
 				dst = append(dst, src[0])
 			}

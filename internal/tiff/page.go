@@ -43,6 +43,8 @@ const (
 	tagYCbCrSubsampling = 530
 	tagBlackWhite       = 532
 	tagUIC2             = 33629
+	tagImageJSizes      = 50838
+	tagImageJ           = 50839
 )
 
 // A Photometric says what samples mean.

@@ -105,6 +105,7 @@ func (r *reader) read() (*Raster, error) {
 				return nil, err
 			}
 		}
+		r.reserve(out, rows*r.Width*len(r.wanted))
 		for y := range rows {
 			for i, chunk := range band {
 				r.appendRow(out, chunk[y*rowBytes:][:rowBytes], min(r.chunkW, r.Width-i*r.chunkW))
@@ -112,6 +113,29 @@ func (r *reader) read() (*Raster, error) {
 		}
 	}
 	return out, nil
+}
+
+// reserve makes room in the raster for more samples.
+func (r *reader) reserve(out *Raster, more int) {
+	all := r.Width * r.Height * len(r.wanted)
+	switch {
+	case r.Format == Unsigned && r.Bits <= 8:
+		out.U8 = grow(out.U8, more, all)
+	case r.Format == Unsigned && r.Bits <= 16:
+		out.U16 = grow(out.U16, more, all)
+	default:
+		out.F64 = grow(out.F64, more, all)
+	}
+}
+
+// grow makes room for more elements of a slice that has all in the end. It doubles: what a file
+// claims is not believed before its bytes have come, and append would copy more often.
+func grow[T any](s []T, more, all int) []T {
+	need := len(s) + more
+	if need <= cap(s) {
+		return s
+	}
+	return append(make([]T, 0, max(need, min(2*cap(s), all))), s...)
 }
 
 // chunks reads where the n chunks of the plane are.

@@ -10,6 +10,10 @@ type Stack struct {
 	Times    int
 	Scenes   int
 	Planes   []Plane // in the file's order
+	// Labels are texts about the planes, which may be empty; nil if the file has none.
+	Labels []string
+	// Elsewhere counts the planes that are in other files.
+	Elsewhere int
 	// PixelSize is the width and height of a pixel in micrometres; 0 if unknown.
 	PixelSize [2]float64
 }

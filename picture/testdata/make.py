@@ -97,3 +97,5 @@ want.convert("RGB").save("deep.png.want.png")
 # Shrinking and stretching, by more than whole factors.
 for w, h in [(13, 10), (5, 29), (37, 4), (50, 11), (80, 70), (1, 1)]:
     rgb.resize((w, h), Image.BILINEAR).save("resized_%dx%d.png" % (w, h))
+
+Image.new("RGB", (1024, 1024)).save("blank.webp", lossless=True)  # many pixels in few bytes

@@ -100,7 +100,7 @@ func Open(path string, o annotation.Options) (*COCO, error) {
 		return nil, err
 	}
 	if crowds > 0 && o.Warn != nil {
-		o.Warn("%s: %d of %d annotations are crowds (iscrowd 1) and are left out of training (--crowd object takes them as objects)", path, crowds, len(set.Annotations))
+		o.Warn("%s: %d of %d annotations are crowds (iscrowd 1) and are left out of training (annotation.Options.CrowdObjects takes them as objects)", path, crowds, len(set.Annotations))
 	}
 	return c, nil
 }
@@ -142,10 +142,14 @@ func some[T any](all []T) string {
 // choice is hit more often. It must be called before the first Sample.
 func (c *COCO) KeepPictures(bytes int64) { c.pictures.keep(bytes) }
 
-// Normalize sets how pictures become samples of 8 bits: picture.Auto unless it is called. It
-// should be the setting of the model that learns (Input.Normalize), and comes before
-// the first picture is read.
-func (c *COCO) Normalize(n picture.Normalize) { c.pictures.normalize = n }
+// Pictures sets what is read of the files of pictures, such as a channel, and how samples
+// become 8 bits: o.Normalize, picture.Auto if empty, should be the setting of the model that
+// learns (Input.Normalize). If remark is not nil it is called with each picture that is read, by
+// several goroutines at once, for what its Notes and Warnings say. Pictures must be called
+// before the first Sample.
+func (c *COCO) Pictures(o picture.Options, remark func(path string, p *picture.Picture)) {
+	c.pictures.options, c.pictures.remark = o, remark
+}
 
 // Classes returns the names of the categories in the order of their ids.
 func (c *COCO) Classes() []string { return c.classes }

@@ -129,8 +129,10 @@ func (l *LabelMe) labels() []string {
 // [COCO.KeepPictures].
 func (l *LabelMe) KeepPictures(bytes int64) { l.pictures.keep(bytes) }
 
-// Normalize sets how pictures become samples of 8 bits; see [COCO.Normalize].
-func (l *LabelMe) Normalize(n picture.Normalize) { l.pictures.normalize = n }
+// Pictures sets what is read of the files of pictures; see [COCO.Pictures].
+func (l *LabelMe) Pictures(o picture.Options, remark func(path string, p *picture.Picture)) {
+	l.pictures.options, l.pictures.remark = o, remark
+}
 
 // Classes returns the given classes or the labels.
 func (l *LabelMe) Classes() []string { return l.classes }

@@ -12,8 +12,9 @@ const defaultKept = 512 << 20
 
 // pictures reads files and keeps the first of them, up to a number of bytes.
 type pictures struct {
-	limit     int64
-	normalize picture.Normalize
+	limit   int64
+	options picture.Options
+	remark  func(path string, p *picture.Picture)
 
 	mutex sync.Mutex
 	used  int64
@@ -36,15 +37,16 @@ func (p *pictures) read(path string) (rgb []uint8, width, height int, err error)
 	if ok {
 		return known.rgb, known.width, known.height, nil
 	}
-	img, err := picture.Open(path, picture.Options{})
+	options := p.options
+	options.Normalize = cmp.Or(options.Normalize, picture.Auto)
+	img, err := picture.Open(path, options)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	stretched, _, err := p.normalize.Apply(img)
-	if err != nil {
-		return nil, 0, 0, err
+	if p.remark != nil {
+		p.remark(path, img)
 	}
-	d := decoded{picture.RGB(stretched), img.Bounds().Dx(), img.Bounds().Dy()}
+	d := decoded{picture.RGB(img), img.Bounds().Dx(), img.Bounds().Dy()}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if _, ok := p.kept[path]; !ok && p.used+int64(len(d.rgb)) <= p.limit {
