@@ -76,5 +76,5 @@ func numpyImage(path string) (*coco.LabeledImage, error) {
 	if len(a.Shape) != 2 || a.Shape[0] < 1 || a.Shape[1] < 1 {
 		return nil, fmt.Errorf("its masks have the shape %v: only label maps of two dimensions are read", a.Shape)
 	}
-	return labelled(&raster{int(a.Shape[1]), int(a.Shape[0]), a.Values})
+	return labelled(&raster{width: int(a.Shape[1]), height: int(a.Shape[0]), values: a.Values})
 }

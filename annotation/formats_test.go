@@ -213,9 +213,40 @@ func TestLabels(t *testing.T) {
 	require.Contains(t, said[0], "black and white only")
 	colours := image.NewNRGBA(m.Rect)
 	colours.SetNRGBA(3, 3, color.NRGBA{9, 0, 0, 255})
+	colours.SetNRGBA(4, 3, color.NRGBA{9, 1, 0, 255})
+	writePNG(t, filepath.Join(eight, "a_label.png"), colours)
+	_, got, said = open(t, "labels", eight, Options{})
+	require.Len(t, got.Instances, 2)
+	require.Contains(t, said[0], "1 label maps are in colours: each colour but black is read as one object")
+	for i := range colours.Pix {
+		colours.Pix[i] = uint8(i * i)
+	}
 	writePNG(t, filepath.Join(eight, "a_label.png"), colours)
 	_, err = Open(eight, Options{})
 	require.ErrorContains(t, err, "a_label.png: a picture in colours, not a label map")
+}
+
+// A label map may have more objects than 16 bits count, but not one for every few pixels.
+func TestManyLabels(t *testing.T) {
+	r := &raster{width: 1200, height: 1000, values: make([]uint32, 1200*1000)}
+	for i := range r.values {
+		if x, y := i%1200, i/1200; x%4 < 2 && y%4 < 2 {
+			r.values[i] = uint32(y/4*300+x/4)*7 + 5
+		}
+	}
+	labels, masks, err := r.split()
+	require.NoError(t, err)
+	require.Len(t, labels, 75000)
+	require.Equal(t, uint32(74999*7+5), labels[74999])
+	for _, m := range masks[74990:] {
+		require.NoError(t, m.Validate())
+		require.Equal(t, 4, m.Area())
+	}
+	for i := range r.values {
+		r.values[i] = uint32(i)
+	}
+	_, _, err = r.split()
+	require.ErrorContains(t, err, "more than 75000 labels on 1200×1000 pixels: this is not a label map")
 }
 
 func TestDSB(t *testing.T) {

@@ -75,10 +75,14 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 				names, _ = files(folder, ".png", ".tif", ".tiff")
 			}
 		}
-		white := 0
+		white, coloured := 0, 0
 		for _, name := range names {
 			at := filepath.Join(folder, filepath.FromSlash(name))
-			p, err := labelImage(at)
+			r, err := readRaster(at)
+			var p *coco.LabeledImage
+			if err == nil {
+				p, err = labelled(r)
+			}
 			if err = o.problem(at, err); err != nil {
 				yield(nil, err)
 				return
@@ -89,6 +93,9 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 			if len(p.Instances) == 1 && p.Instances[0].CategoryID == 255 {
 				white++
 			}
+			if r.coloured {
+				coloured++
+			}
 			for i := range p.Instances {
 				p.Instances[i].CategoryID = 0
 			}
@@ -97,21 +104,16 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 				return
 			}
 		}
+		if coloured > 0 {
+			o.warn("%s: %d label maps are in colours: each colour but black is read as one object", input, coloured)
+		}
 		if white > 0 && white == len(names) {
 			o.warn("%s: the label maps are black and white only: each is read as one object", input)
 		}
 	}
 }
 
-// labelImage reads a label map. The labels are the instances' category ids.
-func labelImage(path string) (*coco.LabeledImage, error) {
-	r, err := readRaster(path)
-	if err != nil {
-		return nil, err
-	}
-	return labelled(r)
-}
-
+// labelled returns the objects of a label map. The labels are the instances' category ids.
 func labelled(r *raster) (*coco.LabeledImage, error) {
 	labels, masks, err := r.split()
 	if err != nil {

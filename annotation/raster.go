@@ -2,12 +2,12 @@ package annotation
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -25,10 +25,11 @@ const maxPixels = 100_000_000
 type raster struct {
 	width, height int
 	values        []uint32
+	coloured      bool // each colour is a label; black, and what is transparent, is the background
 }
 
-// readRaster reads a label map: a PNG or TIFF of one channel with 8, 16 or 32 bits. The values
-// of a palette are the places in it.
+// readRaster reads a label map: a PNG or TIFF of one channel with 8, 16 or 32 bits, or one in
+// colours. The values of a palette are the places in it.
 func readRaster(path string) (*raster, error) {
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".png" {
 		p, err := picture.Open(path, picture.Options{MaxPixels: maxPixels})
@@ -56,11 +57,11 @@ func readRaster(path string) (*raster, error) {
 	return rasterOf(m)
 }
 
-var errColours = errors.New("a picture in colours, not a label map: it has no single number per pixel")
+var errColours = errors.New("a picture in colours, not a label map: it has neither a single number nor a plain colour per object")
 
 func rasterOf(m image.Image) (*raster, error) {
 	b := m.Bounds()
-	r := &raster{b.Dx(), b.Dy(), make([]uint32, b.Dx()*b.Dy())}
+	r := &raster{width: b.Dx(), height: b.Dy(), values: make([]uint32, b.Dx()*b.Dy())}
 	var value func(x, y int) uint32
 	switch m := m.(type) {
 	case *image.Gray:
@@ -80,14 +81,7 @@ func rasterOf(m image.Image) (*raster, error) {
 		}
 		value = func(x, y int) uint32 { return uint32(m.Pix[(y-b.Min.Y)*b.Dx()+x-b.Min.X]) }
 	default:
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			for x := b.Min.X; x < b.Max.X; x++ {
-				if c := color.NRGBA64Model.Convert(m.At(x, y)).(color.NRGBA64); c.R != c.G || c.G != c.B {
-					return nil, errColours
-				}
-			}
-		}
-		value = func(x, y int) uint32 { return uint32(color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA).R) }
+		return r, r.colours(m)
 	}
 	for i := range r.values {
 		r.values[i] = value(b.Min.X+i%r.width, b.Min.Y+i/r.width)
@@ -95,35 +89,94 @@ func rasterOf(m image.Image) (*raster, error) {
 	return r, nil
 }
 
+// colours reads a picture in colours. Grey ones have the numbers that their samples are.
+func (r *raster) colours(m image.Image) error {
+	b, wide := m.Bounds(), false
+	switch m.(type) {
+	case *image.RGBA64, *image.NRGBA64:
+		wide = true
+	}
+	for i := range r.values {
+		c := color.NRGBA64Model.Convert(m.At(b.Min.X+i%r.width, b.Min.Y+i/r.width)).(color.NRGBA64)
+		if c.A == 0 {
+			c.R, c.G, c.B = 0, 0, 0
+		}
+		if c.R != c.G || c.G != c.B {
+			return r.colourful(m)
+		}
+		if !wide {
+			c.R >>= 8
+		}
+		r.values[i] = uint32(c.R)
+	}
+	return nil
+}
+
+// colourful reads a picture of which each colour is a label.
+func (r *raster) colourful(m image.Image) error {
+	b := m.Bounds()
+	for i := range r.values {
+		c := color.NRGBAModel.Convert(m.At(b.Min.X+i%r.width, b.Min.Y+i/r.width)).(color.NRGBA)
+		r.values[i] = 0
+		if c.A != 0 {
+			r.values[i] = uint32(c.R)<<16 | uint32(c.G)<<8 | uint32(c.B)
+		}
+	}
+	if r.coloured = true; !r.flat() {
+		return errColours
+	}
+	return nil
+}
+
+// maxLabels bounds the objects of a label map by its pixels: noise is no label map.
+func (r *raster) maxLabels() int { return max(1<<16-1, len(r.values)/16) }
+
 // split returns the labels that occur, ascending and without 0, and the mask of each.
 func (r *raster) split() ([]uint32, []mask.RLE, error) {
-	number := map[uint32]int{}
-	var seen []uint32
-	for _, v := range r.values {
-		if _, ok := number[v]; !ok && v != 0 {
-			number[v] = 0
-			if seen = append(seen, v); len(seen) == 1<<16 {
-				return nil, nil, fmt.Errorf("more than %d labels: this is not a label map", 1<<16-1)
+	type part struct {
+		counts []uint32
+		end    uint32 // of the last run of set pixels
+	}
+	parts := map[uint32]*part{}
+	var label, start, at uint32
+	// Runs go down the columns, so a label's pixels are met in the order of its mask.
+	finish := func() {
+		if label == 0 || at == start {
+			return
+		}
+		p := parts[label]
+		if p == nil {
+			p = &part{}
+			parts[label] = p
+		}
+		if n := len(p.counts); n > 0 && p.end == start {
+			p.counts[n-1] += at - start
+		} else {
+			p.counts = append(p.counts, start-p.end, at-start)
+		}
+		p.end = at
+	}
+	for x := range r.width {
+		for y := range r.height {
+			if v := r.values[y*r.width+x]; v != label {
+				finish()
+				if len(parts) > r.maxLabels() {
+					return nil, nil, fmt.Errorf("more than %d labels on %d×%d pixels: this is not a label map", r.maxLabels(), r.width, r.height)
+				}
+				label, start = v, at
 			}
+			at++
 		}
 	}
-	slices.Sort(seen)
-	for i, v := range seen {
-		number[v] = i + 1
-	}
-	m := image.NewGray16(image.Rect(0, 0, r.width, r.height))
-	for i, v := range r.values {
-		if v != 0 {
-			binary.BigEndian.PutUint16(m.Pix[2*i:], uint16(number[v]))
+	finish()
+	labels := slices.Sorted(maps.Keys(parts))
+	masks := make([]mask.RLE, len(labels))
+	for i, v := range labels {
+		p := parts[v]
+		if p.end < at {
+			p.counts = append(p.counts, at-p.end)
 		}
-	}
-	places, masks, err := mask.SplitLabelMap(m)
-	if err != nil {
-		return nil, nil, err
-	}
-	labels := make([]uint32, len(places))
-	for i, n := range places {
-		labels[i] = seen[n-1]
+		masks[i] = mask.RLE{Width: r.width, Height: r.height, Counts: p.counts}
 	}
 	return labels, masks, nil
 }

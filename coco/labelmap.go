@@ -190,9 +190,17 @@ func ReadLabelMap(picture, explanation io.Reader) (*LabeledImage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("coco: label map of %s: %w", l.Image, err)
 	}
-	grey, ok := decoded.(*image.Gray16)
-	if !ok {
-		return nil, fmt.Errorf("coco: label map of %s: not a 16-bit grey picture", l.Image)
+	var grey *image.Gray16
+	switch m := decoded.(type) {
+	case *image.Gray16:
+		grey = m
+	case *image.Gray: // saved again by a tool that found 8 bits enough
+		grey = image.NewGray16(m.Rect)
+		for i, v := range m.Pix {
+			grey.Pix[2*i+1] = v
+		}
+	default:
+		return nil, fmt.Errorf("coco: label map of %s: not a grey picture of 8 or 16 bits", l.Image)
 	}
 	labels, masks, err := mask.SplitLabelMap(grey)
 	if err != nil {
