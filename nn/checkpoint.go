@@ -54,6 +54,9 @@ type WeightSet struct {
 	// Filled is the number of tensors that averages lack, such as the statistics of norms,
 	// and that are taken from the weights they are averages of.
 	Filled int
+	// Unnamed is true for averages in a list without names, as torch_ema saves them. They
+	// cannot be taken.
+	Unnamed bool
 }
 
 // A Checkpoint is an open file of parameters: PyTorch's .pth, Detectron2's .pkl or
@@ -119,7 +122,7 @@ func (c *Checkpoint) Sets() []WeightSet { return weightSets(c.model) }
 func weightSets(f *checkpoint.File) []WeightSet {
 	var out []WeightSet
 	for _, s := range f.Sets() {
-		out = append(out, WeightSet{s.Name, s.Averaged, s.Tensors, s.Filled})
+		out = append(out, WeightSet{s.Name, s.Averaged, s.Tensors, s.Filled, s.Unnamed})
 	}
 	return out
 }

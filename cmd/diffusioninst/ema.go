@@ -58,10 +58,14 @@ func sayWeights(out io.Writer, sets []nn.WeightSet) {
 	}
 	var others []string
 	for _, s := range sets[1:] {
-		others = append(others, place(s.Name))
+		other := place(s.Name)
+		if s.Unnamed {
+			other += " (averages without names, which cannot be taken)"
+		}
+		others = append(others, other)
 	}
 	text += "; also in the file: " + strings.Join(others, ", ")
-	switch differ := func(s nn.WeightSet) bool { return s.Averaged != taken.Averaged }; {
+	switch differ := func(s nn.WeightSet) bool { return s.Averaged != taken.Averaged && !s.Unnamed }; {
 	case !slices.ContainsFunc(sets, differ):
 	case taken.Averaged:
 		text += " (--ema off)"

@@ -42,6 +42,7 @@ type weightsInfo struct {
 	Place    string `json:"place"` // in the file: keys, and what is before the names of tensors
 	Averaged bool   `json:"averaged"`
 	Tensors  int    `json:"tensors"`
+	Unnamed  bool   `json:"unnamed,omitempty"` // a list without names, which cannot be taken
 }
 
 func newInfoCommand() *cobra.Command {
@@ -158,7 +159,7 @@ func inspect(path string, list bool) (*checkpointInfo, map[string]int64, error) 
 		file = weights
 	}
 	for _, s := range file.Sets() {
-		info.Weights = append(info.Weights, weightsInfo{s.Name, s.Averaged, s.Tensors})
+		info.Weights = append(info.Weights, weightsInfo{s.Name, s.Averaged, s.Tensors, s.Unnamed})
 	}
 	info.Model = describeModel(file)
 	return info, groups, nil
@@ -178,6 +179,8 @@ func (info *checkpointInfo) writeWeights(w io.Writer) {
 			text += ", averaged"
 		}
 		switch taken := info.Weights[0]; {
+		case s.Unnamed:
+			text += ": a list without names, as torch_ema saves it, which cannot be taken"
 		case i == 0 && len(info.Weights) > 1:
 			text += ": taken by default"
 		case i > 0 && s.Averaged && !taken.Averaged:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	pt "github.com/diffusioninst/go/internal/pickletest"
@@ -88,7 +89,8 @@ func FuzzZipPTH(f *testing.F) {
 	seedFiles(f, "zip.pth", "plain.pth", "untyped.pth", "big_endian.pth", "state_dict.pth", "nested.pth",
 		"module.pth", "evil.pth", "deflated.pth", "rich.pth", "negative.pth", "historybuffer.pth", "own_config.pth", "*.ckpt")
 	f.Add(pt.PTH(pt.Dict{{"model", stateDict("module.", 1)}, {"ema_state", stateDict("", 2)}, {"optimizer", pt.Dict{}}}))
-	f.Add(pt.PTH(append(stateDict("model.", 1), [2]any{"model_ema." + withoutDots(mark), ones(1)}, [2]any{"model_ema.decay", ones(1)})))
+	f.Add(pt.PTH(append(stateDict("model.", 1), [2]any{"model_ema." + strings.ReplaceAll(mark, ".", ""), ones(1)}, [2]any{"model_ema.decay", ones(1)})))
+	f.Add(pt.PTH(append(stateDict("", 1), [2]any{"ema_" + strings.ReplaceAll(mark, ".", "_"), ones(1)}, [2]any{"shadow_params", pt.List{ones(1)}})))
 	f.Add(pt.PTH(pt.Dict{{"model", module(pt.Dict{{"w", ones(2)}}, pt.Dict{}, pt.Dict{})}}))
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, data) })
 }

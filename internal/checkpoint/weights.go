@@ -28,11 +28,14 @@ type Set struct {
 	// Filled is the number of tensors that averages lack, such as statistics of norms, and
 	// that are taken from the weights they are the averages of.
 	Filled int
+	// Unnamed is true for averages in a list without names, as torch_ema saves them. They are
+	// never taken: which is which only Python knows.
+	Unnamed bool
 
-	group   *group
-	prefix  string // of the names in the group
-	mark    *Tensor
-	dotless bool // names have lost their dots, as those of LitEma
+	group  *group
+	prefix string // of the names in the group
+	mark   *Tensor
+	undot  func(name string) string // what names have lost their dots by, nil if they have not
 }
 
 // landmarks are tensors of a DiffusionInst or, failing that, of its backbone. A set of
@@ -47,9 +50,9 @@ var landmarks = []string{
 // A set is recognised by the name of a tensor that every DiffusionInst has: what is before
 // it, such as "model.", "state_dict.model.module." or "_orig_mod.", is the place of a
 // set. A file without such a tensor is returned as it is, for Match and For. Averages are sets whose place
-// says so ("ema_state", "model_ema", "teacher", …), also under names without dots as
-// LitEma registers them, and the averages of a training state of this module. MMEngine saves averages as state_dict and what they are averages
-// of as ema_state_dict.
+// says so ("ema_state", "model_ema", "teacher", …), also under names without dots, and the
+// averages of a training state of this module. MMEngine saves averages as state_dict and what
+// they are averages of as ema_state_dict.
 //
 // AverageAuto takes the averages if they are preferred, or if f is the state of a training
 // run or MMEngine's, whose users take them.
@@ -58,7 +61,7 @@ var landmarks = []string{
 func (f *File) Weights(o Average, prefer bool) (*File, error) {
 	sets := f.stateSets()
 	if len(sets) == 0 {
-		sets = f.findDotless(f.find(landmarks...))
+		sets = f.findUnnamed(f.findDotless(f.find(landmarks...)))
 	} else {
 		prefer = true
 	}
@@ -110,31 +113,6 @@ func (f *File) find(names ...string) []Set {
 	}
 	return out
 }
-
-// findDotless adds the averages whose names are those of a set that was found, without dots.
-func (f *File) findDotless(sets []Set) []Set {
-	if len(sets) == 0 {
-		return nil
-	}
-	mark := withoutDots(strings.TrimPrefix(sets[0].mark.Name, sets[0].prefix))
-	for _, g := range f.groups {
-		for _, t := range g.tensors {
-			prefix, ok := strings.CutSuffix(t.Name, mark)
-			if !ok || prefix != "" && !strings.HasSuffix(prefix, ".") || len(sets) > maxSets {
-				continue
-			}
-			n := len(sets)
-			if sets = f.addSet(sets, g, prefix, t); len(sets) > n && sets[n].Averaged {
-				sets[n].dotless = true
-			} else {
-				sets = sets[:n]
-			}
-		}
-	}
-	return sets
-}
-
-func withoutDots(name string) string { return strings.ReplaceAll(name, ".", "") }
 
 // addSet adds a set, unless its tensors are another's under a second name.
 func (f *File) addSet(sets []Set, g *group, prefix string, mark *Tensor) []Set {
@@ -216,9 +194,11 @@ func (f *File) choose(sets []Set, o Average, prefer bool) (*File, error) {
 	if len(sets) > maxSets {
 		return nil, annotate(unsupported("it has more than %d sets of weights", maxSets), f.path, f.Format, "")
 	}
-	var plain, averaged []Set
+	var plain, averaged, unnamed []Set
 	for _, s := range sets {
-		if s.Averaged {
+		if s.Unnamed {
+			unnamed = append(unnamed, s)
+		} else if s.Averaged {
 			averaged = append(averaged, s)
 		} else {
 			plain = append(plain, s)
@@ -227,7 +207,7 @@ func (f *File) choose(sets []Set, o Average, prefer bool) (*File, error) {
 	from, other := plain, averaged
 	switch {
 	case o == AverageOn && len(averaged) == 0:
-		return nil, &FormatError{Path: f.path, Format: f.Format, Reason: "it has no averaged weights (EMA)" + only(plain), Err: ErrNoAverage}
+		return nil, &FormatError{Path: f.path, Format: f.Format, Reason: "it has no averaged weights (EMA)" + listed(unnamed) + only(plain), Err: ErrNoAverage}
 	case o == AverageOff && len(plain) == 0 && len(averaged) > 0:
 		return nil, &FormatError{Path: f.path, Format: f.Format, Reason: "it has averaged weights (EMA) only" + only(averaged), Err: ErrNoAverage}
 	case o == AverageOn, o == AverageAuto && len(averaged) > 0 && (prefer || len(plain) == 0):
@@ -240,7 +220,7 @@ func (f *File) choose(sets []Set, o Average, prefer bool) (*File, error) {
 	if err != nil {
 		return nil, annotate(err, f.path, f.Format, "")
 	}
-	sets = append([]Set{best}, slices.DeleteFunc(slices.Concat(from, other), func(s Set) bool { return s.at(best) })...)
+	sets = append([]Set{best}, slices.DeleteFunc(slices.Concat(from, other, unnamed), func(s Set) bool { return s.at(best) })...)
 	var source Set
 	if best.Averaged && len(plain) > 0 {
 		source, err = f.usual(plain)
@@ -322,8 +302,8 @@ func (f *File) take(sets []Set, source Set, fill bool) *File {
 	}
 	best := &sets[0]
 	out := f.view(sets, tensors, best.prefix, best.group.unread)
-	if best.dotless {
-		out.restoreDots(others, source.prefix)
+	if best.undot != nil {
+		out.restoreDots(others, source.prefix, best.undot)
 	}
 	for _, t := range others {
 		name := strings.TrimPrefix(t.Name, source.prefix)
@@ -336,26 +316,6 @@ func (f *File) take(sets []Set, source Set, fill bool) *File {
 	}
 	out.index()
 	return out
-}
-
-// restoreDots gives the tensors of f the names of those they are averages of. It drops
-// what is none, such as the number of updates.
-func (f *File) restoreDots(others []*Tensor, prefix string) {
-	names := map[string]string{}
-	for _, t := range others {
-		name := strings.TrimPrefix(t.Name, prefix)
-		names[withoutDots(name)] = name
-	}
-	kept := f.Tensors[:0]
-	for _, t := range f.Tensors {
-		if name, ok := names[t.Name]; ok {
-			t.Name = name
-			kept = append(kept, t)
-		}
-	}
-	f.Tensors = kept
-	f.groups[0].tensors = kept
-	f.index()
 }
 
 // view returns tensors of f without a prefix of their names.

@@ -102,7 +102,7 @@ func TestAverages(t *testing.T) {
 		"not MMEngine":        {pt.Dict{{"meta", pt.Dict{{"epoch", 1}}}, {"state_dict", stateDict("", 1)}, {"ema_state_dict", stateDict("module.", 2)}}, "state_dict", "ema_state_dict.module", 1},
 		"best and last":       {pt.Dict{{"model", stateDict("", 1)}, {"best_model", stateDict("", 3)}, {"model_ema", stateDict("", 2)}}, "model", "model_ema", 1},
 		"LitEma": {pt.Dict{{"state_dict", joined(stateDict("model.", 1), pt.Dict{{"model_ema.decay", ones(1)}, {"model_ema.num_updates", ones(1)},
-			{"model_ema." + withoutDots(mark), pt.Tensor{Shape: []int{1}, Values: []float32{2}}}, {"model_ema.headbias", ones(1)}})}}, "state_dict.model", "state_dict.model_ema", 1},
+			{"model_ema." + strings.ReplaceAll(mark, ".", ""), pt.Tensor{Shape: []int{1}, Values: []float32{2}}}, {"model_ema.headbias", ones(1)}})}}, "state_dict.model", "state_dict.model_ema", 1},
 		"swa": {pt.Dict{{"model", stateDict("", 1)}, {"swa_model", joined(stateDict("module.", 2), pt.Dict{{"n_averaged", ones(1)}})}}, "model", "swa_model.module", 1},
 	} {
 		f, err := readPTH(t, c.root)
@@ -239,5 +239,44 @@ func TestWordsOf(t *testing.T) {
 		"ModelEMAV2": "model emav", "_orig_mod": "orig mod", "averageWeights": "average weights",
 	} {
 		require.Equal(t, want, strings.Join(wordsOf(name), " "), name)
+	}
+}
+
+// MMCV's EMAHook registers averages as buffers of the model, with underscores for dots.
+func TestAveragesWithUnderscores(t *testing.T) {
+	for _, prefix := range []string{"", "module."} {
+		root := stateDict(prefix, 1, "stem.norm.running_mean")
+		for _, x := range stateDict("", 2) {
+			root = append(root, [2]any{prefix + "ema_" + strings.ReplaceAll(x[0].(string), ".", "_"), x[1]})
+		}
+		f, err := readPTH(t, pt.Dict{{"meta", pt.Dict{{"mmcv_version", "1.7"}}}, {"state_dict", root}})
+		require.NoError(t, err)
+		v, w := valueOfMark(t, f, AverageAuto, false)
+		require.Equal(t, float32(1), v)
+		require.Len(t, w.Tensors, 3)
+		v, w = valueOfMark(t, f, AverageOn, false)
+		require.Equal(t, float32(2), v)
+		require.Equal(t, "state_dict."+prefix+"ema_", w.Sets()[0].Name)
+		require.Len(t, w.Tensors, 3)
+		require.Equal(t, 1, w.Sets()[0].Filled)
+	}
+}
+
+// Averages in a list are named, and never taken.
+func TestAveragesWithoutNames(t *testing.T) {
+	list := pt.Dict{{"decay", 0.9}, {"num_updates", 3}, {"shadow_params", pt.List{ones(1), ones(1)}}, {"collected_params", pt.List{ones(1)}}}
+	for _, root := range []pt.Dict{{{"model", stateDict("module.", 1)}, {"ema", list}}, append(stateDict("", 1), list...)} {
+		f, err := readPTH(t, root)
+		require.NoError(t, err)
+		for _, prefer := range []bool{false, true} {
+			v, w := valueOfMark(t, f, AverageAuto, prefer)
+			require.Equal(t, float32(1), v)
+			require.Len(t, w.Sets(), 2)
+			require.True(t, w.Sets()[1].Unnamed)
+			require.Contains(t, w.Sets()[1].Name, "shadow_params")
+		}
+		_, err = f.Weights(AverageOn, false)
+		require.ErrorIs(t, err, ErrNoAverage)
+		require.ErrorContains(t, err, "shadow_params are a list without names")
 	}
 }
