@@ -195,7 +195,11 @@ func TestPlacement(t *testing.T) {
 		data := tensorFile(c.offset, c.shape, c.strides)
 		f, err := Read(bytes.NewReader(data), int64(len(data)))
 		if c.says != "" {
-			require.ErrorIs(t, err, ErrCorrupt, "%+v", c)
+			want := ErrCorrupt
+			if strings.HasPrefix(c.says, "5 elements") { // expanded, which others may do without
+				want = ErrUnsupported
+			}
+			require.ErrorIs(t, err, want, "%+v", c)
 			require.ErrorContains(t, err, c.says, "%+v", c)
 			continue
 		}

@@ -196,7 +196,10 @@ func (c *collector) add(name string, a *array) error {
 		return a.problem
 	}
 	t := &Tensor{Name: name, DType: a.dtype, Shape: a.shape, view: a.view}
-	if err := t.check(); err != nil {
+	if err := t.check(); errors.Is(err, ErrUnsupported) {
+		c.leave(name, err)
+		return c.m.charge(128)
+	} else if err != nil {
 		return err
 	}
 	c.tensors = append(c.tensors, t)

@@ -214,6 +214,9 @@ func (t *Tensor) check() error {
 	if n == 0 {
 		return nil
 	}
+	if n > v.limit && slices.Contains(v.strides, 0) {
+		return unsupported("shape %v has %d elements but its storage only %d: it is an expanded tensor; save it after .contiguous()", t.Shape, n, v.limit)
+	}
 	if n > v.limit {
 		return corrupt("shape %v has %d elements but its storage only %d", t.Shape, n, v.limit)
 	}

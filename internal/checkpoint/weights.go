@@ -49,7 +49,8 @@ var landmarks = []string{
 //
 // A set is recognised by the name of a tensor that every DiffusionInst has: what is before
 // it, such as "model.", "state_dict.model.module." or "_orig_mod.", is the place of a
-// set. A file without such a tensor is returned as it is, for Match and For. Averages are sets whose place
+// set. Wrappers of parts of a model are dropped inside of names, too. A file without such a
+// tensor is returned as it is, for Match and For. Averages are sets whose place
 // says so ("ema_state", "model_ema", "teacher", …), also under names without dots, and the
 // averages of a training state of this module. MMEngine saves averages as state_dict and what
 // they are averages of as ema_state_dict.
@@ -61,7 +62,8 @@ var landmarks = []string{
 func (f *File) Weights(o Average, prefer bool) (*File, error) {
 	sets := f.stateSets()
 	if len(sets) == 0 {
-		sets = f.findUnnamed(f.findDotless(f.find(landmarks...)))
+		f, sets = f.unwrapped(f.find(landmarks...))
+		sets = f.findUnnamed(f.findDotless(sets))
 	} else {
 		prefer = true
 	}

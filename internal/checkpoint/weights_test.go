@@ -280,3 +280,29 @@ func TestAveragesWithoutNames(t *testing.T) {
 		require.ErrorContains(t, err, "shadow_params are a list without names")
 	}
 }
+
+// Parts of a model may be wrapped, in the middle of names.
+func TestWrappedParts(t *testing.T) {
+	const conv = "backbone.bottom_up.res2.0.conv1.weight"
+	one := pt.Tensor{Shape: []int{1}, Values: []float32{1}}
+	for name, names := range map[string][2]string{
+		"compiled":              {"head._orig_mod.head_series.0.class_logits.weight", "backbone._orig_mod.bottom_up.res2.0.conv1.weight"},
+		"backbone compiled":     {mark, "backbone._orig_mod.bottom_up.res2.0.conv1.weight"},
+		"backbone, Lightning":   {"model." + mark, "model.backbone.module.bottom_up.res2.0.conv1.weight"},
+		"FSDP":                  {"_fsdp_wrapped_module.head._fsdp_wrapped_module.head_series.0.class_logits.weight", "_fsdp_wrapped_module.backbone._fsdp_wrapped_module.bottom_up.res2.0.conv1.weight"},
+		"activation checkpoint": {"module.head.head_series.0._checkpoint_wrapped_module.class_logits.weight", "module." + conv},
+	} {
+		f, err := readPTH(t, pt.Dict{{"state_dict", pt.Dict{{names[0], one}, {names[1], one}}}})
+		require.NoError(t, err)
+		v, w := valueOfMark(t, f, AverageAuto, false)
+		require.Equal(t, float32(1), v)
+		require.ElementsMatch(t, []string{mark, conv}, tensorNames(w), name)
+		require.Len(t, w.Sets(), 1, name)
+		require.Equal(t, 2, w.Sets()[0].Tensors)
+	}
+	// Names that would become the same stay.
+	f, err := readPTH(t, joined(stateDict("", 1), pt.Dict{{"head.module.bias", ones(1)}}))
+	require.NoError(t, err)
+	_, w := valueOfMark(t, f, AverageAuto, false)
+	require.Contains(t, tensorNames(w), "head.module.bias")
+}
