@@ -4,12 +4,12 @@
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <set>
 
 #include "kernels.h"
-#include "shim.h"
 
 namespace {
 

@@ -6,10 +6,8 @@
 // do not depend on the number of threads.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 
+#include "autograd.h"
 #include "group.h"
 #include "kernels.h"
 #include "lanes.h"
@@ -17,7 +15,7 @@
 
 namespace {
 
-using torch::autograd::variable_list;
+using di::Tensors;
 
 // The transform per channel: y = (x − mean)·scale + bias, with scale = weight/σ, and the ReLU.
 template <typename T>
@@ -83,24 +81,24 @@ DI_INLINE void gradient(const S* __restrict x, const S* __restrict dy, S* __rest
 }
 
 // The kernels store numbers as S and compute in T.
-#define DI_KERNELS(S, T)                                                                                            \
-  DI_CLONES void moments_of(const S* x, int64_t rows, int64_t width, T* mean, T* squares) {                         \
+#define DI_KERNELS(C, S, T)                                                                                         \
+  C void moments_of(const S* x, int64_t rows, int64_t width, T* mean, T* squares) {                                 \
     moments(x, rows, width, mean, squares);                                                                         \
   }                                                                                                                 \
-  DI_CLONES void apply_of(const S* x, S* y, int64_t rows, int64_t width, const Affine<T>& a) {                      \
+  C void apply_of(const S* x, S* y, int64_t rows, int64_t width, const Affine<T>& a) {                              \
     apply(x, y, rows, width, a);                                                                                    \
   }                                                                                                                 \
-  DI_CLONES void slopes_of(const S* x, const S* dy, int64_t rows, int64_t width, const Affine<T>& a, T* plain,      \
+  C void slopes_of(const S* x, const S* dy, int64_t rows, int64_t width, const Affine<T>& a, T* plain,              \
                            T* centred) {                                                                            \
     slopes(x, dy, rows, width, a, plain, centred);                                                                  \
   }                                                                                                                 \
-  DI_CLONES void gradient_of(const S* x, const S* dy, S* dx, int64_t rows, int64_t width, const Affine<T>& a,       \
+  C void gradient_of(const S* x, const S* dy, S* dx, int64_t rows, int64_t width, const Affine<T>& a,               \
                              const T* plain, const T* centred) {                                                    \
     gradient(x, dy, dx, rows, width, a, plain, centred);                                                            \
   }
-DI_KERNELS(float, float)
-DI_KERNELS(double, double)
-DI_KERNELS(di::BFloat16, float)
+DI_KERNELS(DI_CLONES, float, float)
+DI_KERNELS(DI_NARROW_CLONES, double, double)
+DI_KERNELS(DI_CLONES, di::BFloat16, float)
 
 at::ScalarType arithmetic(at::ScalarType type) { return type == at::kBFloat16 ? at::kFloat : type; }
 
@@ -229,7 +227,7 @@ struct BatchNorm {
 
   at::Tensor forward() const {
     Rows r(x);
-    auto y = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
+    auto y = di::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
     di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
       with<decltype(number)>(r, [&](const auto& a) {
         const auto* from = static_cast<const decltype(storage)*>(x.data_ptr());
@@ -244,9 +242,9 @@ struct BatchNorm {
   // member's pixels only.
   std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy) const {
     Rows r(x);
-    auto dx = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
-    auto dweight = at::empty({r.channels}, x.options().dtype(arithmetic(x.scalar_type())).memory_format(at::MemoryFormat::Contiguous));
-    auto dbias = at::empty({r.channels}, dweight.options());
+    auto dx = di::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
+    auto dweight = di::empty({r.channels}, x.options().dtype(arithmetic(x.scalar_type())).memory_format(at::MemoryFormat::Contiguous));
+    auto dbias = di::empty({r.channels}, dweight.options());
     di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
       using S = decltype(storage);
       using T = decltype(number);
@@ -283,23 +281,12 @@ struct BatchNorm {
   }
 };
 
-struct BatchNormBackward : torch::autograd::Node {
-  BatchNorm norm;
-
-  variable_list apply(variable_list&& grads) override {
-    auto [x, weight, bias] = norm.backward(grads[0].to(norm.x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast));
-    return {x, weight, bias};
-  }
-
-  void release_variables() override { norm.x.reset(), norm.group.reset(); }
-};
-
 }  // namespace
 
 di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance,
                          double momentum, double eps, bool relu, di_group group, size_t rank) noexcept {
   return di::call1([&] {
-    variable_list inputs{di::ref(x), di::ref(weight), di::ref(bias)};
+    Tensors inputs{di::ref(x), di::ref(weight), di::ref(bias)};
     BatchNorm n;
     n.x = inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast);
     TORCH_CHECK(n.x.dim() == 4 && n.x.device().is_cpu(), "x must be (B,C,H,W) on the CPU");
@@ -321,11 +308,11 @@ di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tenso
       blend(di::ref(running), *batch, momentum);
     }
     auto out = n.forward();
-    if (torch::autograd::compute_requires_grad(inputs)) {
-      auto node = di::make_node<BatchNormBackward>();
-      node->norm = std::move(n);
-      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-      torch::autograd::set_history(out, node);
+    if (di::needs_gradient(inputs)) {
+      di::set_backward(out, inputs, [n = std::move(n)](const at::Tensor& grad, const std::vector<bool>&) {
+        auto [x, weight, bias] = n.backward(grad.to(n.x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast));
+        return Tensors{x, weight, bias};
+      });
     }
     return out;
   });

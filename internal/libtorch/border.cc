@@ -2,6 +2,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -10,6 +11,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/randperm.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #ifdef _OPENMP
@@ -27,6 +29,14 @@ at::TensorOptions options(int dtype, int device) {
 }
 
 }  // namespace
+
+namespace di {
+
+at::Tensor empty(at::IntArrayRef shape, const at::TensorOptions& options) { return at::empty(shape, options); }
+
+at::Tensor zeros(at::IntArrayRef shape, const at::TensorOptions& options) { return at::zeros(shape, options); }
+
+}  // namespace di
 
 void di_error_free(di_error* error) noexcept {
   if (error == nullptr) return;
@@ -158,7 +168,13 @@ void di_clear_grad(di_tensor t) noexcept {
 
 const char* di_version() noexcept { return TORCH_VERSION; }
 
-int di_cuda_devices() noexcept { return di::cuda_devices(); }
+int di_cuda_devices() noexcept {
+  try {
+    return at::hasCUDA() ? at::detail::getCUDAHooks().DI_DEVICE_COUNT() : 0;
+  } catch (...) {
+    return 0;
+  }
+}
 
 void di_allow_tf32(bool allow) noexcept {
   at::globalContext().setAllowTF32CuDNN(allow);

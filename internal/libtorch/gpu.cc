@@ -6,7 +6,6 @@
 #include <mutex>
 
 #include "kernels.h"
-#include "shim.h"
 
 namespace di::gpu {
 

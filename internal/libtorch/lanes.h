@@ -1,6 +1,7 @@
 // 64-byte SIMD vectors for fused kernels. DI_CLONES compiles a function for AVX-512, AVX2 and
 // baseline x86-64, and the processor's own version is chosen when the program starts; functions
-// that it calls must be DI_INLINE to be compiled with it.
+// that it calls must be DI_INLINE to be compiled with it. DI_NARROW_CLONES leaves AVX-512 out, where
+// speed does not matter: a clone takes seconds to compile.
 #pragma once
 #include <c10/core/ScalarType.h>
 
@@ -11,8 +12,10 @@
 #define DI_INLINE inline __attribute__((always_inline))
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define DI_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define DI_NARROW_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define DI_CLONES
+#define DI_NARROW_CLONES
 #endif
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are only passed to inlined functions
 

@@ -6,11 +6,8 @@
 // the number of threads. cuda/mask_dice.cu is the GPU version.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 
+#include "autograd.h"
 #include "gpu.h"
 #include "kernels.h"
 #include "lanes.h"
@@ -19,7 +16,7 @@
 namespace {
 
 using di::Lanes;
-using torch::autograd::variable_list;
+using di::Tensors;
 
 constexpr int64_t kMaxLayers = 8, kMaxChannels = 32;
 constexpr int64_t kBlock = 512;  // pixels per block
@@ -187,28 +184,21 @@ struct Block {
   }
 };
 
-template <typename T>
-DI_INLINE void sums(const Job<T>& job, int64_t task) {
-  if (job.channels == 8) {
-    Block<T, 8>(job, task).sums();
-  } else {
-    Block<T, 0>(job, task).sums();
-  }
-}
+// Models have 8 channels. Other numbers, and float64, which tests use, are rare.
+DI_CLONES void sums_of_8(const Job<float>& job, int64_t task) { Block<float, 8>(job, task).sums(); }
+DI_CLONES void gradients_of_8(const Job<float>& job, int64_t task) { Block<float, 8>(job, task).gradients(); }
+DI_NARROW_CLONES void sums_of(const Job<float>& job, int64_t task) { Block<float, 0>(job, task).sums(); }
+DI_NARROW_CLONES void sums_of(const Job<double>& job, int64_t task) { Block<double, 0>(job, task).sums(); }
+DI_NARROW_CLONES void gradients_of(const Job<float>& job, int64_t task) { Block<float, 0>(job, task).gradients(); }
+DI_NARROW_CLONES void gradients_of(const Job<double>& job, int64_t task) { Block<double, 0>(job, task).gradients(); }
 
-template <typename T>
-DI_INLINE void gradients(const Job<T>& job, int64_t task) {
-  if (job.channels == 8) {
-    Block<T, 8>(job, task).gradients();
-  } else {
-    Block<T, 0>(job, task).gradients();
-  }
-}
+void sums(const Job<float>& job, int64_t task) { job.channels == 8 ? sums_of_8(job, task) : sums_of(job, task); }
+void sums(const Job<double>& job, int64_t task) { sums_of(job, task); }
 
-DI_CLONES void sums_of(const Job<float>& job, int64_t task) { sums(job, task); }
-DI_CLONES void sums_of(const Job<double>& job, int64_t task) { sums(job, task); }
-DI_CLONES void gradients_of(const Job<float>& job, int64_t task) { gradients(job, task); }
-DI_CLONES void gradients_of(const Job<double>& job, int64_t task) { gradients(job, task); }
+void gradients(const Job<float>& job, int64_t task) {
+  job.channels == 8 ? gradients_of_8(job, task) : gradients_of(job, task);
+}
+void gradients(const Job<double>& job, int64_t task) { gradients_of(job, task); }
 
 // The inputs of the forward and backward passes; tensors are contiguous.
 struct Dice {
@@ -254,8 +244,8 @@ struct Dice {
 
   // losses returns the losses (M) and the sums (M, 2) that they are made of: Σpg and Σp²+Σg²+ε.
   std::pair<at::Tensor, at::Tensor> losses() const {
-    auto sums = at::empty({filters.size(0), 2}, filters.options());
-    auto losses = at::empty({filters.size(0)}, filters.options());
+    auto sums = di::empty({filters.size(0), 2}, filters.options());
+    auto losses = di::empty({filters.size(0)}, filters.options());
     if (filters.is_cuda()) {
       di::gpu::run(kernel("mask_dice"), filters, {filters.size(0)}, 256, features.data_ptr(), filters.data_ptr(), image.data_ptr(),
                    truths.data_ptr(), truth.data_ptr(), losses.data_ptr(), sums.data_ptr(), static_cast<long long>(pixels()));
@@ -266,7 +256,7 @@ struct Dice {
       std::vector<scalar_t> parts(j.blocks() * j.instances * 3);
       j.sums = parts.data();
       at::parallel_for(0, images() * j.blocks(), 1, [&](int64_t a, int64_t b) {
-        for (int64_t task = a; task < b; task++) sums_of(j, task);
+        for (int64_t task = a; task < b; task++) ::sums(j, task);
       });
       auto* to = static_cast<scalar_t*>(sums.data_ptr());
       for (int64_t m = 0; m < j.instances; m++) {
@@ -286,15 +276,15 @@ struct Dice {
 
   // gradients returns those of features and filters, given the gradient of the losses (M).
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
-    auto dfilters = at::empty(filters.sizes(), filters.options());
+    auto dfilters = di::empty(filters.sizes(), filters.options());
     if (filters.is_cuda()) {
-      auto dfeatures = at::zeros(features.sizes(), features.options());
+      auto dfeatures = di::zeros(features.sizes(), features.options());
       di::gpu::run(kernel("mask_dice_backward"), filters, {filters.size(0)}, static_cast<int>(tile()), features.data_ptr(), filters.data_ptr(), image.data_ptr(),
                    truths.data_ptr(), truth.data_ptr(), sums.data_ptr(), grad.data_ptr(), dfeatures.data_ptr(),
                    dfilters.data_ptr(), static_cast<long long>(pixels()));
       return {dfeatures, dfilters};
     }
-    auto dfeatures = at::empty(features.sizes(), features.options());
+    auto dfeatures = di::empty(features.sizes(), features.options());
     AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice_backward", [&] {
       auto j = job<scalar_t>();
       const auto* s = static_cast<const scalar_t*>(sums.data_ptr());
@@ -304,12 +294,12 @@ struct Dice {
         slope[2 * m] = -2 * g[m] / s[2 * m + 1];
         slope[2 * m + 1] = 4 * g[m] * s[2 * m] / (s[2 * m + 1] * s[2 * m + 1]);
       }
-      auto parts = at::empty({j.blocks(), j.instances, j.params}, filters.options());
+      auto parts = di::empty({j.blocks(), j.instances, j.params}, filters.options());
       j.slope = slope.data();
       j.dfeatures = static_cast<scalar_t*>(dfeatures.data_ptr());
       j.dfilters = static_cast<scalar_t*>(parts.data_ptr());
       at::parallel_for(0, images() * j.blocks(), 1, [&](int64_t a, int64_t b) {
-        for (int64_t task = a; task < b; task++) gradients_of(j, task);
+        for (int64_t task = a; task < b; task++) ::gradients(j, task);
       });
       auto* to = static_cast<scalar_t*>(dfilters.data_ptr());
       for (int64_t i = 0; i < j.instances * j.params; i++) {
@@ -322,24 +312,12 @@ struct Dice {
   }
 };
 
-struct DiceBackward : torch::autograd::Node {
-  Dice dice;
-  at::Tensor sums;
-
-  variable_list apply(variable_list&& grads) override {
-    auto [features, filters] = dice.gradients(sums, grads[0].contiguous());
-    return {features, filters};
-  }
-
-  void release_variables() override { dice = {}, sums.reset(); }
-};
-
 }  // namespace
 
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) noexcept {
   return di::call1([&] {
-    variable_list inputs{di::ref(features), di::ref(filters)};
+    Tensors inputs{di::ref(features), di::ref(filters)};
     Dice d{inputs[0].detach().contiguous(), inputs[1].detach().contiguous(), di::ref(truths).contiguous(),
            di::ref(truth).contiguous(), {}, layers, {}};
     TORCH_CHECK(d.features.dim() == 4 && d.filters.dim() == 2 && d.truths.dim() == 2 && d.truth.dim() == 1,
@@ -366,18 +344,17 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
     }
     for (size_t i = 1; i < d.from.size(); i++) d.from[i] += d.from[i - 1];
     if (d.features.is_cuda()) {
-      d.image = at::empty({m}, d.truth.options());
+      d.image = di::empty({m}, d.truth.options());
       std::copy_n(image, m, static_cast<int64_t*>(d.image.data_ptr()));
       d.image = d.image.to(d.features.device());
       d.truth = d.truth.to(d.features.device());
     }
     auto [out, sums] = d.losses();
-    if (torch::autograd::compute_requires_grad(inputs)) {
-      auto node = di::make_node<DiceBackward>();
-      node->dice = d;
-      node->sums = sums;
-      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-      torch::autograd::set_history(out, node);
+    if (di::needs_gradient(inputs)) {
+      di::set_backward(out, inputs, [d, sums = sums](const at::Tensor& grad, const std::vector<bool>&) {
+        auto [features, filters] = d.gradients(sums, grad.contiguous());
+        return Tensors{features, filters};
+      });
     }
     return out;
   });

@@ -5,7 +5,6 @@
 // the output are linear and separable: an output column is a weighted sum of at most four feature
 // columns. These taps are computed once per image. cuda/masks.cu is the GPU version.
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
@@ -192,7 +191,7 @@ struct Job {
 
   template <typename T>
   at::Tensor upload(const std::vector<T>& list) const {
-    auto bytes = at::empty({static_cast<int64_t>(list.size() * sizeof(T))}, at::TensorOptions(at::kByte));
+    auto bytes = di::empty({static_cast<int64_t>(list.size() * sizeof(T))}, at::TensorOptions(at::kByte));
     std::memcpy(bytes.data_ptr(), list.data(), list.size() * sizeof(T));
     return bytes.to(features.device());
   }
@@ -202,8 +201,8 @@ struct Job {
     if (bits == 0) return;
     auto n = static_cast<int64_t>(some.size());
     auto instances = upload(some);
-    auto probability = at::empty({probabilities}, features.options());
-    auto out = at::empty({bits}, features.options().dtype(at::kInt));
+    auto probability = di::empty({probabilities}, features.options());
+    auto out = di::empty({bits}, features.options().dtype(at::kInt));
     std::vector<std::string> definitions{di::gpu::define("CHANNELS", channels()), di::gpu::define("LAYERS", im.layers)};
     di::gpu::run({"masks.cu", "probabilities", definitions}, features, {std::min<int64_t>((most + 255) / 256, 4096), n}, 256,
                  instances.data_ptr(), features.data_ptr(), part.data_ptr(), static_cast<long long>(height()),

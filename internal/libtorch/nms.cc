@@ -2,9 +2,10 @@
 // its class exceeds the threshold.
 #include <algorithm>
 #include <numeric>
+#include <vector>
 
+#include "guard.h"
 #include "kernels.h"
-#include "shim.h"
 
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,
                  int64_t* keep, size_t* kept) noexcept {

@@ -84,7 +84,7 @@ DI_INLINE double squares(const T* x, int64_t n) {
 }
 
 DI_CLONES double squares_of(const float* x, int64_t n) { return squares(x, n); }
-DI_CLONES double squares_of(const double* x, int64_t n) { return squares(x, n); }
+DI_NARROW_CLONES double squares_of(const double* x, int64_t n) { return squares(x, n); }
 
 // The coefficients of one step of AdamW for one parameter.
 struct Rates {
@@ -113,7 +113,7 @@ DI_CLONES void adamw_of(float* p, const float* g, float* mean, float* square, in
   adamw(p, g, mean, square, n, r);
 }
 
-DI_CLONES void adamw_of(double* p, const double* g, double* mean, double* square, int64_t n, const Rates& r) {
+DI_NARROW_CLONES void adamw_of(double* p, const double* g, double* mean, double* square, int64_t n, const Rates& r) {
   adamw(p, g, mean, square, n, r);
 }
 
@@ -124,7 +124,7 @@ DI_INLINE void lerp(T* __restrict a, const T* __restrict b, int64_t n, double we
 }
 
 DI_CLONES void lerp_of(float* a, const float* b, int64_t n, double weight) { lerp(a, b, n, weight); }
-DI_CLONES void lerp_of(double* a, const double* b, int64_t n, double weight) { lerp(a, b, n, weight); }
+DI_NARROW_CLONES void lerp_of(double* a, const double* b, int64_t n, double weight) { lerp(a, b, n, weight); }
 
 double norm(const std::vector<at::Tensor>& grads) {
   if (!plain(grads)) {

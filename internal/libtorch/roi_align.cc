@@ -7,19 +7,16 @@
 // cuda/roi_align.cu, does not.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 
+#include "autograd.h"
 #include "gpu.h"
 #include "kernels.h"
 #include "shim.h"
 
 namespace {
 
-using torch::autograd::variable_list;
+using di::Tensors;
 
 constexpr int64_t kMaxSamples = 8;  // per bin and axis; more are taken for a mistake
 
@@ -73,7 +70,7 @@ struct Plane {
 };
 
 template <typename T>
-std::vector<Plane<T>> planes(const variable_list& levels) {
+std::vector<Plane<T>> planes(const Tensors& levels) {
   std::vector<Plane<T>> out;
   for (const auto& l : levels) {
     out.push_back({static_cast<T*>(l.data_ptr()), l.size(2), l.size(3), l.size(1)});
@@ -114,7 +111,7 @@ struct DeviceLevels {
   double scale[8];
 };
 
-DeviceLevels device_levels(const variable_list& levels, const Geometry& g) {
+DeviceLevels device_levels(const Tensors& levels, const Geometry& g) {
   DeviceLevels out{};
   TORCH_CHECK(levels.size() <= 8, "the GPU kernel takes at most 8 levels, not ", levels.size());
   for (size_t i = 0; i < levels.size(); i++) {
@@ -127,7 +124,7 @@ DeviceLevels device_levels(const variable_list& levels, const Geometry& g) {
 }
 
 // on_gpu launches one of the two kernels, with one block per bin whose threads divide the channels.
-void on_gpu(const char* function, const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
+void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
             const at::Tensor& level, const at::Tensor& pooled, const Geometry& g) {
   auto channels = static_cast<int>(pooled.size(2));
   di::gpu::run({"roi_align.cu", function, {di::gpu::type_of(pooled)}}, pooled, {pooled.size(0) * pooled.size(1)},
@@ -135,12 +132,12 @@ void on_gpu(const char* function, const variable_list& levels, const at::Tensor&
                level.data_ptr(), pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
 }
 
-at::Tensor pool(const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
+at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
                 const at::Tensor& level, const Geometry& g) {
-  variable_list lasts;
+  Tensors lasts;
   for (const auto& l : levels) lasts.push_back(l.contiguous(at::MemoryFormat::ChannelsLast));
   int64_t count = boxes.size(0), channels = levels[0].size(1), bins = g.bins * g.bins;
-  auto out = at::empty({count, bins, channels}, levels[0].options().memory_format(at::MemoryFormat::Contiguous));
+  auto out = di::empty({count, bins, channels}, levels[0].options().memory_format(at::MemoryFormat::Contiguous));
   if (out.is_cuda()) {
     on_gpu("roi_align", lasts, boxes, image, level, out, g);
     return out;
@@ -161,60 +158,51 @@ at::Tensor pool(const variable_list& levels, const at::Tensor& boxes, const at::
   return out;
 }
 
-// The gradient needs the shapes of the levels but not their values.
-struct RoIAlignBackward : torch::autograd::Node {
-  std::vector<std::vector<int64_t>> shapes;
-  at::Tensor boxes, image, level;
-  Geometry g;
-
-  // Each thread owns a range of channels, so that sums need no locks and do not depend on the
-  // number of threads.
-  variable_list apply(variable_list&& grads) override {
-    variable_list out;
-    auto grad = grads[0].contiguous();
-    for (const auto& shape : shapes) {
-      out.push_back(at::zeros(shape, grad.options()).contiguous(at::MemoryFormat::ChannelsLast));
-    }
-    if (grad.is_cuda()) {
-      on_gpu("roi_align_backward", out, boxes, image, level, grad, g);
-      return out;
-    }
-    int64_t count = boxes.size(0), channels = shapes[0][1];
-    AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
-      auto p = planes<scalar_t>(out);
-      const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
-      at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
-        each(g, p, boxes, image, level, 0, count,
-             [&](int64_t bin, scalar_t* a, scalar_t* b, scalar_t* c, scalar_t* d, scalar_t wa, scalar_t wb, scalar_t wc,
-                 scalar_t wd) {
-               const scalar_t* __restrict grad = from + bin * channels;
-               for (int64_t i = c0; i < c1; i++) a[i] += wa * grad[i];
-               for (int64_t i = c0; i < c1; i++) b[i] += wb * grad[i];
-               for (int64_t i = c0; i < c1; i++) c[i] += wc * grad[i];
-               for (int64_t i = c0; i < c1; i++) d[i] += wd * grad[i];
-             });
-      });
-    });
+// slopes returns the gradients of the levels, of which it needs the shapes but not the values. Each
+// thread owns a range of channels, so that sums need no locks and do not depend on the number of
+// threads.
+Tensors slopes(const std::vector<std::vector<int64_t>>& shapes, const at::Tensor& boxes, const at::Tensor& image,
+               const at::Tensor& level, const at::Tensor& grad, const Geometry& g) {
+  Tensors out;
+  for (const auto& shape : shapes) {
+    out.push_back(di::zeros(shape, grad.options()).contiguous(at::MemoryFormat::ChannelsLast));
+  }
+  if (grad.is_cuda()) {
+    on_gpu("roi_align_backward", out, boxes, image, level, grad, g);
     return out;
   }
-};
+  int64_t count = boxes.size(0), channels = shapes[0][1];
+  AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
+    auto p = planes<scalar_t>(out);
+    const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
+    at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
+      each(g, p, boxes, image, level, 0, count,
+           [&](int64_t bin, scalar_t* a, scalar_t* b, scalar_t* c, scalar_t* d, scalar_t wa, scalar_t wb, scalar_t wc,
+               scalar_t wd) {
+             const scalar_t* __restrict grad = from + bin * channels;
+             for (int64_t i = c0; i < c1; i++) a[i] += wa * grad[i];
+             for (int64_t i = c0; i < c1; i++) b[i] += wb * grad[i];
+             for (int64_t i = c0; i < c1; i++) c[i] += wc * grad[i];
+             for (int64_t i = c0; i < c1; i++) d[i] += wd * grad[i];
+           });
+    });
+  });
+  return out;
+}
 
-at::Tensor roi_align(const variable_list& levels, const at::Tensor& boxes, const at::Tensor& image,
+at::Tensor roi_align(const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
                      const at::Tensor& level, const Geometry& g) {
   at::Tensor out;
   {
     c10::AutoGradMode off(false);
     out = pool(levels, boxes, image, level, g);
   }
-  if (torch::autograd::compute_requires_grad(levels)) {
-    auto node = di::make_node<RoIAlignBackward>();
-    for (const auto& l : levels) node->shapes.push_back(l.sizes().vec());
-    node->boxes = boxes;
-    node->image = image;
-    node->level = level;
-    node->g = g;
-    node->set_next_edges(torch::autograd::collect_next_edges(levels));
-    torch::autograd::set_history(out, node);
+  if (di::needs_gradient(levels)) {
+    std::vector<std::vector<int64_t>> shapes;
+    for (const auto& l : levels) shapes.push_back(l.sizes().vec());
+    di::set_backward(out, levels, [=](const at::Tensor& grad, const std::vector<bool>&) {
+      return slopes(shapes, boxes, image, level, grad.contiguous(), g);
+    });
   }
   return out;
 }

@@ -1,16 +1,13 @@
-// Helpers of the C++ side: handles are converted to tensors, exceptions to errors.
+// Helpers of the C++ side: handles are converted to tensors, results to handles.
 #pragma once
 #include <ATen/core/Tensor.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <exception>
 #include <tuple>
 #include <vector>
 
 #include "compat.h"
-#include "libtorch.h"
+#include "guard.h"
 
 namespace di {
 
@@ -36,26 +33,9 @@ inline at::Scalar scalar(double x) {
   return x;
 }
 
-inline di_error* error(const char* message) noexcept {
-  auto* e = static_cast<di_error*>(std::malloc(sizeof(di_error)));
-  e->message = strdup(message);
-  return e;
-}
-
-// guard runs f and returns whatever it throws as an error.
-template <typename F>
-di_error* guard(F&& f) noexcept {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return error(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return error(e.what());
-  } catch (...) {
-    return error("unknown C++ exception");
-  }
-}
+// empty and zeros are LibTorch's operators, whose headers are large.
+at::Tensor empty(at::IntArrayRef shape, const at::TensorOptions& options);
+at::Tensor zeros(at::IntArrayRef shape, const at::TensorOptions& options);
 
 template <typename F>
 di_error* call0(F&& f) noexcept {

@@ -2,10 +2,8 @@
 // once per pair, and the overhead of these calls exceeds the time of the products.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 
+#include "autograd.h"
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
@@ -13,7 +11,7 @@
 namespace {
 
 using di::Lanes;
-using torch::autograd::variable_list;
+using di::Tensors;
 
 // A batch of matrices with arbitrary strides.
 template <typename T>
@@ -51,7 +49,7 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
       T* to = c + r * stride + j * L;
       if (int64_t rest = n - j * L; rest >= L) {
         di::store<T>(to, sum[r][j]);
-      } else {
+      } else if (rest > 0) {
         std::memcpy(to, &sum[r][j], rest * sizeof(T));
       }
     }
@@ -73,100 +71,102 @@ DI_INLINE void columns(const T* a, int64_t row, int64_t column, const T* b, int6
   for (; i < m; i++) rows<T, 1, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
 }
 
-// product writes the items from … to−1 of the batch c = a·b, m×n each and contiguous. Items of b
-// are packed first unless their rows are contiguous and whole vectors long.
+// pack copies an item of b, k×n, to rows of whole vectors.
 template <typename T>
-DI_INLINE void product(const Batch<T>& a, const Batch<T>& b, T* c, int64_t m, int64_t n, int64_t k, int64_t from,
-                       int64_t to, bool wide, T* packed) {
-  constexpr int64_t L = Lanes<T>::count;
-  int64_t width = (n + L - 1) / L * L;
-  for (int64_t i = from; i < to; i++) {
-    const T* right = b.data + i * b.item;
-    int64_t apart = b.row;
-    if (b.column != 1 || n != width) {
-      for (int64_t p = 0; p < k; p++) {
-        for (int64_t j = 0; j < n; j++) packed[p * width + j] = right[p * b.row + j * b.column];
-        for (int64_t j = n; j < width; j++) packed[p * width + j] = 0;
-      }
-      right = packed;
-      apart = width;
-    }
-    const T* left = a.data + i * a.item;
-    T* out = c + i * m * n;
-    int64_t j = 0;
-    for (; wide && j + 3 * L < n; j += 4 * L) {
-      columns<T, 6, 4>(left, a.row, a.column, right + j, apart, out + j, n, m, n - j, k);
-    }
-    for (; wide && j < n; j += L) columns<T, 14, 1>(left, a.row, a.column, right + j, apart, out + j, n, m, n - j, k);
-    for (; j < n; j += L) columns<T, 6, 1>(left, a.row, a.column, right + j, apart, out + j, n, m, n - j, k);
+void pack(const Batch<T>& b, const T* item, int64_t n, int64_t k, int64_t width, T* packed) {
+  for (int64_t p = 0; p < k; p++) {
+    for (int64_t j = 0; j < n; j++) packed[p * width + j] = item[p * b.row + j * b.column];
+    for (int64_t j = n; j < width; j++) packed[p * width + j] = 0;
   }
 }
 
-DI_CLONES void product_of(const Batch<float>& a, const Batch<float>& b, float* c, int64_t m, int64_t n, int64_t k,
-                          int64_t from, int64_t to, bool wide, float* packed) {
-  product(a, b, c, m, n, k, from, to, wide, packed);
+// An item of the product c = a·b, m×n and contiguous; the rows of b are apart elements apart and
+// padded to whole vectors.
+template <typename T>
+struct Item {
+  const T *a, *b;
+  T* c;
+  int64_t row, column, apart, m, n, k;
+
+  // times computes N vectors of columns, R rows at a time, from column j.
+  template <int R, int N>
+  DI_INLINE void times(int64_t j) const {
+    columns<T, R, N>(a, row, column, b + j, apart, c + j, n, m, n - j, k);
+  }
+};
+
+template <typename T>
+DI_INLINE void narrow(const Item<T>& i) {
+  for (int64_t j = 0; j < i.n; j += Lanes<T>::count) i.template times<6, 1>(j);
 }
 
-DI_CLONES void product_of(const Batch<double>& a, const Batch<double>& b, double* c, int64_t m, int64_t n, int64_t k,
-                          int64_t from, int64_t to, bool wide, double* packed) {
-  product(a, b, c, m, n, k, from, to, wide, packed);
+DI_NARROW_CLONES void narrow_of(const Item<float>& i) { narrow(i); }
+DI_NARROW_CLONES void narrow_of(const Item<double>& i) { narrow(i); }
+
+#if defined(__x86_64__) && defined(__GNUC__)
+// wide needs AVX-512: two dozen 64-byte vectors are in registers.
+__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma"))) void wide(const Item<float>& i) {
+  constexpr int64_t L = Lanes<float>::count;
+  int64_t j = 0;
+  for (; j + 3 * L < i.n; j += 4 * L) i.times<6, 4>(j);
+  for (; j < i.n; j += L) i.times<14, 1>(j);
 }
 
-// wide_registers reports whether two dozen 64-byte vectors fit into registers (AVX-512).
-bool wide_registers() {
-#ifdef __x86_64__
-  static const bool wide = __builtin_cpu_supports("avx512f");
-  return wide;
+bool has_wide() {
+  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                          __builtin_cpu_supports("fma");
+  return has;
+}
 #else
-  return false;
+void wide(const Item<float>& i) { narrow_of(i); }
+
+bool has_wide() { return false; }
 #endif
-}
+
+void product(const Item<float>& i) { has_wide() ? wide(i) : narrow_of(i); }
+void product(const Item<double>& i) { narrow_of(i); }
 
 // multiply returns a·b, (B,m,k) times (B,k,n); a is transposed first if ta is set, b if tb is.
 at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) {
   int64_t items = a.size(0), m = a.size(ta ? 2 : 1), k = a.size(ta ? 1 : 2), n = b.size(tb ? 1 : 2);
-  auto c = at::empty({items, m, n}, a.options().memory_format(at::MemoryFormat::Contiguous));
+  auto c = di::empty({items, m, n}, a.options().memory_format(at::MemoryFormat::Contiguous));
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "small_bmm", [&] {
     auto left = batch<scalar_t>(a, ta), right = batch<scalar_t>(b, tb);
     auto* out = static_cast<scalar_t*>(c.data_ptr());
+    int64_t width = (n + Lanes<scalar_t>::count - 1) / Lanes<scalar_t>::count * Lanes<scalar_t>::count;
+    bool packs = right.column != 1 || n != width;
     at::parallel_for(0, items, 4, [&](int64_t from, int64_t to) {
-      std::vector<scalar_t> packed(k * (n + Lanes<scalar_t>::count));
-      product_of(left, right, out, m, n, k, from, to, wide_registers(), packed.data());
+      std::vector<scalar_t> packed(packs ? k * width : 0);
+      for (int64_t i = from; i < to; i++) {
+        const scalar_t* of = right.data + i * right.item;
+        if (packs) pack(right, of, n, k, width, packed.data());
+        product({left.data + i * left.item, packs ? packed.data() : of, out + i * m * n, left.row, left.column,
+                 packs ? width : right.row, m, n, k});
+      }
     });
   });
   return c;
 }
 
-struct SmallBmmBackward : torch::autograd::Node {
-  at::Tensor a, b;
-
-  variable_list apply(variable_list&& grads) override {
-    variable_list out(2);
-    if (task_should_compute_output(0)) out[0] = multiply(grads[0], false, b, true);
-    if (task_should_compute_output(1)) out[1] = multiply(a, true, grads[0], false);
-    return out;
-  }
-
-  void release_variables() override { a.reset(), b.reset(); }
-};
-
 }  // namespace
 
 di_result1 di_small_bmm(di_tensor a, di_tensor b) noexcept {
   return di::call1([&] {
-    variable_list inputs{di::ref(a), di::ref(b)};
+    Tensors inputs{di::ref(a), di::ref(b)};
     auto left = inputs[0].detach(), right = inputs[1].detach();
     TORCH_CHECK(left.dim() == 3 && right.dim() == 3 && left.size(0) == right.size(0) && left.size(2) == right.size(1),
                 "a must be (B,m,k) and b (B,k,n)");
     TORCH_CHECK(left.device().is_cpu() && right.device().is_cpu() && left.scalar_type() == right.scalar_type(),
                 "a and b must be of one type on the CPU");
     auto out = multiply(left, false, right, false);
-    if (torch::autograd::compute_requires_grad(inputs)) {
-      auto node = di::make_node<SmallBmmBackward>();
-      node->a = left;
-      node->b = right;
-      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-      torch::autograd::set_history(out, node);
+    if (di::needs_gradient(inputs)) {
+      di::set_backward(out, inputs, [left, right](const at::Tensor& grad, const std::vector<bool>& wanted) {
+        Tensors out(2);
+        if (wanted[0]) out[0] = multiply(grad, false, right, true);
+        if (wanted[1]) out[1] = multiply(left, true, grad, false);
+        return out;
+      });
     }
     return out;
   });

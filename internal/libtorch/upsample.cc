@@ -2,17 +2,15 @@
 // channels-last memory: row u of the output samples the input at max(0, (u − f/2)/f), with the
 // last row replicated below; columns likewise.
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 
+#include "autograd.h"
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
 
 namespace {
 
-using torch::autograd::variable_list;
+using di::Tensors;
 
 // The two input rows or columns of an output row or column; share is the weight of high.
 struct Tap {
@@ -67,22 +65,22 @@ DI_INLINE void spread(const T* __restrict sum, T* __restrict row, S* __restrict 
   for (int64_t i = 0; i < width * channels; i++) out[i] = static_cast<S>(row[i]);
 }
 
-#define DI_KERNELS(S, T)                                                                                            \
-  DI_CLONES void row_of(const S* low, const S* high, S* out, T share, const std::vector<Tap>& columns, int64_t c) { \
+#define DI_KERNELS(C, S, T)                                                                                         \
+  C void row_of(const S* low, const S* high, S* out, T share, const std::vector<Tap>& columns, int64_t c) {         \
     row(low, high, out, share, columns, c);                                                                         \
   }                                                                                                                 \
-  DI_CLONES void collect_of(const S* from, T* sum, int64_t n, T weight) { collect(from, sum, n, weight); }          \
-  DI_CLONES void spread_of(const T* sum, T* row, S* out, int64_t width, const std::vector<Tap>& columns,            \
+  C void collect_of(const S* from, T* sum, int64_t n, T weight) { collect(from, sum, n, weight); }                  \
+  C void spread_of(const T* sum, T* row, S* out, int64_t width, const std::vector<Tap>& columns,                    \
                            int64_t c) {                                                                             \
     spread(sum, row, out, width, columns, c);                                                                       \
   }
-DI_KERNELS(float, float)
-DI_KERNELS(double, double)
-DI_KERNELS(di::BFloat16, float)
+DI_KERNELS(DI_CLONES, float, float)
+DI_KERNELS(DI_NARROW_CLONES, double, double)
+DI_KERNELS(DI_CLONES, di::BFloat16, float)
 
 at::Tensor forward(const at::Tensor& x, int64_t f) {
   int64_t images = x.size(0), channels = x.size(1), h = x.size(2), w = x.size(3);
-  auto out = at::empty({images, channels, h * f, w * f}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  auto out = di::empty({images, channels, h * f, w * f}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
   auto rows = taps(h, f), columns = taps(w, f);
   di::dispatch(x.scalar_type(), [&](auto storage, auto number) {
     using S = decltype(storage);
@@ -103,7 +101,7 @@ at::Tensor forward(const at::Tensor& x, int64_t f) {
 
 at::Tensor backward(const at::Tensor& grad, int64_t f) {
   int64_t images = grad.size(0), channels = grad.size(1), h = grad.size(2) / f, w = grad.size(3) / f;
-  auto out = at::empty({images, channels, h, w}, grad.options().memory_format(at::MemoryFormat::ChannelsLast));
+  auto out = di::empty({images, channels, h, w}, grad.options().memory_format(at::MemoryFormat::ChannelsLast));
   auto rows = taps(h, f), columns = taps(w, f);
   di::dispatch(grad.scalar_type(), [&](auto storage, auto number) {
     using S = decltype(storage);
@@ -129,27 +127,19 @@ at::Tensor backward(const at::Tensor& grad, int64_t f) {
   return out;
 }
 
-struct UpsampleBackward : torch::autograd::Node {
-  int64_t factor = 1;
-  variable_list apply(variable_list&& grads) override {
-    return {backward(grads[0].contiguous(at::MemoryFormat::ChannelsLast), factor)};
-  }
-};
-
 }  // namespace
 
 di_result1 di_upsample_aligned(di_tensor x, int64_t factor) noexcept {
   return di::call1([&] {
-    variable_list inputs{di::ref(x)};
+    Tensors inputs{di::ref(x)};
     TORCH_CHECK(inputs[0].dim() == 4 && inputs[0].numel() > 0 && inputs[0].device().is_cpu(),
                 "x must be (B,C,h,w), not empty, on the CPU");
     TORCH_CHECK(factor >= 1 && factor <= 1024, "the factor must be 1 to 1024, not ", factor);
     auto out = forward(inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast), factor);
-    if (torch::autograd::compute_requires_grad(inputs)) {
-      auto node = di::make_node<UpsampleBackward>();
-      node->factor = factor;
-      node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-      torch::autograd::set_history(out, node);
+    if (di::needs_gradient(inputs)) {
+      di::set_backward(out, inputs, [factor](const at::Tensor& grad, const std::vector<bool>&) {
+        return Tensors{backward(grad.contiguous(at::MemoryFormat::ChannelsLast), factor)};
+      });
     }
     return out;
   });
