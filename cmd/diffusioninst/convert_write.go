@@ -108,7 +108,7 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 		}
 		w.summary = append(w.summary, annotation.Summarize(p, size))
 	}
-	if keep && w.written(folder, stem) {
+	if keep && w.written(folder, stem, p) {
 		return nil
 	}
 	var b atomicfile.Batch
@@ -118,12 +118,6 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 		return err
 	}
 	return b.Commit()
-}
-
-// written reports whether the files of a picture are there.
-func (w *instanceWriter) written(folder, stem string) bool {
-	_, err := os.Stat(filepath.Join(folder, fmt.Sprintf(folderFormats[w.format].last, stem)))
-	return err == nil
 }
 
 // place returns the folder of a picture's files and what their names begin with. The

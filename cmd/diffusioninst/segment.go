@@ -67,7 +67,7 @@ some sizes in pixels: those larger than a third of a tile's side are cut or miss
 With --gt what is found is compared with true masks, and comparison/ gets pictures of
 both: matched instances are green, false ones red, and missed true ones yellow.
 
-A run that is stopped (Ctrl-C, SIGTERM, a full disk) leaves complete files of the pictures
+A run that is stopped (Ctrl-C, SIGTERM, a closed terminal, a full disk) leaves complete files of the pictures
 that are finished; one that was killed leaves their overlays and other files per picture.
 The same command with --resume takes over what ` + segmentJournalName + ` in the output
 folder remembers, and the files are those of an uninterrupted run. Pictures whose files

@@ -20,8 +20,11 @@ const noticeAfter = time.Second
 type signalError struct{ syscall.Signal }
 
 func (s signalError) Error() string {
-	if s.Signal == syscall.SIGTERM {
+	switch s.Signal {
+	case syscall.SIGTERM:
 		return "SIGTERM"
+	case syscall.SIGHUP:
+		return "SIGHUP"
 	}
 	return "SIGINT"
 }
@@ -41,13 +44,17 @@ func (s signalError) explain(err error) string {
 	return fmt.Sprintf("Stopped by %v: %v", s, err)
 }
 
-// withSignals returns a context that the first SIGINT or SIGTERM cancels, with a signalError
-// as its cause. A second signal ends the process at once.
+// withSignals returns a context that the first SIGINT, SIGTERM or SIGHUP cancels, with a
+// signalError as its cause. A second signal ends the process at once. Under nohup SIGHUP stays
+// ignored.
 func withSignals(parent context.Context) (ctx context.Context, release func()) {
 	ignoreFileSizeSignal()
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		first, ok := <-signals
 		if !ok {

@@ -91,7 +91,7 @@ func TestEveryCommandStops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for i := range n {
-				signal := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[rand.IntN(2)]
+				signal := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}[rand.IntN(3)]
 				out := t.TempDir()
 				child := proctest.Start(t, asChild(t, args(out)...))
 				time.Sleep(time.Duration(rand.Int64N(int64(1500 * time.Millisecond))))
@@ -151,6 +151,28 @@ func TestSegmentStopsAndContinues(t *testing.T) {
 	require.Equal(t, tree(t, whole)["results.json"], tree(t, out)["results.json"])
 }
 
+// A resumed run makes anew whatever file of a finished picture is missing or empty.
+func TestResumeRestoresFiles(t *testing.T) {
+	pictures, out := manyPictures(t, 1), t.TempDir()
+	args := []string{pictures, "--output", out, "--limit", "2", "--format", "overlay,results,coco,labelme,labelmap,masks,yolo,labels,dsb,measurements", "--resume"}
+	_, _, err := segment(nil, args...)
+	require.NoError(t, err)
+	want := tree(t, out)
+	require.Greater(t, len(want), 12)
+	spoil := func(how func(name string) error) {
+		for name, text := range want {
+			if name != segmentJournalName && text != "" {
+				require.NoError(t, how(filepath.Join(out, name)), name)
+				_, _, err := segment(nil, args...)
+				require.NoError(t, err)
+				require.Equal(t, want, tree(t, out), name)
+			}
+		}
+	}
+	spoil(os.Remove)
+	spoil(func(name string) error { return os.Truncate(name, 0) })
+}
+
 // Whichever end of a command blocks, the first signal ends it.
 func TestBlockedFilesStop(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "segment_image", "nuclei.json"))
@@ -201,4 +223,30 @@ func TestTwoSignals(t *testing.T) {
 	require.Contains(t, line, "Stopped at once by a second signal, SIGTERM")
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 143, cmd.ProcessState.ExitCode())
+}
+
+// A terminal that is closed stops a command as Ctrl-C does, unless nohup has started it.
+func TestHangUp(t *testing.T) {
+	start := func(args ...string) *proctest.Child {
+		cmd := asChild(t, "convert", "--from", "coco", "--to", "coco", "/dev/stdin", "-")
+		if len(args) > 0 {
+			cmd.Args = append(args, cmd.Args...)
+			cmd.Path = "/bin/sh"
+		}
+		stdin, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		child := proctest.Start(t, cmd)
+		_, err = stdin.Write([]byte(`{"info":"` + strings.Repeat(" ", 1<<20))) // more than a pipe holds
+		require.NoError(t, err)
+		return child
+	}
+	child := start()
+	child.Signal(syscall.SIGHUP)
+	require.Equal(t, 129, child.Wait(), child.Output())
+	require.Contains(t, child.Output(), "Stopped by SIGHUP")
+	child = start("/bin/sh", "-c", `trap "" HUP; exec "$0" "$@"`)
+	child.Signal(syscall.SIGHUP)
+	child.Signal(syscall.SIGINT)
+	require.Equal(t, 130, child.Wait(), child.Output())
+	require.Contains(t, child.Output(), "Stopped by SIGINT")
 }

@@ -46,7 +46,7 @@ optimiser and the length of the run. The classes are those of the data set.
 
 These files are written to the output folder:
   last.safetensors   everything that --resume needs; written regularly and when the
-                     run is stopped (Ctrl-C, SIGTERM)
+                     run is stopped (Ctrl-C, SIGTERM, a closed terminal)
   best.safetensors   the same, at the best evaluation
   model.safetensors, model.pth  the model, when the run has ended
   train.csv, evaluation.csv, events.out.tfevents.*  losses and metrics, for
