@@ -45,12 +45,15 @@ func (b *Builder) category(c Category) {
 // extra fields.
 func (b *Builder) Add(p *LabeledImage) error {
 	if err := p.check(); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+		return err
 	}
 	id := p.ImageID
 	if id == 0 || b.images[id] {
 		for id = int64(len(b.Dataset.Images) + 1); b.images[id]; id++ {
 		}
+	}
+	if b.images == nil { // a Builder that NewBuilder has not made
+		b.names, b.ids, b.images = map[string]int64{}, map[int64]bool{}, map[int64]bool{}
 	}
 	b.images[id] = true
 	m := Image{ID: id, FileName: p.FileName, Width: p.Width, Height: p.Height}

@@ -2,6 +2,7 @@ package coco
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"runtime"
@@ -72,6 +73,9 @@ type evaluation struct {
 }
 
 func newEvaluation(d *Dataset, results []Result, o Options) (*evaluation, error) {
+	if d == nil {
+		return nil, errors.New("coco: there is no data set")
+	}
 	ix, problems := d.index()
 	image := make([]int32, len(results))
 	for i := range results {

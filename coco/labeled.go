@@ -2,6 +2,7 @@ package coco
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"iter"
@@ -60,6 +61,16 @@ func (i *LabeledInstance) BBox() (box [4]float64) {
 
 // check reports instances that the writers cannot take.
 func (p *LabeledImage) check() error {
+	if p == nil {
+		return errors.New("coco: there is no picture to write")
+	}
+	if err := p.checkMasks(); err != nil {
+		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+	}
+	return nil
+}
+
+func (p *LabeledImage) checkMasks() error {
 	for i := range p.Instances {
 		m := p.Instances[i].Mask
 		if m.Width != p.Width || m.Height != p.Height {
@@ -100,7 +111,7 @@ func (p *LabeledImage) Results() []Result {
 // scores in percent.
 func (p *LabeledImage) OverlayItems() ([]mask.OverlayItem, error) {
 	if err := p.check(); err != nil {
-		return nil, fmt.Errorf("coco: %s: %w", p.FileName, err)
+		return nil, err
 	}
 	items := make([]mask.OverlayItem, len(p.Instances))
 	for i := range p.Instances {

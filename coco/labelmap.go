@@ -49,8 +49,8 @@ type legendMask struct {
 // two files together say exactly what p does. More than 65535 instances are an
 // error.
 func WriteLabelMap(picture, explanation io.Writer, p *LabeledImage) error {
-	if err := p.check(); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+	if err := p.checkPNG(); err != nil {
+		return err
 	}
 	order := make([]int, len(p.Instances)) // from the lowest to the highest score
 	for i := range order {

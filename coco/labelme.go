@@ -53,7 +53,7 @@ type labelMeShape struct {
 // becomes a rectangle, and others without pixels are left out. Parts of one instance share a group_id.
 func WriteLabelMe(w io.Writer, p *LabeledImage, o LabelMeOptions) error {
 	if err := p.check(); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+		return err
 	}
 	out := labelMe{Version: "5.5.0", Flags: map[string]any{}, Shapes: []labelMeShape{},
 		ImagePath: p.FileName, ImageHeight: p.Height, ImageWidth: p.Width}

@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"errors"
 	"fmt"
 	"image/png"
 	"io"
@@ -15,8 +16,11 @@ import (
 // STEM_000.png and so on for the stem of the picture's name, and a legend
 // STEM.json. create opens a file for writing by its name.
 func WriteMasks(create func(name string) (io.WriteCloser, error), p *LabeledImage) error {
-	if err := p.check(); err != nil {
-		return fmt.Errorf("coco: %s: %w", p.FileName, err)
+	if err := p.checkPNG(); err != nil {
+		return err
+	}
+	if create == nil {
+		return errors.New("coco: WriteMasks needs a function that creates files")
 	}
 	l := p.legend()
 	for i := range p.Instances {

@@ -2,19 +2,37 @@ package coco
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
 	"io"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
-// maxPNG bounds the pixels of masks and label maps that are read: 512 MiB of 16 bits.
+// maxPNG bounds the pixels of masks and label maps that are read and written: 512 MiB of 16 bits.
 const maxPNG = 1 << 28
+
+// checkPNG is check for a picture whose masks are drawn: what could not be read again is not
+// written.
+func (p *LabeledImage) checkPNG() error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	if p.Width < 0 || p.Height < 0 || float64(p.Width)*float64(p.Height) > maxPNG {
+		return fmt.Errorf("coco: %s: a picture of %d×%d pixels: the limit is %d pixels", p.FileName, p.Width, p.Height, maxPNG)
+	}
+	return nil
+}
 
 // readPNG decodes a picture of a size that is known beforehand. A header that
 // claims more pixels than the data can hold is refused before they are allocated:
 // deflate shrinks at most 1032 times.
 func readPNG(r io.Reader, width, height int) (image.Image, error) {
+	if nilcheck.Is(r) {
+		return nil, errors.New("there is nothing to read: the reader is nil")
+	}
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/sampler"
 )
@@ -40,7 +41,7 @@ type Config struct {
 
 // WithDefaults fills in the paper's values. Impossible ones are a *ConfigError.
 func (c Config) WithDefaults() (Config, error) {
-	if c.Backbone == nil {
+	if nilcheck.Is(c.Backbone) {
 		return c, configError("a backbone is required")
 	}
 	if len(c.Classes) == 0 {

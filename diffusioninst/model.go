@@ -76,7 +76,7 @@ func (m *Model) Device() torch.Device { return m.device }
 
 // Parameters returns the number of parameters, counted in single numbers; 0 after Close.
 func (m *Model) Parameters() int64 {
-	if m.gate.enter() != nil {
+	if m.store == nil || m.gate.enter() != nil {
 		return 0
 	}
 	defer m.gate.leave()
@@ -95,4 +95,9 @@ func (m *Model) Check(o Options) error {
 // Close must not be called from within a call, which it would wait for: from a sampler, a
 // backbone or Options.OnStep it returns an error, and the model stays open; a picture's methods
 // are not to call it either.
-func (m *Model) Close() error { return m.gate.close(m.store.Close) }
+func (m *Model) Close() error {
+	if m.store == nil {
+		return nil // the zero Model
+	}
+	return m.gate.close(m.store.Close)
+}

@@ -3,6 +3,7 @@ package diffusioninst
 import (
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/nn"
 )
@@ -23,6 +24,9 @@ func NewNetwork(root nn.Path, c Config) (*Network, error) {
 	var err error
 	if n.Backbone, err = c.Backbone.Build(root.Sub("backbone")); err != nil {
 		return nil, err
+	}
+	if nilcheck.Is(n.Backbone) {
+		return nil, configError("the backbone %T builds nothing", c.Backbone)
 	}
 	if have, want := n.Backbone.Channels(), c.Decoder.Hidden; have != want {
 		return nil, configError("the backbone's pyramid has %d channels, the decoder's proposal features %d: they must agree", have, want)

@@ -92,6 +92,9 @@ func OpenAnnotations(path string, o annotation.Options) (*Set, error) {
 // and there are as many categories as classes, it assigns them in the order of their ids
 // and calls warn. It must be called before Run.
 func (s *Set) Match(classes []string, warn func(format string, args ...any)) error {
+	if s.Data == nil {
+		return errors.New("evaluation: the Set has no data: it comes from Open or OpenAnnotations")
+	}
 	s.categories = make([]*coco.Category, len(classes))
 	known := map[string]int{}
 	for i, name := range classes {
@@ -128,9 +131,15 @@ type Segment func(ctx context.Context, img image.Image, o diffusioninst.Options)
 
 // Run segments every image of s and returns the detections and the time that segmenting
 // took, without reading files. An image's seed is o.Seed plus its id, so its detections do
-// not depend on the other images. done is called after each image. With an error, or the
+// not depend on the other images. done, if not nil, is called after each image. With an error, or the
 // error of ctx, it returns the detections of the images before.
 func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
+	if segment == nil {
+		return nil, 0, errors.New("evaluation: Run needs a function that segments")
+	}
+	if done == nil {
+		done = func() {}
+	}
 	all := []coco.Result{}
 	var took time.Duration
 	for i := 0; i < len(s.Images); i++ {
@@ -189,6 +198,9 @@ func (m Image) Open() (image.Image, error) {
 }
 
 func (m Image) read(o picture.Options) (*picture.Picture, error) {
+	if m.Image == nil {
+		return nil, errors.New("evaluation: the Image has no record of a data set")
+	}
 	img, err := picture.Open(m.Path, o)
 	if err != nil {
 		return nil, fmt.Errorf("evaluation: image %d: %w", m.ID, err)

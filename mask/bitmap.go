@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"iter"
@@ -59,6 +60,8 @@ func wordsOf(r image.Rectangle) int { return (r.Max.X-1)>>6 - r.Min.X>>6 + 1 }
 // Rect that leaves the picture, a stride below the words of a row, or too few words.
 func (b *Bitmap) Validate() error {
 	switch {
+	case b == nil:
+		return errors.New("mask: the bitmap is nil")
 	case b.Width < 0 || b.Height < 0:
 		return fmt.Errorf("mask: bitmap of negative size %d×%d", b.Width, b.Height)
 	case b.Rect.Empty():

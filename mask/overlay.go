@@ -34,7 +34,7 @@ type OverlayOptions struct {
 	// boxes. 0 is 1/400 of the picture's shorter side, at least 1; negative draws
 	// neither.
 	LineWidth int
-	// FontSize is the height of the labels in pixels. 0 is 1/45 of the picture's
+	// FontSize is the height of the labels in pixels, at most 1000. 0 is 1/45 of the picture's
 	// mean side, from 11 to 48; negative writes none.
 	FontSize float64
 }
@@ -101,6 +101,9 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 	if opt.LineWidth == 0 {
 		opt.LineWidth = max(1, int(math.Round(min(width, height)/400)))
 	}
+	if !(opt.FontSize <= maxFontSize) {
+		return fmt.Errorf("mask: overlay labels of %v pixels: want at most %d", opt.FontSize, maxFontSize)
+	}
 	if opt.FontSize == 0 {
 		opt.FontSize = min(max(math.Round(math.Sqrt(width*height)/45), 11), 48)
 	}
@@ -122,6 +125,9 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 	}
 	return nil
 }
+
+// maxFontSize bounds the memory of a letter.
+const maxFontSize = 1000
 
 // itemColor is the opaque colour of item i.
 func itemColor(items []OverlayItem, i int) color.NRGBA {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -83,6 +84,9 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 // ReadCheckpoint is OpenCheckpoint for size bytes behind a reader, such as a checkpoint
 // that is embedded in the program. The reader must stay usable until Close.
 func ReadCheckpoint(r io.ReaderAt, size int64) (*Checkpoint, error) {
+	if nilcheck.Is(r) {
+		return nil, &LoadError{Err: errors.New("there is no reader")}
+	}
 	file, err := checkpoint.Read(r, size)
 	if err != nil {
 		return nil, &LoadError{Err: err}

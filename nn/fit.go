@@ -3,6 +3,7 @@ package nn
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +40,9 @@ type Fit struct {
 // Errors of build are returned as they are. Fit calls build inside torch.Do, with a
 // Store for training that is freed afterwards.
 func (c *Checkpoint) Fit(ctx context.Context, seed uint64, build func(Path) error) (*Fit, error) {
+	if build == nil {
+		return nil, errors.New("nn: Fit needs a function that builds the network")
+	}
 	var a asked
 	err := torch.Do(ctx, func(*torch.Scope) error {
 		store := NewStore(&a, StoreOptions{})

@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -53,13 +54,17 @@ type Parameter struct {
 	Buffer bool // not trained, such as a running mean
 }
 
-// NewStore returns a store without parameters; modules add theirs when they are built.
+// NewStore returns a store without parameters; modules add theirs when they are built. A nil
+// source has no values, so that all parameters are missing.
 func NewStore(source Source, options StoreOptions) *Store {
 	if options.DType == 0 {
 		options.DType = torch.Float32
 	}
 	if options.Compute == 0 {
 		options.Compute = options.DType
+	}
+	if nilcheck.Is(source) {
+		source = fromParameters{}
 	}
 	return &Store{source: source, options: options, byName: map[string]*Parameter{}}
 }

@@ -17,6 +17,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	ownjpeg "github.com/diffusioninst/go/internal/jpeg"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/tiff"
 )
@@ -48,6 +49,9 @@ func Decode(r io.Reader, o Options) (*Picture, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
+	}
+	if nilcheck.Is(r) {
+		return nil, &Error{Kind: ErrEmpty, Reason: "the reader is nil"}
 	}
 	source, err := rewindable(r, o.MaxBytes)
 	if err != nil {

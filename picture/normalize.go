@@ -6,6 +6,8 @@ import (
 	"image/color"
 	"strconv"
 	"strings"
+
+	"github.com/diffusioninst/go/internal/imagecheck"
 )
 
 // Normalize says how samples become the 8 bits of a network's input:
@@ -81,8 +83,15 @@ func (n Normalize) Check() error {
 // what a [Picture] says about it; one that does becomes an *image.RGBA. The warning, if any,
 // says that a picture that is not stretched has its samples in less than an eighth of their
 // range, or that a few very bright samples decide how Auto stretches, and what would help.
+// A picture that cannot be read, such as a nil pointer or one with too few bytes, is an error.
 func (n Normalize) Apply(img image.Image) (out image.Image, warning string, err error) {
-	out, _, warning, err = n.apply(img)
+	_, _, broken := imagecheck.Check(pixelsOf(img))
+	if broken == nil {
+		broken = imagecheck.Guard(func() { out, _, warning, err = n.apply(img) })
+	}
+	if broken != nil {
+		return nil, "", fmt.Errorf("picture: %w", broken)
+	}
 	return out, warning, err
 }
 

@@ -6,7 +6,8 @@ import (
 )
 
 // RGB returns the pixels of img as height × width × 3 bytes, row by row, without
-// alpha: see the package comment for how colours are converted.
+// alpha: see the package comment for how colours are converted. It panics where img.At would:
+// for a nil picture, or one with fewer bytes than its bounds and stride say.
 func RGB(img image.Image) []uint8 {
 	img = pixelsOf(img)
 	b := img.Bounds()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
@@ -30,6 +32,9 @@ type Stream struct {
 
 // NewStream returns a Stream of what r delivers. Options hold for each picture.
 func NewStream(r io.Reader, o Options) *Stream {
+	if nilcheck.Is(r) {
+		r = strings.NewReader("")
+	}
 	return &Stream{r: bufio.NewReaderSize(r, 1<<16), o: o, limit: o.withDefaults().MaxBytes}
 }
 

@@ -1,6 +1,10 @@
 package sampler
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
+)
 
 // A Config describes how to sample. A field that is zero has the paper's value.
 type Config struct {
@@ -34,6 +38,9 @@ func (c Config) WithDefaults() (Config, error) {
 		}
 	}
 	for _, part := range []any{c.Schedule, c.Sampler, c.Grid, c.Renewal} {
+		if nilcheck.Is(part) {
+			return c, fmt.Errorf("sampler: a nil %T in the configuration: leave the field out for the default", part)
+		}
 		if part, ok := part.(Checker); ok {
 			if err := part.Check(); err != nil {
 				return c, err

@@ -2,6 +2,7 @@ package sampler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -52,6 +53,9 @@ func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, sh
 	times, err := c.Times()
 	if err != nil {
 		return nil, err
+	}
+	if noise == nil || denoise == nil {
+		return nil, errors.New("sampler: Run needs a Noise and a Denoiser, one is nil")
 	}
 	r := &run{Config: c, scope: s, device: device, shape: shape, noise: noise, denoiser: denoise}
 	start := s.Mark()

@@ -34,8 +34,9 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 // (G,h·w) of 0 and 1. Gradients flow to features and filters. It is for up to 8 layers
 // of up to 32 channels, and on a GPU for up to 4 layers of up to 16.
 func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []int64, layers int) *Tensor {
+	f, w, of := features.handle(), filters.handle(), truths.handle()
 	picks := From(filters.scope, truth)
-	h, e := libtorch.MaskDice(features.handle(), filters.handle(), image, truths.handle(), picks.handle(), layers)
+	h, e := libtorch.MaskDice(f, w, image, of, picks.handle(), layers)
 	check("mask_dice", e, features, filters, truths, picks)
 	return scopeOf(features, filters).own(h)
 }

@@ -2,6 +2,7 @@ package torch
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/diffusioninst/go/internal/libtorch"
@@ -15,9 +16,10 @@ type Team struct {
 	once sync.Once
 }
 
-// NewTeam starts a number of workers. threads is how many threads an operator of each
+// NewTeam starts a number of workers, at least one. threads is how many threads an operator of each
 // may use; 0 shares out the physical cores, or OMP_NUM_THREADS if that is set.
 func NewTeam(workers, threads int) *Team {
+	workers = max(workers, 1)
 	if threads == 0 {
 		threads = max(defaultThreads()/workers, 1)
 	}
@@ -36,15 +38,21 @@ func NewTeam(workers, threads int) *Team {
 // Another Do of the same team waits for it.
 func (t *Team) Do(ctx context.Context, n int, f func(worker int, s *Scope) error) []error {
 	outer := current()
-	errs := make([]error, n)
-	if err := t.begin(ctx, outer); err != nil {
+	errs := make([]error, max(n, 0))
+	var err error
+	if n > len(t.jobs) {
+		err = fmt.Errorf("torch: %d workers wanted of a team of %d", n, len(t.jobs))
+	} else {
+		err = t.begin(ctx, outer)
+	}
+	if err != nil {
 		for i := range errs {
 			errs[i] = err
 		}
 		return errs
 	}
 	defer func() { <-t.turn }()
-	all := make([]*job, n)
+	all := make([]*job, len(errs))
 	for i := range all {
 		all[i] = &job{run: func(s *Scope) error { return f(i, s) }, done: make(chan struct{})}
 		t.jobs[i] <- all[i]

@@ -66,6 +66,9 @@ var ErrNested = errors.New("torch: Do inside Do, as in a sampler, a backbone or 
 // f must not use its scope after it returns. Do inside f returns ErrNested; f must not wait
 // for another goroutine's Do either, which nothing detects.
 func Do(ctx context.Context, f func(s *Scope) error) error {
+	if f == nil {
+		return errors.New("torch: Do without a function")
+	}
 	if Inside() {
 		return ErrNested
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/diffusioninst/go/diffusioninst"
@@ -62,6 +63,9 @@ func own(ctx context.Context, file *nn.Checkpoint, c diffusioninst.Config, seed 
 // NewPretrained is OpenPretrained for an open checkpoint, of which the caller has chosen the
 // weights (nn.Checkpoint.Weights). Closing the Pretrained closes it.
 func NewPretrained(ctx context.Context, file *nn.Checkpoint, c diffusioninst.Config, seed uint64) (*Pretrained, error) {
+	if file == nil {
+		return nil, errors.New("train: NewPretrained without a checkpoint")
+	}
 	c, err := c.WithDefaults()
 	if err != nil {
 		return nil, err

@@ -48,6 +48,9 @@ func LoadRecipe(path string, images []int) (*Recipe, error) {
 
 // NewRecipe is LoadRecipe for a file that diffusioninst.OpenConfig has read.
 func NewRecipe(f *diffusioninst.ConfigFile, images []int) (*Recipe, error) {
+	if f == nil {
+		return nil, errors.New("train: there is no configuration")
+	}
 	d, ok := f.Sys().(*detectron2.Config)
 	if !ok || d == nil {
 		return nil, errors.New("train: the configuration was not read by diffusioninst.OpenConfig")

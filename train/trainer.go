@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/diffusioninst/go/backbone"
@@ -83,7 +84,9 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 		if err != nil {
 			return err
 		}
-		t.prepare() // an optimiser with impossible settings panics
+		if err := t.prepare(); err != nil { // an optimiser with impossible settings panics
+			return err
+		}
 		prepared = true
 		if err := t.replicate(); err != nil {
 			t.close()
@@ -103,15 +106,18 @@ func (t *Trainer) storeOptions() nn.StoreOptions {
 }
 
 // prepare says what learns.
-func (t *Trainer) prepare() {
+func (t *Trainer) prepare() error {
 	t.teach(&replica{store: t.store})
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		b.Reseed(t.options.Seed)
 	}
-	t.optimizer = t.options.Optimizer(t.options.groups(t.store.Parameters()))
+	if t.optimizer = t.options.Optimizer(t.options.groups(t.store.Parameters())); t.optimizer == nil {
+		return errors.New("train: Options.Optimizer returned nil")
+	}
 	if t.options.EMA > 0 {
 		t.average = nn.NewEMA(t.store, t.options.EMA)
 	}
+	return nil
 }
 
 // teach says what learns in a replica.

@@ -21,20 +21,20 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":    {"internal/imagecheck", "golang.org/x/image"},
-	"coco":    {"mask", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
-	"picture": {"internal/jpeg", "internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
+	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
+	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"annotation": {
 		"coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
 	},
 	"torch":    {"internal/libtorch", "internal/relay"},
-	"nn":       {"torch", "internal/checkpoint"},
+	"nn":       {"torch", "internal/nilcheck", "internal/checkpoint"},
 	"backbone": {"nn", "torch"},
 	"maskhead": {"nn", "torch", "mask"},
 	"decoder":  {"nn", "torch"},
-	"sampler":  {"torch"},
+	"sampler":  {"torch", "internal/nilcheck"},
 	"diffusioninst": {
 		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
-		"picture", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "golang.org/x",
+		"picture", "internal/nilcheck", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "golang.org/x",
 	},
 	"evaluation": {"annotation", "coco", "diffusioninst", "picture"},
 	"nuclei":     {"diffusioninst"},
@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/relay", "internal/simulate", "golang.org/x",
 	},
 	"train/journal": {"internal/atomicfile", "internal/regular"},
-	"train/data":    {"annotation", "coco", "mask", "picture", "internal/regular", "internal/relay", "golang.org/x"},
+	"train/data":    {"annotation", "coco", "mask", "picture", "internal/nilcheck", "internal/regular", "internal/relay", "golang.org/x"},
 
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
@@ -52,7 +52,8 @@ var rooms = map[string][]string{
 	"internal/detectron2":  {"internal/regular", "internal/utf", "go.yaml.in/yaml/v3"},
 	"internal/golden":      {"internal/relay"},
 	"internal/house":       {},
-	"internal/imagecheck":  {},
+	"internal/nilcheck":    {},
+	"internal/imagecheck":  {"internal/nilcheck"},
 	"internal/leak":        {},
 	"internal/pickletest":  {},
 	"internal/proctest":    {},
@@ -60,11 +61,11 @@ var rooms = map[string][]string{
 	"internal/fliptest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
-	"internal/regular":     {},
+	"internal/regular":     {"internal/nilcheck"},
 	"internal/jpeg":        {},
 	"internal/tiff":        {"golang.org/x/image", "github.com/klauspost/compress", "github.com/ulikunitz/xz"},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
-	"internal/utf":         {},
+	"internal/utf":         {"internal/nilcheck"},
 
 	// What people look at to learn the module uses nothing that they could not.
 	"examples": {"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},

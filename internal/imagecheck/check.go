@@ -10,13 +10,15 @@ import (
 	"image/color"
 	"math"
 	"reflect"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // Check returns the size of a picture and, in words, why its pixels cannot be read: it is
 // nil, its bounds leave the range of an int, or the planes of a type of package image are
 // shorter than its bounds and strides say. A picture without pixels is sound.
 func Check(img image.Image) (width, height int, err error) {
-	if isNil(img) {
+	if nilcheck.Is(img) {
 		return 0, 0, errors.New("there is no picture")
 	}
 	var b image.Rectangle
@@ -41,17 +43,6 @@ func Check(img image.Image) (width, height int, err error) {
 		err = checkPalette(m)
 	}
 	return width, height, err
-}
-
-// isNil reports whether img is nil or holds a nil pointer.
-func isNil(img image.Image) bool {
-	switch v := reflect.ValueOf(img); v.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:
-		return v.IsNil()
-	}
-	return false
 }
 
 // Guard returns an error if reading a picture panics, as a caller's own type may.

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // ErrNotRegular says that a path leads to something that is not a file.
@@ -75,6 +77,9 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 
 // OpenIn opens a regular file of a file system. It looks before it opens.
 func OpenIn(files fs.FS, name string) (fs.File, error) {
+	if nilcheck.Is(files) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("there is no file system")}
+	}
 	info, err := fs.Stat(files, name)
 	if err != nil {
 		return nil, err

@@ -10,12 +10,19 @@ import (
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // NewReader returns a reader of the text of r in UTF-8, without a byte order mark. UTF-16
 // is recognised by its mark or, in text that starts with an ASCII character, by the zero
 // byte beside it. All else is passed on as it is.
-func NewReader(r io.Reader) io.Reader { return &reader{r: r} }
+func NewReader(r io.Reader) io.Reader {
+	if nilcheck.Is(r) {
+		r = failing{errors.New("there is nothing to read: the reader is nil")}
+	}
+	return &reader{r: r}
+}
 
 // reader decides with the first read.
 type reader struct {

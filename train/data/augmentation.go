@@ -19,6 +19,9 @@ type Chain []Augmentation
 // Apply applies all of c in order.
 func (c Chain) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	for _, a := range c {
+		if a == nil {
+			return Sample{}, errors.New("data: a nil augmentation in a Chain")
+		}
 		var err error
 		if s, err = a.Apply(s, r); err != nil {
 			return Sample{}, err

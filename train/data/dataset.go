@@ -2,8 +2,11 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // A Dataset is a set of pictures with their objects, addressed by number. It is safe for concurrent
@@ -33,6 +36,9 @@ type Summarizer interface {
 // Summaries returns the summaries of all pictures of d. A Dataset that is not a
 // [Summarizer] is read once as a whole.
 func Summaries(ctx context.Context, d Dataset) ([]Summary, error) {
+	if err := present(d); err != nil {
+		return nil, err
+	}
 	out := make([]Summary, d.Len())
 	for i := range out {
 		if err := ctx.Err(); err != nil {
@@ -59,10 +65,21 @@ func (s Sample) summary() Summary {
 	return out
 }
 
+// present returns an error if there is no data set.
+func present(d Dataset) error {
+	if nilcheck.Is(d) {
+		return errors.New("data: the data set is nil")
+	}
+	return nil
+}
+
 // Collect returns a Dataset of all samples of a sequence, which it keeps in memory. A
 // sample that cannot be trained on is a *[SampleError], and an error of the sequence
 // ends it.
 func Collect(classes []string, seq iter.Seq2[Sample, error]) (Dataset, error) {
+	if seq == nil {
+		return nil, errors.New("data: no samples to collect: the sequence is nil")
+	}
 	c := &collection{classes: classes}
 	for s, err := range seq {
 		if err != nil {

@@ -145,6 +145,9 @@ func (l *Loader) end() {
 }
 
 func (o LoaderOptions) check(d Dataset) error {
+	if err := present(d); err != nil {
+		return err
+	}
 	switch {
 	case d.Len() < 1:
 		return errors.New("data: a data set without pictures")

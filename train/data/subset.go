@@ -8,6 +8,9 @@ import (
 // Subset returns the pictures of d with these numbers, in their order: a part to train on, or
 // without what should be left out. It is a [Summarizer] if d is.
 func Subset(d Dataset, pictures []int) (Dataset, error) {
+	if err := present(d); err != nil {
+		return nil, err
+	}
 	for _, i := range pictures {
 		if i < 0 || i >= d.Len() {
 			return nil, fmt.Errorf("data: subset with picture %d of %d", i, d.Len())

@@ -1,0 +1,16 @@
+// Package nilcheck finds arguments that are missing although they have a type.
+package nilcheck
+
+import "reflect"
+
+// Is reports whether v is nil, or an interface that holds a nil pointer, map, slice, function
+// or channel.
+func Is(v any) bool {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:
+		return r.IsNil()
+	}
+	return false
+}
