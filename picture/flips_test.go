@@ -7,5 +7,5 @@ import (
 )
 
 func TestDamagedPictures(t *testing.T) {
-	fliptest.Run(t, 10_000, fuzzDecode, "testdata/*.*")
+	fliptest.Run(t, 10_000, fuzzDecode, "testdata/*.*", "testdata/plain/*.*", "testdata/tiff/*.tif", "testdata/imagej/*.tif")
 }

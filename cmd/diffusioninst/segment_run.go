@@ -213,7 +213,9 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	if err := r.journal.add(in, stamp, p); err != nil {
 		return err
 	}
-	r.report.add(p, result, time.Since(start))
+	if r.lines == nil { // the table is kept to its end, a stream may have none
+		r.report.add(p, result, time.Since(start))
+	}
 	r.sizes.add(p)
 	return nil
 }
