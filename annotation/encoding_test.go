@@ -60,3 +60,18 @@ func TestLegendsOfOtherEncodings(t *testing.T) {
 	_, err = masks(folder, "a.json")
 	require.ErrorContains(t, err, "save the file as UTF-8")
 }
+
+// A folder stands for the only data set file of COCO in it.
+func TestFolderWithADataSet(t *testing.T) {
+	folder := t.TempDir()
+	grey(t, filepath.Join(folder, "a.png"), 100, 50)
+	write(t, filepath.Join(folder, "annotations.json"), dataset)
+	write(t, filepath.Join(folder, "package.json"), `{"name": 1}`)
+	set, got, said := open(t, "coco", folder, Options{})
+	require.Empty(t, said)
+	require.Len(t, got.Instances, 1)
+	require.Equal(t, folder, set.Folder)
+	write(t, filepath.Join(folder, "val.json"), dataset)
+	_, err := Open(folder, Options{})
+	require.ErrorContains(t, err, "a folder with 2 data set files of COCO (annotations.json, val.json): name one of them")
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/regular"
@@ -134,6 +135,10 @@ func read(path string, o *Options) (*Set, error) {
 	}
 	set := &Set{Format: o.Format, Folder: o.Images, Classless: slices.Contains(classless, o.Format)}
 	if o.Format == "coco" {
+		path, err := datasetIn(path)
+		if err != nil {
+			return nil, fmt.Errorf("annotation: %w", err)
+		}
 		data, err := coco.Load(path)
 		if data == nil {
 			return nil, err
@@ -173,6 +178,25 @@ func read(path string, o *Options) (*Set, error) {
 	}
 	set.Data = &builder.Dataset
 	return set, nil
+}
+
+// datasetIn returns the path of a data set file of COCO, or of the only one in a folder.
+func datasetIn(path string) (string, error) {
+	if !isFolder(path) {
+		return path, nil
+	}
+	names, err := files(path, ".json")
+	if err != nil {
+		return "", err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		format, err := ofJSON(filepath.Join(path, filepath.FromSlash(name)))
+		return err != nil || format != "coco"
+	})
+	if len(names) != 1 {
+		return "", fmt.Errorf("%s: a folder with %d data set files of COCO (%s): name one of them", path, len(names), strings.Join(names[:min(len(names), 3)], ", "))
+	}
+	return filepath.Join(path, filepath.FromSlash(names[0])), nil
 }
 
 func categories(names []string) []coco.Category {

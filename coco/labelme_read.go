@@ -216,7 +216,7 @@ func (p *parser) shape(s *shapeText) (bool, error) {
 func (s *shapeText) region(width, height int) (mask.RLE, error) {
 	points, n := s.points, len(s.points)/2
 	switch s.kind {
-	case "", "polygon", "oriented_rectangle":
+	case "", "polygon", "oriented_rectangle", "rotation": // the last is of X-AnyLabeling
 	case "mask":
 		return s.raster(width, height)
 	case "rectangle":
