@@ -171,7 +171,7 @@ func pixels(img image.Image, part image.Rectangle, width, height int) Pixels {
 	if part.Size() != img.Bounds().Size() {
 		img = window(img, part.Add(img.Bounds().Min))
 	}
-	return Pixels{picture.Resize(picture.RGB(img), part.Dx(), part.Dy(), width, height), width, height}
+	return Pixels{picture.ResizeImage(img, width, height), width, height}
 }
 
 // window returns a part of a picture.

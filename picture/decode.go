@@ -2,13 +2,12 @@ package picture
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	_ "image/gif" // the formats that Decode reads
-	"image/jpeg"
+	_ "image/jpeg"
 	_ "image/png"
 	"io"
 	"io/fs"
@@ -16,7 +15,6 @@ import (
 	"golang.org/x/image/bmp"
 	_ "golang.org/x/image/webp"
 
-	ownjpeg "github.com/diffusioninst/go/internal/jpeg"
 	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/tiff"
@@ -86,6 +84,9 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 	if n := max(o.Page, o.Z, o.Time, o.Scene); n > 1 {
 		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page, slice, time or scene %d: the file has one", n)}
 	}
+	if s.isJPEG() {
+		return s.jpeg(o)
+	}
 	header, format, err := image.DecodeConfig(s)
 	if errors.Is(err, image.ErrFormat) || errors.Is(err, bmp.ErrUnsupported) {
 		if err := s.rewind(); err != nil {
@@ -95,28 +96,23 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 			return p, err
 		}
 	}
-	var img image.Image
 	if err == nil {
 		err = o.check(header)
 	}
+	var img image.Image
 	var turn turning
-	if err == nil || isJPEG(err) {
-		if err := s.rewind(); err != nil {
-			return nil, err
-		}
-		turn = orientation(s, cmp.Or(format, "jpeg"))
-		if err := s.rewind(); err != nil {
-			return nil, err
-		}
-	}
 	if err == nil {
+		if err := s.rewind(); err != nil {
+			return nil, err
+		}
+		turn = orientation(s, format)
+		if err := s.rewind(); err != nil {
+			return nil, err
+		}
 		img, _, err = image.Decode(s)
 	}
-	if isJPEG(err) || format == "webp" && err != nil {
-		var other *other
-		if other, err = s.retry(o, err); err == nil {
-			img, header, format = other.img, other.header, other.format
-		}
+	if format == "webp" && err != nil {
+		img, header, err = s.animated(o, err)
 	}
 	if err != nil {
 		return nil, decodeError(err, s.ended)
@@ -140,6 +136,7 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
+	rows := func() rowReader { return rgbaRowsOf(img, format == "webp") }
 	switch {
 	case isDeep(img):
 		p.Bits = 16
@@ -152,9 +149,11 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		p.Image = imageOf(turn.turned(r))
 		return p, nil
 	case format == "gif" || header.ColorModel == nil: // a frame of an animation
-		p.Image = turn.apply(rowsOf(img, false), img.Bounds(), image.Rect(0, 0, header.Width, header.Height))
+		p.Image = turn.apply(rows, img.Bounds(), image.Rect(0, 0, header.Width, header.Height))
+	case turn <= upright && isPlain(img):
+		p.Image = img
 	default:
-		p.Image = turn.apply(rowsOf(img, format == "webp"), img.Bounds(), img.Bounds())
+		p.Image = turn.apply(rows, img.Bounds(), img.Bounds())
 	}
 	if chosen != nil {
 		p.Image = imageOf(selectChannels(rasterOf(p.Image), chosen))
@@ -162,58 +161,25 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 	return p, nil
 }
 
-// isJPEG reports whether package jpeg refuses a picture that is complete.
-func isJPEG(err error) bool {
-	var format jpeg.FormatError
-	var feature jpeg.UnsupportedError
-	return errors.As(err, &format) || errors.As(err, &feature)
-}
-
-// other is a picture that the decoders of package image refuse.
-type other struct {
-	img    image.Image
-	header image.Config
-	format string
-}
-
-// retry reads a JPEG that package jpeg refuses, or the first frame of an animated WebP. If it
-// is not one the error is the given one.
-func (s *seekable) retry(o Options, cause error) (*other, error) {
+// animated reads the first frame of an animated WebP, within its canvas. If it is not one the
+// error is the given one.
+func (s *seekable) animated(o Options, cause error) (image.Image, image.Config, error) {
 	ended := s.ended
 	if err := s.rewind(); err != nil {
-		return nil, err
+		return nil, image.Config{}, err
 	}
-	defer func() { s.ended = ended }()
-	if !isJPEG(cause) {
-		frame, canvas, err := firstFrame(s, o)
-		switch {
-		case err != nil:
-			return nil, err
-		case frame == nil:
-			return nil, cause
-		}
-		return &other{frame, image.Config{Width: canvas.Dx(), Height: canvas.Dy()}, "webp"}, nil
+	frame, canvas, err := firstFrame(s, o)
+	s.ended = ended
+	if err == nil && frame == nil {
+		err = cause
 	}
-	data, err := io.ReadAll(s)
-	if err != nil {
-		return nil, readError(err)
-	}
-	w, h, err := ownjpeg.Config(data)
-	if err != nil {
-		return nil, cause
-	}
-	header := image.Config{Width: w, Height: h, ColorModel: color.YCbCrModel}
-	if err := o.check(header); err != nil {
-		return nil, err
-	}
-	img, err := ownjpeg.Decode(data)
-	if err != nil {
-		return nil, cause
-	}
-	if _, grey := img.(*image.Gray); grey {
-		header.ColorModel = color.GrayModel
-	}
-	return &other{img, header, "jpeg"}, nil
+	return frame, image.Config{Width: canvas.Dx(), Height: canvas.Dy()}, err
+}
+
+// isPlain reports whether img is what [Picture] holds of 8 bits.
+func isPlain(img image.Image) bool {
+	m, ok := img.(*image.RGBA)
+	return ok && m.Rect.Min == image.Point{} && m.Stride == 4*m.Rect.Dx() && m.Opaque()
 }
 
 // seekable is a reader that goes back to where it started and remembers whether it

@@ -64,32 +64,54 @@ func webpEXIF(r io.Reader) io.ReadSeeker {
 	return nil
 }
 
-// apply draws the rows of a picture at bounds within frame, turned. What the picture
-// does not cover (the first frame of a GIF may be smaller than the GIF) is black.
-func (t turning) apply(rows rowReader, bounds, frame image.Rectangle) *image.RGBA {
-	w, h := frame.Dx(), frame.Dy()
-	tw, th := w, h
-	if t > 4 {
-		tw, th = h, w
-	}
-	out := image.NewRGBA(image.Rect(0, 0, tw, th))
+// apply draws the rows of a picture, of opaque RGBA, at bounds within frame, turned. What the
+// picture does not cover (the first frame of a GIF may be smaller than the GIF) is black.
+func (t turning) apply(rows func() rowReader, bounds, frame image.Rectangle) *image.RGBA {
+	out := t.canvas(frame.Dx(), frame.Dy())
 	for i := 3; i < len(out.Pix) && !bounds.Eq(frame); i += 4 {
 		out.Pix[i] = 255
 	}
-	origin, right, down := t.steps(w, h)
-	origin, right, down = 4*origin, 4*right, 4*down
-	row := make([]uint8, 3*bounds.Dx())
 	visible := bounds.Intersect(frame)
-	for y := visible.Min.Y; y < visible.Max.Y; y++ {
-		rows(y, row)
-		at := origin + (visible.Min.X-frame.Min.X)*right + (y-frame.Min.Y)*down
-		for x := visible.Min.X; x < visible.Max.X; x++ {
-			from, to := row[3*(x-bounds.Min.X):][:3], out.Pix[at:][:4]
-			to[0], to[1], to[2], to[3] = from[0], from[1], from[2], 255
+	eachBand(visible.Min.Y, visible.Max.Y, visible.Dx()*visible.Dy(), func(from, to int) { t.draw(rows(), bounds, frame, from, to, out) })
+	return out
+}
+
+// canvas returns an empty picture for a stored one of w × h.
+func (t turning) canvas(w, h int) *image.RGBA {
+	if t > 4 {
+		w, h = h, w
+	}
+	return image.NewRGBA(image.Rect(0, 0, w, h))
+}
+
+// draw draws the rows from … to−1, which must be visible.
+func (t turning) draw(rows rowReader, bounds, frame image.Rectangle, from, to int, out *image.RGBA) {
+	if t <= upright && bounds.Eq(frame) {
+		for y := from; y < to; y++ {
+			rows(y, out.Pix[(y-frame.Min.Y)*out.Stride:][:out.Stride])
+		}
+		return
+	}
+	origin, right, down := t.steps(frame.Dx(), frame.Dy())
+	origin, right, down = 4*origin, 4*right, 4*down
+	visible := bounds.Intersect(frame)
+	// A few rows at a time, so that a turned picture is not written pixel by pixel all over.
+	const few = 16
+	stride := 4 * bounds.Dx()
+	buffer := make([]uint8, few*stride)
+	for ; from < to; from += few {
+		n := min(few, to-from)
+		for i := range n {
+			rows(from+i, buffer[i*stride:][:stride])
+		}
+		at := origin + (visible.Min.X-frame.Min.X)*right + (from-frame.Min.Y)*down
+		for x := 4 * (visible.Min.X - bounds.Min.X); x < 4*(visible.Max.X-bounds.Min.X); x += 4 {
+			for i, to := 0, at; i < n; i, to = i+1, to+down {
+				copy(out.Pix[to:][:4], buffer[i*stride+x:][:4])
+			}
 			at += right
 		}
 	}
-	return out
 }
 
 // steps says where the pixels of a stored picture of w × h go: (x, y) becomes pixel

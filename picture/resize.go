@@ -45,51 +45,33 @@ func Scale(w, h int, scale float64, longest int) (int, int) {
 // golang.org/x/image/draw's BiLinear has the filter but other rounding, and is
 // slower (see the benchmarks). Sizes below 1 give nil.
 func Resize(rgb []uint8, w, h, nw, nh int) []uint8 {
-	if w < 1 || h < 1 || nw < 1 || nh < 1 {
-		return nil
+	if nw == w && nh == h && w > 0 && h > 0 {
+		return rgb
 	}
-	if nw != w {
-		rgb = resizeRows(rgb, w, h, triangle(w, nw))
-	}
-	if nh != h {
-		rgb = resizeColumns(rgb, nw, 0, triangle(h, nh))
-	}
-	return rgb
+	return ResizePart(rgb, w, h, nw, nh, image.Rect(0, 0, nw, nh))
 }
 
 // ResizePart returns the part of [Resize]'s result that lies in a rectangle, at the cost of
 // that part. It shares no memory with rgb. The part of the rectangle beyond the resized
 // picture is ignored; sizes below 1 and an empty part give nil.
 func ResizePart(rgb []uint8, w, h, nw, nh int, part image.Rectangle) []uint8 {
-	part = part.Intersect(image.Rect(0, 0, nw, nh))
-	if w < 1 || h < 1 || part.Empty() {
-		return nil
-	}
-	rows, top, bottom := []taps(nil), part.Min.Y, part.Max.Y
-	if nh != h {
-		rows = triangle(h, nh)[part.Min.Y:part.Max.Y]
-		last := rows[len(rows)-1]
-		top, bottom = rows[0].first, last.first+len(last.weights)
-	}
-	rgb = rgb[3*w*top : 3*w*bottom]
-	if nw != w {
-		rgb = resizeRows(rgb, w, bottom-top, triangle(w, nw)[part.Min.X:part.Max.X])
-	} else {
-		rgb = columns(rgb, w, part.Min.X, part.Max.X)
-	}
-	if nh != h {
-		rgb = resizeColumns(rgb, part.Dx(), top, rows)
-	}
-	return rgb
+	return resized(func(from, to int) pixelReader {
+		rgba := make([]uint8, 4*(to-from))
+		return func(y int) []uint8 {
+			spread(rgb[3*(w*y+from):3*(w*y+to)], rgba)
+			return rgba
+		}
+	}, w*h, w, h, nw, nh, part)
 }
 
-// columns copies the columns from x0 up to x1.
-func columns(rgb []uint8, w, x0, x1 int) []uint8 {
-	out := make([]uint8, 0, len(rgb)/w*(x1-x0))
-	for ; len(rgb) > 0; rgb = rgb[3*w:] {
-		out = append(out, rgb[3*x0:3*x1]...)
+// ResizeImage returns what [Resize] gives of a picture's [RGB] bytes, without making them.
+func ResizeImage(img image.Image, nw, nh int) []uint8 {
+	img = pixelsOf(img)
+	b := img.Bounds()
+	if b.Dx() == nw && b.Dy() == nh {
+		return RGB(img)
 	}
-	return out
+	return resized(func(from, to int) pixelReader { return pixelsOfRows(img, from, to) }, shared(img), b.Dx(), b.Dy(), nw, nh, image.Rect(0, 0, nw, nh))
 }
 
 // precision is the number of fraction bits: 8 for the sample and 2 to spare in 32.
@@ -126,54 +108,10 @@ func triangle(from, to int) []taps {
 			}
 			all = append(all, int32(0.5+weight*(1<<precision)))
 		}
+		for len(all) > start+1 && all[len(all)-1] == 0 {
+			all = all[:len(all)-1]
+		}
 		out[i] = taps{first, all[start:len(all):len(all)]}
 	}
 	return out
-}
-
-// resizeRows brings h rows of w pixels to the target pixels of a line.
-func resizeRows(src []uint8, w, h int, line []taps) []uint8 {
-	nw := len(line)
-	dst := make([]uint8, 3*nw*h)
-	for y := range h {
-		in, out := src[3*w*y:][:3*w], dst[3*nw*y:][:3*nw]
-		for x := range line {
-			t := &line[x]
-			r, g, b := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
-			from := in[3*t.first:][:3*len(t.weights)]
-			for i, weight := range t.weights {
-				p := from[3*i:][:3]
-				r += weight * int32(p[0])
-				g += weight * int32(p[1])
-				b += weight * int32(p[2])
-			}
-			to := out[3*x:][:3]
-			to[0], to[1], to[2] = clamp(r>>precision), clamp(g>>precision), clamp(b>>precision)
-		}
-	}
-	return dst
-}
-
-// resizeColumns brings rows of w pixels, of which src starts with row top, to the target
-// rows.
-func resizeColumns(src []uint8, w, top int, rows []taps) []uint8 {
-	stride := 3 * w
-	dst := make([]uint8, stride*len(rows))
-	sums := make([]int32, stride)
-	for y, t := range rows {
-		for i := range sums {
-			sums[i] = 1 << (precision - 1)
-		}
-		for k, weight := range t.weights {
-			in := src[(t.first+k-top)*stride:][:stride]
-			for i, v := range in {
-				sums[i] += weight * int32(v)
-			}
-		}
-		out := dst[y*stride:][:stride]
-		for i, v := range sums {
-			out[i] = clamp(v >> precision)
-		}
-	}
-	return dst
 }

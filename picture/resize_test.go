@@ -3,6 +3,8 @@ package picture
 import (
 	"fmt"
 	"image"
+	"image/color"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -112,6 +114,89 @@ func TestResizeAsPIL(t *testing.T) {
 			require.Equal(t, RGB(want), got)
 		})
 	}
+}
+
+// Any sizes, parts and types against a sum over taps, sample by sample; large pictures are
+// resized in several goroutines.
+func TestResizeSampleBySample(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 1))
+	sizes := [][4]int{{1, 1, 5, 7}, {700, 500, 233, 167}, {700, 500, 701, 499}, {700, 500, 700, 90}, {37, 29, 12, 29}, {640, 480, 1067, 800}, {3000, 2, 1, 3}}
+	for range 20 {
+		sizes = append(sizes, [4]int{1 + r.IntN(90), 1 + r.IntN(70), 1 + r.IntN(90), 1 + r.IntN(70)})
+	}
+	for _, size := range sizes {
+		w, h, nw, nh := size[0], size[1], size[2], size[3]
+		img := image.NewNRGBA(image.Rect(0, 0, w+3, h+2))
+		noise(img.Pix)
+		sub := img.SubImage(image.Rect(2, 1, w+2, h+1))
+		rgb := RGB(sub)
+		want := plainResize(rgb, w, h, nw, nh)
+		require.Equal(t, want, Resize(rgb, w, h, nw, nh), size)
+		require.Equal(t, want, ResizeImage(sub, nw, nh), size)
+		part := image.Rect(r.IntN(nw), r.IntN(nh), nw+1, nh)
+		var cut []uint8
+		for y := part.Min.Y; y < part.Max.Y; y++ {
+			cut = append(cut, want[3*(y*nw+part.Min.X):3*(y+1)*nw]...)
+		}
+		require.Equal(t, cut, ResizePart(rgb, w, h, nw, nh, part), size)
+
+		rgba := image.NewRGBA(sub.Bounds())
+		draw.Draw(rgba, rgba.Rect, sub, rgba.Rect.Min, draw.Src)
+		for _, opaque := range []bool{false, true} {
+			for i := 3; opaque && i < len(rgba.Pix); i += 4 {
+				rgba.Pix[i] = 255
+			}
+			want := plainResize(RGB(wrapped{rgba}), w, h, nw, nh)
+			most, _ := worst(t, ResizeImage(rgba, nw, nh), want)
+			require.LessOrEqual(t, most, 1, "At rounds alpha in its own way")
+			require.Equal(t, Resize(RGB(rgba), w, h, nw, nh), ResizeImage(rgba, nw, nh))
+		}
+	}
+}
+
+func plainResize(rgb []uint8, w, h, nw, nh int) []uint8 {
+	line := func(from []uint8, step int, t taps) uint8 {
+		sum := int64(1 << (precision - 1))
+		for k, weight := range t.weights {
+			sum += int64(weight) * int64(from[(t.first+k)*step])
+		}
+		return uint8(min(sum>>precision, 255))
+	}
+	middle := make([]uint8, 0, 3*nw*h)
+	for y := range h {
+		for _, t := range triangle(w, nw) {
+			for c := range 3 {
+				middle = append(middle, line(rgb[3*w*y+c:], 3, t))
+			}
+		}
+	}
+	out := make([]uint8, 0, 3*nw*nh)
+	for _, t := range triangle(h, nh) {
+		for x := range 3 * nw {
+			out = append(out, line(middle[x:], 3*nw, t))
+		}
+	}
+	return out
+}
+
+// A picture of the caller's own type is read by one goroutine only.
+func TestOwnTypesAreReadByOneGoroutine(t *testing.T) {
+	img := &counting{Image: image.NewGray(image.Rect(0, 0, 500, 400))}
+	RGB(img)
+	ResizeImage(img, 100, 80)
+	require.Zero(t, img.busy)
+}
+
+// counting is a picture whose At must not be called twice at a time: the race detector tells.
+type counting struct {
+	image.Image
+	busy int
+}
+
+func (c *counting) At(x, y int) color.Color {
+	c.busy++
+	defer func() { c.busy-- }()
+	return c.Image.At(x, y)
 }
 
 func ExampleShortestEdge() {

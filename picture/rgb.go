@@ -1,8 +1,13 @@
 package picture
 
 import (
+	"encoding/binary"
 	"image"
 	"image/color"
+	"runtime"
+
+	"github.com/diffusioninst/go/internal/jpeg"
+	"github.com/diffusioninst/go/internal/relay"
 )
 
 // RGB returns the pixels of img as height × width × 3 bytes, row by row, without
@@ -13,11 +18,36 @@ func RGB(img image.Image) []uint8 {
 	b := img.Bounds()
 	stride := 3 * b.Dx()
 	out := make([]uint8, stride*b.Dy())
-	rows := rowsOf(img, false)
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		rows(y, out[(y-b.Min.Y)*stride:][:stride])
-	}
+	eachBand(b.Min.Y, b.Max.Y, shared(img), func(from, to int) {
+		rows := rowsOf(img, false)
+		for y := from; y < to; y++ {
+			rows(y, out[(y-b.Min.Y)*stride:][:stride])
+		}
+	})
 	return out
+}
+
+// shared returns how many pixels of a picture several goroutines may read: none of a type of the
+// caller's own.
+func shared(img image.Image) int {
+	switch img.(type) {
+	case *image.RGBA, *image.NRGBA, *image.RGBA64, *image.NRGBA64, *image.Gray, *image.Gray16, *image.CMYK, *image.YCbCr, *image.NYCbCrA, *Float:
+		return img.Bounds().Dx() * img.Bounds().Dy()
+	}
+	return 0
+}
+
+// eachBand calls f with parts of rows of a picture, in several goroutines if its pixels are many.
+func eachBand(from, to, pixels int, f func(from, to int)) {
+	const alone = 1 << 17 // pixels for which one goroutine is enough
+	n, workers := 1, 1
+	if pixels > alone {
+		workers = runtime.GOMAXPROCS(0)
+		n = min(4*workers, to-from)
+	}
+	relay.Each(workers, n, func(i int) {
+		f(from+i*(to-from)/n, from+(i+1)*(to-from)/n)
+	})
 }
 
 // rowReader writes row y of a picture, in the picture's own coordinates, as RGB
@@ -46,9 +76,11 @@ func rowsOf(img image.Image, webp bool) rowReader {
 	case *Float:
 		return m.row
 	case *image.YCbCr:
-		return newChroma(m, webp).row
+		return packed(newChroma(m, webp))
 	case *image.NYCbCrA:
-		return newChroma(&m.YCbCr, webp).row
+		return packed(newChroma(&m.YCbCr, webp))
+	case *jpeg.YCCK:
+		return ycck(m)
 	}
 	b := img.Bounds()
 	return func(y int, rgb []uint8) {
@@ -57,6 +89,36 @@ func rowsOf(img image.Image, webp bool) rowReader {
 			out := rgb[3*(x-b.Min.X):][:3]
 			out[0], out[1], out[2] = c.R, c.G, c.B
 		}
+	}
+}
+
+// rgbaRowsOf is rowsOf for rows of opaque RGBA.
+func rgbaRowsOf(img image.Image, webp bool) rowReader {
+	switch m := img.(type) {
+	case *image.YCbCr:
+		return newChroma(m, webp).row
+	case *image.NYCbCrA:
+		return newChroma(&m.YCbCr, webp).row
+	case *image.Gray:
+		return func(y int, rgba []uint8) {
+			for i, v := range m.Pix[m.PixOffset(m.Rect.Min.X, y):][:m.Rect.Dx()] {
+				binary.LittleEndian.PutUint32(rgba[4*i:], uint32(v)*0x010101|0xff000000)
+			}
+		}
+	}
+	rows, rgb := rowsOf(img, webp), make([]uint8, 3*img.Bounds().Dx())
+	return func(y int, rgba []uint8) {
+		rows(y, rgb)
+		spread(rgb, rgba)
+	}
+}
+
+// packed reads rows of luma and chroma as RGB.
+func packed(c *chroma) rowReader {
+	rgba := make([]uint8, 4*c.m.Rect.Dx())
+	return func(y int, rgb []uint8) {
+		c.row(y, rgba)
+		premultiplied(rgba, rgb)
 	}
 }
 
@@ -70,6 +132,23 @@ func strided(pix, rgb []uint8, step, next int) {
 
 // premultiplied takes the alpha out of RGBA.
 func premultiplied(pix, rgb []uint8) {
+	for len(rgb) >= 12 { // four opaque pixels
+		p, out := pix[:16], rgb[:12]
+		a, b := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])
+		const opaque = 0xff<<56 | 0xff<<24
+		if a&b&opaque != opaque {
+			premultipliedPixels(pix[:16], rgb[:12])
+		} else {
+			binary.LittleEndian.PutUint32(out, uint32(a)&0xffffff|uint32(a>>32)<<24)
+			binary.LittleEndian.PutUint32(out[4:], uint32(a>>40)&0xffff|uint32(b)<<16)
+			binary.LittleEndian.PutUint32(out[8:], uint32(b)>>16&0xff|uint32(b>>32)<<8)
+		}
+		pix, rgb = pix[16:], rgb[12:]
+	}
+	premultipliedPixels(pix, rgb)
+}
+
+func premultipliedPixels(pix, rgb []uint8) {
 	for i, j := 0, 0; i+2 < len(rgb); i, j = i+3, j+4 {
 		p, out := pix[j:][:4], rgb[i:][:3]
 		out[0], out[1], out[2] = p[0], p[1], p[2]
@@ -89,6 +168,18 @@ func cmyk(pix, rgb []uint8) {
 			v := (255-uint32(pix[j+k]))*light + 128
 			rgb[i+k] = uint8((v + v>>8) >> 8)
 		}
+	}
+}
+
+// ycck reads inks of which three are luma and chroma.
+func ycck(m *jpeg.YCCK) rowReader {
+	colours, inks := newChroma(&m.YCbCr, false), make([]uint8, 4*m.Rect.Dx())
+	return func(y int, rgb []uint8) {
+		colours.row(y, inks)
+		for i, k := range m.K[(y-m.Rect.Min.Y)*m.Rect.Dx():][:m.Rect.Dx()] {
+			inks[4*i+3] = k
+		}
+		cmyk(inks, rgb)
 	}
 }
 

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"image"
-	"image/jpeg"
 
 	"golang.org/x/image/webp"
 
-	ownjpeg "github.com/diffusioninst/go/internal/jpeg"
+	"github.com/diffusioninst/go/internal/jpeg"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
@@ -20,17 +19,15 @@ func jpegSamples(stream []byte, colours tiff.Photometric, maxWidth, maxHeight in
 	if colours != tiff.YCbCr {
 		stream = withoutTransform(stream)
 	}
-	w, h, err := ownjpeg.Config(stream)
+	header, err := jpeg.ReadHeader(stream)
 	if err != nil {
 		return nil, 0, 0, 0, err
 	}
+	w, h := header.Width, header.Height
 	if w > maxWidth+16 || h > maxHeight+16 {
 		return nil, 0, 0, 0, fmt.Errorf("a JPEG of %d×%d pixels in a part of %d×%d", w, h, maxWidth, maxHeight)
 	}
-	img, err := jpeg.Decode(bytes.NewReader(stream))
-	if isJPEG(err) {
-		img, err = ownjpeg.Decode(stream)
-	}
+	img, err := jpeg.Decode(stream)
 	if err != nil {
 		return nil, 0, 0, 0, err
 	}
@@ -41,7 +38,7 @@ func jpegSamples(stream []byte, colours tiff.Photometric, maxWidth, maxHeight in
 			pix = append(pix, m.Pix[y*m.Stride:][:w]...)
 		}
 		return pix, w, h, 1, nil
-	case *image.CMYK: // package jpeg inverts what has Adobe's marker
+	case *image.CMYK: // in the file they are inverted
 		pix := make([]byte, 0, 4*w*h)
 		for y := range h {
 			for _, v := range m.Pix[y*m.Stride:][:4*w] {

@@ -46,7 +46,7 @@ func firstFrame(r io.Reader, o Options) (frame *image.RGBA, canvas image.Rectang
 			if err != nil {
 				return nil, canvas, &Error{Kind: ErrCorrupt, Reason: err.Error(), Err: err}
 			}
-			opaque := upright.apply(rowsOf(img, true), img.Bounds(), img.Bounds())
+			opaque := upright.apply(func() rowReader { return rgbaRowsOf(img, true) }, img.Bounds(), img.Bounds())
 			opaque.Rect = opaque.Rect.Add(at)
 			return opaque, canvas, nil
 		}

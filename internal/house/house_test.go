@@ -22,7 +22,7 @@ const module = "github.com/diffusioninst/go/"
 var rooms = map[string][]string{
 	"mask":    {"internal/imagecheck", "golang.org/x/image"},
 	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
-	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/regular", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
+	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/regular", "internal/relay", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"annotation": {
 		"coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
 	},
@@ -62,7 +62,7 @@ var rooms = map[string][]string{
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/regular":     {"internal/nilcheck"},
-	"internal/jpeg":        {},
+	"internal/jpeg":        {"internal/relay"},
 	"internal/tiff":        {"golang.org/x/image", "github.com/klauspost/compress", "github.com/ulikunitz/xz"},
 	"internal/simulate":    {"mask", "golang.org/x/image"},
 	"internal/utf":         {"internal/nilcheck"},

@@ -1,151 +1,121 @@
 package jpeg
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 )
 
 var errCode = errors.New("a damaged Huffman code in a JPEG")
 
-// bitReader reads segments, and in scans bits up to the next marker.
+// padding is the number of zeros behind the coded data, more than a block can take: 64 codes of
+// 16 bits with numbers of 16 bits, and what fill reads in advance.
+const padding = 64*4 + 16
+
+// A bitReader reads the bits of a scan.
 type bitReader struct {
-	data []byte
-	at   int
-	held uint64 // the low count bits are unread
-	// count of held bits; pad of them are zeros beyond the marker
-	count, pad int
+	data  []byte // without stuffed bytes and restart markers, and with padding
+	ends  []int  // in data: the ends of the restart intervals, the last one that of the scan
+	cut   bool   // the file ends with the scan
+	at    int    // next byte to hold
+	held  uint64 // the next bits, from the highest on
+	count uint   // of held bits, at least
 }
 
-// marker finds the next marker.
-func (b *bitReader) marker() (byte, bool) {
-	b.held, b.count, b.pad = 0, 0, 0
-	for ; b.at+1 < len(b.data); b.at++ {
-		if m := b.data[b.at+1]; b.data[b.at] == 0xff && m != 0 && m != 0xff {
-			b.at += 2
-			return m, true
+// load reads a scan from the beginning of the file's data and returns its length there.
+func (b *bitReader) load(file []byte) int {
+	b.data, b.ends, b.cut = b.data[:0], b.ends[:0], false
+	b.at, b.held, b.count = 0, 0, 0
+	length := 0
+	for {
+		n := bytes.IndexByte(file[length:], 0xff)
+		if n < 0 {
+			n = len(file) - length
 		}
-	}
-	return 0, false
-}
-
-func (b *bitReader) segment() ([]byte, error) {
-	if len(b.data)-b.at < 2 {
-		return nil, io.ErrUnexpectedEOF
-	}
-	n := int(b.data[b.at])<<8 | int(b.data[b.at+1])
-	if n < 2 || n > len(b.data)-b.at {
-		return nil, io.ErrUnexpectedEOF
-	}
-	s := b.data[b.at+2 : b.at+n]
-	b.at += n
-	return s, nil
-}
-
-// fill holds at least 25 bits, with zeros where a marker or the end comes.
-func (b *bitReader) fill() {
-	for b.count <= 48 {
-		next := byte(0)
+		b.data = append(b.data, file[length:length+n]...)
+		length += n
+		next := length + 1
+		for next < len(file) && file[next] == 0xff { // fill bytes
+			next++
+		}
 		switch {
-		case b.at >= len(b.data), b.data[b.at] == 0xff && (b.at+1 >= len(b.data) || b.data[b.at+1] != 0):
-			b.pad += 8
-		case b.data[b.at] == 0xff:
-			next = 0xff
-			b.at += 2
-		default:
-			next = b.data[b.at]
-			b.at++
+		case next >= len(file):
+			b.cut = true
+		case file[next] == 0:
+			b.data = append(b.data, 0xff)
+			length = next + 1
+			continue
+		case file[next] >= 0xd0 && file[next] <= 0xd7:
+			b.ends = append(b.ends, len(b.data))
+			length = next + 1
+			continue
 		}
-		b.held = b.held<<8 | uint64(next)
-		b.count += 8
+		b.ends = append(b.ends, len(b.data))
+		b.data = append(b.data, make([]byte, padding)...)
+		return length
 	}
+}
+
+// overrun returns an error if bits beyond the restart interval were read.
+func (b *bitReader) overrun() error {
+	if 8*b.at-int(b.count) <= 8*b.ends[0] {
+		return nil
+	}
+	return b.short()
+}
+
+func (b *bitReader) short() error {
+	if b.cut && len(b.ends) == 1 {
+		return io.ErrUnexpectedEOF
+	}
+	return errCode
+}
+
+// restart goes to the next restart interval.
+func (b *bitReader) restart() error {
+	if err := b.overrun(); err != nil {
+		return err
+	}
+	if len(b.ends) == 1 {
+		return b.short()
+	}
+	b.at, b.held, b.count = b.ends[0], 0, 0
+	b.ends = b.ends[1:]
+	return nil
+}
+
+// ready returns an error unless the bits of a block can be read without further checks.
+func (b *bitReader) ready() error {
+	if b.at <= b.ends[len(b.ends)-1]+8 {
+		return nil
+	}
+	return b.short()
+}
+
+// fill holds at least 56 bits. Bits beyond count are held already or 0.
+func (b *bitReader) fill() {
+	b.held |= binary.BigEndian.Uint64(b.data[b.at:]) >> (b.count & 63)
+	b.at += int(63-b.count) >> 3
+	b.count |= 56
 }
 
 // bits reads n bits, at most 16.
-func (b *bitReader) bits(n int) (int, error) {
+func (b *bitReader) bits(n uint) int {
 	if b.count < n {
 		b.fill()
 	}
+	v := int(b.held >> 1 >> ((63 - n) & 63))
+	b.held <<= n & 63
 	b.count -= n
-	v := int(b.held>>b.count) & (1<<n - 1)
-	if b.count < b.pad {
-		return 0, io.ErrUnexpectedEOF
-	}
-	return v, nil
+	return v
 }
 
-// extended reads a number of n bits whose first bit says its sign (F.2.2.1).
-func (b *bitReader) extended(n int) (int, error) {
-	if n == 0 {
-		return 0, nil
+// number reads a number of n bits, at most 16, whose first bit says its sign (F.2.2.1).
+func (b *bitReader) number(n uint) int {
+	v := b.bits(n)
+	if n > 0 && v < 1<<(n-1) {
+		v -= 1<<n - 1
 	}
-	v, err := b.bits(n)
-	if v < 1<<(n-1) {
-		v += -1<<n + 1
-	}
-	return v, err
-}
-
-// huffman maps the next 16 bits to a symbol.
-type huffman struct {
-	symbols [256]uint8
-	first   [17]int32 // of each length: the least code
-	last    [17]int32 // and the one after the greatest
-	offset  [17]int32 // of its symbol
-}
-
-func newHuffman(counts []byte, symbols []byte) (*huffman, error) {
-	h := &huffman{}
-	copy(h.symbols[:], symbols)
-	code, at := int32(0), int32(0)
-	for n := 1; n <= 16; n++ {
-		h.first[n], h.offset[n] = code, at
-		code, at = code+int32(counts[n-1]), at+int32(counts[n-1])
-		h.last[n] = code
-		if code > 1<<n {
-			return nil, errors.New("a wrong Huffman table in a JPEG")
-		}
-		code <<= 1
-	}
-	return h, nil
-}
-
-func (b *bitReader) symbol(h *huffman) (int, error) {
-	if b.count < 16 {
-		b.fill()
-	}
-	next := int32(b.held>>(b.count-16)) & 0xffff
-	for n := 1; n <= 16; n++ {
-		if code := next >> (16 - n); code < h.last[n] && code >= h.first[n] {
-			if b.count -= n; b.count < b.pad {
-				return 0, io.ErrUnexpectedEOF
-			}
-			return int(h.symbols[(h.offset[n]+code-h.first[n])&255]), nil
-		}
-	}
-	return 0, errCode
-}
-
-func (d *decoder) huffmanTables(s []byte) error {
-	for len(s) > 0 {
-		if len(s) < 17 {
-			return io.ErrUnexpectedEOF
-		}
-		class, id, n := s[0]>>4, s[0]&15, 0
-		for _, c := range s[1:17] {
-			n += int(c)
-		}
-		if class > 1 || id > 3 || n > 256 {
-			return errors.New("a wrong Huffman table in a JPEG")
-		}
-		if len(s) < 17+n {
-			return io.ErrUnexpectedEOF
-		}
-		h, err := newHuffman(s[1:17], s[17:17+n])
-		if err != nil {
-			return err
-		}
-		d.huffman[class][id] = h
-		s = s[17+n:]
-	}
-	return nil
+	return v
 }

@@ -10,110 +10,191 @@ import (
 // A component is one plane of samples.
 type component struct {
 	id, h, v, table int
-	across, down    int     // blocks that hold the picture
-	stride, rows    int     // blocks that are stored: whole MCUs
-	coefficients    []int16 // 64 per block, in the order of rows
-	predictor       int
-	dc, ac          int // tables of the scan
+	across, down    int // blocks that hold the picture
+	stride, rows    int // blocks that are stored: whole MCUs
+	coefficients    [][64]int16
+	dequantizer     *dequantizer
+	pix             []uint8 // samples, 8·stride per row
+	// Of the scan:
+	predictor int
+	dc, ac    *huffman
 }
 
 type decoder struct {
+	data          []byte
+	at            int
 	bits          bitReader
 	width, height int
 	progressive   bool
 	components    []*component
-	quantizers    [4][64]uint16
+	quantizers    [4]*[64]uint16
 	huffman       [2][4]*huffman
 	interval      int // MCUs between restarts; 0 for none
 	adobe         int // its colour transform; -1 without the marker
 	jfif          bool
-	run           int // blocks that are yet to be skipped: EOBRUN
 }
 
-// Config returns the size of the picture in data, from its header.
-func Config(data []byte) (width, height int, err error) {
-	d := &decoder{bits: bitReader{data: data}, adobe: -1}
-	if err := d.markers(true); err != nil {
-		return 0, 0, err
+// A Header says how large a picture is, and how many components its pixels have: 1, 3 or 4.
+type Header struct{ Width, Height, Components int }
+
+// ReadHeader returns the header of the picture in data.
+func ReadHeader(data []byte) (Header, error) {
+	d := &decoder{data: data, adobe: -1}
+	if err := d.header(); err != nil {
+		return Header{}, err
 	}
-	return d.width, d.height, nil
+	return Header{d.width, d.height, len(d.components)}, nil
 }
 
-// Decode returns the picture in data: an *image.Gray, *image.YCbCr, *image.RGBA or
-// *image.CMYK, which holds inks whether or not the file has them inverted.
+// Decode returns the picture in data: an *image.Gray, *image.YCbCr, *image.RGBA, *image.CMYK,
+// or [*YCCK]. Inks are 0 where there are none; in the file they are inverted.
 func Decode(data []byte) (image.Image, error) {
-	d := &decoder{bits: bitReader{data: data}, adobe: -1}
+	return decode(data, func(image.Image, int, int) {})
+}
+
+// DecodeRows decodes as Decode does and calls done with rows from, …, to−1 of the picture as soon
+// as they are there, and with them the chroma of the rows around. Each row is handed over once,
+// in any order and in several goroutines, always of the same picture; done must neither keep it
+// nor look at other rows. The picture is of use only if there is no error in the end.
+func DecodeRows(data []byte, done func(img image.Image, from, to int)) error {
+	_, err := decode(data, done)
+	return err
+}
+
+func decode(data []byte, done func(img image.Image, from, to int)) (image.Image, error) {
+	d := &decoder{data: data, adobe: -1}
 	for class, tables := range standardTables {
 		copy(d.huffman[class][:], tables[:])
 	}
-	if err := d.markers(false); err != nil {
+	if err := d.header(); err != nil {
 		return nil, err
 	}
-	return d.image()
+	return d.scans(done)
 }
 
-// markers reads segments up to the end or, for the header, up to the size.
-func (d *decoder) markers(header bool) error {
-	b := &d.bits
-	if len(b.data) < 2 || b.data[0] != 0xff || b.data[1] != 0xd8 {
-		return errors.New("not a JPEG picture")
+// marker finds the next marker.
+func (d *decoder) marker() (byte, bool) {
+	for ; d.at+1 < len(d.data); d.at++ {
+		if m := d.data[d.at+1]; d.data[d.at] == 0xff && m != 0 && m != 0xff {
+			d.at += 2
+			return m, true
+		}
 	}
-	b.at = 2
-	scans := false
+	return 0, false
+}
+
+// segment finds the next marker that has a segment, or the end of the picture.
+func (d *decoder) segment() (marker byte, segment []byte, err error) {
 	for {
-		marker, ok := b.marker()
-		if !ok {
-			if scans {
-				return nil // without the marker of the end
-			}
-			return io.ErrUnexpectedEOF
-		}
-		if marker == 0xd9 {
-			if !scans {
-				return errors.New("a JPEG without pixels")
-			}
-			return nil
-		}
-		if marker >= 0xd0 && marker <= 0xd8 || marker == 1 { // without a segment
+		marker, ok := d.marker()
+		switch {
+		case !ok:
+			return 0, nil, io.ErrUnexpectedEOF
+		case marker == 0xd9:
+			return marker, nil, nil
+		case marker >= 0xd0 && marker <= 0xd8 || marker == 1: // without a segment
 			continue
 		}
-		segment, err := b.segment()
-		if err != nil {
-			return err
+		rest := d.data[d.at:]
+		if len(rest) < 2 {
+			return 0, nil, io.ErrUnexpectedEOF
 		}
-		switch {
-		case marker == 0xc0 || marker == 0xc1 || marker == 0xc2:
-			if d.components != nil {
-				return errors.New("two frames in a JPEG")
-			}
-			d.progressive = marker == 0xc2
-			if err := d.frame(segment); err != nil || header {
-				return err
-			}
-		case marker >= 0xc3 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
-			return fmt.Errorf("JPEG of kind %#x (lossless, hierarchical or arithmetic) is not supported", marker)
-		case marker == 0xc4:
-			err = d.huffmanTables(segment)
-		case marker == 0xdb:
-			err = d.quantization(segment)
-		case marker == 0xdd && len(segment) >= 2:
-			d.interval = int(segment[0])<<8 | int(segment[1])
-		case marker == 0xe0 && len(segment) >= 5 && string(segment[:5]) == "JFIF\x00":
-			d.jfif = true
-		case marker == 0xee && len(segment) >= 12 && string(segment[:5]) == "Adobe":
-			d.adobe = int(segment[11])
-		case marker == 0xda:
-			if err = d.scan(segment); err == nil {
-				scans = true
-			}
+		n := int(rest[0])<<8 | int(rest[1])
+		if n < 2 || n > len(rest) {
+			return 0, nil, io.ErrUnexpectedEOF
+		}
+		d.at += n
+		return marker, rest[2:n], nil
+	}
+}
+
+// header reads segments up to the size.
+func (d *decoder) header() error {
+	if len(d.data) < 2 || d.data[0] != 0xff || d.data[1] != 0xd8 {
+		return errors.New("not a JPEG picture")
+	}
+	d.at = 2
+	for d.components == nil {
+		marker, segment, err := d.segment()
+		if err == nil {
+			err = d.read(marker, segment)
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// frame reads the size and the components, and makes room for them.
+// scans reads the segments behind the header, and the samples.
+func (d *decoder) scans(done func(img image.Image, from, to int)) (image.Image, error) {
+	var r *rows
+	for {
+		marker, segment, err := d.segment()
+		switch {
+		case err != nil:
+			return nil, err
+		case marker == 0xd9:
+			if r == nil {
+				return nil, errors.New("a JPEG without pixels")
+			}
+			return r.rest(), nil
+		case marker != 0xda:
+			if err := d.read(marker, segment); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		d.at += d.bits.load(d.data[d.at:])
+		if r != nil && r.streamed { // whatever follows the only scan
+			continue
+		}
+		s, err := d.scan(segment)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			r = d.rows(done)
+		}
+		if !d.progressive && len(s.components) == len(d.components) {
+			err = r.stream(s)
+		} else {
+			err = s.read()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// read reads a segment other than that of a scan.
+func (d *decoder) read(marker byte, s []byte) error {
+	switch {
+	case marker == 0xd9, marker == 0xda:
+		return errors.New("a JPEG without a frame")
+	case marker == 0xc0 || marker == 0xc1 || marker == 0xc2:
+		if d.components != nil {
+			return errors.New("two frames in a JPEG")
+		}
+		d.progressive = marker == 0xc2
+		return d.frame(s)
+	case marker >= 0xc3 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
+		return fmt.Errorf("JPEG of kind %#x (lossless, hierarchical or arithmetic) is not supported", marker)
+	case marker == 0xc4:
+		return d.huffmanTables(s)
+	case marker == 0xdb:
+		return d.quantization(s)
+	case marker == 0xdd && len(s) >= 2:
+		d.interval = int(s[0])<<8 | int(s[1])
+	case marker == 0xe0 && len(s) >= 5 && string(s[:5]) == "JFIF\x00":
+		d.jfif = true
+	case marker == 0xee && len(s) >= 12 && string(s[:5]) == "Adobe":
+		d.adobe = int(s[11])
+	}
+	return nil
+}
+
+// frame reads the size and the components.
 func (d *decoder) frame(s []byte) error {
 	if len(s) < 6 || len(s) < 6+3*int(s[5]) {
 		return io.ErrUnexpectedEOF
@@ -125,8 +206,8 @@ func (d *decoder) frame(s []byte) error {
 		return fmt.Errorf("JPEG of %d bits is not supported", s[0])
 	case d.width == 0 || d.height == 0:
 		return fmt.Errorf("a JPEG of %d×%d pixels", d.width, d.height)
-	case n < 1 || n > 4:
-		return fmt.Errorf("a JPEG of %d components", n)
+	case n != 1 && n != 3 && n != 4:
+		return fmt.Errorf("a JPEG of %d components is not supported", n)
 	}
 	h, v := 1, 1
 	for i := range n {
@@ -134,6 +215,9 @@ func (d *decoder) frame(s []byte) error {
 		c := &component{id: int(at[0]), h: int(at[1] >> 4), v: int(at[1] & 15), table: int(at[2])}
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.table > 3 {
 			return errors.New("a component with wrong sampling factors")
+		}
+		if n == 1 { // its MCU is a block whatever the factors
+			c.h, c.v = 1, 1
 		}
 		h, v = max(h, c.h), max(v, c.v)
 		d.components = append(d.components, c)
@@ -143,19 +227,11 @@ func (d *decoder) frame(s []byte) error {
 		c.across, c.down = ((d.width*c.h+h-1)/h+7)/8, ((d.height*c.v+v-1)/v+7)/8
 		c.stride, c.rows = mcusX*c.h, mcusY*c.v
 		// A block takes a bit at least.
-		if c.across*c.down > 8*len(d.bits.data) {
+		if c.across*c.down > 8*len(d.data) {
 			return io.ErrUnexpectedEOF
 		}
 	}
 	return nil
-}
-
-// block returns the coefficients of a block.
-func (c *component) block(x, y int) []int16 {
-	if c.coefficients == nil {
-		c.coefficients = make([]int16, 64*c.stride*c.rows)
-	}
-	return c.coefficients[64*(y*c.stride+x):][:64:64]
 }
 
 func (d *decoder) quantization(s []byte) error {
@@ -168,13 +244,15 @@ func (d *decoder) quantization(s []byte) error {
 		if len(s) < 1+size {
 			return io.ErrUnexpectedEOF
 		}
-		for i := range 64 {
+		q := &[64]uint16{}
+		for i := range q {
 			if wide == 1 {
-				d.quantizers[id][zigzag[i]] = uint16(s[1+2*i])<<8 | uint16(s[2+2*i])
+				q[i] = uint16(s[1+2*i])<<8 | uint16(s[2+2*i])
 			} else {
-				d.quantizers[id][zigzag[i]] = uint16(s[1+i])
+				q[i] = uint16(s[1+i])
 			}
 		}
+		d.quantizers[id] = q
 		s = s[1+size:]
 	}
 	return nil

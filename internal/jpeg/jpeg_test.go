@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"image"
 	stdjpeg "image/jpeg"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,10 +33,13 @@ func TestAsTheStandardLibrary(t *testing.T) {
 		}
 		got, err := Decode(data)
 		require.NoError(t, err, name)
-		require.IsType(t, want, got, name)
+		if _, inks := got.(*YCCK); !inks {
+			require.IsType(t, want, got, name)
+		}
 		require.Equal(t, want.Bounds(), got.Bounds())
-		w, h, err := Config(data)
+		header, err := ReadHeader(data)
 		require.NoError(t, err)
+		w, h := header.Width, header.Height
 		require.Equal(t, want.Bounds(), image.Rect(0, 0, w, h))
 		for y := range h {
 			for x := range w {
@@ -45,6 +51,127 @@ func TestAsTheStandardLibrary(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Many goroutines give what one gives, and hand over each row once, with the chroma around it.
+func TestRowsInParallel(t *testing.T) {
+	m := image.NewYCbCr(image.Rect(0, 0, 601, 433), image.YCbCrSubsampleRatio420)
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, plane := range [][]uint8{m.Y, m.Cb, m.Cr} {
+		for i := range plane {
+			plane[i] = uint8(i*i/500 + r.IntN(40))
+		}
+	}
+	var file bytes.Buffer
+	require.NoError(t, stdjpeg.Encode(&file, m, nil))
+	decode := func(workers int) (luma, chroma []uint8) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
+		luma, chroma = make([]uint8, 601*433), make([]uint8, 601*433)
+		var rows [433]atomic.Int32
+		require.NoError(t, DecodeRows(file.Bytes(), func(img image.Image, from, to int) {
+			m := img.(*image.YCbCr)
+			for y := from; y < to; y++ {
+				rows[y].Add(1)
+				copy(luma[601*y:], m.Y[y*m.YStride:][:601])
+				copy(chroma[601*y:], m.Cb[min(y/2+1, 216)*m.CStride:][:301])
+				copy(chroma[601*y+301:], m.Cr[max(y/2-1, 0)*m.CStride:][:300])
+			}
+		}))
+		for y := range rows {
+			require.EqualValues(t, 1, rows[y].Load(), y)
+		}
+		return luma, chroma
+	}
+	luma, chroma := decode(1)
+	for range 3 {
+		moreLuma, moreChroma := decode(8)
+		require.Equal(t, luma, moreLuma)
+		require.Equal(t, chroma, moreChroma)
+	}
+}
+
+// A header that promises more than the file can hold is refused before there is room for it.
+func TestRoomIsBoundedByTheFile(t *testing.T) {
+	data, err := os.ReadFile("../../picture/testdata/420.jpg")
+	require.NoError(t, err)
+	for _, progressive := range []bool{false, true} {
+		bad := bytes.Clone(data)
+		at := bytes.Index(bad, []byte{0xff, 0xc0})
+		if progressive {
+			bad[at+1] = 0xc2
+		}
+		copy(bad[at+5:], []byte{0xff, 0, 0xff, 0})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = Decode(bad)
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*len(bad)+1<<20))
+	}
+}
+
+// The transform of pairs of numbers against plain arithmetic, for coefficients of any size that
+// a file may have, and for those that take the short ways.
+func TestTransform(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var q [64]uint16
+	for i := range q {
+		q[i] = 1
+	}
+	places := newDequantizer(&q)
+	for range 3000 {
+		var b block
+		var plain [64]int32
+		last := []int{0, 3, 9, 10, 30, 63}[r.IntN(6)]
+		size := 1 << (2 + r.IntN(10))
+		for k := range last + 1 {
+			v := r.IntN(2*size) - size
+			if k > 0 && r.IntN(3) > 0 {
+				v = 0
+			}
+			b[places.at[k]] += int64(v) * places.factor[k]
+			plain[zigzag[k]] = int32(v)
+		}
+		var got, want [64]uint8
+		b.transform(last, got[:], 8)
+		naive(&plain, &want)
+		require.Equal(t, want, got)
+	}
+}
+
+// naive is the transform of libjpeg's jidctint.c, a number at a time.
+func naive(in *[64]int32, out *[64]uint8) {
+	var work [64]int32
+	for x := range 8 {
+		var v [8]int32
+		for y := range 8 {
+			v[y] = in[8*y+x]
+		}
+		for y, s := range naiveLine(v, 11) {
+			work[8*y+x] = s
+		}
+	}
+	for y := range 8 {
+		for x, s := range naiveLine([8]int32(work[8*y:]), 18) {
+			out[8*y+x] = uint8(max(0, min(s+128, 255)))
+		}
+	}
+}
+
+func naiveLine(v [8]int32, shift int) (out [8]int32) {
+	z := (v[2] + v[6]) * fix0541
+	even2, even3 := z-v[6]*fix1847, z+v[2]*fix0765
+	even0, even1 := (v[0]+v[4])<<13, (v[0]-v[4])<<13
+	even := [4]int32{even0 + even3, even1 + even2, even1 - even2, even0 - even3}
+	z1, z2, z3, z4 := v[7]+v[1], v[5]+v[3], v[7]+v[3], v[5]+v[1]
+	z5 := (z3 + z4) * fix1175
+	z1, z2, z3, z4 = -z1*fix0899, -z2*fix2562, z5-z3*fix1961, z5-z4*fix0390
+	odd := [4]int32{v[1]*fix1501 + z1 + z4, v[3]*fix3072 + z2 + z3, v[5]*fix2053 + z2 + z4, v[7]*fix0298 + z1 + z3}
+	half := int32(1) << (shift - 1)
+	for i := range 4 {
+		out[i], out[7-i] = (even[i]+odd[i]+half)>>shift, (even[i]-odd[i]+half)>>shift
+	}
+	return out
 }
 
 // Cut and damaged files are errors or pictures, and never panic.
@@ -60,7 +187,7 @@ func TestDamagedFiles(t *testing.T) {
 					bad[r.IntN(len(bad))] ^= byte(1 << r.IntN(8))
 				}
 			}
-			if w, h, err := Config(bad); err == nil && w*h < 1<<16 {
+			if h, err := ReadHeader(bad); err == nil && h.Width*h.Height < 1<<16 {
 				_, _ = Decode(bad)
 			}
 		}
@@ -74,7 +201,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if w, h, err := Config(data); err != nil || w*h > 1<<16 {
+		if h, err := ReadHeader(data); err != nil || h.Width*h.Height > 1<<16 {
 			return
 		}
 		if img, err := Decode(data); err == nil && img.Bounds().Empty() {

@@ -78,6 +78,28 @@ for name, options in [
     subprocess.run(["cjpeg", "-quality", "90", *options, "-outfile", name, "source.ppm"], check=True)
     Image.open(name).convert("RGB").save(name + ".want.png")
 os.remove("source.ppm")
+# Every way of sampling and scanning, with sides that no block fits.
+drawn(33, 31).save("source.ppm")
+open("scans.txt", "w").write("0;\n1 2;\n")
+for name, options in [
+    ("odd420.jpg", ["-sample", "2x2"]), ("odd422.jpg", ["-sample", "2x1"]), ("odd440.jpg", ["-sample", "1x2"]),
+    ("odd411.jpg", ["-sample", "4x1", "-restart", "3B"]), ("odd410.jpg", ["-sample", "4x2", "-progressive"]),
+    ("mixed.jpg", ["-sample", "2x2,2x1,1x2"]), ("fine_chroma.jpg", ["-sample", "1x1,2x2,2x2"]),
+    ("scans.jpg", ["-sample", "2x2", "-scans", "scans.txt", "-restart", "1"]), ("rgb.jpg", ["-rgb"]),
+]:
+    subprocess.run(["cjpeg", "-quality", "90", *options, "-outfile", name, "source.ppm"], check=True)
+    Image.open(name).convert("RGB").save(name + ".want.png")
+os.remove("source.ppm")
+os.remove("scans.txt")
+# Inks that Adobe's marker calls luma and chroma, and inks without the marker.
+data = bytearray(open("cmyk.jpg", "rb").read())
+at = data.find(b"Adobe")
+for name, changed in [
+    ("ycck.jpg", data[: at + 11] + b"\2" + data[at + 12 :]),
+    ("cmyk_plain.jpg", data[: at - 4] + data[at - 2 + int.from_bytes(data[at - 2 : at], "big") :]),
+]:
+    open(name, "wb").write(changed)
+    Image.open(name).convert("RGB").save(name + ".want.png")
 data = open("420.jpg", "rb").read()  # motion JPEG leaves the Huffman tables out
 while (at := data.find(b"\xff\xc4")) >= 0:
     data = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
