@@ -2,6 +2,7 @@ package picture
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,4 +48,31 @@ func TestImageJ(t *testing.T) {
 	_, err = Open("testdata/imagej/hyperstack16.tif", Options{Channels: []string{"DAPI"}, MaxZ: true})
 	require.ErrorContains(t, err, `12 pages: 2 channels (DAPI, anti-Tubulin), 3 slices, 2 times: choose a time with Options.Time`)
 	require.ErrorContains(t, err, `page 2 9×7 C2 Z1 T1 "anti-Tubulin"`)
+}
+
+// Stacks that tifffile has written in several orders of their axes (testdata/axes/make.py).
+func TestAxesOfTifffile(t *testing.T) {
+	files, err := filepath.Glob("testdata/axes/*.tif")
+	require.NoError(t, err)
+	require.Len(t, files, 7)
+	for _, file := range files {
+		if strings.HasPrefix(filepath.Base(file), "rgb") {
+			p, err := Open(file, Options{Z: 3, Time: 2})
+			require.NoError(t, err)
+			require.Equal(t, []uint8{21, 50, 200}, RGB(p)[:3])
+			continue
+		}
+		gfp := "GFP"
+		if strings.HasPrefix(filepath.Base(file), "shaped") {
+			gfp = "2"
+		}
+		p, err := Open(file, Options{Channels: []string{gfp}, MaxZ: true, Time: 3})
+		require.NoError(t, err, file)
+		require.Equal(t, 1220.0, samplesOf(t, p, 1)[0], file)
+		p, err = Open(file, Options{Channels: []string{"1"}, Z: 2, Time: 4})
+		require.NoError(t, err, file)
+		require.Equal(t, 130.0, samplesOf(t, p, 1)[0], file)
+		_, err = Open(file, Options{Channels: []string{gfp}, MaxZ: true})
+		require.ErrorContains(t, err, "3 slices, 4 times: choose a time with Options.Time; or", file)
+	}
 }
