@@ -165,6 +165,14 @@ func read(path string, o *Options) (*Set, error) {
 	if len(names) > 0 {
 		builder = coco.NewBuilder(categories(names))
 	}
+	var first error
+	if skip := o.Skip; skip != nil {
+		o.Skip = func(err error) {
+			first = cmp.Or(first, err)
+			skip(err)
+		}
+		defer func() { o.Skip = skip }()
+	}
 	for p, err := range pictures {
 		if err != nil {
 			return nil, err
@@ -174,7 +182,11 @@ func read(path string, o *Options) (*Set, error) {
 		}
 	}
 	if len(builder.Dataset.Images) == 0 {
-		return nil, fmt.Errorf("annotation: %s: no annotated picture is found there (read as %s)", path, o.Format)
+		err := fmt.Errorf("annotation: %s: no annotated picture is found there (read as %s)", path, o.Format)
+		if first != nil {
+			err = fmt.Errorf("%w; the first problem: %w", err, first)
+		}
+		return nil, err
 	}
 	set.Data = &builder.Dataset
 	return set, nil

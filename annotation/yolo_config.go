@@ -72,11 +72,12 @@ func readYOLOConfig(file string) (*yoloConfig, error) {
 	case yaml.SequenceNode:
 		err = in.Names.Decode(&c.names)
 	case yaml.MappingNode:
-		byNumber := map[int]string{}
+		byNumber := map[string]string{} // also in quotes
 		if err = in.Names.Decode(&byNumber); err == nil {
-			for i, name := range byNumber {
-				if i < 0 || i > 1<<16 {
-					return nil, fmt.Errorf("class number %d", i)
+			for key, name := range byNumber {
+				i, err := strconv.Atoi(key)
+				if err != nil || i < 0 || i > 1<<16 {
+					return nil, fmt.Errorf("%.40q is not the number of a class", key)
 				}
 				for len(c.names) <= i {
 					c.names = append(c.names, strconv.Itoa(len(c.names)))
@@ -174,16 +175,32 @@ func (c *yoloConfig) pairs(o *Options) ([]yoloPair, error) {
 	return out, nil
 }
 
-// entry returns the pictures of a split's entry: a folder, or a text file that lists them.
-func (c *yoloConfig) entry(entry string) ([]string, error) {
+// locate returns where an entry's file or folder is. If it is not where the entry says, what
+// is before its last two parts or more may be of another machine, or, as ../ of Roboflow and
+// data/ of CVAT, of another folder.
+func (c *yoloConfig) locate(entry string) string {
 	at := entry
 	if !filepath.IsAbs(entry) {
 		at = filepath.Join(c.folder, entry)
-		// Exports of Roboflow write ../train/images beside the folder train.
-		if inside := strings.TrimPrefix(filepath.ToSlash(entry), "../"); !exists(at) && exists(filepath.Join(c.folder, inside)) {
-			at = filepath.Join(c.folder, inside)
+	}
+	if exists(at) {
+		return at
+	}
+	parts := strings.Split(strings.TrimPrefix(filepath.ToSlash(entry), "/"), "/")
+	for above := true; len(parts) > 1; {
+		above = above && parts[0] == ".."
+		parts = parts[1:]
+		inside := filepath.Join(c.folder, filepath.FromSlash(strings.Join(parts, "/")))
+		if (above || len(parts) > 1) && parts[0] != ".." && exists(inside) {
+			return inside
 		}
 	}
+	return at
+}
+
+// entry returns the pictures of a split's entry: a folder, or a text file that lists them.
+func (c *yoloConfig) entry(entry string) ([]string, error) {
+	at := c.locate(entry)
 	if strings.EqualFold(filepath.Ext(at), ".txt") {
 		text, err := regular.ReadFile(at, 1<<30)
 		if err == nil {
@@ -195,10 +212,7 @@ func (c *yoloConfig) entry(entry string) ([]string, error) {
 		var out []string
 		for line := range strings.Lines(string(text)) {
 			if line = filepath.FromSlash(slashed(strings.TrimSpace(line))); line != "" {
-				if !filepath.IsAbs(line) {
-					line = filepath.Join(c.folder, line)
-				}
-				out = append(out, line)
+				out = append(out, c.locate(line))
 			}
 		}
 		return out, nil

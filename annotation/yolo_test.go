@@ -116,3 +116,23 @@ func TestYOLOBoxesWhereMasksAreNeeded(t *testing.T) {
 	_, err = Open(folder, Options{Boxes: true, Masks: true})
 	require.ErrorContains(t, err, "Boxes and Masks contradict")
 }
+
+// Paths of other machines and folders are found by their last parts.
+func TestYOLOPathsOfOtherMachines(t *testing.T) {
+	folder := t.TempDir()
+	grey(t, filepath.Join(folder, "images", "train", "a.png"), 100, 50)
+	write(t, filepath.Join(folder, "labels", "train", "a.txt"), "0 "+square)
+	write(t, filepath.Join(folder, "train.txt"), "data/images/train/a.png\n")
+	for _, train := range []string{"/content/datasets/x/images/train", "C:\\x\\images\\train", "train.txt", "../train.txt", "../../x/images/train"} {
+		write(t, filepath.Join(folder, "data.yaml"), "train: "+train+"\nnames: {\"0\": cell}\n")
+		_, got, said := open(t, "yolo", folder, Options{})
+		require.Empty(t, said, train)
+		require.Equal(t, "cell", got.Instances[0].Category)
+	}
+	write(t, filepath.Join(folder, "data.yaml"), "train: images/train\nval: ../valid/images\nnames: [cell]\n")
+	_, _, said := open(t, "yolo", folder, Options{})
+	require.Len(t, said, 1, "images is not valid/images")
+	require.NoError(t, os.Truncate(filepath.Join(folder, "images", "train", "a.png"), 9))
+	_, err := Open(folder, Options{Skip: func(error) {}})
+	require.ErrorContains(t, err, "no annotated picture is found there (read as yolo); the first problem: ")
+}
