@@ -79,6 +79,7 @@ func read(r io.Reader) (*Dataset, error) {
 	}
 	d.keepDangling(p.keys)
 	p.encodings()
+	p.giveIDs(d)
 	return d, p.problems.err()
 }
 
@@ -288,10 +289,14 @@ func (p *parser) category(c *Category) (bool, error) {
 }
 
 func (p *parser) annotation(a *Annotation) (bool, error) {
-	return p.fields(&a.Extra, func(name string) (bool, error) {
+	a.ID = noID
+	broken := false // the id
+	complete, err := p.fields(&a.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
-			return true, p.ownID(&a.ID, &a.Extra, name)
+			err := p.ownID(&a.ID, &a.Extra, name)
+			broken = err != nil
+			return true, err
 		case "image_id":
 			_, err := p.id(&a.ImageID)
 			return true, err
@@ -310,5 +315,9 @@ func (p *parser) annotation(a *Annotation) (bool, error) {
 			return true, p.flag(&a.Ignore)
 		}
 		return false, nil
-	}, "id", "image_id", "category_id")
+	}, "image_id", "category_id")
+	if complete = complete && !broken; a.ID == noID && !complete || broken {
+		a.ID = 0
+	}
+	return complete, err
 }

@@ -2,7 +2,9 @@ package coco
 
 import (
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
+	"math"
 	"strconv"
 )
 
@@ -87,6 +89,27 @@ func (d *Dataset) keepDangling(keys map[int64]string) {
 		if key, ok := keys[a.CategoryID]; ok && !categories[a.CategoryID] {
 			set(&a.Extra, "category_id", appendString(nil, key))
 		}
+	}
+}
+
+// noID stands for the id of an annotation without one until all are read.
+const noID = math.MinInt64
+
+// giveIDs gives ids to the annotations that have none, which nothing refers to.
+func (p *parser) giveIDs(d *Dataset) {
+	next, n := int64(0), 0
+	for i := range d.Annotations {
+		next = max(next, d.Annotations[i].ID)
+	}
+	for i := range d.Annotations {
+		if a := &d.Annotations[i]; a.ID == noID {
+			next++
+			a.ID = next
+			n++
+		}
+	}
+	if n > 0 {
+		p.problems = append(p.problems, Problem{Record: "data set", Harmless: true, Message: fmt.Sprintf("%d annotations have no id: they are numbered", n)})
 	}
 }
 

@@ -264,3 +264,19 @@ func TestByteOrderMarks(t *testing.T) {
 		require.Equal(t, 3, p.Width)
 	}
 }
+
+// Nothing refers to the id of an annotation, so it may be missing.
+func TestAnnotationsWithoutIDs(t *testing.T) {
+	d, err := Read(strings.NewReader(`{"images": [{"id": 1}], "categories": [{"id": 1, "name": "a"}], "annotations": [
+		{"image_id": 1, "category_id": 1}, {"id": 7, "image_id": 1, "category_id": 1}, {"id": null, "image_id": 1, "category_id": 1}, {"id": {}, "image_id": 1, "category_id": 1}, {"image_id": 1}]}`))
+	problems, ok := AsProblems(err)
+	require.True(t, ok)
+	costly, harmless := problems.Split()
+	require.Len(t, costly, 2)
+	require.Contains(t, costly[0].Error(), "annotation 0 (record 3): id: byte")
+	require.EqualError(t, costly[1], "annotation 0 (record 4): no category_id")
+	require.Len(t, harmless, 1)
+	require.EqualError(t, harmless[0], "2 annotations have no id: they are numbered")
+	require.Len(t, d.Annotations, 3)
+	require.Equal(t, []int64{8, 7, 9}, []int64{d.Annotations[0].ID, d.Annotations[1].ID, d.Annotations[2].ID})
+}
