@@ -67,7 +67,8 @@ func TestSegmentOnAFullDisk(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Rename(filepath.Join(pictures, "0001.png"), filepath.Join(pictures, "b", "large.png")))
 	args := append([]string{"segment", pictures, "--limit", "2"}, miniModel()...)
-	proctest.Run(t, asChild(t, append(args, "--output", whole)...))
+	_, err = program(t, append(args, "--output", whole)...)
+	require.NoError(t, err)
 	want := tree(t, whole)
 	limit := len(want["overlay/b/large.png"]) - 1
 	for name, text := range want {
@@ -78,7 +79,8 @@ func TestSegmentOnAFullDisk(t *testing.T) {
 	wholeFiles(t, out)
 	require.Contains(t, tree(t, out), "results.json")
 	noParts(t, filepath.Join(out, "overlay", "b"))
-	text = string(proctest.Run(t, asChild(t, append(args, "--output", out, "--resume")...)))
+	text, err = program(t, append(args, "--output", out, "--resume")...)
+	require.NoError(t, err)
 	require.Equal(t, 4, strings.Count(text, "earlier"))
 	require.Equal(t, want, tree(t, out))
 }

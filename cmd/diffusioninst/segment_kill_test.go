@@ -66,8 +66,8 @@ func manyPictures(t *testing.T, n int) string {
 
 // A run that is killed at random moments, again and again, ends with the files of one that was not.
 func TestSegmentSurvivesKills(t *testing.T) {
-	kills := rounds(t, 3)
-	pictures, whole, killed := manyPictures(t, 24), t.TempDir(), t.TempDir()
+	kills := rounds(t, 2)
+	pictures, whole, killed := manyPictures(t, 12), t.TempDir(), t.TempDir()
 	args := slices.Concat([]string{"segment", pictures, "--threads", "1", "--format", "overlay,results,coco,labelme,labelmap,masks"}, miniModel())
 	begin := time.Now()
 	proctest.Run(t, asChild(t, append(args, "--output", whole)...))

@@ -67,7 +67,7 @@ func TestTrainSurvivesKills(t *testing.T) {
 	begin := time.Now()
 	proctest.Run(t, resume(2))
 	start := time.Since(begin)
-	kills := rounds(t, min(max(int(30*time.Second/start), 3), 25)) // a minute at most, unless a start takes ten seconds
+	kills := rounds(t, min(max(int(10*time.Second/start), 2), 8))
 	for i := range kills {
 		child := proctest.Start(t, resume(1<<20))
 		time.Sleep(time.Duration(r.Int64N(int64(2 * start))))
