@@ -64,7 +64,8 @@ func ResizePart(rgb []uint8, w, h, nw, nh int, part image.Rectangle) []uint8 {
 	}, w*h, w, h, nw, nh, part)
 }
 
-// ResizeImage returns what [Resize] gives of a picture's [RGB] bytes, without making them.
+// ResizeImage returns what [Resize] gives of a picture's [RGB] bytes, without making them. It panics
+// where RGB does.
 func ResizeImage(img image.Image, nw, nh int) []uint8 {
 	img = pixelsOf(img)
 	b := img.Bounds()
