@@ -91,10 +91,15 @@ func byScore(a, b Instance) int { return cmp.Compare(b.Score, a.Score) }
 // iou; they come best first.
 func suppress(instances []Instance, iou float64) []Instance {
 	var kept []Instance
+	index := nearby{}
 	for _, in := range instances {
-		if !slices.ContainsFunc(kept, func(k Instance) bool {
-			return k.Class == in.Class && k.Box.IoU(in.Box) > float32(iou)
-		}) {
+		worse := false
+		index.each(in.Box, func(k int, box Box) bool {
+			worse = kept[k].Class == in.Class && box.IoU(in.Box) > float32(iou)
+			return !worse
+		})
+		if !worse {
+			index.add(in.Box, len(kept))
 			kept = append(kept, in)
 		}
 	}
@@ -114,20 +119,23 @@ func vote(looks [][]Instance, iou float64) []Instance {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b sighting) int { return byScore(a.Instance, b.Instance) })
-	// Best first, each instance goes to the group whose first it overlaps most.
+	// Best first, each instance goes to the group whose first it overlaps most, of equals to the
+	// best.
 	var groups [][]sighting
+	index := nearby{}
 	for _, s := range all {
 		most, best := float32(iou), -1
-		for g, group := range groups {
-			first := group[0]
-			if first.Class != s.Class || first.look == s.look || iou < 0 {
-				continue
+		index.each(s.Box, func(g int, box Box) bool {
+			first := groups[g][0]
+			if first.Class == s.Class && first.look != s.look && iou >= 0 {
+				if o := box.IoU(s.Box); o > most || o == most && o > 0 && (best < 0 || g < best) {
+					most, best = o, g
+				}
 			}
-			if o := first.Box.IoU(s.Box); o > most || o == most && best < 0 {
-				most, best = o, g
-			}
-		}
+			return true
+		})
 		if best < 0 {
+			index.add(s.Box, len(groups))
 			groups = append(groups, []sighting{s})
 		} else {
 			groups[best] = append(groups[best], s)
