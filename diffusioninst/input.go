@@ -167,23 +167,36 @@ func checkImage(img image.Image) error {
 }
 
 // pixels reads a part of a picture, given from its upper left corner, in another size.
-func pixels(img image.Image, part image.Rectangle, width, height int) Pixels {
-	if part.Size() != img.Bounds().Size() {
-		img = window(img, part.Add(img.Bounds().Min))
+func pixels(img image.Image, part image.Rectangle, width, height int) (Pixels, error) {
+	part = part.Add(img.Bounds().Min)
+	img, err := window(img, part)
+	if err != nil {
+		return Pixels{}, err
 	}
-	return Pixels{picture.ResizeImage(img, width, height), width, height}
+	return Pixels{picture.ResizeImage(img, width, height), width, height}, nil
+}
+
+// A regional picture is read from its file in parts, such as a [picture.Source].
+type regional interface {
+	Region(image.Rectangle) (image.Image, error)
 }
 
 // window returns a part of a picture.
-func window(img image.Image, part image.Rectangle) image.Image {
+func window(img image.Image, part image.Rectangle) (image.Image, error) {
+	if m, ok := img.(regional); ok {
+		return m.Region(part)
+	}
+	if part == img.Bounds() {
+		return img, nil
+	}
 	if m, ok := img.(interface {
 		SubImage(image.Rectangle) image.Image
 	}); ok {
 		if sub := m.SubImage(part); sub != nil && sub.Bounds() == part {
-			return sub
+			return sub, nil
 		}
 	}
 	out := image.NewRGBA(part)
 	draw.Draw(out, part, img, part.Min, draw.Src)
-	return out
+	return out, nil
 }

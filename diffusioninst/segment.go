@@ -179,7 +179,11 @@ func (q *request) name(picture int, err error) error {
 
 // read returns the view's pixels as the network sees them.
 func (v view) read(img image.Image) (p Pixels, err error) {
-	err = imagecheck.Guard(func() { p = pixels(img, v.part, v.width, v.height) })
+	var unreadable error
+	err = imagecheck.Guard(func() { p, unreadable = pixels(img, v.part, v.width, v.height) })
+	if err == nil {
+		err = unreadable
+	}
 	if err != nil {
 		return p, &ImageError{v.size.X, v.size.Y, err.Error(), err}
 	}

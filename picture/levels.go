@@ -17,14 +17,19 @@ type level struct {
 // every step-th row, or of so many floating-point numbers that they are enough.
 func levelsOf(img image.Image, step int) []level {
 	var out []level
-	if f, ok := img.(*Float); ok {
-		every := max(len(f.Pix)>>20, 1) | 1
-		some := make([]float64, 0, len(f.Pix)/every+1)
-		for i := 0; i < len(f.Pix); i += every {
-			if v := f.Pix[i]; v-v == 0 {
-				some = append(some, v)
+	if n := floatSamples(img) * img.Bounds().Dx() * img.Bounds().Dy(); n > 0 {
+		every := max(n>>20, 1) | 1
+		some := make([]float64, 0, n/every+1)
+		next := 0
+		eachFloats(img, func(pix []float64) bool {
+			for ; next < len(pix); next += every {
+				if v := pix[next]; v-v == 0 {
+					some = append(some, v)
+				}
 			}
-		}
+			next -= len(pix)
+			return true
+		})
 		slices.Sort(some)
 		for _, v := range some {
 			if n := len(out); n > 0 && out[n-1].value == v {
@@ -124,7 +129,7 @@ func autoRange(levels []level) (low, high float64, warning string) {
 // value.
 func dim(img image.Image) string {
 	most := 255.0
-	if _, ok := img.(*Float); !ok && isDeep(img) {
+	if floatSamples(img) == 0 && isDeep(img) {
 		most = 65535
 	}
 	b := img.Bounds()

@@ -97,6 +97,16 @@ func (n Normalize) Apply(img image.Image) (out image.Image, warning string, err 
 
 // apply is Apply. The note says what of colours is seen as grey.
 func (n Normalize) apply(img image.Image) (out image.Image, note, warning string, err error) {
+	if s, ok := pixelsOf(img).(*Source); ok { // its rows are read while it is looked at
+		own := *s
+		own.failed = new(error)
+		defer func() {
+			if err == nil && *own.failed != nil {
+				out, err = nil, *own.failed
+			}
+		}()
+		img = &own
+	}
 	s, err := n.parse()
 	if err != nil {
 		return nil, "", "", err
@@ -107,14 +117,14 @@ func (n Normalize) apply(img image.Image) (out image.Image, note, warning string
 	}
 	if !s.none {
 		if used := singleColour(img); used >= 0 {
-			img = imageOf(selectChannels(rasterOf(img), []int{used}))
+			img = changedBy(img, func(m image.Image) image.Image { return imageOf(selectChannels(rasterOf(m), []int{used})) })
 			note = fmt.Sprintf("only %s is ever above 0, so it is seen as grey (Options.Normalize none keeps the colour)", colourNames[used])
 		}
 	}
 	deep := isDeep(img)
 	if s.none || s.deepOnly && !deep {
-		if _, ok := img.(*Float); ok {
-			return stretched(img, 0, 255), note, dim(img), nil
+		if floatSamples(img) > 0 {
+			return changedBy(img, func(m image.Image) image.Image { return stretched(m, 0, 255) }), note, dim(img), nil
 		}
 		return img, note, dim(img), nil
 	}
@@ -128,7 +138,7 @@ func (n Normalize) apply(img image.Image) (out image.Image, note, warning string
 	if low >= high { // a picture of one value
 		high = low + 1
 	}
-	return stretched(img, low, high), note, warning, nil
+	return changedBy(img, func(m image.Image) image.Image { return stretched(m, low, high) }), note, warning, nil
 }
 
 // singleColour returns the only one of red, green and blue that is ever above 0, or -1 if there
@@ -141,13 +151,16 @@ func singleColour(img image.Image) int {
 		used = i % 3
 		return !several
 	}
-	if f, ok := img.(*Float); ok {
-		several = f.Samples == 1
-		for i, v := range f.Pix {
-			if several || v != 0 && !use(i) {
-				break
+	if n := floatSamples(img); n > 0 {
+		several = n == 1
+		eachFloats(img, func(pix []float64) bool {
+			for i, v := range pix {
+				if several || v != 0 && !use(i) {
+					return false
+				}
 			}
-		}
+			return true
+		})
 	} else {
 		eachSample(img, 1, func(row []uint16) bool {
 			several = several || len(row) == img.Bounds().Dx()
@@ -163,6 +176,29 @@ func singleColour(img image.Image) int {
 		return -1
 	}
 	return used
+}
+
+// floatSamples returns the number of samples per pixel of a picture of floating-point numbers, and
+// 0 for others.
+func floatSamples(img image.Image) int {
+	if s, ok := img.(*Source); ok {
+		img = s.like
+	}
+	if f, ok := img.(*Float); ok {
+		return f.Samples
+	}
+	return 0
+}
+
+// eachFloats calls f with the samples of a picture of floating-point numbers, in pieces of whole
+// rows, until it returns false.
+func eachFloats(img image.Image, f func(pix []float64) bool) {
+	switch m := img.(type) {
+	case *Float:
+		f(m.Pix)
+	case *Source:
+		m.bands(1, func(band image.Image) bool { return f(band.(*Float).Pix) })
+	}
 }
 
 // isDeep reports whether samples have more than 8 bits.
@@ -181,6 +217,14 @@ func isDeep(img image.Image) bool {
 // eachSample calls f with the samples of every step-th row until it returns false: of 16 bits
 // if img is deep, and of 8 bits otherwise.
 func eachSample(img image.Image, step int, f func(row []uint16) bool) {
+	if s, ok := img.(*Source); ok {
+		s.bands(step, func(band image.Image) bool {
+			more := true
+			eachSample(band, step, func(row []uint16) bool { more = f(row); return more })
+			return more
+		})
+		return
+	}
 	b := img.Bounds()
 	if !isDeep(img) {
 		rows, rgb, row := rowsOf(img, false), make([]uint8, 3*b.Dx()), make([]uint16, 3*b.Dx())

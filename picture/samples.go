@@ -10,7 +10,8 @@ import (
 // A Channel is the samples of one channel of a picture, with the values that the file has.
 type Channel struct {
 	Name string // of Picture.Channels
-	// Samples writes to dst the samples of row y from column x on, as many as dst has room for.
+	// Samples writes to dst the samples of row y from column x on, as many as dst has room for:
+	// NaN where those of a [Source] cannot be read.
 	Samples func(dst []float64, x, y int)
 }
 
@@ -94,6 +95,10 @@ func channelRows(img image.Image) []func(dst []float64, x, y int) {
 					dst[i] = float64(m.Pix[at+4*i])
 				}
 			}
+		})
+	case *Source:
+		return eachChannel(len(channelRows(m.like)), func(k int) func(dst []float64, x, y int) {
+			return func(dst []float64, x, y int) { m.samples(k, dst, x, y) }
 		})
 	}
 	return channelRows(imageOf(rasterOf(img)))

@@ -15,6 +15,8 @@ type tiffFile struct {
 	*tiff.File
 	stack *tiff.Stack
 	full  []int // planes of the stack that are no smaller copies of others
+	// window, if not nil, returns the part of a plane that is read in its place: see [Source].
+	window func(index int, p *tiff.Page) (*tiff.Page, error)
 }
 
 func openTIFF(r io.ReaderAt, size int64) (*tiffFile, error) {
@@ -49,21 +51,30 @@ func tiffError(err error) error {
 
 // read reads the planes that the options choose.
 func (t *tiffFile) read(o Options) (*Picture, error) {
-	if what := slideScanner(t.Description(0)); what != "" && o.Page == 0 {
-		return nil, &Error{Kind: ErrFormat, Reason: what}
-	}
-	groups, err := t.groups(o)
+	g, err := t.group(o)
 	if err != nil {
 		return nil, err
 	}
-	if len(groups) > 1 {
-		return nil, t.choice(groups)
-	}
-	p, err := t.readGroup(groups[0], o)
+	p, err := t.readGroup(g, o)
 	if err != nil {
 		return nil, err
 	}
 	return p.normalized(o)
+}
+
+// group returns the planes of the one picture that the options choose.
+func (t *tiffFile) group(o Options) (group, error) {
+	if what := slideScanner(t.Description(0)); what != "" && o.Page == 0 {
+		return group{}, &Error{Kind: ErrFormat, Reason: what}
+	}
+	groups, err := t.groups(o)
+	if err != nil {
+		return group{}, err
+	}
+	if len(groups) > 1 {
+		return group{}, t.choice(groups)
+	}
+	return groups[0], nil
 }
 
 // readGroup reads the chosen channels of a group.
@@ -133,6 +144,9 @@ func (t *tiffFile) plane(index int, o Options) (*tiff.Page, error) {
 	}
 	if err == nil && at.Behind > 0 {
 		p, err = p.Consecutive(at.Behind)
+	}
+	if err == nil && t.window != nil {
+		p, err = t.window(index, p)
 	}
 	if err != nil {
 		return nil, tiffError(err)

@@ -96,7 +96,8 @@ type Page struct {
 
 	file          *File
 	dir           directory
-	moved         uint64 // bytes that its pixels are further back than the tags say: see Consecutive
+	window        *pagePart // the part of a page that this is; nil for a whole page
+	moved         uint64    // bytes that its pixels are further back than the tags say: see Consecutive
 	planar, tiled bool
 	chunkW        int // of a strip or tile, in pixels
 	chunkH        int

@@ -81,6 +81,9 @@ type reader struct {
 }
 
 func (r *reader) read() (*Raster, error) {
+	if r.window != nil {
+		return r.window.read(r)
+	}
 	if r.Compression == CompressOldJPEG {
 		if err := r.oldJPEG(); err != nil {
 			return nil, err

@@ -3,13 +3,14 @@ package tifftest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"math"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// A Page is written as one strip per plane.
+// A Page is written as one strip per plane, or as Rows and Tile say.
 type Page struct {
 	Width, Height int
 	Samples, Bits int // 1 and 8 unless they are set
@@ -17,6 +18,9 @@ type Page struct {
 	Photometric   int
 	Compression   int // 1, or 50000 for zstd
 	Planes        [][]byte
+	Rows          int               // of a strip
+	Tile          int               // side of tiles, of samples of whole bytes
+	Empty         int               // tiles in place of Planes, which are left out of the file
 	Tags          map[uint16]uint32 // further tags of one number
 	Description   string
 }
@@ -50,12 +54,15 @@ func Encode(order binary.AppendByteOrder, big bool, pages ...Page) []byte {
 	for _, p := range pages {
 		var offsets, lengths []uint64
 		for _, plane := range p.Planes {
-			if p.Compression == 50000 {
-				plane = compressed(plane)
+			for _, chunk := range p.chunks(plane) {
+				if p.Compression == 50000 {
+					chunk = compressed(chunk)
+				}
+				offsets, lengths = append(offsets, uint64(len(out))), append(lengths, uint64(len(chunk)))
+				out = append(out, chunk...)
 			}
-			offsets, lengths = append(offsets, uint64(len(out))), append(lengths, uint64(len(plane)))
-			out = append(out, plane...)
 		}
+		offsets, lengths = append(offsets, make([]uint64, p.Empty)...), append(lengths, make([]uint64, p.Empty)...)
 		samples, bits := max(p.Samples, 1), p.Bits
 		if bits == 0 {
 			bits = 8
@@ -74,8 +81,12 @@ func Encode(order binary.AppendByteOrder, big bool, pages ...Page) []byte {
 		tags := []tag{
 			{256, 4, []uint64{uint64(p.Width)}}, {257, 4, []uint64{uint64(p.Height)}}, {258, 3, repeated(bits)},
 			{259, 3, []uint64{uint64(max(p.Compression, 1))}}, {262, 3, []uint64{uint64(p.Photometric)}}, {273, 4, offsets},
-			{277, 3, []uint64{uint64(samples)}}, {278, 4, []uint64{uint64(p.Height)}}, {279, 4, lengths}, {284, 3, []uint64{planar}},
+			{277, 3, []uint64{uint64(samples)}}, {278, 4, []uint64{uint64(cmp.Or(p.Rows, p.Height))}}, {279, 4, lengths}, {284, 3, []uint64{planar}},
 			{339, 3, repeated(max(p.Format, 1))},
+		}
+		if p.Tile > 0 {
+			tags[5].id, tags[8].id = 324, 325
+			tags = append(tags, tag{322, 4, []uint64{uint64(p.Tile)}}, tag{323, 4, []uint64{uint64(p.Tile)}})
 		}
 		if p.Description != "" {
 			var text []uint64
@@ -124,6 +135,32 @@ func Encode(order binary.AppendByteOrder, big bool, pages ...Page) []byte {
 		}
 		link = len(out)
 		out = append(out, make([]byte, room)...)
+	}
+	return out
+}
+
+// chunks cuts a plane into strips or tiles.
+func (p Page) chunks(plane []byte) [][]byte {
+	if p.Rows == 0 && p.Tile == 0 {
+		return [][]byte{plane}
+	}
+	row := len(plane) / p.Height
+	var out [][]byte
+	if p.Tile == 0 {
+		for size := p.Rows * row; len(plane) > size; plane = plane[size:] {
+			out = append(out, plane[:size])
+		}
+		return append(out, plane)
+	}
+	pixel := row / p.Width
+	for y := 0; y < p.Height; y += p.Tile {
+		for x := 0; x < p.Width; x += p.Tile {
+			tile := make([]byte, p.Tile*p.Tile*pixel)
+			for k := range min(p.Tile, p.Height-y) {
+				copy(tile[k*p.Tile*pixel:], plane[(y+k)*row+x*pixel:][:min(p.Tile, p.Width-x)*pixel])
+			}
+			out = append(out, tile)
+		}
 	}
 	return out
 }
