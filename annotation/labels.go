@@ -90,14 +90,11 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 			if p == nil {
 				continue
 			}
-			if len(p.Instances) == 1 && p.Instances[0].CategoryID == 255 {
+			if len(p.Instances) == 1 && p.Instances[0].Label == 255 {
 				white++
 			}
 			if r.coloured {
 				coloured++
-			}
-			for i := range p.Instances {
-				p.Instances[i].CategoryID = 0
 			}
 			p.FileName = o.labelled(folder, name)
 			if !yield(p, nil) {
@@ -113,7 +110,7 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 	}
 }
 
-// labelled returns the objects of a label map. The labels are the instances' category ids.
+// labelled returns the objects of a label map with their labels.
 func labelled(r *raster) (*coco.LabeledImage, error) {
 	labels, masks, err := r.split()
 	if err != nil {
@@ -121,7 +118,7 @@ func labelled(r *raster) (*coco.LabeledImage, error) {
 	}
 	p := &coco.LabeledImage{Width: r.width, Height: r.height}
 	for i, m := range masks {
-		p.Instances = append(p.Instances, coco.LabeledInstance{CategoryID: int64(labels[i]), Category: NoClass, Mask: m})
+		p.Instances = append(p.Instances, coco.LabeledInstance{Label: labels[i], Category: NoClass, Mask: m})
 	}
 	return p, nil
 }

@@ -24,6 +24,7 @@ func TestFilesOfNumPyAndTifffile(t *testing.T) {
 			require.Empty(t, said)
 			require.Len(t, got.Instances, 3)
 			for i, area := range []int{24, 15, 36} {
+				require.Zero(t, got.Instances[i].CategoryID-got.Instances[0].CategoryID)
 				require.Equal(t, area, got.Instances[i].Mask.Area())
 			}
 			require.True(t, got.Instances[2].Mask.Bitmap().Get(15, 8))
@@ -60,4 +61,14 @@ func FuzzFiles(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The objects of a label map keep their numbers, which are no classes.
+func TestLabelsAreKept(t *testing.T) {
+	p, err := labelled(&raster{width: 3, height: 2, values: []uint32{0, 7, 7, 70000, 0, 9}})
+	require.NoError(t, err)
+	for i, want := range []uint32{7, 9, 70000} {
+		require.Equal(t, want, p.Instances[i].Label)
+		require.Zero(t, p.Instances[i].CategoryID)
+	}
 }
