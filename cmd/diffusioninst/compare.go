@@ -190,20 +190,27 @@ func (c *comparison) add(found *coco.LabeledImage, pixels func() (image.Image, e
 	if err != nil {
 		return err
 	}
-	dst, err := mask.Overlay(img, items, mask.OverlayOptions{FillOpacity: 0.25, FontSize: -1})
-	if err != nil {
-		return err
-	}
-	name := filepath.Join(c.folder, filepath.FromSlash(strings.TrimSuffix(found.FileName, path.Ext(found.FileName)))+".png")
-	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		return err
-	}
-	if err := writeInFolder(name, func(f io.Writer) error { return png.Encode(f, dst) }); err != nil {
-		return err
+	if !inFile(img) {
+		if err := c.draw(found.FileName, img, items); err != nil {
+			return err
+		}
 	}
 	c.total.add(p.agreement)
 	c.lines = append(c.lines, fmt.Sprintf("%s: %v\n", printable(found.FileName), p.agreement))
 	return nil
+}
+
+// draw writes a picture of the found and the true instances.
+func (c *comparison) draw(file string, img image.Image, items []mask.OverlayItem) error {
+	dst, err := mask.Overlay(img, items, mask.OverlayOptions{FillOpacity: 0.25, FontSize: -1})
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(c.folder, filepath.FromSlash(strings.TrimSuffix(file, path.Ext(file)))+".png")
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return err
+	}
+	return writeInFolder(name, func(f io.Writer) error { return png.Encode(f, dst) })
 }
 
 // write prints the numbers of each picture and, if there are several, of all together.

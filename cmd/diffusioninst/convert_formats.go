@@ -79,8 +79,11 @@ var folderFormats = map[string]folderFormat{
 // coveredLoss is what formats lose that have one number per pixel.
 const coveredLoss = "instances are partly covered by others and lose those pixels"
 
+// tooLargeLoss is what formats leave out that draw on pictures.
+const tooLargeLoss = "pictures are too large to be read at once, and were not drawn"
+
 // writeDSB writes a folder with a picture and its masks.
-func writeDSB(_ *instanceWriter, o *pictureOutput) error {
+func writeDSB(w *instanceWriter, o *pictureOutput) error {
 	for i := range o.Instances {
 		if m := o.Instances[i].Mask; m.Area() > 0 {
 			if err := o.file(fmt.Sprintf("/masks/%s_%03d.png", o.stem, i), func(f io.Writer) error { return png.Encode(f, m.Bitmap().Gray()) }); err != nil {
@@ -92,13 +95,21 @@ func writeDSB(_ *instanceWriter, o *pictureOutput) error {
 	if err != nil {
 		return err
 	}
+	if inFile(img) {
+		w.losses[tooLargeLoss]++
+		return nil
+	}
 	return o.file("/images/"+o.stem+".png", func(f io.Writer) error { return png.Encode(f, img) })
 }
 
-func writeOverlay(_ *instanceWriter, o *pictureOutput) error {
+func writeOverlay(w *instanceWriter, o *pictureOutput) error {
 	img, err := o.source.pixels()
 	if err != nil {
 		return err
+	}
+	if inFile(img) {
+		w.losses[tooLargeLoss]++
+		return nil
 	}
 	items, err := o.OverlayItems()
 	if err != nil {

@@ -28,6 +28,13 @@ type original struct {
 	channels []picture.Channel
 }
 
+// inFile reports whether a picture stays in its file because it is too large to be read at once. It
+// is not drawn on.
+func inFile(img image.Image) bool {
+	_, ok := img.(*picture.Source)
+	return ok
+}
+
 // open returns the original picture, with no channels if there is none.
 func (s *pictureSource) open() (*original, error) {
 	if s.opened == nil {

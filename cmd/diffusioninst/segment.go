@@ -157,6 +157,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	config := r.model.Config()
 	for i := range inputs {
 		inputs[i].options.Normalize = o.model.normalize(config)
+		inputs[i].tiles = cmp.Or(o.model.options.Tile, config.Input.Tile) > 0
 	}
 	r.options, r.classes = o.model.options, evaluation.Categories(config.Classes)
 	if !toLines {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 type segmentInput struct {
 	path, name string
 	options    picture.Options
+	tiles      bool // the model sees it in tiles
 }
 
 // allPages replaces inputs by their pages. One whose pages cannot be read stays, to be an
@@ -39,7 +41,7 @@ func allPages(ctx context.Context, inputs []segmentInput, o picture.Options) ([]
 		}
 		for _, page := range pages {
 			ext := filepath.Ext(in.name)
-			out = append(out, segmentInput{in.path, strings.TrimSuffix(in.name, ext) + pageName(page) + ext, page})
+			out = append(out, segmentInput{path: in.path, name: strings.TrimSuffix(in.name, ext) + pageName(page) + ext, options: page})
 		}
 	}
 	return out, nil
@@ -118,7 +120,11 @@ func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*pictu
 		if stream != nil {
 			return stream.Next()
 		}
-		return picture.Open(in.path, in.options)
+		p, err := picture.Open(in.path, in.options)
+		if err != nil {
+			return in.inParts(in.options, err)
+		}
+		return p, nil
 	})
 }
 
@@ -126,8 +132,40 @@ func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*pictu
 func (in segmentInput) original(ctx context.Context) (*original, error) {
 	return await(ctx, func() (*original, error) {
 		p, channels, err := picture.OpenChannels(in.path, in.options)
-		return &original{p, channels}, err
+		if err == nil {
+			return &original{p, channels}, nil
+		}
+		o := in.options
+		o.Normalize = ""
+		if p, err = in.inParts(o, err); err != nil {
+			return nil, err
+		}
+		channels = p.Samples()
+		if held, all := len(channels), len(p.Channels); held < all {
+			p.Notes = append(p.Notes, fmt.Sprintf("of %d channels only those that are segmented are measured: it is too large to be read at once", all))
+		}
+		return &original{p, channels}, nil
 	})
+}
+
+// inParts opens a picture that is too large to be read at once, which the cause says, as one that
+// stays in its file. That is for TIFF files whose tiles the model sees one by one; for others the
+// error is the cause.
+func (in segmentInput) inParts(o picture.Options, cause error) (*picture.Picture, error) {
+	if !errors.Is(cause, picture.ErrTooLarge) {
+		return nil, cause
+	}
+	if !in.tiles {
+		o.Normalize = "" // which would read it all
+	}
+	p, err := picture.OpenSource(in.path, o)
+	switch {
+	case errors.Is(err, picture.ErrFormat):
+		return nil, cause
+	case err == nil && !in.tiles:
+		return nil, errors.Join(fmt.Errorf("%w: --tile N segments a TIFF file of this size in parts", cause), p.Close())
+	}
+	return p, err
 }
 
 // stamp identifies the content of a file by its size and time, or is empty for standard input.

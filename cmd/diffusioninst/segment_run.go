@@ -169,8 +169,12 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	if err != nil {
 		return err
 	}
+	defer opened.Close()
 	r.notes.add(in.name, opened)
 	img := opened.Image
+	if r.traces != nil && inFile(img) {
+		return fmt.Errorf("%s: --trace draws the whole picture at each step, and this one is too large to be read at once", in.path)
+	}
 	source.pixels = func() (image.Image, error) { return img, nil }
 	options := r.options
 	options.Normalize = picture.None // it was normalized when it was read
@@ -252,15 +256,28 @@ func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.
 func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coco.LabeledImage) error {
 	same := p.ImageID == id && p.FileName == in.name // what its files say
 	p.ImageID, p.FileName = id, in.name
+	var open []*picture.Picture
+	defer func() {
+		for _, p := range open {
+			_ = p.Close()
+		}
+	}()
 	source := &pictureSource{
 		pixels: func() (image.Image, error) {
 			opened, err := in.open(ctx, nil)
 			if err != nil {
 				return nil, err
 			}
+			open = append(open, opened)
 			return opened.Image, nil
 		},
-		original:  func() (*original, error) { return in.original(ctx) },
+		original: func() (*original, error) {
+			o, err := in.original(ctx)
+			if err == nil {
+				open = append(open, o.Picture)
+			}
+			return o, err
+		},
 		pixelSize: r.measure.pixelSize,
 	}
 	for _, w := range r.writers {
