@@ -8,10 +8,14 @@ import (
 
 // Need is what a request takes, estimated before anything is allocated.
 type Need struct {
-	Views     int64 // of the network: pictures × scales × mirrored × tiles
-	Pixels    int64 // of the views that go through the network together, with their padding
-	Proposals int64 // that are denoised together
-	Bytes     int64 // of memory at the worst moment
+	Views  int64 // of the network: pictures × scales × mirrored × tiles
+	Pixels int64 // of the views that go through the network together, with their padding
+	// Width and Height are the size of the network's input with its padding, in pixels.
+	// Pictures of one view each (Views 1) for which they are equal can go through the network
+	// together at no cost for padding.
+	Width, Height int
+	Proposals     int64 // that are denoised together
+	Bytes         int64 // of memory at the worst moment
 }
 
 // LimitError says that a request needs more than Options.MaxBytes or Options.MaxViews
@@ -76,18 +80,27 @@ func (s *settings) checkCount(sizes []image.Point) error {
 	return nil
 }
 
-// checkMemory refuses requests of which a pass needs more memory than the limit.
-func (q *request) checkMemory(c Config, strides []int) error {
+// needs estimates what each pass takes, together with the list of all views.
+func (q *request) needs(c Config, strides []int) []Need {
 	divisor := strides[len(strides)-1]
 	all := 0
 	for _, views := range q.passes {
 		all += len(views)
 	}
+	var out []Need
 	for _, views := range q.passes {
 		need := q.need(views, c, divisor)
 		need.Views = int64(all)
 		need.Bytes = saturate(float64(need.Bytes) + viewBytes*float64(all))
-		if q.maxBytes > 0 && need.Bytes > q.maxBytes {
+		out = append(out, need)
+	}
+	return out
+}
+
+// checkMemory refuses requests of which a pass needs more memory than the limit.
+func (q *request) checkMemory(c Config, strides []int) error {
+	for i, need := range q.needs(c, strides) {
+		if views := q.passes[i]; q.maxBytes > 0 && need.Bytes > q.maxBytes {
 			return &LimitError{Option: "MaxBytes", Need: need, Limit: q.maxBytes, reason: fmt.Sprintf(
 				"%d × %d proposals in %d steps and %.1f megapixels at once", len(views), q.proposals, q.sampling.Steps, float64(need.Pixels)/1e6)}
 		}
@@ -115,7 +128,7 @@ func (s *settings) need(views []view, c Config, divisor int) Need {
 	candidates := together * n * steps
 	bytes := pixels*pixelBytes + together*decoderBytes(c, n) + reading +
 		candidates*(candidateBytes+4*float64(c.MaskHead.Params())) + min(n*steps*area/8, maskBytes)
-	return Need{Pixels: saturate(pixels), Proposals: saturate(together * n), Bytes: saturate(bytes)}
+	return Need{Width: int(width), Height: int(height), Pixels: saturate(pixels), Proposals: saturate(together * n), Bytes: saturate(bytes)}
 }
 
 // decoderBytes estimates what a stage of the decoder takes for n proposals of one view in

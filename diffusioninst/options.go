@@ -19,6 +19,10 @@ type Options struct {
 	// Seed is the seed of the noise. Picture i of a batch, tile j of a picture and scale
 	// k of Augment get the noise of Seed + i + j·(number of scales) + k.
 	Seed uint64
+	// Seeds, if not nil, has a seed for each picture of a batch, in place of Seed + i: a picture
+	// then gets the noise that Segment would give it, whatever else is in the batch. It excludes
+	// Seed.
+	Seeds []uint64
 	// Scale multiplies a picture's sides in place of the model's Input.Short or
 	// Input.Scale: 0.5 for objects that are twice as large as those that the model has
 	// learned. It excludes Augment.Scales.
@@ -78,8 +82,9 @@ type settings struct {
 	nms       float64 // negative for none
 	iou       float64 // from which looks are merged; negative for never
 	seed      uint64
-	maxBytes  int64 // 0 for none
-	maxViews  int64 // 0 for none
+	seeds     []uint64 // of each picture, in place of seed; nil for none
+	maxBytes  int64    // 0 for none
+	maxViews  int64    // 0 for none
 	normalize picture.Normalize
 	onStep    func(*StepResult)
 }
@@ -88,7 +93,7 @@ type settings struct {
 func (o Options) resolve(c Config) (*settings, error) {
 	s := &settings{
 		rules: c.Quirks.rules(), sampling: c.Sampling, ensemble: c.Ensemble, proposals: c.Proposals,
-		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, onStep: o.OnStep,
+		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, seeds: o.Seeds, onStep: o.OnStep,
 		normalize: cmp.Or(o.Normalize, c.Input.Normalize),
 	}
 	if err := s.normalize.Check(); err != nil {
@@ -101,6 +106,9 @@ func (o Options) resolve(c Config) (*settings, error) {
 		if err := s.ensemble.check(); err != nil {
 			return nil, &OptionError{"Ensemble", err.Error(), err}
 		}
+	}
+	if o.Seeds != nil && o.Seed != 0 {
+		return nil, optionError("Seeds", "it excludes Seed, which is %d", o.Seed)
 	}
 	if err := c.Quirks.conflict(o, s.ensemble); err != nil {
 		return nil, err

@@ -66,6 +66,9 @@ type request struct {
 
 func newRequest(s *settings, images []image.Image) (*request, error) {
 	q := &request{settings: s, images: make([]image.Image, len(images)), warnings: make([]string, len(images)), byPicture: make([][]view, len(images))}
+	if s.seeds != nil && len(s.seeds) != len(images) {
+		return nil, optionError("Seeds", "%d seeds for %d pictures", len(s.seeds), len(images))
+	}
 	var sizes []image.Point
 	for i, img := range images {
 		if p, ok := img.(*picture.Picture); ok && p != nil {

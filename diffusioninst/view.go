@@ -42,6 +42,10 @@ func (v view) place(b Box) Box {
 func (s *settings) views(index int, size image.Point) []view {
 	var out []view
 	scales := uint64(s.looks[len(s.looks)-1].index + 1)
+	seed := s.seed + uint64(index)
+	if s.seeds != nil {
+		seed = s.seeds[index]
+	}
 	for _, l := range s.looks {
 		tile, overlap, scale := s.tiles(l.input, size)
 		columns, rows := spans(size.X, tile, overlap), spans(size.Y, tile, overlap)
@@ -51,7 +55,7 @@ func (s *settings) views(index int, size image.Point) []view {
 					look: l, picture: index, size: size,
 					part: image.Rect(x.from, y.from, x.to, y.to),
 					core: Box{X1: x.coreAt, Y1: y.coreAt, X2: x.coreTo, Y2: y.coreTo},
-					seed: s.seed + uint64(index) + uint64(l.index) + scales*uint64(j*len(columns)+i),
+					seed: seed + uint64(l.index) + scales*uint64(j*len(columns)+i),
 				}
 				if v.tiled() {
 					v.width, v.height = picture.Scale(v.part.Dx(), v.part.Dy(), scale, 0)

@@ -31,6 +31,10 @@ type Options struct {
 	// Normalize brings the picture to 8 bits: see [Normalize.Apply]. Without it the picture
 	// has the depth of its file, and a model stretches it as it needs it.
 	Normalize Normalize
+	// Admit, if not nil, is asked with the size that the header says before any pixel is
+	// decoded, and may be asked again. If it returns an error the picture is not read, and the
+	// error is the cause of one of kind ErrTooLarge: for callers that set memory aside first.
+	Admit func(width, height int) error
 }
 
 func (o Options) withDefaults() Options {
@@ -72,6 +76,11 @@ func (o Options) check(c image.Config) error {
 		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d per side", c.Width, c.Height, o.MaxSide)}
 	case o.MaxPixels > 0 && c.Width > o.MaxPixels/c.Height:
 		return &Error{Kind: ErrTooLarge, Reason: fmt.Sprintf("%d×%d pixels, the limit is %d pixels", c.Width, c.Height, o.MaxPixels)}
+	}
+	if o.Admit != nil {
+		if err := o.Admit(c.Width, c.Height); err != nil {
+			return &Error{Kind: ErrTooLarge, Reason: err.Error(), Err: err}
+		}
 	}
 	return nil
 }
