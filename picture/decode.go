@@ -84,6 +84,9 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 	if n := max(o.Page, o.Z, o.Time, o.Scene); n > 1 {
 		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no page, slice, time or scene %d: the file has one", n)}
 	}
+	if o.Level > 0 {
+		return nil, &Error{Kind: ErrChoice, Reason: fmt.Sprintf("there is no level %d: only TIFF files have smaller copies", o.Level)}
+	}
 	if s.isJPEG() {
 		return s.jpeg(o)
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	MaxZ  bool
 	Time  int
 	Scene int
+	// Level is a smaller copy of the page that a TIFF file holds, as whole slides do: 1 is the
+	// first, 0 the page itself.
+	Level int
 	// Normalize brings the picture to 8 bits: see [Normalize.Apply]. Without it the picture
 	// has the depth of its file, and a model stretches it as it needs it.
 	Normalize Normalize
@@ -56,6 +59,8 @@ func (o Options) withDefaults() Options {
 // validate refuses choices that contradict each other.
 func (o Options) validate() error {
 	switch {
+	case o.Level < 0:
+		return &Error{Kind: ErrChoice, Reason: fmt.Sprintf("level %d: 0 is the page itself, 1 its first smaller copy", o.Level)}
 	case o.Page < 0, o.Z < 0, o.Time < 0, o.Scene < 0:
 		return &Error{Kind: ErrChoice, Reason: fmt.Sprintf("page %d, slice %d, time %d, scene %d: they count from 1", o.Page, o.Z, o.Time, o.Scene)}
 	case o.Page > 0 && (o.Z > 0 || o.MaxZ || o.Time > 0 || o.Scene > 0):

@@ -138,6 +138,54 @@ func TestSourceBeyondTheLimits(t *testing.T) {
 	require.Equal(t, image.Rect(69_990, 1_990, w, h), m.Bounds())
 }
 
+// The smaller copies of a slide are pages behind it, or in its SubIFDs.
+func TestLevels(t *testing.T) {
+	pages, listed := make([]tifftest.Page, 3), make([]tifftest.Page, 2)
+	for i := range pages {
+		w, h := 64>>i, 48>>i
+		plane := make([]byte, w*h)
+		for k := range plane {
+			plane[k] = byte(100*i + k%90)
+		}
+		pages[i] = tifftest.Page{Width: w, Height: h, Photometric: 1, Tile: 16, Planes: [][]byte{plane}, Tags: map[uint16]uint32{254: uint32(min(i, 1))}}
+	}
+	chain := tifftest.Encode(binary.LittleEndian, false, pages...)
+	// The second directory as a SubIFD of the first.
+	copy(listed, pages)
+	listed[0].Tags = map[uint16]uint32{330: 0}
+	sub := tifftest.Encode(binary.LittleEndian, false, listed...)
+	u16, u32 := binary.LittleEndian.Uint16, binary.LittleEndian.Uint32
+	first := int(u32(sub[4:]))
+	n := int(u16(sub[first:]))
+	link := sub[first+2+12*n:][:4]
+	for i := range n {
+		if e := sub[first+2+12*i:][:12]; u16(e) == 330 {
+			copy(e[8:], link)
+		}
+	}
+	copy(link, make([]byte, 4))
+	for name, file := range map[string][]byte{"pages": chain, "SubIFDs": sub} {
+		path := filepath.Join(t.TempDir(), "a.tif")
+		require.NoError(t, os.WriteFile(path, file, 0o666))
+		for level, page := range pages[:2] {
+			for _, open := range []func(string, Options) (*Picture, error){Open, OpenSource} {
+				p, err := open(path, Options{Level: level})
+				require.NoError(t, err, "%s %d", name, level)
+				require.Equal(t, image.Rect(0, 0, page.Width, page.Height), p.Bounds(), name)
+				r, _, _, _ := p.At(5, 0).RGBA()
+				require.EqualValues(t, page.Planes[0][5], r>>8, name)
+				require.NoError(t, p.Close())
+			}
+		}
+		_, err := Open(path, Options{Level: 3})
+		require.ErrorContains(t, err, "there is no level 3", name)
+		_, err = Open(path, Options{Level: -1})
+		require.ErrorContains(t, err, "level -1", name)
+	}
+	_, err := Open("testdata/grey.jpg", Options{Level: 1})
+	require.ErrorContains(t, err, "there is no level 1: only TIFF files have smaller copies")
+}
+
 func TestSourcesThatAreRefused(t *testing.T) {
 	_, err := OpenSource("testdata/grey.jpg", Options{})
 	require.ErrorContains(t, err, "testdata/grey.jpg")

@@ -91,6 +91,10 @@ func (t *tiffFile) readGroup(g group, o Options) (*Picture, error) {
 		Format: "tiff", Bits: first.Bits, Channels: layout.names, Pages: len(t.stack.Planes), Page: g.planes[0] + 1,
 		PixelSize: t.stack.PixelSize, Warnings: t.warnings(),
 	}
+	if full, err := t.Page(t.stack.Planes[g.planes[0]].Page); err == nil && o.Level > 0 {
+		out.PixelSize[0] *= float64(full.Width) / float64(first.Width)
+		out.PixelSize[1] *= float64(full.Height) / float64(first.Height)
+	}
 	byPlane := t.channelPlanes() && o.Page == 0
 	if byPlane {
 		out.Channels = numbered(t.stack.Channels)
@@ -138,7 +142,7 @@ func (t *tiffFile) warnings() []string {
 // plane returns the tags of a plane, if it is not too large.
 func (t *tiffFile) plane(index int, o Options) (*tiff.Page, error) {
 	at := t.stack.Planes[index]
-	p, err := t.Page(at.Page)
+	p, err := t.level(at.Page, o.Level)
 	if err == nil {
 		err = o.check(image.Config{Width: p.Width, Height: p.Height})
 	}

@@ -15,6 +15,7 @@ import (
 type pictureFlags struct {
 	page, channel, z string
 	time, scene      int
+	level            int
 	set              func(name string) bool // whether the user gave the flag
 }
 
@@ -30,6 +31,7 @@ func (p *pictureFlags) add(cmd *cobra.Command, all bool) {
 	f.StringVar(&p.z, "z", "", `slice of TIFF stacks: a number from 1, or "max" for the greatest value of each pixel`)
 	f.IntVar(&p.time, "time", 0, "frame of TIFF series, from 1")
 	f.IntVar(&p.scene, "scene", 0, "image of OME-TIFF files with several, from 1")
+	f.IntVar(&p.level, "level", 0, "smaller copy of TIFF pyramids such as whole slides: 1 is the first (default: full resolution)")
 	p.set = f.Changed
 }
 
@@ -60,7 +62,10 @@ func (p *pictureFlags) options() (o picture.Options, all bool, err error) {
 			return o, false, err
 		}
 	}
-	o.Time, o.Scene = p.time, p.scene
+	o.Time, o.Scene, o.Level = p.time, p.scene, p.level
+	if o.Level < 0 {
+		return o, false, fmt.Errorf("--level %d: 0 is the full resolution, 1 the first smaller copy", o.Level)
+	}
 	for name, n := range map[string]int{"time": o.Time, "scene": o.Scene} {
 		if p.set(name) && n < 1 {
 			return o, false, fmt.Errorf("--%s %d: want a number from 1", name, n)
@@ -91,7 +96,7 @@ func (p *pictureFlags) one() (picture.Options, error) {
 func (p *pictureFlags) String() string {
 	var out []string
 	for _, f := range []struct{ name, value string }{
-		{"page", p.page}, {"channel", p.channel}, {"z", p.z}, {"time", strconv.Itoa(p.time)}, {"scene", strconv.Itoa(p.scene)},
+		{"page", p.page}, {"channel", p.channel}, {"z", p.z}, {"time", strconv.Itoa(p.time)}, {"scene", strconv.Itoa(p.scene)}, {"level", strconv.Itoa(p.level)},
 	} {
 		if p.set(f.name) {
 			out = append(out, "--"+f.name+" "+f.value)

@@ -5,7 +5,7 @@ import "strings"
 // flagWords are names of the SDK that errors and warnings of its packages use, and the flags
 // that set the same.
 var flagWords = strings.NewReplacer(
-	"Options.Page", "--page N", "picture.Pages", "--page all", "Options.MaxZ", "--z max", "Options.Z", "--z N",
+	"Options.Page", "--page N", "picture.Pages", "--page all", "Options.MaxZ", "--z max", "Options.Z", "--z N", "Options.Level", "--level N",
 	"Options.Time", "--time N", "Options.Scene", "--scene N", "Options.Channels", "--channel", "Options.Normalize", "--norm",
 	"normalization with 1,99.8 (percentiles) stretches them", "normalization with 1,99.8 (percentiles) stretches them (--norm 1,99.8)",
 	"Options.MaxBytes", "--max-memory", "Options.MaxViews", "--max-views",

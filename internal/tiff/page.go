@@ -34,6 +34,7 @@ const (
 	tagTileOffsets      = 324
 	tagTileBytes        = 325
 	tagInkSet           = 332
+	tagSubIFDs          = 330
 	tagExtraSamples     = 338
 	tagSampleFormat     = 339
 	tagJPEGTables       = 347
@@ -121,8 +122,24 @@ func (f *File) Reduced(page int) bool {
 }
 
 // Page returns what the tags of a page say.
-func (f *File) Page(i int) (*Page, error) {
-	d := f.pages[i]
+func (f *File) Page(i int) (*Page, error) { return f.page(f.pages[i]) }
+
+// Level returns the n-th of the smaller copies of a page that its tag SubIFDs lists, from 1, or
+// nil if it lists no such copy.
+func (f *File) Level(page, n int) (*Page, error) {
+	at, err := f.integers(f.pages[page], tagSubIFDs)
+	if err != nil || n > len(at) {
+		return nil, err
+	}
+	room := f.size
+	d, _, err := f.directory(at[n-1], &room)
+	if err != nil {
+		return nil, err
+	}
+	return f.page(d)
+}
+
+func (f *File) page(d directory) (*Page, error) {
 	p := &Page{file: f, dir: d}
 	var bits, format, photometric, rows, planar, sub int
 	for _, tag := range []struct {
