@@ -12,7 +12,9 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// Segment finds the instances in a picture. Cancelling ctx ends it at the next
+// Segment finds the instances in a picture. One that stays in its file, as a
+// [picture.Source] does, is read view by view: of a tiled one no more than the tiles that go
+// through the network together is ever held. Cancelling ctx ends it at the next
 // operator of the network. Errors: *OptionError, *ImageError, *LimitError, *sampler.StepError
 // (which wraps *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with
 // Options.Augment they are wrapped in a *ViewError. Inside another call, as in a sampler,

@@ -27,11 +27,16 @@ func checkPixels(p *coco.LabeledImage, limit int) error {
 	}
 	most := float64(cmp.Or(limit, defaultMaxPixels))
 	pixels := float64(p.Width) * float64(p.Height)
-	switch bits := pixels * float64(len(p.Instances)); {
+	bits := 0.0 // of masks in their boxes, in words of 64
+	for i := range p.Instances {
+		_, _, w, h := p.Instances[i].Mask.BBox()
+		bits += (w + 64) * h
+	}
+	switch {
 	case pixels > most:
 		return fmt.Errorf("%s: a picture of %d×%d pixels, the limit is %.0f pixels: raise it with --max-pixels if that is its size", p.FileName, p.Width, p.Height, most)
 	case bits > maskBits*most:
-		return fmt.Errorf("%s: %d masks of %d×%d pixels take %.1f GB, the limit is %.1f GB: raise it with --max-pixels", p.FileName,
+		return fmt.Errorf("%s: %d masks on %d×%d pixels take %.1f GB, the limit is %.1f GB: raise it with --max-pixels", p.FileName,
 			len(p.Instances), p.Width, p.Height, math.Ceil(bits/8e8)/10, maskBits*most/8e9)
 	}
 	return nil

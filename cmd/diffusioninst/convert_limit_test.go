@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/mask"
 )
 
 // A few hundred bytes cannot ask for gigabytes.
@@ -54,7 +55,14 @@ func TestCheckPixels(t *testing.T) {
 	require.NoError(t, checkPixels(p, 200_000_000))
 	require.NoError(t, checkPixels(p, -1))
 	p.Height, p.Instances = 5_000, make([]coco.LabeledInstance, 700)
-	require.ErrorContains(t, checkPixels(p, 0), "700 masks of 20000×5000 pixels take 8.8 GB, the limit is 8.0 GB")
+	for i := range p.Instances {
+		p.Instances[i].Mask = mask.RLE{Width: 20_000, Height: 5_000, Counts: []uint32{0, 100_000_000}}
+	}
+	require.ErrorContains(t, checkPixels(p, 0), "700 masks on 20000×5000 pixels take 8.8 GB, the limit is 8.0 GB")
+	for i := range p.Instances { // masks take what their boxes do
+		p.Instances[i].Mask.Counts = []uint32{5_000_000, 40, 94_999_960}
+	}
+	require.NoError(t, checkPixels(p, 0))
 	p.Height = -1
 	require.Error(t, checkPixels(p, -1))
 }
