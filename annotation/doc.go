@@ -14,5 +14,8 @@
 //	yolo      segmentation text of YOLO: data.yaml, or a folder of label files
 //	labels    label maps without a legend, also as NAME_masks beside the picture
 //	dsb       a folder for each picture with its binary masks: ID/images, ID/masks
-//	cellpose  NAME_seg.npy of Cellpose; can only be read
+//	cellpose  NAME_seg.npy of Cellpose
+//	imagej    regions of interest of ImageJ: ZIP files of the ROI manager, or single ones
+//	geojson   GeoJSON of QuPath, a file per picture
+//	labeltiff label maps in TIFF
 package annotation

@@ -2,41 +2,69 @@ package annotation
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"image"
 	"image/png"
 	"io"
 	"slices"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/mask"
 )
 
-// WriteLabels writes a picture's instances as a 16-bit grey PNG whose value is the number of
-// the instance there, from 1, and 0 for background. Where instances overlap the one
-// of the highest score is seen; covered is the number of others, which lose pixels. More
-// than 65535 instances are an error.
+// WriteLabels writes a picture's instances as a 16-bit grey PNG whose value is the label of
+// the instance there (see LabeledImage.Labels16), and 0 for background. Where instances
+// overlap the one of the highest score is seen; covered is the number of others, which lose
+// pixels. More than 65535 instances are an error.
 func WriteLabels(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
-	order := slices.Clone(p.Instances)
-	slices.SortStableFunc(order, func(a, b coco.LabeledInstance) int { return cmp.Compare(a.Score, b.Score) })
-	masks := make([]*mask.Bitmap, len(order))
-	for i := range order {
-		masks[i] = order[i].Mask.Bitmap()
-	}
-	m, err := mask.LabelMap(p.Width, p.Height, masks)
+	labels, err := p.Labels16()
 	if err != nil {
-		return 0, fmt.Errorf("annotation: %s: %w", p.FileName, err)
+		return 0, fmt.Errorf("annotation: %w", err)
 	}
-	seen := make([]int, len(order)+1)
-	for i := 0; i < len(m.Pix); i += 2 {
-		seen[int(m.Pix[i])<<8|int(m.Pix[i+1])]++
+	places, covered, err := paintPlaces(p)
+	if err != nil {
+		return 0, err
 	}
-	for i := range order {
-		if seen[i+1] < order[i].Mask.Area() {
-			covered++
+	m := image.NewGray16(image.Rect(0, 0, p.Width, p.Height))
+	for i, place := range places {
+		if place != 0 {
+			binary.BigEndian.PutUint16(m.Pix[2*i:], labels[place-1])
 		}
 	}
 	if err := png.Encode(w, m); err != nil {
 		return 0, fmt.Errorf("annotation: %s: %w", p.FileName, err)
 	}
 	return covered, nil
+}
+
+// paintPlaces returns, row by row, the place from 1 of the instance that is seen at each pixel,
+// which is the one of the highest score, and how many others lose pixels to it.
+func paintPlaces(p *coco.LabeledImage) (places []uint32, covered int, err error) {
+	order := make([]int, len(p.Instances))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p.Instances[a].Score, p.Instances[b].Score) })
+	places = make([]uint32, p.Width*p.Height)
+	seen := make([]int, len(order)+1)
+	for _, i := range order {
+		m := &p.Instances[i].Mask
+		if m.Width != p.Width || m.Height != p.Height {
+			return nil, 0, fmt.Errorf("annotation: %s: instance %d: a mask of %d×%d pixels on %d×%d", p.FileName, i, m.Width, m.Height, p.Width, p.Height)
+		}
+		for r := range m.Bitmap().Runs() {
+			row := places[r.Y*p.Width:]
+			for x := r.X0; x < r.X1; x++ {
+				seen[row[x]]--
+				row[x] = uint32(i + 1)
+			}
+			seen[i+1] += r.X1 - r.X0
+		}
+	}
+	for i := range order {
+		if seen[i+1] < p.Instances[i].Mask.Area() {
+			covered++
+		}
+	}
+	return places, covered, nil
 }

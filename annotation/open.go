@@ -189,6 +189,9 @@ func read(path string, o *Options) (*Set, error) {
 		return nil, err
 	}
 	set.Data = &builder.Dataset
+	if (o.Format == "imagej" || o.Format == "geojson") && len(set.Data.Categories) == 1 && set.Data.Categories[0].Name == NoClass {
+		set.Classless = true // where classes may be, and are not
+	}
 	return set, nil
 }
 
@@ -274,8 +277,12 @@ func (o *Options) pictures(path string) ([]string, iter.Seq2[*coco.LabeledImage,
 		return nil, o.eachJSON(path, masks), nil
 	case "yolo":
 		return o.yolo(path)
-	case "labels":
+	case "labels", "labeltiff":
 		return []string{NoClass}, o.labels(path), nil
+	case "imagej":
+		return nil, o.imagej(path), nil
+	case "geojson":
+		return nil, o.geojson(path), nil
 	case "dsb":
 		return []string{NoClass}, o.dsb(path), nil
 	}

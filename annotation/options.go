@@ -9,10 +9,10 @@ import (
 )
 
 // Formats are the names of the forms that Open and Each read.
-var Formats = []string{"coco", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "cellpose"}
+var Formats = []string{"coco", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "cellpose", "imagej", "geojson", "labeltiff"}
 
 // classless are the forms that have no names of classes.
-var classless = []string{"labels", "dsb", "cellpose"}
+var classless = []string{"labels", "dsb", "cellpose", "labeltiff"}
 
 // NoClass is the category of instances in forms without classes.
 const NoClass = "object"

@@ -70,7 +70,7 @@ func Recognize(input string) (string, error) {
 	if err != nil && !errors.Is(err, done) {
 		return "", err
 	}
-	for _, format := range []string{"dsb", "labelme", "labelmap", "masks", "coco", "results", "cellpose", "yolo", "labels"} {
+	for _, format := range []string{"dsb", "labelme", "labelmap", "masks", "coco", "results", "cellpose", "imagej", "geojson", "yolo", "labels"} {
 		if found[format] {
 			return format, nil
 		}
@@ -103,6 +103,14 @@ func ofFile(name string) (string, error) {
 		}
 	case ".npy":
 		return "cellpose", nil
+	case ".geojson":
+		return "geojson", nil
+	case ".roi":
+		return "imagej", nil
+	case ".zip":
+		if hasROIs(name) {
+			return "imagej", nil
+		}
 	case ".png", ".tif", ".tiff":
 		if _, ok := maskStem(base); ok {
 			return "labels", nil
@@ -141,6 +149,8 @@ func ofJSON(name string) (string, error) {
 			depth++
 		case json.Delim('}'), json.Delim(']'):
 			depth--
+		case "FeatureCollection", "geometry":
+			return "geojson", nil
 		case "shapes":
 			return "labelme", nil
 		case "annotations", "images":

@@ -178,7 +178,11 @@ func (d *Dataset) LabeledImage(ix *Index, imageID int64) (*LabeledImage, error) 
 
 func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 	p := d.blank(i)
-	for _, place := range ix.ofImage.of(i) {
+	places := ix.ofImage.of(i)
+	if len(places) > 0 {
+		p.Instances = make([]LabeledInstance, 0, len(places))
+	}
+	for _, place := range places {
 		a := &d.Annotations[place]
 		c := &d.Categories[ix.categories[a.CategoryID]]
 		v := LabeledInstance{CategoryID: a.CategoryID, CategoryKey: c.Key(), Category: c.Name, Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}

@@ -3,6 +3,7 @@ package coco
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -43,7 +44,7 @@ type legendMask struct {
 }
 
 // WriteLabelMap writes the picture's instances as a 16-bit grey PNG whose value is
-// the label of the instance there, 0 for background, and a JSON legend that tells
+// the label of the instance there (see Labels16), 0 for background, and a JSON legend that tells
 // what each label is. Where instances overlap the one of the highest score is seen;
 // the legend has the whole mask of every instance that is partly covered, so the
 // two files together say exactly what p does. More than 65535 instances are an
@@ -65,11 +66,20 @@ func WriteLabelMap(picture, explanation io.Writer, p *LabeledImage) error {
 	if err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
+	numbers, err := p.Labels16()
+	if err != nil {
+		return err
+	}
+	for pix := labels.Pix; len(pix) > 1; pix = pix[2:] {
+		if v := binary.BigEndian.Uint16(pix); v != 0 {
+			binary.BigEndian.PutUint16(pix, numbers[order[v-1]])
+		}
+	}
 	visible := count(labels)
 	l := p.legend()
-	for n, i := range order {
+	for i := range l.Instances {
 		e := &l.Instances[i]
-		e.Label = uint16(n + 1)
+		e.Label = numbers[i]
 		if visible[e.Label] != e.Area {
 			e.Segmentation = &legendMask{[2]int{p.Height, p.Width}, p.Instances[i].Mask.String()}
 		}
@@ -155,7 +165,7 @@ func (l *legend) picture(find func(i int, e *legendEntry) (mask.RLE, error)) (*L
 	p := &LabeledImage{ImageID: l.ImageID, FileName: l.Image, Width: l.Width, Height: l.Height}
 	for i := range l.Instances {
 		e := &l.Instances[i]
-		v := LabeledInstance{CategoryID: e.CategoryID, Category: e.Category, Crowd: e.Crowd}
+		v := LabeledInstance{CategoryID: e.CategoryID, Category: e.Category, Crowd: e.Crowd, Label: uint32(e.Label)}
 		if e.Score != nil {
 			v.Score, v.HasScore = *e.Score, true
 		}

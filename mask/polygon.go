@@ -70,17 +70,7 @@ func fromPolygon(polygon []float64, width, height int) (RLE, error) {
 			limit = max(limit, 2*len(toggles))
 		}
 	}
-	toggles = cancel(toggles)
-
-	var out runs
-	var pos uint32
-	inside := false
-	for _, t := range toggles {
-		out.add(t-pos, inside)
-		pos, inside = t, !inside
-	}
-	out.add(total-pos, inside)
-	return RLE{Width: width, Height: height, Counts: out.finish()}, nil
+	return RLE{Width: width, Height: height, Counts: toggled(cancel(toggles), total)}, nil
 }
 
 // cancel sorts toggles and drops pairs of the same pixel, which undo each other.

@@ -44,14 +44,18 @@ func newConvertCommand() *cobra.Command {
             beside the picture
   dsb       folder for each picture with its binary masks, ID/images and ID/masks, as
             in the Data Science Bowl 2018; writing it needs the pictures: --images
-  cellpose  NAME_seg.npy files of Cellpose; can only be read
+  cellpose  NAME_seg.npy files of Cellpose
+  imagej    ZIP files of ImageJ's ROI manager, named by label; also single .roi files
+  geojson   GeoJSON of QuPath: detections with classes and measurements
+  labeltiff TIFF label maps of 16 bits (32 if there are more than 65535 labels), with
+            the pixel size as OME-TIFF and ImageJ have it
   measurements  folder of CSV tables: shapes and, with --images, intensities, and
             summary.csv with a line per picture; can only be written
   overlay   folder of pictures with the masks drawn in; can only be written, and
             needs the pictures: --images
 
-What a format cannot hold is counted in a warning. The formats labels, dsb and cellpose
-have no classes: their instances are of the class "object".
+What a format cannot hold is counted in a warning. The formats labels, dsb, cellpose
+and labeltiff have no classes: their instances are of the class "object".
 
 An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 		Example: `  diffusioninst convert --to labelme instances_val2017.json labelme/

@@ -13,7 +13,7 @@ import (
 )
 
 // outputFormats are the formats that an instanceWriter writes.
-var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "measurements", "overlay"}
+var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "cellpose", "labeltiff", "imagej", "geojson", "measurements", "overlay"}
 
 // singleFiles are the formats that are one file.
 var singleFiles = []string{"coco", "results"}
@@ -22,7 +22,7 @@ var singleFiles = []string{"coco", "results"}
 var needPictures = []string{"overlay", "dsb"}
 
 // measuringFormats are the formats with measurements of the pictures at the depth of their files.
-var measuringFormats = []string{"measurements"}
+var measuringFormats = []string{"measurements", "geojson", "labeltiff"}
 
 // A folderFormat is a format with files for each picture.
 type folderFormat struct {
@@ -71,7 +71,35 @@ var folderFormats = map[string]folderFormat{
 			return o.file(".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, o.LabeledImage) })
 		})
 	}},
-	"dsb":          {"%[1]s/images/%[1]s.png", writeDSB},
+	"dsb": {"%[1]s/images/%[1]s.png", writeDSB},
+	"cellpose": {"%[1]s_seg.npy", func(w *instanceWriter, o *pictureOutput) error {
+		return o.file("_seg.npy", func(f io.Writer) error {
+			covered, err := annotation.WriteCellpose(f, o.LabeledImage)
+			w.losses[coveredLoss] += covered
+			return err
+		})
+	}},
+	"labeltiff": {"%[1]s_labels.tif", func(w *instanceWriter, o *pictureOutput) error {
+		size, err := o.source.sizeOfPixel()
+		if err != nil {
+			return err
+		}
+		return o.file("_labels.tif", func(f io.Writer) error {
+			covered, err := annotation.WriteLabelTIFF(f, o.LabeledImage, size)
+			w.losses[coveredLoss] += covered
+			return err
+		})
+	}},
+	"imagej": {"%[1]s_rois.zip", func(_ *instanceWriter, o *pictureOutput) error {
+		return o.file("_rois.zip", func(f io.Writer) error { return annotation.WriteImageJ(f, o.LabeledImage) })
+	}},
+	"geojson": {"%[1]s.geojson", func(_ *instanceWriter, o *pictureOutput) error {
+		m, err := o.source.measure(o.LabeledImage)
+		if err != nil {
+			return err
+		}
+		return o.file(".geojson", func(f io.Writer) error { return annotation.WriteGeoJSON(f, o.LabeledImage, m) })
+	}},
 	"measurements": {"%[1]s.csv", writeMeasurements},
 	"overlay":      {"%[1]s.png", writeOverlay},
 }

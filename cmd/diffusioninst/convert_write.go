@@ -176,7 +176,7 @@ func (w *instanceWriter) class(v *coco.LabeledInstance) int {
 func (w *instanceWriter) count(p *coco.LabeledImage) {
 	for i := range p.Instances {
 		v := &p.Instances[i]
-		if v.Crowd && !slices.Contains([]string{"coco", "labelmap", "masks", "overlay"}, w.format) {
+		if v.Crowd && !slices.Contains([]string{"coco", "labelmap", "masks", "geojson", "overlay"}, w.format) {
 			w.losses["crowds are written as single objects"]++
 		}
 		switch empty := v.Mask.Area() == 0; {
@@ -188,7 +188,7 @@ func (w *instanceWriter) count(p *coco.LabeledImage) {
 			w.losses["annotations have boxes only: their masks have no pixels"]++
 		case v.BoxOnly:
 			w.losses["annotations have boxes only and were left out"]++
-		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb", "measurements"}, w.format):
+		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb", "cellpose", "labeltiff", "imagej", "geojson", "measurements"}, w.format):
 			w.losses["instances without pixels were left out"]++
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/tiff/tifftest"
 )
@@ -185,4 +186,39 @@ func TestSegmentMeasuresTheFile(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(out, "measurements", "b.csv")))
 	run("both", nil, images, "--resume")
 	require.Equal(t, before, tree(t, filepath.Join(out, "measurements")))
+}
+
+// Labels are the same numbers in every format, and every format that has whole masks gives
+// them back.
+func TestLabelsAreTheSameEverywhere(t *testing.T) {
+	dir := t.TempDir()
+	source := filepath.Join("..", "..", "mask", "testdata", "measure", "labels.png")
+	out := func(name string) string { return filepath.Join(dir, name) }
+	masks := func(input string) map[uint32]string {
+		_, pictures, err := annotation.Each(input, annotation.Options{})
+		require.NoError(t, err, input)
+		got := map[uint32]string{}
+		for p, err := range pictures {
+			require.NoError(t, err)
+			for _, v := range p.Instances {
+				got[v.Label] = v.Mask.String()
+			}
+		}
+		return got
+	}
+	for _, format := range []string{"labels", "labelmap", "labeltiff", "cellpose", "imagej", "geojson", "measurements"} {
+		_, stderr, err := runProgram(nil, "convert", "--from", "labels", "--min-area", "60", "--to", format, source, out(format))
+		require.NoError(t, err, stderr)
+	}
+	want := masks(out("labelmap"))
+	require.NotContains(t, want, uint32(3), "one pixel: labels keep their numbers when others are left out")
+	require.Greater(t, len(want), 20)
+	for _, format := range []string{"labels", "labeltiff", "cellpose", "imagej", "geojson"} {
+		require.Equal(t, want, masks(out(format)), format)
+	}
+	for _, label := range table(t, filepath.Join(out("measurements"), "labels.csv"))["label"] {
+		n, err := strconv.Atoi(label)
+		require.NoError(t, err)
+		require.Contains(t, want, uint32(n))
+	}
 }

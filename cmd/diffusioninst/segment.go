@@ -56,6 +56,8 @@ chooses among channels. Pictures of more than 8 bits are stretched to black and 
   results.json  detections as a COCO results file, as Detectron2 writes it
   coco.json     a whole COCO data set, with the scores
   labelme/, labelmap/, masks/  one file per picture, in the formats of convert
+  imagej/, geojson/, labeltiff/, cellpose/  one file per picture for ImageJ, QuPath,
+                napari and others, Cellpose; labels are the same numbers in all formats
   measurements/ a table (CSV) per picture of shapes and of the intensities in the file, all
                 channels, and summary.csv; lengths are in µm if the picture or
                 --pixel-size says how large a pixel is
