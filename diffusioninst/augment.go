@@ -25,6 +25,7 @@ type Augment struct {
 // look is one way to see a whole picture.
 type look struct {
 	input    Input
+	factor   int // place in Scales.Factors
 	scale    int // of Augment.Scales, or the model's own shorter side; 0 with Input.Scale
 	index    int // of the scale: what its noise differs by
 	mirrored bool
@@ -44,8 +45,25 @@ func (a Augment) threshold() (float64, error) {
 // mostScales bounds the list itself; Options.MaxViews bounds what comes of it.
 const mostScales = 100_000
 
-// looks returns the views of a whole picture, plain and mirrored ones in turn.
-func (a Augment) looks(in Input) ([]look, error) {
+// looks returns the views of a whole picture in each size, plain and mirrored ones in turn.
+func (a Augment) looks(in Input, factors []float64) ([]look, error) {
+	var out []look
+	for k, f := range factors {
+		input, err := in.enlarged(f)
+		if err != nil {
+			return nil, err
+		}
+		of, err := a.looksOf(input, k)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, of...)
+	}
+	return out, nil
+}
+
+// looksOf are the looks at one of several sizes.
+func (a Augment) looksOf(in Input, factor int) ([]look, error) {
 	scales := a.Scales
 	if len(scales) == 0 {
 		scales = []int{in.Short} // 0 with Input.Scale, which stays
@@ -58,17 +76,18 @@ func (a Augment) looks(in Input) ([]look, error) {
 		if len(a.Scales) > 0 && (scale < 1 || scale > maxSide) {
 			return nil, optionError("Augment.Scales", "%d: a side has 1 to %d pixels", scale, maxSide)
 		}
-		out = append(out, look{in.scaled(scale), scale, i, false})
+		out = append(out, look{in.scaled(scale), factor, scale, i, false})
 		if a.Flip {
-			out = append(out, look{in.scaled(scale), scale, i, true})
+			out = append(out, look{in.scaled(scale), factor, scale, i, true})
 		}
 	}
 	return out, nil
 }
 
-// ViewError says in which view of a picture (see Augment) segmenting failed.
+// ViewError says in which view of a picture (see Augment and Scales) segmenting failed.
 type ViewError struct {
-	Scale    int // of Augment.Scales, or the model's own shorter side; 0 with Input.Scale
+	Scale    int     // of Augment.Scales, or the shorter side; 0 with Input.Scale
+	Factor   float64 // of Scales; 0 if there is one size
 	Mirrored bool
 	Err      error
 }
@@ -77,6 +96,9 @@ func (e *ViewError) Error() string {
 	how := ""
 	if e.Mirrored {
 		how = " mirrored"
+	}
+	if e.Factor != 0 {
+		how += fmt.Sprintf(" and factor %v", e.Factor)
 	}
 	return fmt.Sprintf("diffusioninst: view of scale %d%s: %v", e.Scale, how, e.Err)
 }

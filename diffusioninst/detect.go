@@ -16,11 +16,14 @@ type candidates struct {
 	classes []int64
 	filters []int // each one's filter: an index into rows
 	rows    [][]float32
+
+	evaluation  []int32 // of each: the step and the restart that it is of
+	evaluations int     // how many there are
 }
 
 // collect takes, of view i, the best N of the N·K (box, class) pairs that reach
-// the least score.
-func (c *candidates) collect(i int, scores *torch.Tensor, o decoder.Output, least float64) {
+// the least score in an evaluation.
+func (c *candidates) collect(i int, scores *torch.Tensor, o decoder.Output, least float64, evaluation int) {
 	shape := scores.Shape()
 	n, classes := shape[1], int64(shape[2])
 	value, index := scores.Select(0, i).Flatten(0, 1).Topk(n, 0, true, false)
@@ -42,6 +45,7 @@ func (c *candidates) collect(i int, scores *torch.Tensor, o decoder.Output, leas
 		c.scores = append(c.scores, values[j])
 		c.classes = append(c.classes, at%classes)
 		c.filters = append(c.filters, first+int(row))
+		c.evaluation = append(c.evaluation, int32(evaluation))
 	}
 }
 
@@ -56,9 +60,13 @@ func (p *pass) finish(s *torch.Scope, i int, c candidates) ([]Instance, error) {
 	var out []Instance
 	var voters [][]int64
 	var areas []image.Rectangle
-	for _, k := range p.survivors(c) {
-		votes := p.ensemble.voters(c, k)
-		box := c.mean(votes).Scale(sx, sy).Clip(w, h)
+	objects, err := p.objects(s, i, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range objects {
+		k := o.votes[0]
+		box := c.mean(o.votes).Scale(sx, sy).Clip(w, h)
 		placed := v.place(box)
 		if box.Empty() || !v.answers(placed) {
 			continue // it lies outside of the picture, or another view reports it
@@ -66,8 +74,8 @@ func (p *pass) finish(s *torch.Scope, i int, c candidates) ([]Instance, error) {
 		if p.alone && p.limit > 0 && len(out) == p.limit {
 			break
 		}
-		out = append(out, Instance{Class: int(c.classes[k]), Name: names[c.classes[k]], Score: c.scores[k], Box: placed})
-		voters = append(voters, votes)
+		out = append(out, Instance{Class: int(c.classes[k]), Name: names[c.classes[k]], Score: o.score, Box: placed})
+		voters = append(voters, o.votes)
 		areas = append(areas, p.rules.pixels(box, w, h))
 	}
 	if err := p.checkMasks(areas, *p.held); err != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 // Here detections of the same object become one: within a view (NMS and the votes of an
-// Ensemble), among overlapping tiles (NMS), and among looks (Augment).
+// Ensemble, or its Consensus), among overlapping tiles (NMS), among looks (Augment), and among
+// sizes (Scales).
 
 // survivors are the candidates that non-maximum suppression leaves, best first.
 func (s *settings) survivors(c candidates) []int64 {
@@ -62,22 +63,10 @@ func (e Ensemble) voters(c candidates, k int64) []int64 {
 // merge makes one result of what the views of a picture have found.
 func (s *settings) merge(views []view, found [][]Instance) *Result {
 	out := &Result{Width: views[0].size.X, Height: views[0].size.Y}
-	looks := make([][]Instance, len(s.looks))
-	for i, v := range views {
-		at := slices.Index(s.looks, v.look)
-		looks[at] = append(looks[at], found[i]...)
-	}
-	if len(views) > len(looks) { // tiles
-		for i := range looks {
-			slices.SortStableFunc(looks[i], byScore)
-			if s.nms >= 0 {
-				looks[i] = suppress(looks[i], s.nms)
-			}
-		}
-	}
-	out.Instances = looks[0]
-	if len(looks) > 1 {
-		out.Instances = vote(looks, s.iou)
+	sizes := s.sizes(views, found)
+	out.Instances = sizes[0].instances
+	if len(sizes) > 1 {
+		out.Instances = s.scales.across(sizes, s.score)
 	}
 	if s.limit > 0 {
 		out.Instances = out.Instances[:min(len(out.Instances), s.limit)]
@@ -85,17 +74,50 @@ func (s *settings) merge(views []view, found [][]Instance) *Result {
 	return out
 }
 
+// sizes merges what the views of each size of a picture have found.
+func (s *settings) sizes(views []view, found [][]Instance) []sized {
+	var out []sized
+	for from := 0; from < len(views); {
+		to := from
+		var of []look
+		var looks [][]Instance
+		for ; to < len(views) && views[to].factor == views[from].factor; to++ {
+			at := slices.Index(of, views[to].look)
+			if at < 0 {
+				at, of, looks = len(of), append(of, views[to].look), append(looks, nil)
+			}
+			looks[at] = append(looks[at], found[to]...)
+		}
+		if to-from > len(looks) { // tiles
+			for i := range looks {
+				slices.SortStableFunc(looks[i], byScore)
+				if s.nms >= 0 {
+					looks[i] = suppress(looks[i], boxesOver(s.nms))
+				}
+			}
+		}
+		v := views[from]
+		size := sized{pixels: float64(v.width) * float64(v.height) / (float64(v.part.Dx()) * float64(v.part.Dy())), instances: looks[0]}
+		if len(looks) > 1 {
+			size.instances = vote(looks, s.iou)
+		}
+		out = append(out, size)
+		from = to
+	}
+	return out
+}
+
 func byScore(a, b Instance) int { return cmp.Compare(b.Score, a.Score) }
 
-// suppress leaves out instances that overlap a better one of their class by more than
-// iou; they come best first.
-func suppress(instances []Instance, iou float64) []Instance {
+// suppress leaves out instances of which a better one of their class, whose box overlaps theirs,
+// is the same object; they come best first.
+func suppress(instances []Instance, same func(better, in Instance) bool) []Instance {
 	var kept []Instance
 	index := nearby{}
 	for _, in := range instances {
 		worse := false
-		index.each(in.Box, func(k int, box Box) bool {
-			worse = kept[k].Class == in.Class && box.IoU(in.Box) > float32(iou)
+		index.each(in.Box, func(k int, _ Box) bool {
+			worse = kept[k].Class == in.Class && same(kept[k], in)
 			return !worse
 		})
 		if !worse {
@@ -104,6 +126,11 @@ func suppress(instances []Instance, iou float64) []Instance {
 		}
 	}
 	return kept
+}
+
+// boxesOver says that instances whose boxes overlap by more are the same object.
+func boxesOver(iou float64) func(a, b Instance) bool {
+	return func(a, b Instance) bool { return a.Box.IoU(b.Box) > float32(iou) }
 }
 
 // vote merges what several looks have found, best first. An iou below 0 merges nothing.

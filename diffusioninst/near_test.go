@@ -38,7 +38,7 @@ func TestMergingIsThatOfAllPairs(t *testing.T) {
 					want = append(want, in)
 				}
 			}
-			got := suppress(list, iou)
+			got := suppress(list, boxesOver(iou))
 			require.Equal(t, len(want), len(got))
 			for i := range want { // NaN differs from itself
 				require.True(t, want[i].Box == got[i].Box || want[i].Box != want[i].Box)

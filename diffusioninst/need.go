@@ -124,6 +124,7 @@ func (s *settings) need(views []view, c Config, divisor int) Need {
 	if s.ensemble.LastOnly {
 		steps = 1
 	}
+	steps *= float64(s.restarts)
 	pixels := together * width * height
 	candidates := together * n * steps
 	bytes := pixels*pixelBytes + together*decoderBytes(c, n) + reading +

@@ -17,7 +17,8 @@ type Options struct {
 	Score     float64 // least score of an instance: 0.5; negative for none
 	Limit     int     // greatest number of instances per picture, the best ones; 0 or negative for all
 	// Seed is the seed of the noise. Picture i of a batch, tile j of a picture and scale
-	// k of Augment get the noise of Seed + i + j·(number of scales) + k.
+	// k of Augment get the noise of Seed + i + j·(number of scales) + k. The sizes of Scales
+	// after the first, and restarts, have others.
 	Seed uint64
 	// Seeds, if not nil, has a seed for each picture of a batch, in place of Seed + i: a picture
 	// then gets the noise that Segment would give it, whatever else is in the batch. It excludes
@@ -33,9 +34,17 @@ type Options struct {
 	// Normalize says how samples become the 0 to 255 of the network's input, in place of the
 	// model's Input.Normalize: picture.None, or "1,99.8" for two percentiles.
 	Normalize picture.Normalize
-	Augment   Augment         // test-time augmentation: several views of the picture, merged
-	Sampling  *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
-	Ensemble  *Ensemble       // in place of the model's
+	// Scales are several sizes in which the network sees the picture, in place of the model's
+	// Input.Scales: objects of different sizes, merged. Factors of 1 alone are the quick way.
+	// It excludes Augment.Scales.
+	Scales *Scales
+	// Restarts is how often each view is sampled, each time from noise of its own; see
+	// Ensemble.Consensus, which makes one result of them. The time of sampling grows with it,
+	// that of the backbone does not. 0 or negative for once.
+	Restarts int
+	Augment  Augment         // test-time augmentation: several views of the picture, merged
+	Sampling *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
+	Ensemble *Ensemble       // in place of the model's
 	// MaxBytes is the most memory that a call may need by an estimate: one that needs more is
 	// a *LimitError before it begins. The default is 8 GiB on the CPU, where a process that
 	// runs out of memory is ended, and none on a GPU; negative for none.
@@ -81,6 +90,8 @@ type settings struct {
 	limit     int     // 0 for all
 	nms       float64 // negative for none
 	iou       float64 // from which looks are merged; negative for never
+	scales    Scales
+	restarts  int
 	seed      uint64
 	seeds     []uint64 // of each picture, in place of seed; nil for none
 	maxBytes  int64    // 0 for none
@@ -110,6 +121,11 @@ func (o Options) resolve(c Config) (*settings, error) {
 	if o.Seeds != nil && o.Seed != 0 {
 		return nil, optionError("Seeds", "it excludes Seed, which is %d", o.Seed)
 	}
+	s.restarts = max(o.Restarts, 1)
+	if s.restarts > mostRestarts {
+		return nil, optionError("Restarts", "%d: at most %d", o.Restarts, mostRestarts)
+	}
+	s.ensemble = s.ensemble.agree(s.restarts)
 	if err := c.Quirks.conflict(o, s.ensemble); err != nil {
 		return nil, err
 	}
@@ -132,6 +148,9 @@ func (o Options) resolve(c Config) (*settings, error) {
 	}
 	return s, s.view(o, c.Input)
 }
+
+// mostRestarts bounds the memory of what restarts find.
+const mostRestarts = 1000
 
 // maxProposals bounds the memory of the self-attention, which grows with the square.
 const maxProposals = 20000
@@ -185,8 +204,17 @@ func (s *settings) view(o Options, in Input) error {
 		s.overlap = 0 // the model's is for larger tiles
 	}
 	var err error
+	if s.scales, err = o.Scales.over(in.Scales); err != nil {
+		return err
+	}
+	if len(o.Augment.Scales) > 0 {
+		if o.Scales != nil && len(o.Scales.Factors) > 0 {
+			return optionError("Scales", "Augment.Scales says the size of each view: give one of the two")
+		}
+		s.scales.Factors = []float64{1}
+	}
 	if s.iou, err = o.Augment.threshold(); err == nil {
-		s.looks, err = o.Augment.looks(in)
+		s.looks, err = o.Augment.looks(in, s.scales.Factors)
 	}
 	return err
 }

@@ -26,6 +26,7 @@ type pass struct {
 	levels   []*torch.Tensor // the feature pyramid
 	features *torch.Tensor   // the mask features
 	found    []candidates    // of each view
+	restart  int             // that is being sampled
 }
 
 // watcher sees what goes on inside; it makes every decoder stage predict.
@@ -37,7 +38,8 @@ type watcher struct {
 }
 
 // run returns the instances that each view answers for, in pixels of its picture.
-func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([][]Instance, error) {
+// It samples once with each noise.
+func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise) ([][]Instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -59,6 +61,9 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]
 	})
 
 	p.found = make([]candidates, len(p.views))
+	for i := range p.found {
+		p.found[i].evaluations = len(noises) * p.evaluated(p.sampling.Steps)
+	}
 	shape := []int{len(p.views), p.proposals, 4}
 	if m.config.FilterRange > 0 {
 		shape[2] += m.config.MaskHead.Params()
@@ -71,7 +76,14 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noise sampler.Noise) ([]
 	p.sizes = torch.From(s, whwh, shape[0], 1, 4).To(m.device)
 	var err error
 	trace.WithRegion(ctx, "diffusioninst.sampling", func() {
-		_, err = p.sampling.Run(ctx, s, m.device, shape, noise, p.denoise)
+		for r, noise := range noises {
+			p.restart = r
+			mark := s.Mark()
+			if _, err = p.sampling.Run(ctx, s, m.device, shape, noise, p.denoise); err != nil {
+				return
+			}
+			s.Release(mark)
+		}
 	})
 	if err != nil {
 		return nil, err
@@ -133,7 +145,8 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	scores := last.Logits.Sigmoid()
 	if !at.Inner && p.counts(at.Step) {
 		for i := range p.found {
-			p.found[i].collect(i, scores, last, p.score)
+			evaluation := p.restart*p.evaluated(p.sampling.Steps) + p.evaluated(at.Step)
+			p.found[i].collect(i, scores, last, p.least(), evaluation)
 		}
 	}
 	if !at.Inner && p.onStep != nil {
@@ -157,6 +170,25 @@ func (p *pass) counts(step int) bool {
 	return last || !p.ensemble.LastOnly
 }
 
+// evaluated returns how many of the first steps belong to the result.
+func (p *pass) evaluated(steps int) int {
+	n := 0
+	for step := range steps {
+		if p.counts(step) {
+			n++
+		}
+	}
+	return n
+}
+
+// least is the score from which candidates are collected.
+func (p *pass) least() float64 {
+	if p.ensemble.Consensus > 0 && p.found[0].evaluations > 1 {
+		return min(p.score, leastVote)
+	}
+	return p.score
+}
+
 // report describes a step: boxes (B,N,4) as it received them, scores (B,N,K) and the
 // decoder's last output as it left them.
 func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) error {
@@ -172,7 +204,7 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 			placed[k] = v.place(Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]}.Scale(sx, sy))
 		}
 		var c candidates
-		c.collect(i, scores, last, p.score)
+		c.collect(i, scores, last, p.score, 0)
 		found, err := p.finish(s, i, c)
 		s.Release(mark)
 		if err != nil {

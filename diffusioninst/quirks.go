@@ -56,6 +56,10 @@ func (q Quirks) conflict(o Options, e Ensemble) error {
 		return optionError("Score", "%v: %s", o.Score, none)
 	case o.Limit > 0:
 		return optionError("Limit", "%d: %s", o.Limit, none)
+	case o.Restarts > 1:
+		return optionError("Restarts", "%d: %s", o.Restarts, none)
+	case e.Consensus > 0:
+		return optionError("Ensemble", "Consensus %v: %s", e.Consensus, none)
 	case e.LastOnly:
 		return optionError("Ensemble", "LastOnly: the model reproduces the reference (Quirks), whose last step does not count")
 	}

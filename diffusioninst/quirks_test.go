@@ -19,6 +19,7 @@ func TestReferenceAgainstOptions(t *testing.T) {
 	defer m.Close()
 	for option, o := range map[string]Options{
 		"Score": {Score: 0.3}, "Limit": {Limit: 5}, "Ensemble": {Ensemble: &Ensemble{LastOnly: true}},
+		"Restarts": {Restarts: 2},
 	} {
 		_, err := m.Segment(ctx, img, o)
 		var e *OptionError

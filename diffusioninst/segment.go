@@ -1,10 +1,12 @@
 package diffusioninst
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"image"
+	"slices"
 
 	"github.com/diffusioninst/go/internal/imagecheck"
 	"github.com/diffusioninst/go/picture"
@@ -94,6 +96,7 @@ func newRequest(s *settings, images []image.Image) (*request, error) {
 		views = append(views, of...)
 	}
 	q.passes = passes(views, s.proposals)
+	slices.SortStableFunc(q.passes, func(a, b []view) int { return cmp.Compare(a[0].factor, b[0].factor) })
 	for _, views := range q.passes {
 		for _, v := range views {
 			q.byPicture[v.picture] = append(q.byPicture[v.picture], v)
@@ -123,8 +126,11 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		}
 	}
 	found := make([][][]Instance, len(q.images)) // by picture and view
-	record := &recorder{request: q, steps: map[[2]int]*recorded{}}
+	record := &recorder{request: q, steps: map[[3]int]*recorded{}}
 	for _, views := range q.passes {
+		if views = q.wanted(views, found, record); len(views) == 0 {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, q.wrap(views[0], err)
 		}
@@ -140,12 +146,12 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		}
 		if q.onStep != nil {
 			p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
-				record.add(views[i], at, boxes, scores, found)
+				record.add(views[i], p.restart, at, boxes, scores, found)
 			}
 		}
 		err := torch.Do(ctx, func(s *torch.Scope) error {
 			s.StopWith(ctx)
-			of, err := p.run(ctx, s, sampler.SeededNoise(seeds...))
+			of, err := p.run(ctx, s, q.noises(seeds)...)
 			for i, list := range of {
 				found[views[i].picture] = append(found[views[i].picture], list)
 			}
@@ -166,12 +172,62 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 	return out, nil
 }
 
+// noises are those of each restart for views with these seeds.
+func (q *request) noises(seeds []uint64) []sampler.Noise {
+	out := make([]sampler.Noise, q.restarts)
+	for r := range out {
+		of := make([]uint64, len(seeds))
+		for i, seed := range seeds {
+			of[i] = seed + uint64(r)*restartSeed
+		}
+		out[r] = sampler.SeededNoise(of...)
+	}
+	return out
+}
+
+// wanted leaves out the views of sizes that pictures need not be looked at in, after what was
+// found in the smaller ones, and forgets them.
+func (q *request) wanted(views []view, found [][][]Instance, record *recorder) []view {
+	k := views[0].factor
+	if k == 0 {
+		return views
+	}
+	skipped := map[int]bool{}
+	var out []view
+	for _, v := range views {
+		enough, known := skipped[v.picture]
+		if !known {
+			all := q.byPicture[v.picture]
+			n := 0
+			for n < len(all) && all[n].factor < k {
+				n++
+			}
+			enough = q.scales.enough(q.sizes(all[:n], found[v.picture][:n]))
+			skipped[v.picture] = enough
+		}
+		if !enough {
+			out = append(out, v)
+		}
+	}
+	for picture, enough := range skipped {
+		if enough {
+			q.byPicture[picture] = slices.DeleteFunc(q.byPicture[picture], func(v view) bool { return v.factor == k })
+			record.settleAll(picture)
+		}
+	}
+	return out
+}
+
 // wrap says in which of several looks an error came up.
 func (q *request) wrap(v view, err error) error {
 	if len(q.looks) == 1 {
 		return err
 	}
-	return &ViewError{v.scale, v.mirrored, err}
+	view := &ViewError{Scale: v.scale, Mirrored: v.mirrored, Err: err}
+	if len(q.scales.Factors) > 1 {
+		view.Factor = q.scales.Factors[v.factor]
+	}
+	return view
 }
 
 // name says which of several pictures an error is about.
@@ -185,7 +241,7 @@ func (q *request) name(picture int, err error) error {
 // read returns the view's pixels as the network sees them.
 func (v view) read(img image.Image) (p Pixels, err error) {
 	var unreadable error
-	err = imagecheck.Guard(func() { p, unreadable = pixels(img, v.part, v.width, v.height) })
+	err = imagecheck.Guard(func() { p, unreadable = pixels(img, v.part, v.width, v.height, v.factor > 0) })
 	if err == nil {
 		err = unreadable
 	}

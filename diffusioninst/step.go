@@ -1,10 +1,16 @@
 package diffusioninst
 
-import "github.com/diffusioninst/go/sampler"
+import (
+	"maps"
+	"slices"
+
+	"github.com/diffusioninst/go/sampler"
+)
 
 // StepResult is one denoising step of a picture, seen from outside.
 type StepResult struct {
 	Picture     int // of the batch
+	Restart     int // of Options.Restarts, counted from 0
 	Step, Steps int // counted from 0, and how many there are
 	Time        int // of the diffusion: the noisiest is the first
 	// Boxes are all proposals of all views as the step received them, in pixels of the
@@ -17,7 +23,7 @@ type StepResult struct {
 // recorder puts the steps of a picture together from the views of all passes.
 type recorder struct {
 	request *request
-	steps   map[[2]int]*recorded // by picture and step
+	steps   map[[3]int]*recorded // by picture, restart and step
 }
 
 // recorded is what is known of a step so far.
@@ -28,11 +34,11 @@ type recorded struct {
 }
 
 // add takes what a step made of a view, and reports the step when no view is missing.
-func (r *recorder) add(v view, at sampler.Moment, boxes []Box, scores []float32, found []Instance) {
-	key := [2]int{v.picture, at.Step}
+func (r *recorder) add(v view, restart int, at sampler.Moment, boxes []Box, scores []float32, found []Instance) {
+	key := [3]int{v.picture, restart, at.Step}
 	step := r.steps[key]
 	if step == nil {
-		step = &recorded{result: StepResult{Picture: v.picture, Step: at.Step, Steps: r.request.sampling.Steps, Time: at.T}}
+		step = &recorded{result: StepResult{Picture: v.picture, Restart: restart, Step: at.Step, Steps: r.request.sampling.Steps, Time: at.T}}
 		r.steps[key] = step
 	}
 	step.result.Boxes = append(step.result.Boxes, boxes...)
@@ -41,10 +47,25 @@ func (r *recorder) add(v view, at sampler.Moment, boxes []Box, scores []float32,
 	mass := massOf(found)
 	step.held += mass
 	r.request.held += mass
-	if views := r.request.byPicture[v.picture]; len(step.found) == len(views) {
+	r.settle(key)
+}
+
+// settle reports a step if no view of its picture is missing.
+func (r *recorder) settle(key [3]int) {
+	step := r.steps[key]
+	if views := r.request.byPicture[key[0]]; len(step.found) == len(views) {
 		delete(r.steps, key)
 		r.request.held -= step.held
 		step.result.Result = r.request.merge(views, step.found)
 		r.request.onStep(&step.result)
+	}
+}
+
+// settleAll reports the steps of a picture that has fewer views than it had.
+func (r *recorder) settleAll(picture int) {
+	for _, key := range slices.SortedFunc(maps.Keys(r.steps), func(a, b [3]int) int { return slices.Compare(a[:], b[:]) }) {
+		if key[0] == picture {
+			r.settle(key)
+		}
 	}
 }

@@ -36,6 +36,13 @@ func (v view) place(b Box) Box {
 	return b.Shift(float32(v.part.Min.X), float32(v.part.Min.Y))
 }
 
+// What the seeds of views of other sizes and of restarts differ by: far more than pictures and
+// tiles do, also in the low 32 bits, which are all that LibTorch's generator looks at.
+const (
+	factorSeed  uint64 = 0xbf58476d1ce4e5b9
+	restartSeed uint64 = 0x9e3779b97f4a7c15
+)
+
 // views returns the views of a picture of a size. Neighbouring tiles overlap, and their
 // cores meet in the middle of the overlap, so that objects up to the size of the overlap
 // are seen whole by the tile that answers for them.
@@ -55,7 +62,7 @@ func (s *settings) views(index int, size image.Point) []view {
 					look: l, picture: index, size: size,
 					part: image.Rect(x.from, y.from, x.to, y.to),
 					core: Box{X1: x.coreAt, Y1: y.coreAt, X2: x.coreTo, Y2: y.coreTo},
-					seed: seed + uint64(l.index) + scales*uint64(j*len(columns)+i),
+					seed: seed + uint64(l.index) + scales*uint64(j*len(columns)+i) + uint64(l.factor)*factorSeed,
 				}
 				if v.tiled() {
 					v.width, v.height = picture.Scale(v.part.Dx(), v.part.Dy(), scale, 0)

@@ -32,7 +32,9 @@ type modelFlags struct {
 	threads                 int
 	tf32                    bool
 	ema                     emaFlag
-	memory                  float64                // of --max-memory
+	memory                  float64 // of --max-memory
+	scales                  []float64
+	consensus               float64
 	set                     func(name string) bool // whether the user gave the flag
 	options                 diffusioninst.Options
 }
@@ -42,6 +44,9 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
 	f.Float64Var(&m.options.Scale, "scale", 0, "factor for the sides of pictures before the network sees them, such as 0.5 for objects twice as large as those that the model learned (default: the model's)")
+	f.Float64SliceVar(&m.scales, "scales", nil, "factors of several sizes in which the network sees a picture, such as 1,2: small objects are found in the enlarged picture; 1 alone is the quick way (default: the model's, usually 1)")
+	f.IntVar(&m.options.Restarts, "restarts", 0, "how often a picture is sampled, each time from other noise, for a consensus")
+	f.Float64Var(&m.consensus, "consensus", 0, "overlap of masks (IoU) from which what several steps or --restarts find is one object; its score is the mean of all (default: 0.5 with --restarts, else the model's, usually none; negative for none)")
 	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once; more find more objects and take longer (default: the model's, usually 500)")
 }
 
@@ -67,7 +72,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 
 // check refuses values that the library would take for "use the default".
 func (m *modelFlags) check() error {
-	for name, value := range map[string]int{"steps": m.options.Steps, "proposals": m.options.Proposals, "threads": m.threads} {
+	for name, value := range map[string]int{"steps": m.options.Steps, "proposals": m.options.Proposals, "threads": m.threads, "restarts": m.options.Restarts} {
 		if m.set(name) && value < 1 {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
 		}
@@ -110,6 +115,14 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	model, err := m.open(cmd)
 	if err != nil {
 		return nil, err
+	}
+	if len(m.scales) > 0 {
+		m.options.Scales = &diffusioninst.Scales{Factors: m.scales}
+	}
+	if m.consensus != 0 {
+		e := model.Config().Ensemble
+		e.Consensus = m.consensus
+		m.options.Ensemble = &e
 	}
 	if err := model.Check(m.options); err != nil { // here, or else every picture says it
 		return nil, errors.Join(err, model.Close())

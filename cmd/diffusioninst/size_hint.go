@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
@@ -24,6 +25,9 @@ func newSizeHint(in diffusioninst.Input, o diffusioninst.Options) *sizeHint {
 	tile := cmp.Or(max(o.Tile, 0), in.Tile)
 	if !(h.scale > 0) || tile <= 0 || o.Tile < 0 || len(o.Augment.Scales) > 0 {
 		return h
+	}
+	if s := cmp.Or(o.Scales, in.Scales); s != nil && len(s.Factors) > 0 {
+		h.scale *= slices.Min(s.Factors)
 	}
 	overlap := in.Overlap                // negative for none: nothing can be said then
 	if overlap == 0 || overlap >= tile { // as the library does with smaller tiles than the model's

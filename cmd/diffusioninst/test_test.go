@@ -221,3 +221,36 @@ func TestTestChoosesAScore(t *testing.T) {
 	_, err = program(t, append([]string{"test", "--gt", file, "--at-score", "0.3", "--score", "0.4"}, model...)...)
 	require.ErrorContains(t, err, "--at-score 0.3 is below --score 0.4")
 }
+
+func TestTestInSizesAndRestarts(t *testing.T) {
+	file, folder := shapesSet(t, 1)
+	run := func(flags ...string) (string, error) {
+		dets := filepath.Join(t.TempDir(), "dets.json")
+		args := append([]string{"test", "--gt", file, "--images", folder, "--dets", dets, "--limit", "20"}, miniModel()...)
+		_, err := program(t, append(args, flags...)...)
+		if err != nil {
+			return "", err
+		}
+		text, err := os.ReadFile(dets)
+		return string(text), err
+	}
+	plain, err := run()
+	require.NoError(t, err)
+	same, err := run("--scales", "1", "--restarts", "1")
+	require.NoError(t, err)
+	require.Equal(t, plain, same)
+	for _, flags := range [][]string{{"--scales", "1,0.5"}, {"--restarts", "2"}, {"--steps", "2", "--consensus", "0.5"}} {
+		other, err := run(flags...)
+		require.NoError(t, err)
+		require.NotEqual(t, plain, other, flags)
+	}
+	for want, flags := range map[string][]string{
+		"given twice":         {"--scales", "1,1"},
+		"give one of the two": {"--scales", "1,2", "--tta", "64"},
+		"at least 1 is":       {"--restarts", "0"},
+		"at most 1":           {"--consensus", "2"},
+	} {
+		_, err := run(flags...)
+		require.ErrorContains(t, err, want)
+	}
+}

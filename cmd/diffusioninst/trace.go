@@ -64,11 +64,15 @@ func writeTrace(img image.Image, trace []*diffusioninst.StepResult, folder strin
 		if err != nil {
 			return err
 		}
-		if frame, err = captioned(frame, fmt.Sprintf("step %d of %d, t = %d", t.Step+1, t.Steps, t.Time)); err != nil {
+		caption := fmt.Sprintf("step %d of %d, t = %d", t.Step+1, t.Steps, t.Time)
+		if t.Restart > 0 {
+			caption = fmt.Sprintf("restart %d, %s", t.Restart, caption)
+		}
+		if frame, err = captioned(frame, caption); err != nil {
 			return err
 		}
 		steps = append(steps, frame)
-		name := fmt.Sprintf("step%03d.png", t.Step)
+		name := fmt.Sprintf("step%03d.png", t.Restart*t.Steps+t.Step)
 		if err := toFile(create, name, func(w io.Writer) error { return png.Encode(w, frame) }); err != nil {
 			return err
 		}
