@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/mask"
 )
 
 // WriteLabels writes a picture's instances as a 16-bit grey PNG whose value is the label of
@@ -35,6 +36,26 @@ func WriteLabels(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
 		return 0, fmt.Errorf("annotation: %s: %w", p.FileName, err)
 	}
 	return covered, nil
+}
+
+// WriteLabelPreview writes a picture's labels as a PNG in colours for people to look at: viewers
+// show label maps as black. Labels are numbers as in WriteLabels; several share a colour.
+func WriteLabelPreview(w io.Writer, p *coco.LabeledImage) error {
+	labels := p.Labels()
+	places, _, err := paintPlaces(p)
+	if err != nil {
+		return err
+	}
+	m := image.NewGray16(image.Rect(0, 0, p.Width, p.Height))
+	for i, place := range places {
+		if place != 0 {
+			binary.BigEndian.PutUint16(m.Pix[2*i:], uint16(1+(labels[place-1]-1)%uint32(mask.Colors)))
+		}
+	}
+	if err := png.Encode(w, mask.ColorLabels(m)); err != nil {
+		return fmt.Errorf("annotation: %s: %w", p.FileName, err)
+	}
+	return nil
 }
 
 // paintPlaces returns, row by row, the place from 1 of the instance that is seen at each pixel,

@@ -117,17 +117,22 @@ func (p *LabeledImage) OverlayItems() ([]mask.OverlayItem, error) {
 	for i := range p.Instances {
 		v := &p.Instances[i]
 		b := v.BBox()
-		items[i] = mask.OverlayItem{Mask: v.Mask.Bitmap(), Label: v.label(), Box: image.Rect(
+		items[i] = mask.OverlayItem{Mask: v.Mask.Bitmap(), Label: v.label(), Class: v.class(), Box: image.Rect(
 			int(math.Floor(b[0])), int(math.Floor(b[1])), int(math.Ceil(b[0]+b[2])), int(math.Ceil(b[1]+b[3])))}
 	}
 	return items, nil
 }
 
-func (i *LabeledInstance) label() string {
-	name := i.Category
-	if name == "" && i.CategoryID != 0 {
-		name = strconv.FormatInt(i.CategoryID, 10)
+// class is the name of the class, or its id if it has none.
+func (i *LabeledInstance) class() string {
+	if i.Category == "" && i.CategoryID != 0 {
+		return strconv.FormatInt(i.CategoryID, 10)
 	}
+	return i.Category
+}
+
+func (i *LabeledInstance) label() string {
+	name := i.class()
 	if i.HasScore {
 		name = strings.TrimSpace(fmt.Sprintf("%s %.0f%%", name, 100*i.Score))
 	}

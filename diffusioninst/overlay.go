@@ -12,7 +12,7 @@ func (r *Result) OverlayItems() []mask.OverlayItem {
 	items := make([]mask.OverlayItem, len(r.Instances))
 	for i, in := range r.Instances {
 		items[i] = mask.OverlayItem{
-			Mask: in.Mask, Label: fmt.Sprintf("%s %.0f%%", in.Name, 100*in.Score),
+			Mask: in.Mask, Class: in.Name, Label: fmt.Sprintf("%s %.0f%%", in.Name, 100*in.Score),
 			Box: in.Box.Outer(),
 		}
 	}

@@ -44,7 +44,7 @@ func drawLabels(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error 
 		}
 		room.boxes[i] = box.Intersect(bounds)
 	}
-	for i, item := range items {
+	for i, item := range items[:min(len(items), opt.Labels)] {
 		anchor := room.boxes[i]
 		width := min(max(bounds.Dx()/2, anchor.Dx(), int(12*opt.FontSize)), bounds.Dx())
 		text := shorten(face, clean(item.Label), width-2*padding)

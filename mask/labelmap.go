@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
+	"image/color"
 	"math"
 	"slices"
 )
@@ -87,4 +88,22 @@ func SplitLabelMap(m *image.Gray16) (labels []uint16, masks []RLE, err error) {
 		masks = append(masks, RLE{Width: width, Height: height, Counts: p.runs.finish()})
 	}
 	return labels, masks, nil
+}
+
+// ColorLabels returns a label map in colours for people to look at: background is black, and
+// label i has [Color] i-1.
+func ColorLabels(m *image.Gray16) *image.Paletted {
+	palette := color.Palette{color.NRGBA{A: 0xff}}
+	for i := range Colors {
+		palette = append(palette, Color(i))
+	}
+	out := image.NewPaletted(image.Rect(0, 0, m.Rect.Dx(), m.Rect.Dy()), palette)
+	for y := range m.Rect.Dy() {
+		for x := range m.Rect.Dx() {
+			if v := int(binary.BigEndian.Uint16(m.Pix[y*m.Stride+2*x:])); v != 0 {
+				out.Pix[y*out.Stride+x] = uint8(1 + (v-1)%Colors)
+			}
+		}
+	}
+	return out
 }

@@ -21,19 +21,29 @@ type OverlayItem struct {
 	// Label is written at the box, or without a box at the mask's. Empty writes
 	// none. The font has Latin, Greek and Cyrillic letters.
 	Label string
+	// Class is the kind of instance; see [OverlayOptions].
+	Class string
 	// Color is the colour of fill, lines and plate; nil is [Color] of the item's index.
 	Color color.Color
 }
 
-// OverlayOptions are the settings of Overlay. The zero value suits any picture.
+// OverlayOptions are the settings of Overlay. The zero value suits any picture: with more
+// than 20 instances, or several that all have the same Class, it draws contours only, so that the
+// picture stays to be seen.
 type OverlayOptions struct {
-	// FillOpacity is the opacity of the filled masks, up to 1. 0 is 0.4; negative
-	// fills none.
+	// FillOpacity is the opacity of the filled masks, up to 1. 0 is 0.4, or none with contours
+	// only; negative fills none.
 	FillOpacity float64
 	// LineWidth is the width in pixels of contours, drawn inside the masks, and of
-	// boxes. 0 is 1/400 of the picture's shorter side, at least 1; negative draws
-	// neither.
+	// boxes. 0 is 1/400 of the picture's shorter side, and with contours only at most 1/16 of
+	// the side of a typical instance, at least 1; negative draws neither.
 	LineWidth int
+	// Labels is how many labels are written at most, those of the first items. 0 is all, or none
+	// with contours only; negative is none.
+	Labels int
+	// Boxes is how many boxes are drawn at most, those of the first items. 0 is all, or with
+	// contours only those of items without a mask; negative is none.
+	Boxes int
 	// FontSize is the height of the labels in pixels, at most 1000. 0 is 1/45 of the picture's
 	// mean side, from 11 to 48; negative writes none.
 	FontSize float64
@@ -95,12 +105,7 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 		}
 	}
 	width, height := float64(bounds.Dx()), float64(bounds.Dy())
-	if opt.FillOpacity == 0 {
-		opt.FillOpacity = .4
-	}
-	if opt.LineWidth == 0 {
-		opt.LineWidth = max(1, int(math.Round(min(width, height)/400)))
-	}
+	opt.resolve(items, width, height)
 	if !(opt.FontSize <= maxFontSize) {
 		return fmt.Errorf("mask: overlay labels of %v pixels: want at most %d", opt.FontSize, maxFontSize)
 	}
@@ -118,9 +123,13 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(areas[b], areas[a]) })
 	for _, i := range order {
-		drawInstance(dst, items[i], itemColor(items, i), opt)
+		item := items[i]
+		if i >= opt.Boxes && !(opt.Boxes == onlyBoxes && item.boxOnly()) {
+			item.Box = image.Rectangle{}
+		}
+		drawInstance(dst, item, itemColor(items, i), opt)
 	}
-	if opt.FontSize > 0 {
+	if opt.FontSize > 0 && opt.Labels > 0 {
 		return drawLabels(dst, items, opt)
 	}
 	return nil

@@ -20,6 +20,9 @@ var okabeIto = [...]color.NRGBA{
 // between the two most similar colours, as the test of the palette measures it.
 const lighter, darker = .3, .4
 
+// Colors is the number of colours of the palette.
+const Colors = 3 * len(okabeIto)
+
 // Color returns colour i of the palette for instances and categories, opaque.
 // The first seven are the colours of Okabe and Ito, followed by the same hues lighter and
 // then darker, 21 in all, since lightness is what colour-blind readers see best. Beyond

@@ -11,12 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
 
 type convertOptions struct {
 	annotationFlags
 	measure   measureFlags
+	overlay   mask.OverlayOptions
 	from, to  string
 	truth     string
 	images    string
@@ -66,6 +68,7 @@ An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
 	}
 	o.add(cmd)
 	o.measure.add(cmd)
+	addOverlayFlags(cmd, &o.overlay)
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "format of the input: "+strings.Join(inputFormats, ", ")+" (default: recognised by its content)")
 	f.StringVar(&o.to, "to", "", "format of the output: "+strings.Join(outputFormats, ", "))
@@ -108,7 +111,7 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 		return o.explain(err)
 	}
 	out, err := newInstanceWriter(cmd.OutOrStdout(), o.to, output, writerOptions{
-		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, MaxPixels: o.maxPixels,
+		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, Overlay: o.overlay, MaxPixels: o.maxPixels,
 	})
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/mask"
 )
 
 // outputFormats are the formats that an instanceWriter writes.
@@ -43,6 +42,11 @@ func (o *pictureOutput) file(ending string, write func(io.Writer) error) error {
 	return toFile(o.create, o.stem+ending, write)
 }
 
+// preview writes a label map in colours beside the one that viewers show as black.
+func (o *pictureOutput) preview() error {
+	return o.file("_preview.png", func(f io.Writer) error { return annotation.WriteLabelPreview(f, o.LabeledImage) })
+}
+
 var folderFormats = map[string]folderFormat{
 	"masks": {"%[1]s.json", func(_ *instanceWriter, o *pictureOutput) error { return coco.WriteMasks(o.create, o.LabeledImage) }},
 	"labelme": {"%[1]s.json", func(w *instanceWriter, o *pictureOutput) error {
@@ -60,6 +64,9 @@ var folderFormats = map[string]folderFormat{
 		})
 	}},
 	"labels": {"%[1]s_masks.png", func(w *instanceWriter, o *pictureOutput) error {
+		if err := o.preview(); err != nil {
+			return err
+		}
 		return o.file("_masks.png", func(f io.Writer) error {
 			covered, err := annotation.WriteLabels(f, o.LabeledImage)
 			w.losses[coveredLoss] += covered
@@ -67,6 +74,9 @@ var folderFormats = map[string]folderFormat{
 		})
 	}},
 	"labelmap": {"%[1]s.json", func(_ *instanceWriter, o *pictureOutput) error {
+		if err := o.preview(); err != nil {
+			return err
+		}
 		return o.file(".png", func(picture io.Writer) error {
 			return o.file(".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, o.LabeledImage) })
 		})
@@ -82,6 +92,9 @@ var folderFormats = map[string]folderFormat{
 	"labeltiff": {"%[1]s_labels.tif", func(w *instanceWriter, o *pictureOutput) error {
 		size, err := o.source.sizeOfPixel()
 		if err != nil {
+			return err
+		}
+		if err := o.preview(); err != nil {
 			return err
 		}
 		return o.file("_labels.tif", func(f io.Writer) error {
@@ -135,15 +148,7 @@ func writeOverlay(w *instanceWriter, o *pictureOutput) error {
 	if err != nil {
 		return err
 	}
-	if inFile(img) {
-		w.losses[tooLargeLoss]++
-		return nil
-	}
-	items, err := o.OverlayItems()
-	if err != nil {
-		return err
-	}
-	overlay, err := mask.Overlay(img, items, mask.OverlayOptions{})
+	overlay, err := drawInstances(img, o.LabeledImage, w.options.Overlay)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/mask"
 )
 
 // writerOptions are settings of single formats.
@@ -21,7 +22,8 @@ type writerOptions struct {
 	Categories []coco.Category // coco: as far as they are known before writing
 	Polygons   bool            // coco, labelme: outlines instead of masks
 	Tolerance  float64         // labelme: pixels that outlines may be away from the mask's edge
-	MaxPixels  int             // of a picture whose masks are drawn; see checkPixels
+	Overlay    mask.OverlayOptions
+	MaxPixels  int // of a picture whose masks are drawn; see checkPixels
 }
 
 // summaryName is the file of the format measurements with a line for each picture.

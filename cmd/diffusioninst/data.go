@@ -129,6 +129,7 @@ type showOptions struct {
 	seed        uint64
 	pictures    pictureFlags
 	norm        string
+	overlay     mask.OverlayOptions
 }
 
 func newDataShowCommand() *cobra.Command {
@@ -149,6 +150,7 @@ func newDataShowCommand() *cobra.Command {
 	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw, separated by commas (default: a random choice)")
 	f.IntVar(&o.n, "n", 12, "how many images to draw if --ids does not say which")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the random choice")
+	addOverlayFlags(cmd, &o.overlay)
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/mask"
 )
 
 func init() { modelCommands = append(modelCommands, newSegmentCommand) }
@@ -25,6 +26,7 @@ type segmentOptions struct {
 	model    modelFlags
 	pictures pictureFlags
 	measure  measureFlags
+	overlay  mask.OverlayOptions
 	output   string
 	formats  []string
 	polygons bool
@@ -52,7 +54,8 @@ chooses among channels. Pictures of more than 8 bits are stretched to black and 
 --norm says something else.
 
 --format says what is written to the output folder:
-  overlay/      the pictures with contours, masks, classes and scores
+  overlay/      the pictures with contours, masks, classes and scores; with more than 20
+                instances or a single class contours only (--labels, --boxes, --line-width)
   results.json  detections as a COCO results file, as Detectron2 writes it
   coco.json     a whole COCO data set, with the scores
   labelme/, labelmap/, masks/  one file per picture, in the formats of convert
@@ -83,6 +86,7 @@ have changed are segmented again.`,
 	o.model.add(cmd)
 	o.pictures.add(cmd, true)
 	o.measure.add(cmd)
+	addOverlayFlags(cmd, &o.overlay)
 	o.annotationFlags.add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "out", `folder for the results, or "-" for a line of JSON per picture on standard output`)
@@ -199,7 +203,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 
 // onlyLines refuses flags that need a folder of results.
 func (o *segmentOptions) onlyLines(cmd *cobra.Command) error {
-	for _, name := range []string{"format", "polygons", "resume", "gt", "trace", "pixel-size"} {
+	for _, name := range []string{"format", "polygons", "resume", "gt", "trace", "pixel-size", "labels", "boxes", "line-width"} {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("--%s needs a folder for the results: --output - writes only lines of JSON", name)
 		}
@@ -234,7 +238,7 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 		if slices.Contains(singleFiles, f) {
 			path += ".json"
 		}
-		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons, MaxPixels: -1})
+		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons, Overlay: o.overlay, MaxPixels: -1})
 		if err != nil {
 			return nil, err
 		}

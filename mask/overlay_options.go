@@ -1,0 +1,67 @@
+package mask
+
+import (
+	"math"
+	"slices"
+)
+
+// maxFilled is the most instances that are filled and labelled unasked.
+const maxFilled = 20
+
+// onlyBoxes as OverlayOptions.Boxes draws the boxes of items without a mask.
+const onlyBoxes = math.MinInt
+
+// resolve puts numbers in the place of zeros.
+func (o *OverlayOptions) resolve(items []OverlayItem, width, height float64) {
+	contours := contoursOnly(items)
+	opacity, all, boxes, line := .4, max(len(items), 1), max(len(items), 1), max(1, int(math.Round(min(width, height)/400)))
+	if contours {
+		opacity, all, boxes, line = -1, -1, onlyBoxes, min(line, max(1, typicalSide(items)/16))
+	}
+	if o.FillOpacity == 0 {
+		o.FillOpacity = opacity
+	}
+	if o.LineWidth == 0 {
+		o.LineWidth = line
+	}
+	if o.Labels == 0 {
+		o.Labels = all
+	}
+	switch {
+	case o.Boxes == 0:
+		o.Boxes = boxes
+	case o.Boxes < 0:
+		o.Boxes = -1
+	}
+}
+
+// contoursOnly reports whether fills, boxes and labels would hide the picture or say nothing:
+// there are many instances, or several of one class.
+func contoursOnly(items []OverlayItem) bool {
+	masks := 0
+	for i := range items {
+		if items[i].Mask != nil {
+			masks++
+		}
+	}
+	return masks > maxFilled || masks > 1 && items[0].Class != "" &&
+		!slices.ContainsFunc(items, func(item OverlayItem) bool { return item.Class != items[0].Class })
+}
+
+// typicalSide is the root of the median area of the masks.
+func typicalSide(items []OverlayItem) int {
+	var areas []int
+	for i := range items {
+		if m := items[i].Mask; m != nil && !m.Empty() {
+			areas = append(areas, m.Area())
+		}
+	}
+	if len(areas) == 0 {
+		return 0
+	}
+	slices.Sort(areas)
+	return int(math.Sqrt(float64(areas[len(areas)/2])))
+}
+
+// boxOnly reports whether an item has no pixels, so that its box is all there is to see.
+func (i *OverlayItem) boxOnly() bool { return i.Mask == nil || i.Mask.Empty() }
