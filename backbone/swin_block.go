@@ -26,6 +26,7 @@ type swinBlock struct {
 	qkv, proj      *nn.Linear
 	expand, shrink *nn.Linear
 	inference      bool
+	pairs          func(a, b *torch.Tensor) *torch.Tensor // the products of pairs of matrices
 }
 
 type blockOptions struct {
@@ -40,6 +41,10 @@ func newSwinBlock(p nn.Path, width int, o blockOptions) *swinBlock {
 	linear := func(name string, in, out int) *nn.Linear {
 		return nn.NewLinear(p.Sub(name), in, out, nn.LinearOptions{Init: swinInit})
 	}
+	pairs := (*torch.Tensor).Bmm
+	if p.Inference() && !p.Eager() {
+		pairs = (*torch.Tensor).SmallBmm // needs no BLAS
+	}
 	return &swinBlock{
 		blockOptions: o,
 		norm1:        nn.NewLayerNorm(p.Sub("norm1"), width),
@@ -49,7 +54,7 @@ func newSwinBlock(p nn.Path, width int, o blockOptions) *swinBlock {
 		norm2:        nn.NewLayerNorm(p.Sub("norm2"), width),
 		expand:       linear("mlp.fc1", width, o.hidden),
 		shrink:       linear("mlp.fc2", o.hidden, width),
-		inference:    p.Inference(),
+		inference:    p.Inference(), pairs: pairs,
 	}
 }
 
@@ -120,7 +125,7 @@ func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int, bi
 		Reshape(3, each, area, d)
 	s.Release(mark, qkv)
 	q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
-	logits := q.MulScalar(1 / math.Sqrt(float64(d))).Bmm(k.Transpose(1, 2))
+	logits := b.pairs(q.MulScalar(1/math.Sqrt(float64(d))), k.Transpose(1, 2))
 	windows := logits.View(images, n, across, b.heads, area, area)
 	windows.AddInPlace(bias)
 	if b.shift > 0 {
@@ -129,7 +134,7 @@ func (b *swinBlock) attend(x *torch.Tensor, rows, columns axis, first, n int, bi
 			windows.Narrow(1, n-1, 1).AddInPlace(t.lastRow)
 		}
 	}
-	y := windows.Softmax(-1).View(each, area, area).Bmm(v).
+	y := b.pairs(windows.Softmax(-1).View(each, area, area), v).
 		View(images, n, across, b.heads, b.window, b.window, d).
 		Permute(0, 1, 4, 2, 5, 3, 6).
 		Reshape(images, n*b.window, across*b.window, width)

@@ -117,8 +117,10 @@ func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 	var y *torch.Tensor
 	if c.products {
 		y = x.Contiguous().Conv2dProducts(s.Adopt(weight).Contiguous(), weight.Shape()[2:], bias, stride, c.padding)
-	} else {
+	} else if c.eager {
 		y = x.Conv2d(weight, bias, stride, c.padding, []int{1, 1}, 1)
+	} else {
+		y = x.Conv2dOneDNN(weight, bias, [2]int(stride), [2]int(c.padding))
 	}
 	switch {
 	case c.Norm != nil && !fixed:

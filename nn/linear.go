@@ -6,6 +6,18 @@ import "github.com/diffusioninst/go/torch"
 type Linear struct {
 	Weight, Bias *torch.Tensor
 	compute      torch.DType
+	product      product
+}
+
+// A product returns x·Wᵀ + b.
+type product func(x, weight, bias *torch.Tensor) *torch.Tensor
+
+// productOf returns PyTorch's product where its rounding is wanted.
+func productOf(p Path) product {
+	if p.Eager() {
+		return (*torch.Tensor).Linear
+	}
+	return (*torch.Tensor).LinearOneDNN
 }
 
 // LinearOptions are the settings of NewLinear.
@@ -17,7 +29,7 @@ type LinearOptions struct {
 
 // NewLinear returns a map of in features to out with weight (out, in) and bias (out).
 func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
-	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute()}
+	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute(), product: productOf(p)}
 	if !o.NoBias {
 		l.Bias = p.Parameter("bias", or(o.InitBias, Constant(0)), out)
 	}
@@ -26,25 +38,25 @@ func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
 
 // Forward maps x (…, in) to (…, out) of the same element type.
 func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
-	return linear(x, l.Weight, l.Bias, l.compute)
+	return l.product.linear(x, l.Weight, l.Bias, l.compute)
 }
 
 // linear returns x·Wᵀ + b with products in the type compute.
-func linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
+func (p product) linear(x, weight, bias *torch.Tensor, compute torch.DType) *torch.Tensor {
 	if shape := x.Shape(); len(shape) > 3 {
 		// Up to three dimensions LibTorch 1.13 adds the bias within the product.
 		n := len(shape) - 1
 		return x.Scope().Hold(func() *torch.Tensor {
-			return linear(x.Flatten(0, n-1), weight, bias, compute).Reshape(append(shape[:n:n], -1)...)
+			return p.linear(x.Flatten(0, n-1), weight, bias, compute).Reshape(append(shape[:n:n], -1)...)
 		})
 	}
 	have := x.DType()
 	if compute == weight.DType() {
-		return x.Linear(weight, bias)
+		return p(x, weight, bias)
 	}
 	s := x.Scope()
 	return s.Hold(func() *torch.Tensor {
-		return as(x, compute).Linear(as(s.Adopt(weight), compute), as(adopt(s, bias), compute)).ToDType(have)
+		return p(as(x, compute), as(s.Adopt(weight), compute), as(adopt(s, bias), compute)).ToDType(have)
 	})
 }
 

@@ -41,6 +41,22 @@ func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []
 	return scopeOf(features, filters).own(h)
 }
 
+// LinearOneDNN returns what Linear does. Without gradients, in float32 on the CPU, oneDNN computes
+// it, which picks its kernels by the processor: Linear takes the BLAS that happens to be installed.
+func (t *Tensor) LinearOneDNN(weight, bias *Tensor) *Tensor {
+	h, e := libtorch.LinearOneDNN(t.handle(), weight.handle(), bias.optionalHandle())
+	check("linear", e, t, weight, bias)
+	return scopeOf(t, weight, bias).own(h)
+}
+
+// Conv2dOneDNN returns what Conv2d does without dilation and groups, and computes it as
+// LinearOneDNN does: Conv2d takes the BLAS for small and for 1×1 convolutions.
+func (t *Tensor) Conv2dOneDNN(weight, bias *Tensor, stride, padding [2]int) *Tensor {
+	h, e := libtorch.Conv2dOneDNN(t.handle(), weight.handle(), bias.optionalHandle(), stride, padding)
+	check("conv2d", e, t, weight, bias)
+	return scopeOf(t, weight, bias).own(h)
+}
+
 // SmallBmm returns the matrix product of each pair of (B,m,k) and (B,k,n), as Bmm does. It
 // is for many pairs of matrices that fit into the processor's caches: on the CPU, in float32
 // and float64, it is one fused kernel.

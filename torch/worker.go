@@ -98,6 +98,7 @@ func start() chan<- *job {
 		libtorch.UseHugePages()
 		if pool.threads == 0 && os.Getenv("OMP_NUM_THREADS") == "" {
 			pool.threads = physicalCores()
+			libtorch.SleepWhileWaiting() // starts as many threads as there are processors
 		}
 		for range max(pool.workers, 1) {
 			w := &worker{jobs: pool.jobs, setThreads: func() { libtorch.SetThreads(pool.threads) }}

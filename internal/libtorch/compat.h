@@ -13,6 +13,9 @@
 #define DI_DEVICE_COUNT getNumGPUs  // a method of at::CUDAHooksInterface
 #endif
 
+// Whether oneDNN fills what it pads channels to 16 with: 3.7, which comes with Debian 13, does not.
+#define DI_ONEDNN_PADS (TORCH_VERSION_MAJOR < 2)
+
 namespace di {
 
 #if DI_TORCH_AT_LEAST(2, 2)

@@ -12,6 +12,13 @@ import (
 // UseHugePages allocates large CPU tensors in huge pages from now on, if the system has them.
 func UseHugePages() { C.di_use_huge_pages() }
 
+// BLASCore returns the name of the kernels that OpenBLAS uses, "" if there is no OpenBLAS.
+func BLASCore() string { return C.GoString(C.di_blas_core()) }
+
+// SleepWhileWaiting makes OpenMP's threads sleep soon while they wait for work, unless the
+// environment says how they wait. It is to be called once.
+func SleepWhileWaiting() { C.di_sleep_while_waiting() }
+
 // CacheMemory counts the users of the cache of freed CPU memory up (on) or down. While there
 // is one, the memory of freed tensors is kept for new ones.
 func CacheMemory(on bool) { C.di_cache_memory(C.bool(on)) }
@@ -33,6 +40,16 @@ func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bin
 func MaskDice(features, filters Handle, image []int64, truths, truth Handle, layers int) (Handle, *Error) {
 	return one(C.di_mask_dice(C.di_tensor(features), C.di_tensor(filters), (*C.int64_t)(unsafe.SliceData(image)),
 		C.di_tensor(truths), C.di_tensor(truth), C.size_t(len(image)), C.int64_t(layers)))
+}
+
+// LinearOneDNN returns x·weightᵀ + bias; bias may be nil.
+func LinearOneDNN(x, weight, bias Handle) (Handle, *Error) {
+	return one(C.di_linear(C.di_tensor(x), C.di_tensor(weight), C.di_tensor(bias)))
+}
+
+// Conv2dOneDNN returns the convolution of (B,C,H,W); bias may be nil.
+func Conv2dOneDNN(x, weight, bias Handle, stride, padding [2]int) (Handle, *Error) {
+	return one(C.di_convolution(C.di_tensor(x), C.di_tensor(weight), C.di_tensor(bias), ints(stride[:]), ints(padding[:])))
 }
 
 // SmallBmm returns the product of each pair of small matrices (B,m,k) and (B,k,n), on the CPU.

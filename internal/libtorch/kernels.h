@@ -10,6 +10,13 @@ extern "C" {
 // Allocates large CPU tensors in huge pages from now on; see allocator.cc.
 void di_use_huge_pages(void) DI_NOEXCEPT;
 
+// The name of the kernels that OpenBLAS uses, "" if there is no OpenBLAS; see blas.cc.
+const char* di_blas_core(void) DI_NOEXCEPT;
+
+// Makes OpenMP's threads sleep soon while they wait for work, unless the environment says how they
+// wait; see blas.cc.
+void di_sleep_while_waiting(void) DI_NOEXCEPT;
+
 // Counts the users of the cache of freed CPU memory up (on) or down: it is active while there
 // is one. di_cached_memory returns the bytes that it holds, in use or free.
 void di_cache_memory(bool on) DI_NOEXCEPT;
@@ -24,6 +31,12 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
 // truths of each filter.
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) DI_NOEXCEPT;
+
+// Linear maps x·weightᵀ + bias and convolutions of (B,C,H,W) in two dimensions that do not depend on
+// the BLAS that is installed; see products.cc. bias may be NULL; stride and padding have two entries.
+di_result1 di_linear(di_tensor x, di_tensor weight, di_tensor bias) DI_NOEXCEPT;
+di_result1 di_convolution(di_tensor x, di_tensor weight, di_tensor bias, const int64_t* stride,
+                          const int64_t* padding) DI_NOEXCEPT;
 
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;

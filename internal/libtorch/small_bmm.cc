@@ -136,7 +136,8 @@ at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) 
     auto* out = static_cast<scalar_t*>(c.data_ptr());
     int64_t width = (n + Lanes<scalar_t>::count - 1) / Lanes<scalar_t>::count * Lanes<scalar_t>::count;
     bool packs = right.column != 1 || n != width;
-    at::parallel_for(0, items, 4, [&](int64_t from, int64_t to) {
+    int64_t grain = m * n * k < (1 << 20) ? 4 : 1;
+    at::parallel_for(0, items, grain, [&](int64_t from, int64_t to) {
       std::vector<scalar_t> packed(packs ? k * width : 0);
       for (int64_t i = from; i < to; i++) {
         const scalar_t* of = right.data + i * right.item;
