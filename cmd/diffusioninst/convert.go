@@ -53,13 +53,15 @@ func newConvertCommand() *cobra.Command {
             the pixel size as OME-TIFF and ImageJ have it
   measurements  folder of CSV tables: shapes and, with --images, intensities, and
             summary.csv with a line per picture; can only be written
+  html      a page with pictures, instances and histograms for a browser; can only be
+            written, and needs the pictures: --images
   overlay   folder of pictures with the masks drawn in; can only be written, and
             needs the pictures: --images
 
 What a format cannot hold is counted in a warning. The formats labels, dsb, cellpose
 and labeltiff have no classes: their instances are of the class "object".
 
-An OUTPUT that is one file (coco, results) may be "-" for standard output.`,
+An OUTPUT that is one file (coco, results, html) may be "-" for standard output.`,
 		Example: `  diffusioninst convert --to labelme instances_val2017.json labelme/
   diffusioninst convert --from results --gt instances_val2017.json --min-score 0.5 --to overlay --images val2017 results.json drawn/
   diffusioninst convert --from labelme --to coco labelme/ dataset.json`,
@@ -111,7 +113,7 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 		return o.explain(err)
 	}
 	out, err := newInstanceWriter(cmd.OutOrStdout(), o.to, output, writerOptions{
-		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, Overlay: o.overlay, MaxPixels: o.maxPixels,
+		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, Overlay: o.overlay, Settings: flagValuesOf(cmd), MaxPixels: o.maxPixels,
 	})
 	if err != nil {
 		return err

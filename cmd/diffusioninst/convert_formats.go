@@ -12,16 +12,16 @@ import (
 )
 
 // outputFormats are the formats that an instanceWriter writes.
-var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "cellpose", "labeltiff", "imagej", "geojson", "measurements", "overlay"}
+var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", "yolo", "labels", "dsb", "cellpose", "labeltiff", "imagej", "geojson", "measurements", "html", "overlay"}
 
 // singleFiles are the formats that are one file.
-var singleFiles = []string{"coco", "results"}
+var singleFiles = []string{"coco", "results", "html"}
 
 // needPictures are the formats that need the pictures.
-var needPictures = []string{"overlay", "dsb"}
+var needPictures = []string{"overlay", "dsb", "html"}
 
 // measuringFormats are the formats with measurements of the pictures at the depth of their files.
-var measuringFormats = []string{"measurements", "geojson", "labeltiff"}
+var measuringFormats = []string{"measurements", "geojson", "labeltiff", "html"}
 
 // A folderFormat is a format with files for each picture.
 type folderFormat struct {

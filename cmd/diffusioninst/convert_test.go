@@ -5,6 +5,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -167,4 +168,27 @@ func TestConvertErrors(t *testing.T) {
 	text, err := program(t, "convert", "--to", "results", file, "-")
 	require.NoError(t, err)
 	require.Contains(t, text, `"score":1`)
+}
+
+// The page has all it needs in itself, and nothing in a name of a class or a picture leaves its
+// element.
+func TestConvertToHTML(t *testing.T) {
+	file, images := drawn(t)
+	set, err := coco.Load(file)
+	require.NoError(t, err)
+	set.Images, set.Categories[0].Name = set.Images[:1], `</script><b>"thing`
+	require.NoError(t, set.Save(file))
+	page := filepath.Join(t.TempDir(), "report.html")
+	_, err = program(t, "convert", "--to", "html", file, page)
+	require.ErrorContains(t, err, "--images")
+	_, err = program(t, "convert", "--to", "html", "--images", images, file, page)
+	require.NoError(t, err)
+	data, err := os.ReadFile(page)
+	require.NoError(t, err)
+	text := strings.ReplaceAll(string(data), "http://www.w3.org/2000/svg", "")
+	require.NotContains(t, text, "http", "nothing comes from a network")
+	require.NotContains(t, text, "<b>")
+	require.Contains(t, text, "data:image/jpeg;base64,")
+	require.Contains(t, text, "<th>--to<td>html")
+	require.Equal(t, 2, strings.Count(text, "</script>"), "one picture, and the script")
 }

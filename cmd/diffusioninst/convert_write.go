@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -23,7 +24,8 @@ type writerOptions struct {
 	Polygons   bool            // coco, labelme: outlines instead of masks
 	Tolerance  float64         // labelme: pixels that outlines may be away from the mask's edge
 	Overlay    mask.OverlayOptions
-	MaxPixels  int // of a picture whose masks are drawn; see checkPixels
+	Settings   [][2]string // html: names and values of what the run was made with
+	MaxPixels  int         // of a picture whose masks are drawn; see checkPixels
 }
 
 // summaryName is the file of the format measurements with a line for each picture.
@@ -40,6 +42,7 @@ type instanceWriter struct {
 	taken        map[string]string // names of pictures by the names of their output
 	classes      []coco.Category   // yolo: by number
 	summary      []annotation.Summary
+	report       bytes.Buffer   // html: the pictures
 	losses       map[string]int // what the format cannot hold, in words with their count
 }
 
@@ -49,6 +52,7 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 	case "coco":
 		w.builder = coco.NewBuilder(o.Categories)
 		w.builder.Polygons = o.Polygons
+	case "html":
 	case "results":
 		w.results = []coco.Result{}
 	default:
@@ -84,6 +88,8 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 	switch w.format {
 	case "coco":
 		return w.builder.Add(p)
+	case "html":
+		return w.addReport(p, source)
 	case "results":
 		for i := range p.Instances {
 			if v := &p.Instances[i]; v.CategoryID == 0 {
@@ -178,7 +184,7 @@ func (w *instanceWriter) class(v *coco.LabeledInstance) int {
 func (w *instanceWriter) count(p *coco.LabeledImage) {
 	for i := range p.Instances {
 		v := &p.Instances[i]
-		if v.Crowd && !slices.Contains([]string{"coco", "labelmap", "masks", "geojson", "overlay"}, w.format) {
+		if v.Crowd && !slices.Contains([]string{"coco", "labelmap", "masks", "geojson", "html", "overlay"}, w.format) {
 			w.losses["crowds are written as single objects"]++
 		}
 		switch empty := v.Mask.Area() == 0; {
@@ -190,7 +196,7 @@ func (w *instanceWriter) count(p *coco.LabeledImage) {
 			w.losses["annotations have boxes only: their masks have no pixels"]++
 		case v.BoxOnly:
 			w.losses["annotations have boxes only and were left out"]++
-		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb", "cellpose", "labeltiff", "imagej", "geojson", "measurements"}, w.format):
+		case slices.Contains([]string{"labelme", "yolo", "labels", "dsb", "cellpose", "labeltiff", "imagej", "geojson", "measurements", "html"}, w.format):
 			w.losses["instances without pixels were left out"]++
 		}
 	}
@@ -215,6 +221,8 @@ func (w *instanceWriter) Close(ctx context.Context) error {
 		write = w.builder.Dataset.Write
 	case "results":
 		write = func(f io.Writer) error { return coco.WriteResults(f, w.results) }
+	case "html":
+		write = w.writeReport
 	case "yolo":
 		return atomicfile.Output(ctx, filepath.Join(w.path, "data.yaml"), func(f io.Writer) error { return annotation.WriteYOLOConfig(f, w.classes) })
 	case "measurements":

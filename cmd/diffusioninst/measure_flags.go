@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/diffusioninst/go/coco"
 )
@@ -89,4 +90,15 @@ func (f *measureFlags) warn(warn func(string, ...any)) {
 	if f.edge > 0 {
 		warn("%s at the picture's edge left out (--drop-edge)", counted(f.edge, "instance"))
 	}
+}
+
+// flagValuesOf returns names and values of the flags of a command, seeds among them.
+func flagValuesOf(cmd *cobra.Command) [][2]string {
+	var out [][2]string
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if value := f.Value.String(); f.Name != "help" && value != "" && value != "[]" {
+			out = append(out, [2]string{"--" + f.Name, value})
+		}
+	})
+	return out
 }

@@ -61,6 +61,8 @@ chooses among channels. Pictures of more than 8 bits are stretched to black and 
   labelme/, labelmap/, masks/  one file per picture, in the formats of convert
   imagej/, geojson/, labeltiff/, cellpose/  one file per picture for ImageJ, QuPath,
                 napari and others, Cellpose; labels are the same numbers in all formats
+  report.html   a page (--format html) with pictures, instances, histograms and settings that
+                a browser opens without a network
   measurements/ a table (CSV) per picture of shapes and of the intensities in the file, all
                 channels, and summary.csv; lengths are in µm if the picture or
                 --pixel-size says how large a pixel is
@@ -167,7 +169,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	r.options, r.classes = o.model.options, evaluation.Categories(config.Classes)
 	if !toLines {
-		if r.writers, err = o.writers(r.classes); err != nil {
+		if r.writers, err = o.writers(r.classes, flagValuesOf(cmd)); err != nil {
 			return err
 		}
 	}
@@ -227,7 +229,7 @@ func (o *segmentOptions) pictureFolders() []string {
 
 // writers returns a writer for each format, to the output folder. Those of one file for all
 // pictures come last, so that they have only pictures whose own files are written.
-func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, error) {
+func (o *segmentOptions) writers(classes []coco.Category, settings [][2]string) ([]*instanceWriter, error) {
 	var out []*instanceWriter
 	formats := slices.Clone(o.formats)
 	slices.SortStableFunc(formats, func(a, b string) int {
@@ -237,8 +239,11 @@ func (o *segmentOptions) writers(classes []coco.Category) ([]*instanceWriter, er
 		path := filepath.Join(o.output, f)
 		if slices.Contains(singleFiles, f) {
 			path += ".json"
+			if f == "html" {
+				path = filepath.Join(o.output, "report.html")
+			}
 		}
-		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons, Overlay: o.overlay, MaxPixels: -1})
+		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons, Overlay: o.overlay, Settings: settings, MaxPixels: -1})
 		if err != nil {
 			return nil, err
 		}
