@@ -13,10 +13,11 @@ import (
 )
 
 // startGoroutines are the files, tests aside, that start goroutines. Each sees to it that a
-// panic in one goes on in the goroutine that waits for it, by package relay, and that none is
-// left. Others call relay.Each.
+// panic in one goes on in the goroutine that waits for it, by package relay, or becomes the error of
+// the requests that wait, and that none is left. Others call relay.Each.
 var startGoroutines = map[string]bool{
 	"internal/relay/relay.go":       true,
+	"serve/schedule.go":             true,
 	"torch/worker.go":               true,
 	"torch/team.go":                 true,
 	"train/data/loader.go":          true,

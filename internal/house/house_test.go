@@ -38,6 +38,7 @@ var rooms = map[string][]string{
 	},
 	"evaluation": {"annotation", "coco", "diffusioninst", "picture"},
 	"nuclei":     {"diffusioninst"},
+	"serve":      {"coco", "diffusioninst", "evaluation", "mask", "picture", "internal/relay"}, // and no other module: see its doc.go
 	"train": {
 		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
@@ -70,7 +71,7 @@ var rooms = map[string][]string{
 	// What people look at to learn the module uses nothing that they could not.
 	"examples": {"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": {
-		"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "torch", "train", "train/data", "train/journal",
+		"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "serve", "torch", "train", "train/data", "train/journal",
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x",
 	},
@@ -208,6 +209,7 @@ func TestRulesForbid(t *testing.T) {
 		{"torch", module + "nn"}, {"diffusioninst", module + "train"}, {"internal/checkpoint", "golang.org/x/sys/unix"},
 		{"examples/segment_image", module + "internal/simulate"}, {"backbone", "github.com/stretchr/testify/require"},
 		{"mask", "golang.org/x/imagery"}, {"diffusioninst", module + "nuclei"}, {"train", module + "nuclei"}, {"evaluation", module + "nuclei"},
+		{"serve", "google.golang.org/grpc"}, {"diffusioninst", module + "serve"},
 	} {
 		at, ok := room(arrow.from)
 		require.True(t, ok)

@@ -1,0 +1,121 @@
+package serve
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An answer is the response to a request, and what the log says about it.
+type answer struct {
+	http.ResponseWriter
+	id     string
+	start  time.Time
+	status int // 0 while nothing was sent
+	attrs  []slog.Attr
+}
+
+func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
+	return &answer{ResponseWriter: w, id: requestID(r.Header.Get("X-Request-Id")), start: time.Now()}
+}
+
+// requestID returns the id that a client gives its request, if it suits a log, or a new one.
+func requestID(given string) string {
+	odd := func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.", c))
+	}
+	if given != "" && len(given) <= 64 && strings.IndexFunc(given, odd) < 0 {
+		return given
+	}
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// attributes returns what the log says about the request.
+func (a *answer) attributes(client string, r *http.Request) []slog.Attr {
+	return append([]slog.Attr{
+		slog.String("id", a.id), slog.String("client", client), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", a.status), slog.Duration("took", time.Since(a.start)),
+	}, a.attrs...)
+}
+
+// note adds to what the log says.
+func note(w http.ResponseWriter, attrs ...slog.Attr) {
+	if a, ok := w.(*answer); ok {
+		a.attrs = append(a.attrs, attrs...)
+	}
+}
+
+// send answers with a value as JSON.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		s.fail(w, r, asProblem(err))
+		return
+	}
+	s.write(w, status, "application/json", append(text, '\n'))
+}
+
+// write answers with bytes, within the time that the server has for it.
+func (s *Server) write(w http.ResponseWriter, status int, kind string, body []byte) {
+	if s.options.WriteTimeout > 0 {
+		// A ResponseWriter without deadlines belongs to a server that does without them.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
+	}
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		note(w, slog.String("unsent", err.Error()))
+	}
+}
+
+// fail answers with a problem, unless an answer has begun or the client has left.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := *asProblem(err)
+	note(w, slog.String("code", p.Code))
+	if cause := errors.Unwrap(&p); cause != nil {
+		note(w, slog.String("error", cause.Error()))
+	}
+	a, ok := w.(*answer)
+	if ok {
+		p.RequestID = a.id
+		if a.status != 0 {
+			return
+		}
+		if p.Status == statusLeft {
+			a.status = statusLeft // for the log: nobody reads it
+			return
+		}
+	}
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	s.send(w, r, p.Status, map[string]Problem{"error": p})
+}

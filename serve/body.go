@@ -1,0 +1,100 @@
+package serve
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// readPicture returns the bytes of the picture in a request: its body, or the part "image" of
+// a form. The place holds them.
+func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return nil, problem(http.StatusUnsupportedMediaType, "content_encoding", "the body is compressed (%s): send the picture's file as it is", encoding)
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil && r.Header.Get("Content-Type") != "" {
+		return nil, problem(http.StatusUnsupportedMediaType, "media_type", "Content-Type cannot be read: %v", err)
+	}
+	form := kind == "multipart/form-data"
+	switch {
+	case form && params["boundary"] == "":
+		return nil, problem(http.StatusBadRequest, "bad_form", "the form has no boundary")
+	case form, kind == "", kind == "application/octet-stream", strings.HasPrefix(kind, "image/"),
+		kind == "application/x-www-form-urlencoded": // what curl --data-binary says of any file
+	default:
+		return nil, problem(http.StatusUnsupportedMediaType, "media_type", "%s is not a picture: send image/*, application/octet-stream or multipart/form-data with a part named image", kind)
+	}
+	length := r.ContentLength
+	switch {
+	case length > limit:
+		return nil, &http.MaxBytesError{Limit: limit}
+	case length < 0:
+		length = limit // nobody knows before it is read
+	}
+	if err := p.hold(length + 1); err != nil {
+		return nil, err
+	}
+	body := io.Reader(http.MaxBytesReader(nil, r.Body, limit))
+	if form {
+		if body, err = imagePart(body, params["boundary"]); err != nil {
+			return nil, bodyProblem(err, "bad_form")
+		}
+	}
+	var data bytes.Buffer
+	if r.ContentLength > 0 {
+		data.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if _, err := data.ReadFrom(body); err != nil {
+		return nil, bodyProblem(err, "bad_body")
+	}
+	if form {
+		if _, err := body.(*formImage).form.NextRawPart(); !errors.Is(err, io.EOF) {
+			if err == nil {
+				err = errors.New("more than one part: send one picture per request, and options in the URL")
+			}
+			return nil, bodyProblem(err, "bad_form")
+		}
+	}
+	if data.Len() == 0 {
+		return nil, problem(http.StatusUnprocessableEntity, "empty_picture", "the picture has no bytes")
+	}
+	return data.Bytes(), p.hold(int64(data.Cap()))
+}
+
+// A formImage is the part of a form with the picture. The name of its file is of no interest.
+type formImage struct {
+	*multipart.Part
+	form *multipart.Reader
+}
+
+func imagePart(body io.Reader, boundary string) (*formImage, error) {
+	form := multipart.NewReader(body, boundary)
+	part, err := form.NextRawPart()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("the form has no part named image")
+	case err != nil:
+		return nil, err
+	case part.FormName() != "image":
+		return nil, errors.New("the form's first part is not named image: options belong into the URL")
+	}
+	return &formImage{part, form}, nil
+}
+
+// bodyProblem says what became of a body that could not be read.
+func bodyProblem(err error, code string) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &Problem{Status: http.StatusRequestTimeout, Code: "slow_body", Message: "the body did not come in time", err: err}
+	}
+	return &Problem{Status: http.StatusBadRequest, Code: code, Message: "the body cannot be read: " + err.Error(), err: err}
+}

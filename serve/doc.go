@@ -1,0 +1,30 @@
+// Package serve answers HTTP requests with what models find in pictures. A Server is an
+// http.Handler for any mux; nothing in it is global, and it imports the standard library and
+// this module alone.
+//
+//	s, err := serve.New(map[string]*diffusioninst.Model{"nuclei": model}, serve.Options{})
+//	if err != nil { … }
+//	if err := s.Warm(ctx); err != nil { … }
+//	err = http.ListenAndServe("127.0.0.1:8080", s)
+//
+// # Paths
+//
+//	POST /v1/segment   a picture in; JSON, an overlay or a label map out
+//	GET  /v1/models    names, classes and devices
+//	GET  /healthz      200 while the process runs
+//	GET  /readyz       200 after Warm and until Shutdown
+//
+// # Admission
+//
+// A request has a place from its header to its answer; there are as many places as pictures
+// that run and wait (Options.Workers, Batch and Queue), and no client has more than
+// Options.PerClient. One without a place is refused at once with 429 and Retry-After. Bodies
+// and pictures are held within Options.MaxHeld, by what the headers of the request and of the
+// picture say before anything is read, and calls of the model within
+// Options.Segment.MaxBytes. Clients take turns.
+//
+// # Dependencies
+//
+// What needs more than the standard library, such as gRPC or metrics, does not belong into this
+// package but into a module of its own below it, so that importers of the SDK inherit none of it.
+package serve

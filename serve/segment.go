@@ -1,0 +1,271 @@
+package serve
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/picture"
+)
+
+// Bytes per pixel that a request holds: while its picture is decoded, which may have samples of
+// 64 bits, and afterwards with its copies in the answer.
+const (
+	decodingBytes = 32
+	decodedBytes  = 16
+)
+
+// defaultCall is the SDK's default of MaxBytes on the CPU.
+const defaultCall = 8 << 30
+
+// segment answers a request for the instances in a picture.
+func (s *Server) segment(w http.ResponseWriter, r *http.Request) {
+	p, err := s.admission.enter(s.options.Client(r))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	held := true
+	defer func() {
+		if held {
+			p.leave()
+		}
+	}()
+	ctx, cancel := s.within(r.Context())
+	defer cancel()
+	j, seen, q, err := s.prepare(ctx, w, r, p)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.scheduler.add(j)
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		held = false
+		s.scheduler.abandon(j, p.leave)
+		s.fail(w, r, ended(ctx, ctx.Err()))
+		return
+	}
+	note(w, slog.Duration("waited", j.waited), slog.Duration("ran", j.ran), slog.Int("batch", j.batch))
+	if j.err != nil {
+		s.fail(w, r, ended(ctx, j.err))
+		return
+	}
+	note(w, slog.Int("instances", len(j.result.Instances)))
+	kind, body, err := q.encode(seen, j)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Server-Timing", fmt.Sprintf("queue;dur=%.1f, segment;dur=%.1f", milliseconds(j.waited), milliseconds(j.ran)))
+	s.write(w, http.StatusOK, kind, body)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// within returns the context of a request: it ends with its client, its time or the server.
+func (s *Server) within(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	release := func() { stop(); cancel(nil) }
+	if s.options.Timeout <= 0 {
+		return ctx, release
+	}
+	timed, free := context.WithTimeout(ctx, s.options.Timeout)
+	return timed, func() { free(); release() }
+}
+
+// ended returns why a request failed: what ended its context, or else the error.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// prepare reads the request and its picture, and makes the job of it.
+func (s *Server) prepare(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place) (*job, *picture.Picture, *query, error) {
+	q, err := parseQuery(r.URL.RawQuery, r.Header, s.options.Segment)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	e, err := s.find(q.model)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m := e.model.Load()
+	if err := m.Check(q.options); err != nil {
+		return nil, nil, nil, err
+	}
+	seen, err := s.read(ctx, w, r, p, q, m)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	size := seen.Bounds().Size()
+	note(w, slog.String("model", e.name), slog.Int("width", size.X), slog.Int("height", size.Y))
+	q.options.Normalize = picture.None // it was normalized when it was read
+	need, err := m.Need(q.options, size)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	j := &job{ctx: ctx, client: p.client, model: e, picture: seen.Image, options: q.options, need: need.Bytes}
+	if need.Views == 1 {
+		same := q.options
+		same.Seed = 0
+		j.likes = batchKey{e.name, fmt.Sprintf("%+v", same), need.Width, need.Height}
+	}
+	return j, seen, q, nil
+}
+
+// read reads the picture, in 8 bits as the model sees it, within the memory that there is.
+func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, q *query, m *diffusioninst.Model) (*picture.Picture, error) {
+	data, err := s.body(ctx, w, r, p)
+	if err != nil {
+		return nil, err
+	}
+	note(w, slog.Int("bytes", len(data)))
+	o := q.picture
+	o.MaxPixels, o.MaxSide, o.MaxBytes = s.options.MaxPixels, s.options.MaxSide, s.options.MaxBody
+	o.Normalize = cmp.Or(q.options.Normalize, m.Config().Input.Normalize, picture.Auto)
+	o.Admit = func(width, height int) error {
+		need, err := m.Need(q.options, image.Pt(width, height))
+		if err != nil {
+			return err
+		}
+		if limit := callLimit(m, q.options); limit > 0 && need.Bytes > limit {
+			return problem(http.StatusUnprocessableEntity, "needs_too_much", "the model needs about %d MB for it, and the limit is %d MB: send a smaller picture, or ask for fewer proposals or for tiles", need.Bytes/1e6, limit/1e6)
+		}
+		return p.hold(int64(len(data)) + decodingBytes*int64(width)*int64(height))
+	}
+	seen, err := picture.Decode(bytes.NewReader(data), o)
+	if err != nil {
+		return nil, err
+	}
+	size := seen.Bounds().Size()
+	return seen, p.hold(decodedBytes * int64(size.X) * int64(size.Y))
+}
+
+// callLimit returns the MaxBytes of a call of the model; 0 or less for none.
+func callLimit(m *diffusioninst.Model, o diffusioninst.Options) int64 {
+	if o.MaxBytes == 0 && !m.Device().IsCUDA() {
+		return defaultCall
+	}
+	return o.MaxBytes
+}
+
+// body reads the bytes of the picture. It ends with ctx, too.
+func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place) ([]byte, error) {
+	// A ResponseWriter without deadlines belongs to a server that does without them.
+	conn := http.NewResponseController(w)
+	if s.options.ReadTimeout > 0 {
+		_ = conn.SetReadDeadline(time.Now().Add(s.options.ReadTimeout))
+	}
+	broken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(broken)
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+	})
+	data, err := readPicture(r, s.options.MaxBody, p)
+	if !stop() {
+		<-broken
+	}
+	cause := context.Cause(ctx)
+	switch {
+	case cause != nil && (err == nil || !errors.Is(cause, context.Canceled)):
+		return nil, cause
+	case err != nil: // package http cancels the request's context then
+		return nil, err
+	}
+	_ = conn.SetReadDeadline(time.Time{}) // or its end would look like that of the client
+	return data, nil
+}
+
+// Answer is what a request with JSON as its answer gets. Names are those of COCO's files.
+type Answer struct {
+	Model     string     `json:"model"`
+	Width     int        `json:"width"`  // of the picture, upright, in pixels
+	Height    int        `json:"height"` // of the picture, upright, in pixels
+	Instances []Instance `json:"instances"`
+	// Notes say what was taken of several possibilities, such as the first of several
+	// channels, and Warnings what is wrong with the picture though it was read.
+	Notes    []string `json:"notes,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Instance is one found object of an Answer, best score first.
+type Instance struct {
+	Category   string     `json:"category"`
+	CategoryID int64      `json:"category_id"` // COCO's and LVIS's own, or from 1
+	Score      float32    `json:"score"`       // 0 to 1
+	Box        [4]float64 `json:"bbox"`        // x, y, width, height in pixels
+	Area       int        `json:"area"`        // of the mask, in pixels
+	// Segmentation is the mask: an *RLE, or with mask=polygons a [][]float64 of COCO's
+	// polygons, or nil with mask=none.
+	Segmentation any `json:"segmentation,omitempty"`
+}
+
+// RLE is a mask as COCO's compressed run lengths.
+type RLE struct {
+	Size   [2]int `json:"size"` // height, width
+	Counts string `json:"counts"`
+}
+
+// encode returns the answer's media type and bytes.
+func (q *query) encode(seen *picture.Picture, j *job) (kind string, body []byte, err error) {
+	switch q.output {
+	case "overlay":
+		img, err := mask.Overlay(seen.Image, j.result.OverlayItems(), mask.OverlayOptions{})
+		if err != nil {
+			return "", nil, err
+		}
+		return encodePNG(img)
+	case "labels":
+		img, err := j.result.LabelMap()
+		if err != nil {
+			return "", nil, &Problem{Status: http.StatusUnprocessableEntity, Code: "too_many_instances", Message: err.Error(), err: err}
+		}
+		return encodePNG(img)
+	}
+	return q.encodeJSON(seen, j)
+}
+
+func encodePNG(img image.Image) (string, []byte, error) {
+	var b bytes.Buffer
+	err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img)
+	return "image/png", b.Bytes(), err
+}
+
+func (q *query) encodeJSON(seen *picture.Picture, j *job) (string, []byte, error) {
+	r := j.result
+	a := Answer{
+		Model: j.model.name, Width: r.Width, Height: r.Height, Instances: make([]Instance, 0, len(r.Instances)),
+		Notes: seen.Notes, Warnings: seen.Warnings,
+	}
+	categories := evaluation.Categories(j.classes)
+	for _, in := range r.Instances {
+		v := Instance{Category: in.Name, CategoryID: categories[in.Class].ID, Score: in.Score, Box: in.Box.XYWH(), Area: in.Area()}
+		switch q.mask {
+		case "rle":
+			m := coco.NewSegmentation(in.Mask.RLE())
+			v.Segmentation = &RLE{[2]int{m.Height, m.Width}, m.Compressed}
+		case "polygons":
+			v.Segmentation = in.Mask.Polygons(q.tolerance)
+		}
+		a.Instances = append(a.Instances, v)
+	}
+	text, err := json.Marshal(a)
+	return "application/json", append(text, '\n'), err
+}

@@ -1,0 +1,211 @@
+package serve
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"image"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+// A Server is an http.Handler that segments pictures. It is safe for concurrent use.
+type Server struct {
+	options   Options
+	models    map[string]*entry
+	tokens    [][sha256.Size]byte
+	admission *admission
+	scheduler *scheduler
+	mux       *http.ServeMux
+	warm      atomic.Bool
+	ctx       context.Context // of all requests; done when Shutdown gives up
+	cancel    context.CancelCauseFunc
+}
+
+// New returns a server of models by name, which stay the caller's: close them after Shutdown.
+// A request that names no model gets the only one, or the one named "default". Options that are
+// impossible, for any of the models, are an error.
+func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if len(models) == 0 {
+		return nil, errors.New("serve: a server needs a model")
+	}
+	s := &Server{
+		options: o, models: map[string]*entry{}, mux: http.NewServeMux(),
+		admission: &admission{places: o.places(), perClient: o.PerClient, limit: o.MaxHeld, clients: map[string]int{}},
+		scheduler: &scheduler{workers: o.Workers, batch: o.Batch, wait: o.BatchWait, waiting: map[string][]*job{}},
+	}
+	s.scheduler.took = s.admission.took
+	s.scheduler.maxBytes = cmp.Or(o.Segment.MaxBytes, defaultCall)
+	for name, m := range models {
+		if name == "" || m == nil {
+			return nil, fmt.Errorf("serve: the model named %q: a name and a model are required", name)
+		}
+		if err := m.Check(o.Segment); err != nil {
+			return nil, fmt.Errorf("serve: model %s: %w", name, err)
+		}
+		e := &entry{name: name}
+		e.model.Store(m)
+		s.models[name] = e
+	}
+	for _, token := range o.Tokens {
+		s.tokens = append(s.tokens, sha256.Sum256([]byte(token)))
+	}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.route("POST", "/v1/segment", s.segment)
+	s.route("GET", "/v1/models", s.listModels)
+	s.route("GET", "/healthz", s.health)
+	s.route("GET", "/readyz", s.ready)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, problem(http.StatusNotFound, "not_found", "there is nothing at %s", r.URL.Path))
+	})
+	return s, nil
+}
+
+// route answers a method at a path, and says which method it is to all others.
+func (s *Server) route(method, path string, f http.HandlerFunc) {
+	s.mux.HandleFunc(method+" "+path, f)
+	s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", method)
+		s.fail(w, r, problem(http.StatusMethodNotAllowed, "method", "%s takes %s", path, method))
+	})
+}
+
+// ServeHTTP answers a request and logs a line about it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := newAnswer(w, r)
+	defer s.finish(a, r)
+	a.Header().Set("X-Request-Id", a.id)
+	if s.admission.isClosed() {
+		a.Header().Set("Connection", "close")
+	}
+	if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && !s.allowed(r) {
+		a.Header().Set("WWW-Authenticate", "Bearer")
+		s.fail(a, r, problem(http.StatusUnauthorized, "token", "a token is required: Authorization: Bearer TOKEN"))
+		return
+	}
+	s.mux.ServeHTTP(a, r)
+}
+
+// finish logs an answer. A panic becomes an answer if nothing was sent.
+func (s *Server) finish(a *answer, r *http.Request) {
+	value := recover()
+	if value == http.ErrAbortHandler {
+		panic(value)
+	}
+	if value != nil {
+		err := fmt.Errorf("panic: %v", value)
+		s.fail(a, r, asProblem(err))
+	}
+	level := slog.LevelInfo
+	switch {
+	case a.status >= 500:
+		level = slog.LevelError
+	case r.URL.Path == "/healthz", r.URL.Path == "/readyz":
+		level = slog.LevelDebug
+	}
+	s.options.Log.LogAttrs(r.Context(), level, "request", a.attributes(s.options.Client(r), r)...)
+}
+
+// allowed reports whether a request has one of the tokens. It takes as long for any token.
+func (s *Server) allowed(r *http.Request) bool {
+	if len(s.tokens) == 0 {
+		return true
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	has := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	same := 0
+	for _, want := range s.tokens {
+		same |= subtle.ConstantTimeCompare(has[:], want[:])
+	}
+	return same == 1 && strings.EqualFold(scheme, "Bearer")
+}
+
+// Warm segments a picture with each model, after which /readyz says that the server is ready:
+// the first call of a model takes longer than others.
+func (s *Server) Warm(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(s.models)) {
+		if err := warm(ctx, s.models[name].model.Load(), s.options.Segment); err != nil {
+			return fmt.Errorf("serve: warming up model %s: %w", name, err)
+		}
+	}
+	s.warm.Store(true)
+	return nil
+}
+
+func warm(ctx context.Context, m *diffusioninst.Model, o diffusioninst.Options) error {
+	_, err := m.Segment(ctx, image.NewGray(image.Rect(0, 0, 256, 256)), o)
+	return err
+}
+
+// Shutdown makes the server not ready, refuses new requests with 503, and waits until those that
+// were admitted have their answers. If ctx ends before, they are cancelled and get 503, too, and
+// its error is returned once they have ended. The models can be closed then. Calling it again
+// waits again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.admission.close(ctx)
+	if err == nil {
+		return nil
+	}
+	left := s.admission.count()
+	s.cancel(stopping())
+	_ = s.admission.close(context.Background())
+	return fmt.Errorf("serve: %d requests were not finished in time: %w", left, err)
+}
+
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	s.send(w, r, http.StatusOK, map[string]bool{"live": true})
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	status, is := http.StatusOK, s.warm.Load() && !s.admission.isClosed()
+	if !is {
+		status = http.StatusServiceUnavailable
+	}
+	s.send(w, r, status, map[string]bool{"ready": is})
+}
+
+// ModelInfo describes a model of a server.
+type ModelInfo struct {
+	Name    string   `json:"name"`
+	Device  string   `json:"device"`
+	Classes []string `json:"classes"`
+}
+
+func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
+	list := make([]ModelInfo, 0, len(s.models))
+	for _, name := range slices.Sorted(maps.Keys(s.models)) {
+		m := s.models[name].model.Load()
+		list = append(list, ModelInfo{name, m.Device().String(), m.Config().Classes})
+	}
+	s.send(w, r, http.StatusOK, map[string][]ModelInfo{"models": list})
+}
+
+// find returns the model that a request means.
+func (s *Server) find(name string) (*entry, error) {
+	if name == "" && len(s.models) == 1 {
+		for _, e := range s.models {
+			return e, nil
+		}
+	}
+	if e := s.models[cmp.Or(name, "default")]; e != nil {
+		return e, nil
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(s.models)), ", ")
+	if name == "" {
+		return nil, problem(http.StatusBadRequest, "choose_model", "say which model: model=NAME, one of %s", known)
+	}
+	return nil, problem(http.StatusNotFound, "unknown_model", "there is no model %q, but %s", name, known)
+}
