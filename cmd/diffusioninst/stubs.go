@@ -14,6 +14,7 @@ var needLibTorch = []struct{ name, short string }{
 	{"bench", "Time a model on this machine"},
 	{"export", "Rewrite a checkpoint: another format, smaller, with its configuration inside"},
 	{"segment", "Find the instances in pictures"},
+	{"serve", "Answer HTTP requests with what a model finds in pictures"},
 	{"sweep", "Compare samplers, steps and proposals on a data set"},
 	{"test", "Run a model over a data set and print its average precision"},
 	{"train", "Train a model on a data set, or continue a training run"},

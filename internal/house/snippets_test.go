@@ -66,7 +66,7 @@ func (s snippet) name() string {
 }
 
 // known are the packages that a snippet need not import, besides those of this module.
-var known = []string{"bytes", "context", "errors", "fmt", "image", "io", "iter", "log", "math/rand/v2", "os", "time"}
+var known = []string{"bytes", "context", "errors", "fmt", "image", "io", "iter", "log", "math/rand/v2", "net/http", "os", "time"}
 
 // file returns the snippet as a file of Go. It may be one, or declarations, or
 // statements, which get ctx and img and need not use what they define.
