@@ -75,6 +75,14 @@ func (p *place) hold(bytes int64) error {
 	return nil
 }
 
+// add notes more memory that the request holds already, in bytes.
+func (p *place) add(bytes int64) {
+	p.of.lock.Lock()
+	defer p.of.lock.Unlock()
+	p.held += bytes
+	p.of.held += bytes
+}
+
 // leave gives the place and its memory back.
 func (p *place) leave() {
 	a := p.of

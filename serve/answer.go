@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -99,13 +98,8 @@ func (s *Server) write(w http.ResponseWriter, status int, kind string, body []by
 // fail answers with a problem, unless an answer has begun or the client has left.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := *asProblem(err)
-	note(w, slog.String("code", p.Code))
-	if cause := errors.Unwrap(&p); cause != nil {
-		note(w, slog.String("error", cause.Error()))
-	}
-	a, ok := w.(*answer)
-	if ok {
-		p.RequestID = a.id
+	logProblem(w, &p)
+	if a, ok := w.(*answer); ok {
 		if a.status != 0 {
 			return
 		}
@@ -118,4 +112,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	s.send(w, r, p.Status, map[string]Problem{"error": p})
+}
+
+// logProblem notes a problem for the log, and gives it the request's id.
+func logProblem(w http.ResponseWriter, p *Problem) {
+	note(w, slog.String("code", p.Code))
+	if p.err != nil {
+		note(w, slog.String("error", p.err.Error()))
+	}
+	if a, ok := w.(*answer); ok {
+		p.RequestID = a.id
+	}
 }

@@ -10,6 +10,7 @@
 // # Paths
 //
 //	POST /v1/segment   a picture in; JSON, an overlay or a label map out
+//	POST /v1/segment/stream    the same with each denoising step, as server-sent events
 //	GET  /v1/models    names, classes and devices
 //	GET  /healthz      200 while the process runs
 //	GET  /readyz       200 after Warm and until Shutdown

@@ -30,41 +30,53 @@ const (
 // defaultCall is the SDK's default of MaxBytes on the CPU.
 const defaultCall = 8 << 30
 
-// segment answers a request for the instances in a picture.
-func (s *Server) segment(w http.ResponseWriter, r *http.Request) {
+// inside gives a request a place while f answers it. f returns false if the place is left to the
+// scheduler, which runs the request's job still.
+func (s *Server) inside(w http.ResponseWriter, r *http.Request, f func(ctx context.Context, p *place) bool) {
 	p, err := s.admission.enter(s.options.Client(r))
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	held := true
+	ours := true
 	defer func() {
-		if held {
+		if ours {
 			p.leave()
 		}
 	}()
 	ctx, cancel := s.within(r.Context())
 	defer cancel()
-	j, seen, q, err := s.prepare(ctx, w, r, p)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.scheduler.add(j)
-	select {
-	case <-j.done:
-	case <-ctx.Done():
-		held = false
-		s.scheduler.abandon(j, p.leave)
-		s.fail(w, r, ended(ctx, ctx.Err()))
-		return
-	}
-	note(w, slog.Duration("waited", j.waited), slog.Duration("ran", j.ran), slog.Int("batch", j.batch))
+	ours = f(ctx, p)
+}
+
+// segment answers a request for the instances in a picture.
+func (s *Server) segment(w http.ResponseWriter, r *http.Request) {
+	s.inside(w, r, func(ctx context.Context, p *place) bool {
+		j, seen, q, err := s.prepare(ctx, w, r, p)
+		if err != nil {
+			s.fail(w, r, err)
+			return true
+		}
+		s.scheduler.add(j)
+		select {
+		case <-j.done:
+			s.answer(ctx, w, r, j, seen, q)
+			return true
+		case <-ctx.Done():
+			s.scheduler.abandon(j, p.leave)
+			s.fail(w, r, ended(ctx, ctx.Err()))
+			return false
+		}
+	})
+}
+
+// answer sends the result of a job that is done.
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, j *job, seen *picture.Picture, q *query) {
+	j.note(w)
 	if j.err != nil {
 		s.fail(w, r, ended(ctx, j.err))
 		return
 	}
-	note(w, slog.Int("instances", len(j.result.Instances)))
 	kind, body, err := q.encode(seen, j)
 	if err != nil {
 		s.fail(w, r, err)
@@ -72,6 +84,14 @@ func (s *Server) segment(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Server-Timing", fmt.Sprintf("queue;dur=%.1f, segment;dur=%.1f", milliseconds(j.waited), milliseconds(j.ran)))
 	s.write(w, http.StatusOK, kind, body)
+}
+
+// note says in the log how a job went.
+func (j *job) note(w http.ResponseWriter) {
+	note(w, slog.Duration("waited", j.waited), slog.Duration("ran", j.ran), slog.Int("batch", j.batch))
+	if j.result != nil {
+		note(w, slog.Int("instances", len(j.result.Instances)))
+	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -249,12 +269,18 @@ func encodePNG(img image.Image) (string, []byte, error) {
 }
 
 func (q *query) encodeJSON(seen *picture.Picture, j *job) (string, []byte, error) {
-	r := j.result
 	a := Answer{
-		Model: j.model.name, Width: r.Width, Height: r.Height, Instances: make([]Instance, 0, len(r.Instances)),
+		Model: j.model.name, Width: j.result.Width, Height: j.result.Height, Instances: q.instances(j.result, j.classes),
 		Notes: seen.Notes, Warnings: seen.Warnings,
 	}
-	categories := evaluation.Categories(j.classes)
+	text, err := json.Marshal(a)
+	return "application/json", append(text, '\n'), err
+}
+
+// instances returns those of a result of a model with these classes.
+func (q *query) instances(r *diffusioninst.Result, classes []string) []Instance {
+	out := make([]Instance, 0, len(r.Instances))
+	categories := evaluation.Categories(classes)
 	for _, in := range r.Instances {
 		v := Instance{Category: in.Name, CategoryID: categories[in.Class].ID, Score: in.Score, Box: in.Box.XYWH(), Area: in.Area()}
 		switch q.mask {
@@ -264,8 +290,7 @@ func (q *query) encodeJSON(seen *picture.Picture, j *job) (string, []byte, error
 		case "polygons":
 			v.Segmentation = in.Mask.Polygons(q.tolerance)
 		}
-		a.Instances = append(a.Instances, v)
+		out = append(out, v)
 	}
-	text, err := json.Marshal(a)
-	return "application/json", append(text, '\n'), err
+	return out
 }

@@ -65,6 +65,7 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.route("POST", "/v1/segment", s.segment)
+	s.route("POST", "/v1/segment/stream", s.stream)
 	s.route("GET", "/v1/models", s.listModels)
 	s.route("GET", "/healthz", s.health)
 	s.route("GET", "/readyz", s.ready)
