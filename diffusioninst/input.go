@@ -7,8 +7,6 @@ import (
 	"image/draw"
 	"math"
 
-	xdraw "golang.org/x/image/draw"
-
 	"github.com/diffusioninst/go/internal/imagecheck"
 	"github.com/diffusioninst/go/picture"
 )
@@ -182,32 +180,13 @@ func checkImage(img image.Image) error {
 }
 
 // pixels reads a part of a picture, given from its upper left corner, in another size.
-// With sharp it is enlarged with a cubic filter.
-func pixels(img image.Image, part image.Rectangle, width, height int, sharp bool) (Pixels, error) {
+func pixels(img image.Image, part image.Rectangle, width, height int) (Pixels, error) {
 	part = part.Add(img.Bounds().Min)
 	img, err := window(img, part)
 	if err != nil {
 		return Pixels{}, err
 	}
-	if sharp && width > part.Dx() && height > part.Dy() {
-		return Pixels{cubic(picture.RGB(img), part.Dx(), part.Dy(), width, height), width, height}, nil
-	}
 	return Pixels{picture.ResizeImage(img, width, height), width, height}, nil
-}
-
-// cubic enlarges a picture with the filter that is PIL's BICUBIC.
-func cubic(rgb []uint8, w, h, width, height int) []uint8 {
-	from, to := image.NewRGBA(image.Rect(0, 0, w, h)), image.NewRGBA(image.Rect(0, 0, width, height))
-	for i := range w * h {
-		copy(from.Pix[4*i:], rgb[3*i:3*i+3])
-		from.Pix[4*i+3] = 255
-	}
-	xdraw.CatmullRom.Scale(to, to.Rect, from, from.Rect, xdraw.Src, nil)
-	out := make([]uint8, 3*width*height)
-	for i := range width * height {
-		copy(out[3*i:3*i+3], to.Pix[4*i:])
-	}
-	return out
 }
 
 // A regional picture is read from its file in parts, such as a [picture.Source].

@@ -17,8 +17,7 @@ import (
 // objects are large: see Small.
 type Scales struct {
 	// Factors multiply the sides that the picture has for the network otherwise, such as 1
-	// and 2. The default is 1 alone. All but the smallest enlarge pictures with a cubic filter,
-	// which keeps edges sharper than Input's.
+	// and 2. The default is 1 alone.
 	Factors []float64
 	// Area is how large an object should be, in pixels of its mask in the network's input:
 	// 300. It belongs to the smallest size in which it is as large as that, else to the

@@ -197,25 +197,3 @@ func TestSizesAreSkipped(t *testing.T) {
 	require.Len(t, q.byPicture[1], 3)
 	require.Equal(t, found[0][0], q.merge(q.byPicture[0], found[0]).Instances)
 }
-
-// The cubic filter keeps what is constant, and is sharper at an edge than the triangle.
-func TestCubic(t *testing.T) {
-	img := image.NewRGBA(image.Rect(0, 0, 8, 4))
-	for i := range 32 {
-		copy(img.Pix[4*i:], []uint8{100, uint8(200 * (i % 8 / 4)), 7, 255})
-	}
-	sharp, err := pixels(img, img.Rect, 16, 8, true)
-	require.NoError(t, err)
-	plain, err := pixels(img, img.Rect, 16, 8, false)
-	require.NoError(t, err)
-	for i := range 16 * 8 {
-		require.Equal(t, []uint8{100, 7}, []uint8{sharp.RGB[3*i], sharp.RGB[3*i+2]})
-	}
-	green := func(p Pixels, x int) int { return int(p.RGB[3*x+1]) }
-	require.Greater(t, green(sharp, 8)-green(sharp, 7), green(plain, 8)-green(plain, 7))
-	half, err := pixels(img, img.Rect, 4, 2, true)
-	require.NoError(t, err)
-	plain, err = pixels(img, img.Rect, 4, 2, false)
-	require.NoError(t, err)
-	require.Equal(t, plain, half, "only enlarging")
-}

@@ -241,7 +241,7 @@ func (q *request) name(picture int, err error) error {
 // read returns the view's pixels as the network sees them.
 func (v view) read(img image.Image) (p Pixels, err error) {
 	var unreadable error
-	err = imagecheck.Guard(func() { p, unreadable = pixels(img, v.part, v.width, v.height, v.factor > 0) })
+	err = imagecheck.Guard(func() { p, unreadable = pixels(img, v.part, v.width, v.height) })
 	if err == nil {
 		err = unreadable
 	}

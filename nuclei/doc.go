@@ -14,7 +14,7 @@
 //	result, err := model.Segment(ctx, img, diffusioninst.Options{Scale: 0.5})
 //
 // Nuclei of less than 300 pixels are found better in the enlarged picture. Scales look at both
-// sizes, which takes about five times as long where nuclei are small:
+// sizes, which takes about four times as long:
 //
 //	o := diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1, 2}}}
 //
