@@ -32,6 +32,17 @@ func TestMain(m *testing.M) { leak.Main(m) }
 func tinyModel(t testing.TB) *diffusioninst.Model {
 	t.Helper()
 	before := torch.Live()
+	m := newTiny(t)
+	t.Cleanup(func() {
+		require.NoError(t, m.Close())
+		require.Equal(t, before, torch.Live(), "tensors left behind")
+	})
+	return m
+}
+
+// newTiny is the model of tinyModel, for the caller to close.
+func newTiny(t testing.TB) *diffusioninst.Model {
+	t.Helper()
 	m, err := diffusioninst.New(context.Background(), diffusioninst.Config{
 		Backbone: backbone.BuilderFunc(func(p nn.Path) (backbone.Backbone, error) {
 			return tinyBackbone{nn.NewConv2d(p.Sub("stem"), 3, 4, nn.ConvOptions{Stride: 8, Bias: true})}, nil
@@ -43,10 +54,6 @@ func tinyModel(t testing.TB) *diffusioninst.Model {
 		Input:      diffusioninst.Input{Short: 32, Longest: 64},
 	}, 1, torch.CPU)
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, m.Close())
-		require.Equal(t, before, torch.Live(), "tensors left behind")
-	})
 	return m
 }
 

@@ -1,0 +1,61 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/diffusioninst"
+)
+
+// Models are replaced and closed again and again under load, and every request is answered.
+func TestReplaceLosesNothing(t *testing.T) {
+	s := newServer(t, Options{Segment: everything, PerClient: -1, Batch: 2, BatchWait: -1})
+	data := somePNG(t, 40, 40)
+	want := post(s, "/v1/segment", bytes.NewReader(data)).Body.String()
+	var stop atomic.Bool
+	var answered atomic.Int64
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			for !stop.Load() {
+				if w := post(s, "/v1/segment", bytes.NewReader(data)); w.Code != http.StatusOK {
+					t.Errorf("%d: %s", w.Code, w.Body)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	for range 15 {
+		old, err := s.Replace(context.Background(), "tiny", newTiny(t))
+		require.NoError(t, err)
+		require.NoError(t, old.Close())
+		before := answered.Load()
+		eventually(t, func() bool { return answered.Load() > before || t.Failed() })
+	}
+	stop.Store(true)
+	all.Wait()
+	require.Equal(t, want, post(s, "/v1/segment", bytes.NewReader(data)).Body.String(), "the models are equal")
+	require.NoError(t, s.Shutdown(context.Background()))
+	require.NoError(t, s.models["tiny"].model.Load().Close())
+}
+
+func TestReplaceRefuses(t *testing.T) {
+	s := newServer(t, Options{Segment: everything})
+	m := tinyModel(t)
+	for name, model := range map[string]*diffusioninst.Model{"other": m, "tiny": nil} {
+		_, err := s.Replace(context.Background(), name, model)
+		require.ErrorContains(t, err, "serve: ")
+	}
+	closed := newTiny(t)
+	require.NoError(t, closed.Close())
+	_, err := s.Replace(context.Background(), "tiny", closed)
+	require.ErrorIs(t, err, diffusioninst.ErrClosed)
+	require.Equal(t, http.StatusOK, post(s, "/v1/segment", bytes.NewReader(somePNG(t, 40, 40))).Code, "the old one stays")
+}
