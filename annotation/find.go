@@ -11,9 +11,6 @@ import (
 	"github.com/diffusioninst/go/picture"
 )
 
-// extensions are those of pictures, the usual ones first.
-var extensions = []string{".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
-
 func slashed(name string) string { return strings.ReplaceAll(name, `\`, "/") }
 
 func isFile(path string) bool {
@@ -22,13 +19,13 @@ func isFile(path string) bool {
 }
 
 func isPicture(name string) bool {
-	return slices.Contains(extensions, strings.ToLower(path.Ext(name)))
+	return slices.Contains(picture.Extensions(), strings.ToLower(path.Ext(name)))
 }
 
 // pictureOf returns the path in a folder of the picture that has a name, but for the
 // extension.
 func pictureOf(folder, stem string) (string, bool) {
-	for _, ext := range extensions {
+	for _, ext := range picture.Extensions() {
 		for _, ext := range []string{ext, strings.ToUpper(ext)} {
 			if isFile(filepath.Join(folder, filepath.FromSlash(stem+ext))) {
 				return stem + ext, true

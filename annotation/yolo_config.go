@@ -14,6 +14,7 @@ import (
 
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/utf"
+	"github.com/diffusioninst/go/picture"
 )
 
 // yoloConfig is a data.yaml.
@@ -217,7 +218,7 @@ func (c *yoloConfig) entry(entry string) ([]string, error) {
 		}
 		return out, nil
 	}
-	names, err := files(at, extensions...)
+	names, err := files(at, picture.Extensions()...)
 	if err != nil {
 		return nil, err
 	}

@@ -128,6 +128,12 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		if err := s.rewind(); err != nil {
 			return nil, err
 		}
+		if format == "gif" {
+			img = gifFrame(img, image.Rect(0, 0, header.Width, header.Height), s)
+			if err := s.rewind(); err != nil {
+				return nil, err
+			}
+		}
 		if n := frames(s, format); n > 1 {
 			p.note(fmt.Sprintf("of an animation of %d frames the first was taken", n))
 		}
@@ -151,7 +157,7 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		}
 		p.Image = imageOf(turn.turned(r))
 		return p, nil
-	case format == "gif" || header.ColorModel == nil: // a frame of an animation
+	case header.ColorModel == nil: // a frame of an animation
 		p.Image = turn.apply(rows, img.Bounds(), image.Rect(0, 0, header.Width, header.Height))
 	case turn <= upright && isPlain(img):
 		p.Image = img

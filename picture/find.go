@@ -9,8 +9,11 @@ import (
 	"strings"
 )
 
-// extensions are the file name endings by which Find knows pictures in folders.
-var extensions = []string{".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".pfm", ".tga", ".pcx"}
+var extensions = []string{".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jpe", ".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".pfm", ".tga", ".pcx"}
+
+// Extensions returns the file name endings, in lower case, by which [Find] knows pictures in
+// folders, the usual ones first.
+func Extensions() []string { return slices.Clone(extensions) }
 
 // Find lists the pictures that command-line arguments name. A file stands for
 // itself, whatever its name, and so does "-". A folder stands for the pictures in it

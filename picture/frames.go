@@ -91,24 +91,7 @@ func gifBlocks(s taker, frame func()) error {
 	if err != nil {
 		return err
 	}
-	table := func(flags byte) error {
-		if flags&0x80 == 0 {
-			return nil
-		}
-		return s.take(3 << (flags&7 + 1))
-	}
-	blocks := func() error {
-		for {
-			n, err := s.copied(1)
-			if err != nil || n[0] == 0 {
-				return err
-			}
-			if err := s.take(int64(n[0])); err != nil {
-				return err
-			}
-		}
-	}
-	if err := table(head[10]); err != nil {
+	if err := s.take(gifTableSize(head[10])); err != nil {
 		return err
 	}
 	for {
@@ -123,7 +106,7 @@ func gifBlocks(s taker, frame func()) error {
 			frame()
 			var place []byte
 			if place, err = s.copied(9); err == nil {
-				err = table(place[8])
+				err = s.take(gifTableSize(place[8]))
 			}
 			if err == nil {
 				err = s.take(1)
@@ -132,7 +115,7 @@ func gifBlocks(s taker, frame func()) error {
 			return nil
 		}
 		if err == nil {
-			err = blocks()
+			err = gifSubBlocks(s)
 		}
 		if err != nil {
 			return err

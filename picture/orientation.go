@@ -65,7 +65,7 @@ func webpEXIF(r io.Reader) io.ReadSeeker {
 }
 
 // apply draws the rows of a picture, of opaque RGBA, at bounds within frame, turned. What the
-// picture does not cover (the first frame of a GIF may be smaller than the GIF) is black.
+// picture does not cover (the first frame of an animation may be smaller than it) is black.
 func (t turning) apply(rows func() rowReader, bounds, frame image.Rectangle) *image.RGBA {
 	out := t.canvas(frame.Dx(), frame.Dy())
 	for i := 3; i < len(out.Pix) && !bounds.Eq(frame); i += 4 {

@@ -119,7 +119,9 @@ func readColours(p *tiff.Page, n int) (*tiff.Raster, error) {
 	case tiff.Palette:
 		return paletteColours(p, r)
 	case tiff.Separated:
-		return inks(r), nil
+		if n == 4 {
+			return inks(r), nil
+		}
 	case tiff.YCbCr:
 		if inPicture || n == 1 { // its codec made RGB of it
 			return r, nil

@@ -3,6 +3,7 @@
 Run with Pillow (9.4 made most of the committed files, 13.0 those at the end) and cjpeg from this folder: python3 make.py
 """
 import math
+import struct
 from PIL import Image, ImageOps
 
 W, H = 37, 29
@@ -64,6 +65,21 @@ keep("lossy.webp", rgb, quality=90)
 keep("lossless.webp", rgba, lossless=True, exact=True)
 keep("lossy_alpha.webp", rgba, quality=90, exact=True)
 keep("animated.gif", rgb.quantize(8), save_all=True, append_images=[ramp.quantize(8)])
+
+# GIFs with transparent pixels, and with a first frame that covers a part of the canvas.
+def part(name, **options):
+    keep(name, rgb.quantize(8), **options)
+    data = bytearray(open(name, "rb").read())
+    at = data.index(b"\x2c\0\0\0\0")
+    data[6:10] = struct.pack("<HH", rgb.width + 9, rgb.height + 7)
+    data[at + 1 : at + 5] = struct.pack("<HH", 5, 3)
+    open(name, "wb").write(data)
+    Image.open(name).convert("RGB").save(name + ".want.png")
+
+
+keep("transparent.gif", rgb.quantize(8), transparency=3)
+part("part.gif")
+part("part_transparent.gif", transparency=3)
 
 # What package image/jpeg and package webp refuse.
 import os
