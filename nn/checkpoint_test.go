@@ -80,6 +80,10 @@ func TestLoadErrorNamesTheFileAndKeepsAllCauses(t *testing.T) {
 	both := &nn.LoadError{Err: cause, Broken: []error{nn.ErrNotFinite}}
 	require.ErrorIs(t, both, cause)
 	require.ErrorIs(t, both, nn.ErrNotFinite)
+	for path, of := range map[string]bool{"a/model-00001-of-00002.safetensors": true, "m-1-of-10.bin": true, "model-00001-of-00001.safetensors": false, "model.pth": false} {
+		err := &nn.LoadError{Path: path, Missing: []string{"x"}}
+		require.Equal(t, of, strings.Contains(err.Error(), "(shards): merge them"), path)
+	}
 }
 
 func TestFit(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -53,6 +54,9 @@ func (e *LoadError) orNil(source Source) error {
 	return e
 }
 
+// shard matches how the parts of a checkpoint in several files are called.
+var shard = regexp.MustCompile(`-\d+-of-\d*[2-9]\d*\.\w+$|-\d+-of-\d*[1-9]\d+\.\w+$`)
+
 // Error names the file and the cause, and lists all parameters that do not fit, one per line.
 func (e *LoadError) Error() string {
 	var b strings.Builder
@@ -65,6 +69,9 @@ func (e *LoadError) Error() string {
 	} else {
 		fmt.Fprintf(&b, "the parameters do not fit the model: %d missing, %d unexpected, %d of another shape, %d unusable",
 			len(e.Missing), len(e.Unexpected), len(e.Mismatched), len(e.Broken))
+	}
+	if shard.MatchString(e.Path) {
+		b.WriteString("; by its name it is one of several files (shards): merge them into one safetensors file")
 	}
 	for _, name := range e.Missing {
 		fmt.Fprintf(&b, "\n  missing     %s", name)

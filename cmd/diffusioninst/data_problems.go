@@ -17,7 +17,7 @@ type problemList struct {
 }
 
 func (l *problemList) add(line string, err error) {
-	l.lines = append(l.lines, line)
+	l.lines = append(l.lines, flagWords.Replace(line))
 	kind := err.Error()
 	var p coco.Problem
 	switch inner := errors.Unwrap(err); {

@@ -63,7 +63,7 @@ as data info shows it.`,
 		ValidArgsFunction: completeWeights,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := append(args, weights)[0]
-			if filepath.Ext(path) == ".json" {
+			if filepath.Ext(path) == ".json" && !strings.HasSuffix(path, ".index.json") { // that is a checkpoint's list of shards
 				return runDataInfo(cmd, infoOptions{annotationFlags: annotationFlags{onError: "fail", crowd: "ignore"}, json: asJSON}, path)
 			}
 			type content struct {

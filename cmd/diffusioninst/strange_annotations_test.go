@@ -227,7 +227,7 @@ func TestAllCrowds(t *testing.T) {
 	const want = "all 4 annotations are crowds (iscrowd 1, as CVAT writes every mask of its brush) and would be left out"
 	text, err := program(t, "data", "info", "--check", file)
 	require.ErrorContains(t, err, "has 1 problem")
-	require.Contains(t, text, want)
+	require.Contains(t, text, want+": --crowd object takes them as objects")
 	text, err = program(t, "data", "info", "--check", "--crowd", "object", file)
 	require.NoError(t, err)
 	require.Contains(t, text, "no problems")
@@ -242,6 +242,14 @@ func TestAllCrowds(t *testing.T) {
 	require.Contains(t, text, "100.0")
 	_, err = program(t, "eval", "--gt", file, "--dets", results, "--crowd", "maybe")
 	require.ErrorContains(t, err, "--crowd maybe: not ignore or object")
+}
+
+// What lists the files of a checkpoint is JSON, but not a data set.
+func TestInfoOfShards(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "model.safetensors.index.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"weight_map": {"a.weight": "model-00001-of-00002.safetensors"}}`), 0o666))
+	_, err := program(t, "info", file)
+	require.ErrorContains(t, err, "shards): merge them into one")
 }
 
 func TestSizeIsTakenFromThePicture(t *testing.T) {

@@ -113,6 +113,8 @@ func describe(head []byte, size int64) string {
 		return "it is a web page: probably the download failed or needs a login"
 	case strings.HasPrefix(text, "<"):
 		return "it looks like XML"
+	case strings.HasPrefix(text, "{") && strings.Contains(text, `"weight_map"`):
+		return "it lists the files of a checkpoint in several parts (shards): merge them into one safetensors file"
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
 		return "it looks like JSON"
 	}

@@ -48,6 +48,7 @@ func TestNotACheckpoint(t *testing.T) {
 		{"\xff\xd8\xff\xe0", "a JPEG picture"},
 		{"<!DOCTYPE html><html>", "a web page"},
 		{"\n <html>", "a web page"},
+		{`{"metadata": {"total_size": 8}, "weight_map": {"a": "model-00001-of-00002.safetensors"}}`, "merge them"},
 		{"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS pointer"},
 		{"\x1f\x8b\x08", "gzip"},
 		{strings.Repeat("\x00", 257) + "ustar\x00", "tar archive"},
