@@ -12,7 +12,7 @@ import (
 )
 
 // Find returns the path of the image's file in a folder of pictures. The file's name may have
-// the separators of Windows. Of a name that leaves the folder, such as one with a drive, the
+// the separators of Windows, or be encoded as in an address ("a%20b.png"). Of a name that leaves the folder, such as one with a drive, the
 // last part counts. LVIS gives only the address of a file; the last folder of the address,
 // such as val2017, may be missing from the path. If there is no file, the error wraps
 // fs.ErrNotExist.
@@ -32,6 +32,9 @@ func (m *Image) Find(folder string) (string, error) {
 		}
 	case slashed != m.FileName:
 		names = append(names, slashed)
+	}
+	if plain, err := url.PathUnescape(names[len(names)-1]); err == nil && plain != names[len(names)-1] && !leaves(plain) {
+		names = append(names, plain)
 	}
 	var err error
 	for _, name := range names {
