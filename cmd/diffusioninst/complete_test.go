@@ -18,7 +18,7 @@ func TestCompletion(t *testing.T) {
 	t.Chdir(dir)
 	for _, test := range []struct{ line, want string }{
 		{"convert --from |", strings.Join(inputFormats, " ")},
-		{"convert --to lab|", "labelme labelmap labels"},
+		{"convert --to lab|", "labelme labelmap labels labeltiff"},
 		{"eval --iou s|", "segm"},
 		{"eval --iou segm,|", "segm,bbox segm,boundary"},
 		{"info --weights |", "a.pth b.safetensors e.ckpt more/"},

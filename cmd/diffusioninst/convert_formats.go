@@ -42,9 +42,11 @@ func (o *pictureOutput) file(ending string, write func(io.Writer) error) error {
 	return toFile(o.create, o.stem+ending, write)
 }
 
+const previewEnding = "_preview.png"
+
 // preview writes a label map in colours beside the one that viewers show as black.
 func (o *pictureOutput) preview() error {
-	return o.file("_preview.png", func(f io.Writer) error { return annotation.WriteLabelPreview(f, o.LabeledImage) })
+	return o.file(previewEnding, func(f io.Writer) error { return annotation.WriteLabelPreview(f, o.LabeledImage) })
 }
 
 var folderFormats = map[string]folderFormat{
@@ -147,6 +149,10 @@ func writeOverlay(w *instanceWriter, o *pictureOutput) error {
 	img, err := o.source.pixels()
 	if err != nil {
 		return err
+	}
+	if inFile(img) {
+		w.losses[tooLargeLoss]++
+		return nil
 	}
 	overlay, err := drawInstances(img, o.LabeledImage, w.options.Overlay)
 	if err != nil {

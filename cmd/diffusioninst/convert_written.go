@@ -22,8 +22,11 @@ func (w *instanceWriter) written(folder, stem string, p *coco.LabeledImage) bool
 // files returns the names of a picture's files, the last one first.
 func (w *instanceWriter) files(stem string, p *coco.LabeledImage) []string {
 	out := []string{fmt.Sprintf(folderFormats[w.format].last, stem)}
-	if w.format == "labelmap" {
-		out = append(out, stem+".png")
+	switch w.format {
+	case "labelmap":
+		out = append(out, stem+".png", stem+previewEnding)
+	case "labels", "labeltiff":
+		out = append(out, stem+previewEnding)
 	}
 	for i := range p.Instances {
 		name := fmt.Sprintf("%s_%03d.png", stem, i)

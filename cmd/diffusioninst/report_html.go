@@ -58,6 +58,10 @@ func (w *instanceWriter) addReport(p *coco.LabeledImage, source *pictureSource) 
 	if err != nil {
 		return err
 	}
+	if inFile(img) {
+		w.losses[tooLargeLoss]++
+		return nil
+	}
 	m, err := source.measure(p)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func TestSegmentATIFFBeyondTheLimit(t *testing.T) {
 	require.NoError(t, os.WriteFile(large, data, 0o600))
 	run := func(more ...string) (string, error) {
 		_, stderr, err := segment(nil, append([]string{"--proposals", "20", "--score", "0.01", "--limit", "20",
-			"--format", "overlay,results,measurements", "--output", filepath.Join(dir, "out"), large}, more...)...)
+			"--format", "overlay,results,measurements,html", "--output", filepath.Join(dir, "out"), large}, more...)...)
 		return stderr, err
 	}
 	stderr, err := run()

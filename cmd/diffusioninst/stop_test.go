@@ -154,7 +154,7 @@ func TestSegmentStopsAndContinues(t *testing.T) {
 // A resumed run makes anew whatever file of a finished picture is missing or empty.
 func TestResumeRestoresFiles(t *testing.T) {
 	pictures, out := manyPictures(t, 1), t.TempDir()
-	args := []string{pictures, "--output", out, "--limit", "2", "--format", "overlay,results,coco,labelme,labelmap,masks,yolo,labels,dsb,measurements", "--resume"}
+	args := []string{pictures, "--output", out, "--limit", "2", "--format", "overlay,results,coco,labelme,labelmap,masks,yolo,labels,dsb,cellpose,labeltiff,imagej,geojson,measurements,html", "--resume"}
 	_, _, err := segment(nil, args...)
 	require.NoError(t, err)
 	want := tree(t, out)
