@@ -1,6 +1,9 @@
 package mask
 
-import "math/bits"
+import (
+	"image"
+	"math/bits"
+)
 
 // A Part is one connected part of a mask; pixels that touch at a corner are
 // connected. Its rings are x0 y0 x1 y1 … along the edges of the pixels, not
@@ -190,12 +193,6 @@ func (b *Bitmap) trace() []ring {
 // corner of it. It clears the ring's edges in unseen, files those above set
 // pixels under the ring's number in tops, and returns the corners.
 func (b *Bitmap) follow(x, y int, hole bool, unseen []uint64, tops [][]edge, number int) []point {
-	const (
-		east = iota
-		south
-		west
-		north
-	)
 	words := (b.Width + 63) >> 6
 	start, first := point{x, y}, east
 	if hole {
@@ -203,23 +200,8 @@ func (b *Bitmap) follow(x, y int, hole bool, unseen []uint64, tops [][]edge, num
 	}
 	corners := []point{start}
 	for dir := first; ; {
-		var left, right bool // the two pixels ahead
-		switch dir {
-		case east:
-			unseen[y*words+x>>6] &^= 1 << (x & 63)
-			x++
-			left, right = b.Get(x, y-1), b.Get(x, y)
-		case south:
-			y++
-			left, right = b.Get(x, y), b.Get(x-1, y)
-		case west:
-			x--
-			unseen[y*words+x>>6] &^= 1 << (x & 63)
-			left, right = b.Get(x-1, y), b.Get(x-1, y-1)
-		case north:
-			y--
-			left, right = b.Get(x-1, y-1), b.Get(x, y-1)
-		}
+		var left, right bool
+		x, y, left, right = b.step(x, y, dir, image.Point{}, unseen, words)
 		if !left && right {
 			continue
 		}

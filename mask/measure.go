@@ -74,30 +74,24 @@ func Measure(b *Bitmap, channels ...func(dst []float64, x, y int)) Measurement {
 // moments sets Area, the centroid and the second moments. Sums are exact: they are whole
 // numbers and start at a pixel near the centroid, so that they stay small.
 func (m *Measurement) moments(b *Bitmap) {
-	box := b.Box()
 	var n, sx, sy int
-	for y := box.Min.Y; y < box.Max.Y; y++ {
-		for x0, x1 := range b.Row(y) {
-			n += x1 - x0
-			sx += (x0 + x1 - 1) * (x1 - x0)
-			sy += y * (x1 - x0)
-		}
+	for r := range b.Runs() {
+		n += r.X1 - r.X0
+		sx += (r.X0 + r.X1 - 1) * (r.X1 - r.X0)
+		sy += r.Y * (r.X1 - r.X0)
 	}
 	sx /= 2
 	cx, cy := sx/n, sy/n
 	var dx, dy, xx, xy, yy int
-	for y := box.Min.Y; y < box.Max.Y; y++ {
-		v := y - cy
-		for x0, x1 := range b.Row(y) {
-			length := x1 - x0
-			first, last := x0-cx, x1-1-cx
-			sum := (first + last) * length / 2
-			dx += sum
-			dy += v * length
-			xx += squares(last) - squares(first-1)
-			xy += v * sum
-			yy += v * v * length
-		}
+	for r := range b.Runs() {
+		v, length := r.Y-cy, r.X1-r.X0
+		first, last := r.X0-cx, r.X1-1-cx
+		sum := (first + last) * length / 2
+		dx += sum
+		dy += v * length
+		xx += squares(last) - squares(first-1)
+		xy += v * sum
+		yy += v * v * length
 	}
 	area := float64(n)
 	ex, ey := float64(dx)/area, float64(dy)/area
@@ -132,14 +126,11 @@ func (m *Measurement) ellipse() {
 // intensity measures a channel under a mask of n pixels. row has room for the mask's width.
 func intensity(b *Bitmap, n float64, samples func(dst []float64, x, y int), row []float64) Intensity {
 	each := func(f func(v float64)) {
-		box := b.Box()
-		for y := box.Min.Y; y < box.Max.Y; y++ {
-			for x0, x1 := range b.Row(y) {
-				run := row[:x1-x0]
-				samples(run, x0, y)
-				for _, v := range run {
-					f(v)
-				}
+		for r := range b.Runs() {
+			run := row[:r.X1-r.X0]
+			samples(run, r.X0, r.Y)
+			for _, v := range run {
+				f(v)
 			}
 		}
 	}

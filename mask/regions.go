@@ -135,12 +135,6 @@ func flipBits(words []uint64, from, to int) {
 // the edge (x, y)–(x+1, y): eastwards if that is the top of a pixel, else westwards. Where
 // pixels touch at a corner it stays with its own.
 func (t *regionTracer) follow(x, y int, top bool) []point {
-	const (
-		east = iota
-		south
-		west
-		north
-	)
 	dir := east
 	if !top {
 		x, dir = x+1, west
@@ -148,23 +142,8 @@ func (t *regionTracer) follow(x, y int, top bool) []point {
 	start, first := point{x, y}, dir
 	var corners []point
 	for {
-		var left, right bool // the two pixels ahead
-		switch dir {
-		case east:
-			t.unseen[y*t.words+x>>6] &^= 1 << (x & 63)
-			x++
-			left, right = t.get(x, y-1), t.get(x, y)
-		case south:
-			y++
-			left, right = t.get(x, y), t.get(x-1, y)
-		case west:
-			x--
-			t.unseen[y*t.words+x>>6] &^= 1 << (x & 63)
-			left, right = t.get(x-1, y), t.get(x-1, y-1)
-		case north:
-			y--
-			left, right = t.get(x-1, y-1), t.get(x, y-1)
-		}
+		var left, right bool
+		x, y, left, right = t.b.step(x, y, dir, t.box.Min, t.unseen, t.words)
 		switch {
 		case !right:
 			dir = (dir + 1) & 3
