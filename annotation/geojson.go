@@ -110,16 +110,12 @@ func (r *geojsonReader) object() error {
 		}
 		switch key {
 		case "features":
-			token, err := r.decoder.Token()
-			if err != nil {
-				return err
+			var token json.Token
+			if token, err = r.decoder.Token(); err == nil && token != json.Delim('[') {
+				err = errors.New("features that are not a list")
 			}
-			if token != json.Delim('[') {
-				return errors.New("features that are not a list")
-			}
-			err = r.features()
-			if err != nil {
-				return err
+			if err == nil {
+				err = r.features()
 			}
 		case "image":
 			err = r.decoder.Decode(&r.said)
@@ -145,13 +141,18 @@ func (r *geojsonReader) object() error {
 	return nil
 }
 
+// start finds the picture before the first feature.
+func (r *geojsonReader) start() (err error) {
+	if r.p == nil {
+		r.p, err = r.picture()
+	}
+	return err
+}
+
 // features reads what follows the bracket of a list.
 func (r *geojsonReader) features() error {
-	if r.p == nil {
-		var err error
-		if r.p, err = r.picture(); err != nil {
-			return err
-		}
+	if err := r.start(); err != nil {
+		return err
 	}
 	for r.decoder.More() {
 		var text json.RawMessage
@@ -191,11 +192,8 @@ func (r *geojsonReader) problem(err error) {
 }
 
 func (r *geojsonReader) feature(f *geojsonFeature) error {
-	if r.p == nil {
-		var err error
-		if r.p, err = r.picture(); err != nil {
-			return err
-		}
+	if err := r.start(); err != nil {
+		return err
 	}
 	v, err := f.instance(r.p.Width, r.p.Height)
 	if err != nil {

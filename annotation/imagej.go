@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -104,11 +105,7 @@ func eachROI(at string, start func(comment string) error, region func(entry stri
 		}
 		return region(strings.TrimSuffix(filepath.Base(at), filepath.Ext(at)), data)
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	z, err := zip.NewReader(f, info.Size())
+	z, err := zipOf(f)
 	if err != nil {
 		return err
 	}
@@ -116,7 +113,7 @@ func eachROI(at string, start func(comment string) error, region func(entry stri
 		return err
 	}
 	for _, e := range z.File {
-		if !strings.EqualFold(path.Ext(e.Name), ".roi") {
+		if !isROI(e) {
 			continue
 		}
 		r, err := e.Open()
@@ -142,16 +139,19 @@ func hasROIs(name string) bool {
 		return false
 	}
 	defer f.Close()
+	z, err := zipOf(f)
+	return err == nil && slices.ContainsFunc(z.File, isROI)
+}
+
+func zipOf(f *os.File) (*zip.Reader, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return false
+		return nil, err
 	}
-	z, err := zip.NewReader(f, info.Size())
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(z.File, func(e *zip.File) bool { return strings.EqualFold(path.Ext(e.Name), ".roi") })
+	return zip.NewReader(f, info.Size())
 }
+
+func isROI(e *zip.File) bool { return strings.EqualFold(path.Ext(e.Name), ".roi") }
 
 // addROI adds a region to a picture.
 func addROI(p *coco.LabeledImage, entry string, data []byte) error {
