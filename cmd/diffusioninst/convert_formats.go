@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image"
 	"image/png"
 	"io"
 	"path"
@@ -25,7 +26,7 @@ var measuringFormats = []string{"measurements", "geojson", "labeltiff", "html"}
 
 // A folderFormat is a format with files for each picture.
 type folderFormat struct {
-	last  string // the picture's file that is written last, with %[1]s for its stem
+	files []string // those of every picture, with %[1]s for its stem; masks and dsb have one per instance, too
 	write func(w *instanceWriter, o *pictureOutput) error
 }
 
@@ -42,6 +43,16 @@ func (o *pictureOutput) file(ending string, write func(io.Writer) error) error {
 	return toFile(o.create, o.stem+ending, write)
 }
 
+// numbered writes a file that has one number per pixel; write returns how many instances others
+// cover in part.
+func (o *pictureOutput) numbered(w *instanceWriter, ending string, write func(io.Writer) (covered int, err error)) error {
+	return o.file(ending, func(f io.Writer) error {
+		covered, err := write(f)
+		w.losses[coveredLoss] += covered
+		return err
+	})
+}
+
 const previewEnding = "_preview.png"
 
 // preview writes a label map in colours beside the one that viewers show as black.
@@ -50,32 +61,28 @@ func (o *pictureOutput) preview() error {
 }
 
 var folderFormats = map[string]folderFormat{
-	"masks": {"%[1]s.json", func(_ *instanceWriter, o *pictureOutput) error { return coco.WriteMasks(o.create, o.LabeledImage) }},
-	"labelme": {"%[1]s.json", func(w *instanceWriter, o *pictureOutput) error {
+	"masks": {[]string{"%[1]s.json"}, func(_ *instanceWriter, o *pictureOutput) error { return coco.WriteMasks(o.create, o.LabeledImage) }},
+	"labelme": {[]string{"%[1]s.json"}, func(w *instanceWriter, o *pictureOutput) error {
 		local := *o.LabeledImage
 		local.FileName = path.Base(strings.ReplaceAll(o.FileName, `\`, "/"))
 		return o.file(".json", func(f io.Writer) error {
 			return coco.WriteLabelMe(f, &local, coco.LabelMeOptions{Polygons: w.options.Polygons, Tolerance: w.options.Tolerance})
 		})
 	}},
-	"yolo": {"%[1]s.txt", func(w *instanceWriter, o *pictureOutput) error {
+	"yolo": {[]string{"%[1]s.txt"}, func(w *instanceWriter, o *pictureOutput) error {
 		return o.file(".txt", func(f io.Writer) error {
 			loss, err := annotation.WriteYOLO(f, o.LabeledImage, w.class)
 			w.losses["parts and holes are joined to one outline per object by bridges without width, which YOLO draws as part of it"] += loss.Joined
 			return err
 		})
 	}},
-	"labels": {"%[1]s_masks.png", func(w *instanceWriter, o *pictureOutput) error {
+	"labels": {[]string{"%[1]s_masks.png", "%[1]s" + previewEnding}, func(w *instanceWriter, o *pictureOutput) error {
 		if err := o.preview(); err != nil {
 			return err
 		}
-		return o.file("_masks.png", func(f io.Writer) error {
-			covered, err := annotation.WriteLabels(f, o.LabeledImage)
-			w.losses[coveredLoss] += covered
-			return err
-		})
+		return o.numbered(w, "_masks.png", func(f io.Writer) (int, error) { return annotation.WriteLabels(f, o.LabeledImage) })
 	}},
-	"labelmap": {"%[1]s.json", func(_ *instanceWriter, o *pictureOutput) error {
+	"labelmap": {[]string{"%[1]s.json", "%[1]s.png", "%[1]s" + previewEnding}, func(_ *instanceWriter, o *pictureOutput) error {
 		if err := o.preview(); err != nil {
 			return err
 		}
@@ -83,15 +90,11 @@ var folderFormats = map[string]folderFormat{
 			return o.file(".json", func(legend io.Writer) error { return coco.WriteLabelMap(picture, legend, o.LabeledImage) })
 		})
 	}},
-	"dsb": {"%[1]s/images/%[1]s.png", writeDSB},
-	"cellpose": {"%[1]s_seg.npy", func(w *instanceWriter, o *pictureOutput) error {
-		return o.file("_seg.npy", func(f io.Writer) error {
-			covered, err := annotation.WriteCellpose(f, o.LabeledImage)
-			w.losses[coveredLoss] += covered
-			return err
-		})
+	"dsb": {[]string{"%[1]s/images/%[1]s.png"}, writeDSB},
+	"cellpose": {[]string{"%[1]s_seg.npy"}, func(w *instanceWriter, o *pictureOutput) error {
+		return o.numbered(w, "_seg.npy", func(f io.Writer) (int, error) { return annotation.WriteCellpose(f, o.LabeledImage) })
 	}},
-	"labeltiff": {"%[1]s_labels.tif", func(w *instanceWriter, o *pictureOutput) error {
+	"labeltiff": {[]string{"%[1]s_labels.tif", "%[1]s" + previewEnding}, func(w *instanceWriter, o *pictureOutput) error {
 		size, err := o.source.sizeOfPixel()
 		if err != nil {
 			return err
@@ -99,24 +102,20 @@ var folderFormats = map[string]folderFormat{
 		if err := o.preview(); err != nil {
 			return err
 		}
-		return o.file("_labels.tif", func(f io.Writer) error {
-			covered, err := annotation.WriteLabelTIFF(f, o.LabeledImage, size)
-			w.losses[coveredLoss] += covered
-			return err
-		})
+		return o.numbered(w, "_labels.tif", func(f io.Writer) (int, error) { return annotation.WriteLabelTIFF(f, o.LabeledImage, size) })
 	}},
-	"imagej": {"%[1]s_rois.zip", func(_ *instanceWriter, o *pictureOutput) error {
+	"imagej": {[]string{"%[1]s_rois.zip"}, func(_ *instanceWriter, o *pictureOutput) error {
 		return o.file("_rois.zip", func(f io.Writer) error { return annotation.WriteImageJ(f, o.LabeledImage) })
 	}},
-	"geojson": {"%[1]s.geojson", func(_ *instanceWriter, o *pictureOutput) error {
+	"geojson": {[]string{"%[1]s.geojson"}, func(_ *instanceWriter, o *pictureOutput) error {
 		m, err := o.source.measure(o.LabeledImage)
 		if err != nil {
 			return err
 		}
 		return o.file(".geojson", func(f io.Writer) error { return annotation.WriteGeoJSON(f, o.LabeledImage, m) })
 	}},
-	"measurements": {"%[1]s.csv", writeMeasurements},
-	"overlay":      {"%[1]s.png", writeOverlay},
+	"measurements": {[]string{"%[1]s.csv"}, writeMeasurements},
+	"overlay":      {[]string{"%[1]s.png"}, writeOverlay},
 }
 
 // coveredLoss is what formats lose that have one number per pixel.
@@ -124,6 +123,19 @@ const coveredLoss = "instances are partly covered by others and lose those pixel
 
 // tooLargeLoss is what formats leave out that draw on pictures.
 const tooLargeLoss = "pictures are too large to be read at once, and were not drawn"
+
+// drawable returns a picture to draw on, or nil, which is counted, if it is too large.
+func (w *instanceWriter) drawable(source *pictureSource) (image.Image, error) {
+	img, err := source.pixels()
+	if err != nil {
+		return nil, err
+	}
+	if inFile(img) {
+		w.losses[tooLargeLoss]++
+		return nil, nil
+	}
+	return img, nil
+}
 
 // writeDSB writes a folder with a picture and its masks.
 func writeDSB(w *instanceWriter, o *pictureOutput) error {
@@ -134,25 +146,17 @@ func writeDSB(w *instanceWriter, o *pictureOutput) error {
 			}
 		}
 	}
-	img, err := o.source.pixels()
-	if err != nil {
+	img, err := w.drawable(o.source)
+	if img == nil {
 		return err
-	}
-	if inFile(img) {
-		w.losses[tooLargeLoss]++
-		return nil
 	}
 	return o.file("/images/"+o.stem+".png", func(f io.Writer) error { return png.Encode(f, img) })
 }
 
 func writeOverlay(w *instanceWriter, o *pictureOutput) error {
-	img, err := o.source.pixels()
-	if err != nil {
+	img, err := w.drawable(o.source)
+	if img == nil {
 		return err
-	}
-	if inFile(img) {
-		w.losses[tooLargeLoss]++
-		return nil
 	}
 	overlay, err := drawInstances(img, o.LabeledImage, w.options.Overlay)
 	if err != nil {

@@ -19,14 +19,11 @@ func (w *instanceWriter) written(folder, stem string, p *coco.LabeledImage) bool
 	return true
 }
 
-// files returns the names of a picture's files, the last one first.
+// files returns the names of a picture's files.
 func (w *instanceWriter) files(stem string, p *coco.LabeledImage) []string {
-	out := []string{fmt.Sprintf(folderFormats[w.format].last, stem)}
-	switch w.format {
-	case "labelmap":
-		out = append(out, stem+".png", stem+previewEnding)
-	case "labels", "labeltiff":
-		out = append(out, stem+previewEnding)
+	var out []string
+	for _, name := range folderFormats[w.format].files {
+		out = append(out, fmt.Sprintf(name, stem))
 	}
 	for i := range p.Instances {
 		name := fmt.Sprintf("%s_%03d.png", stem, i)

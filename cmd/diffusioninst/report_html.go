@@ -54,13 +54,9 @@ type reportObject struct {
 
 // addReport adds a picture to the page.
 func (w *instanceWriter) addReport(p *coco.LabeledImage, source *pictureSource) error {
-	img, err := source.pixels()
-	if err != nil {
+	img, err := w.drawable(source)
+	if img == nil {
 		return err
-	}
-	if inFile(img) {
-		w.losses[tooLargeLoss]++
-		return nil
 	}
 	m, err := source.measure(p)
 	if err != nil {
