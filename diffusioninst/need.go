@@ -38,10 +38,10 @@ func (e *LimitError) Error() string {
 
 func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
 
-const (
-	defaultMaxBytes = 8 << 30
-	defaultMaxViews = 100_000
-)
+// DefaultMaxBytes is what Options.MaxBytes is by default on the CPU.
+const DefaultMaxBytes = 8 << 30
+
+const defaultMaxViews = 100_000
 
 // Bytes that a request takes at most, measured as the growth of the resident set's peak
 // (VmHWM in /proc/self/status) over calls of SegmentBatch in processes of their own, with

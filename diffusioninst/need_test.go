@@ -157,8 +157,8 @@ func TestNeedOfThePapersModel(t *testing.T) {
 	batch := need(Options{}, image.Pt(1333, 800), image.Pt(800, 1333))
 	require.EqualValues(t, 2*1344*1344, batch.Pixels, "padded to a common size")
 	require.Greater(t, need(Options{Proposals: 20000}, image.Pt(64, 64)).Bytes, int64(20e9))
-	require.Less(t, need(Options{Proposals: 5000}, image.Pt(64, 64)).Bytes, int64(defaultMaxBytes))
-	require.Greater(t, need(Options{Steps: 1000, Proposals: 9000}, image.Pt(64, 64)).Bytes, int64(defaultMaxBytes))
+	require.Less(t, need(Options{Proposals: 5000}, image.Pt(64, 64)).Bytes, int64(DefaultMaxBytes))
+	require.Greater(t, need(Options{Steps: 1000, Proposals: 9000}, image.Pt(64, 64)).Bytes, int64(DefaultMaxBytes))
 	require.Positive(t, need(Options{Scale: 16}, image.Pt(math.MaxInt32, math.MaxInt32)).Bytes, "no overflow")
 }
 

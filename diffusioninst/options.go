@@ -110,7 +110,7 @@ func (o Options) resolve(c Config) (*settings, error) {
 	if err := s.normalize.Check(); err != nil {
 		return nil, &OptionError{"Normalize", err.Error(), err}
 	}
-	s.maxBytes = max(cmp.Or(o.MaxBytes, defaultMaxBytes), 0)
+	s.maxBytes = max(cmp.Or(o.MaxBytes, DefaultMaxBytes), 0)
 	s.maxViews = max(cmp.Or(int64(o.MaxViews), defaultMaxViews), 0)
 	if o.Ensemble != nil {
 		s.ensemble = *o.Ensemble

@@ -27,9 +27,6 @@ const (
 	decodedBytes  = 16
 )
 
-// defaultCall is the SDK's default of MaxBytes on the CPU.
-const defaultCall = 8 << 30
-
 // inside gives a request a place while f answers it. f returns false if the place is left to the
 // scheduler, which runs the request's job still.
 func (s *Server) inside(w http.ResponseWriter, r *http.Request, f func(ctx context.Context, p *place) bool) {
@@ -181,7 +178,7 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 // callLimit returns the MaxBytes of a call of the model; 0 or less for none.
 func callLimit(m *diffusioninst.Model, o diffusioninst.Options) int64 {
 	if o.MaxBytes == 0 && !m.Device().IsCUDA() {
-		return defaultCall
+		return diffusioninst.DefaultMaxBytes
 	}
 	return o.MaxBytes
 }

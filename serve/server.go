@@ -48,7 +48,7 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 		scheduler: &scheduler{workers: o.Workers, batch: o.Batch, wait: o.BatchWait, waiting: map[string][]*job{}},
 	}
 	s.scheduler.took = s.admission.took
-	s.scheduler.maxBytes = cmp.Or(o.Segment.MaxBytes, defaultCall)
+	s.scheduler.maxBytes = cmp.Or(o.Segment.MaxBytes, diffusioninst.DefaultMaxBytes)
 	for name, m := range models {
 		if name == "" || m == nil {
 			return nil, fmt.Errorf("serve: the model named %q: a name and a model are required", name)
