@@ -14,13 +14,17 @@ export OMP_WAIT_POLICY ?= passive
 with := scripts/with-libtorch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench fuzz sanitize test-libtorch2 test-fresh generate lint clean
+.PHONY: help setup build demo test bench fuzz sanitize test-libtorch2 test-fresh generate lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: a C++ compiler, LibTorch, OpenBLAS
 	@scripts/setup
+
+build: ## build bin/diffusioninst, and bin/diffusioninst-libtorch, which it starts to run models
+	@CGO_ENABLED=0 go build -o bin/diffusioninst ./cmd/diffusioninst
+	@$(with) go build -o bin/diffusioninst-libtorch ./cmd/diffusioninst
 
 demo: ## segment a picture and compare with its true masks: make demo IMAGE=path
 	@$(with) go run ./cmd/diffusioninst segment --weights $(WEIGHTS) $(if $(TRUTH),--gt "$(TRUTH)") --output "$(OUTPUT)/" "$(IMAGE)"

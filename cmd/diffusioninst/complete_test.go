@@ -30,12 +30,12 @@ func TestCompletion(t *testing.T) {
 		require.NoError(t, err)
 		values := strings.Split(strings.TrimSpace(out), "\n")
 		values = values[:len(values)-1] // the last line is for the shell
-		if builtins["nuclei"] != nil && len(values) > 0 && values[0] == "builtin:nuclei" {
+		if len(values) > 0 && values[0] == "builtin:nuclei" {
 			values = values[1:]
 		}
 		require.Equal(t, test.want, strings.Join(values, " "), test.line)
 	}
-	if builtins["nuclei"] == nil {
+	if len(modelCommands) == 0 {
 		return
 	}
 	for line, want := range map[string]string{

@@ -56,7 +56,7 @@ proposals and input size, its training, and its parameters. A data set (.json) i
 as data info shows it.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if n := len(args); n > 1 || (n == 1) == (weights != "") {
-				return errors.New("info takes one checkpoint or data set, such as model.pth" + orBuiltin())
+				return errors.New("info takes one checkpoint or data set, such as model.pth or builtin:nuclei")
 			}
 			return nil
 		},
@@ -85,9 +85,7 @@ as data info shows it.`,
 			return found.info.write(cmd.OutOrStdout(), found.groups)
 		},
 	}
-	if known := builtinNames(); len(known) > 0 {
-		c.Long += "\n\nBuilt into this program: " + strings.Join(known, ", ") + "."
-	}
+	c.Long += "\n\nBuilt into this program: " + strings.Join(builtinNames(), ", ") + "."
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	c.Flags().BoolVar(&list, "list", false, "list every tensor of a checkpoint")
 	c.Flags().StringVar(&weights, "weights", "", "the checkpoint, in place of the argument")

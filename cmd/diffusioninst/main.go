@@ -1,6 +1,7 @@
 // Command diffusioninst segments pictures, trains and measures models, and looks into
 // checkpoints and data sets. Built with CGO_ENABLED=0 it keeps the commands that need no
-// LibTorch, among them env and doctor, which help to find one; the others then say so.
+// LibTorch, among them env and doctor, which help to find one; the others are run by the
+// companion that make build puts beside it, or say what they need.
 package main
 
 import (
@@ -27,7 +28,7 @@ func newRoot() *cobra.Command {
 		root.AddCommand(command())
 	}
 	if len(modelCommands) == 0 {
-		root.AddCommand(newStubs()...)
+		root.AddCommand(newStubs(companionPath() == "")...)
 	}
 	root.AddCommand(newInfoCommand(), newEvalCommand(), newDataCommand(), newConvertCommand(), newDoctorCommand(), newEnvCommand())
 	completeFlags(root)
@@ -56,6 +57,10 @@ func main() { os.Exit(run()) }
 // run returns the exit status: 0, 1 for an error, or 128 plus the number of the signal that
 // stopped the command.
 func run() int {
+	if err := forward(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		return 1
+	}
 	ctx, release := withSignals(context.Background())
 	defer release()
 	cmd, err := newRoot().ExecuteContextC(ctx)

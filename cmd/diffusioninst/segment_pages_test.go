@@ -38,9 +38,6 @@ func field(t *testing.T) (string, []simulate.Object) {
 // The microscope table: whatever the form of the file, the program finds at least 29 of 30
 // nuclei. With --norm none a dim picture is a warning.
 func TestSegmentMicroscopeFormats(t *testing.T) {
-	if builtins["nuclei"] == nil {
-		t.Skip("built without the weights")
-	}
 	dir, truth := field(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	args := func(more ...string) []string {

@@ -8,9 +8,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// needLibTorch are the names and short descriptions of the commands that a program built
-// without cgo lacks. It lists them all the same, so that nobody takes them for misspelt.
-var needLibTorch = []struct{ name, short string }{
+// A libTorchCommand is a command that needs LibTorch.
+type libTorchCommand struct{ name, short string }
+
+// needLibTorch are the commands that a program built without cgo lacks. It lists them all the
+// same: its companion has them, or nobody shall take them for misspelt.
+var needLibTorch = []libTorchCommand{
 	{"bench", "Time a model on this machine"},
 	{"export", "Rewrite a checkpoint: another format, smaller, with its configuration inside"},
 	{"segment", "Find the instances in pictures"},
@@ -20,13 +23,18 @@ var needLibTorch = []struct{ name, short string }{
 	{"train", "Train a model on a data set, or continue a training run"},
 }
 
-// newStubs returns commands that only say what they would need.
-func newStubs() []*cobra.Command {
+// newStubs returns commands that only say what they would need. If missing is false, the
+// companion has them, and they are only listed.
+func newStubs(missing bool) []*cobra.Command {
+	note := ""
+	if missing {
+		note = " (not in this build: needs LibTorch)"
+	}
 	var out []*cobra.Command
 	for _, c := range needLibTorch {
 		out = append(out, &cobra.Command{
 			Use:                c.name,
-			Short:              c.short + " (not in this build: needs LibTorch)",
+			Short:              c.short + note,
 			DisableFlagParsing: true,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				why := fmt.Sprintf("this diffusioninst was built without LibTorch (CGO_ENABLED=0), which %s needs: "+

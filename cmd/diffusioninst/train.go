@@ -70,7 +70,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.out, "out", "", "folder for the run's files")
 	f.StringVar(&o.resume, "resume", "", "continue the run in --out from its last checkpoint; --resume=FILE from another one there, such as best.safetensors")
 	f.Lookup("resume").NoOptDefVal = train.LastCheckpoint
-	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone"+orBuiltin()+"; none for random weights (default: MODEL.WEIGHTS of the configuration)")
+	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone or builtin:nuclei; none for random weights (default: MODEL.WEIGHTS of the configuration)")
 	o.ema.add(f)
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.Float64Var(&o.memory, "max-memory", 0, "GiB of memory that a step may need, by an estimate, before the run ends with an error (default: 64 on the CPU; negative for no limit)")

@@ -21,6 +21,8 @@ func programVersion() string {
 	libTorch := "without LibTorch"
 	if libTorchVersion != nil {
 		libTorch = "LibTorch " + libTorchVersion()
+	} else if path := companionPath(); path != "" {
+		libTorch = "LibTorch by " + path
 	}
 	return fmt.Sprintf("%s\n%s, %s, %s/%s", moduleVersion(info), libTorch, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -27,7 +27,7 @@ func TestVersion(t *testing.T) {
 func TestCommandsThatNeedLibTorch(t *testing.T) {
 	root := newRoot()
 	root.RemoveCommand(root.Commands()...)
-	root.AddCommand(newStubs()...)
+	root.AddCommand(newStubs(true)...)
 	require.Len(t, root.Commands(), len(needLibTorch))
 	root.SetArgs([]string{"segment", "--weights", "a.pth", "b.png"})
 	require.ErrorContains(t, root.Execute(), "built without LibTorch (CGO_ENABLED=0), which segment needs")

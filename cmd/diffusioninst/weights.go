@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/nuclei"
 )
 
 // builtinPrefix begins the names of checkpoints that are part of the program.
 const builtinPrefix = "builtin:"
 
-// builtins are the checkpoints in the program by name. There are none without cgo.
-var builtins = map[string]func() *io.SectionReader{}
+// builtins are the checkpoints in the program by name.
+var builtins = map[string]func() *io.SectionReader{"nuclei": nuclei.Checkpoint}
 
 // openBuiltin opens the checkpoint of a name with builtinPrefix. found is false for any
 // other name, which is a file's.
@@ -26,11 +27,7 @@ func openBuiltin(name string) (r *io.SectionReader, found bool, err error) {
 	if open := builtins[short]; open != nil {
 		return open(), true, nil
 	}
-	known := builtinNames()
-	if len(known) == 0 {
-		return nil, true, fmt.Errorf("%s: no model is built into this program; name a checkpoint's file", name)
-	}
-	return nil, true, fmt.Errorf("%s: not one of the built-in models (%s)", name, strings.Join(known, ", "))
+	return nil, true, fmt.Errorf("%s: not one of the built-in models (%s)", name, strings.Join(builtinNames(), ", "))
 }
 
 // builtinNames returns the names of builtins with builtinPrefix, sorted.
@@ -42,21 +39,9 @@ func builtinNames() []string {
 	return out
 }
 
-// orBuiltin returns ` or builtin:NAME` for a model that is there, or nothing.
-func orBuiltin() string {
-	if known := builtinNames(); len(known) > 0 {
-		return " or " + known[0]
-	}
-	return ""
-}
-
 // weightsUsage returns what a flag for a checkpoint takes.
 func weightsUsage() string {
-	text := "checkpoint: a file (.pth, .pkl, .safetensors)"
-	if known := builtinNames(); len(known) > 0 {
-		text += " or " + strings.Join(known, ", ")
-	}
-	return text
+	return "checkpoint: a file (.pth, .pkl, .safetensors) or " + strings.Join(builtinNames(), ", ")
 }
 
 // openCheckpoint opens a checkpoint: a file or one of builtins. The caller closes it.

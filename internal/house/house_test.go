@@ -80,7 +80,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "annotation", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/jpeg", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/jpeg", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "nuclei", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }
