@@ -62,9 +62,15 @@ func (c candidates) apart() candidates {
 // consensus clusters candidates, given best first: each goes with the best one of its class
 // that it overlaps by iou and that goes with none itself. A cluster is an object whose score is
 // the mean over all evaluations of the best score in each, and each one's best candidate votes.
+// Candidates whose boxes do not overlap do not overlap.
 func (c candidates) consensus(order []int64, iou, least float64, overlap func(a, b int64) float64) []object {
 	var out []object
 	taken := make([]bool, len(order))
+	index := nearby{}
+	for n, k := range order {
+		index.add(c.boxes[k], n)
+	}
+	var near []int
 	for n, first := range order {
 		if taken[n] {
 			continue
@@ -75,7 +81,15 @@ func (c candidates) consensus(order []int64, iou, least float64, overlap func(a,
 		in := map[int32]bool{}
 		var votes []int64
 		sum := 0.0
-		for m := n; m < len(order); m++ {
+		near = append(near[:0], n)
+		index.each(c.boxes[first], func(m int, _ Box) bool {
+			if m > n {
+				near = append(near, m)
+			}
+			return true
+		})
+		slices.Sort(near)
+		for _, m := range near {
 			k := order[m]
 			if taken[m] || c.classes[k] != c.classes[first] || m > n && overlap(first, k) < iou {
 				continue

@@ -1,15 +1,41 @@
 package mask
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"sort"
 )
 
 // IoU returns the matrix of intersection over union of detections dt (rows) and
 // ground truths gt (columns), as the COCO API computes it: where crowd[g] is
 // true the union is the area of the detection alone. crowd is nil or as long as
-// gt. Invalid masks and masks of different sizes are errors.
+// gt. Invalid masks and masks of different sizes are errors. [Overlaps] returns the same
+// without a matrix.
 func IoU(dt, gt []RLE, crowd []bool) ([][]float64, error) {
+	pairs, err := Overlaps(dt, gt, crowd)
+	if err != nil {
+		return nil, err
+	}
+	out := matrix(len(dt), len(gt))
+	for _, p := range pairs {
+		out[p.Detection][p.Truth] = p.IoU
+	}
+	return out, nil
+}
+
+// An Overlap is a detection and a ground truth that share pixels, and their intersection over
+// union.
+type Overlap struct {
+	Detection, Truth int
+	IoU              float64
+}
+
+// Overlaps returns the pairs of detections dt and ground truths gt whose IoU, as [IoU] defines it,
+// is not 0, ordered by detection and then ground truth. Its time and memory grow with the masks
+// that are near each other, not with all pairs. Errors are those of IoU.
+func Overlaps(dt, gt []RLE, crowd []bool) ([]Overlap, error) {
 	if crowd != nil && len(crowd) != len(gt) {
 		return nil, fmt.Errorf("mask: %d crowd flags for %d ground truths", len(crowd), len(gt))
 	}
@@ -21,14 +47,27 @@ func IoU(dt, gt []RLE, crowd []bool) ([][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := matrix(len(dt), len(gt))
+	if err := sameSizes(dt, gt); err != nil {
+		return nil, err
+	}
+	// Those that meet a detection begin left of its end, and less than the greatest width
+	// left of its beginning.
+	order, widest := make([]int, len(gt)), 0.0
+	for j := range order {
+		order[j] = j
+		widest = max(widest, g[j].box[2])
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(g[a].box[0], g[b].box[0]) })
+	var out []Overlap
 	for i := range dt {
-		for j := range gt {
-			if dt[i].Width != gt[j].Width || dt[i].Height != gt[j].Height {
-				return nil, fmt.Errorf("mask: detection %d is %d×%d, ground truth %d is %d×%d",
-					i, dt[i].Width, dt[i].Height, j, gt[j].Width, gt[j].Height)
+		box := d[i].box
+		first := sort.Search(len(order), func(k int) bool { return g[order[k]].box[0] > box[0]-widest })
+		from := len(out)
+		for _, j := range order[first:] {
+			if g[j].box[0] >= box[0]+box[2] {
+				break
 			}
-			if !meet(d[i].box, g[j].box) {
+			if !meet(box, g[j].box) {
 				continue
 			}
 			common := commonArea(dt[i].Counts, gt[j].Counts)
@@ -39,10 +78,27 @@ func IoU(dt, gt []RLE, crowd []bool) ([][]float64, error) {
 			if crowd != nil && crowd[j] {
 				union = d[i].area
 			}
-			out[i][j] = float64(common) / float64(union)
+			out = append(out, Overlap{i, j, float64(common) / float64(union)})
 		}
+		slices.SortFunc(out[from:], func(a, b Overlap) int { return cmp.Compare(a.Truth, b.Truth) })
 	}
 	return out, nil
+}
+
+// sameSizes returns an error that names the first pair of masks whose sizes differ.
+func sameSizes(dt, gt []RLE) error {
+	for i := range dt {
+		for j := range gt {
+			if dt[i].Width != gt[j].Width || dt[i].Height != gt[j].Height {
+				return fmt.Errorf("mask: detection %d is %d×%d, ground truth %d is %d×%d",
+					i, dt[i].Width, dt[i].Height, j, gt[j].Width, gt[j].Height)
+			}
+			if i > 0 { // the others have the size of the first
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // BoxIoU returns the matrix of intersection over union of boxes x, y, width,

@@ -64,9 +64,15 @@ func Measure(b *Bitmap, channels ...func(dst []float64, x, y int)) Measurement {
 	hull := hullOf(b, box)
 	m.Solidity = m.Area / hull.area()
 	m.FeretDiameter = hull.feret()
-	row := make([]float64, box.Dx())
+	if len(channels) == 0 {
+		return m
+	}
+	kept := make([]float64, box.Dx())
+	if m.Area <= maxKept {
+		kept = make([]float64, int(m.Area))
+	}
 	for i, samples := range channels {
-		m.Intensities[i] = intensity(b, m.Area, samples, row)
+		m.Intensities[i] = intensity(b, m.Area, samples, kept)
 	}
 	return m
 }
@@ -123,25 +129,44 @@ func (m *Measurement) ellipse() {
 	}
 }
 
-// intensity measures a channel under a mask of n pixels. row has room for the mask's width.
-func intensity(b *Bitmap, n float64, samples func(dst []float64, x, y int), row []float64) Intensity {
-	each := func(f func(v float64)) {
+// maxKept is how many samples of an instance are kept between the two looks at them; those of a
+// larger one are read twice.
+const maxKept = 1 << 21
+
+// intensity measures a channel under a mask of n pixels. kept has room for its samples, or for its
+// width if there are more than maxKept.
+func intensity(b *Bitmap, n float64, samples func(dst []float64, x, y int), kept []float64) Intensity {
+	all := len(kept) == int(n)
+	read := func(look func(values []float64)) {
+		rest := kept
 		for r := range b.Runs() {
-			run := row[:r.X1-r.X0]
+			run := rest[:r.X1-r.X0]
 			samples(run, r.X0, r.Y)
-			for _, v := range run {
-				f(v)
+			look(run)
+			if all {
+				rest = rest[len(run):]
 			}
 		}
 	}
 	out := Intensity{Min: math.Inf(1), Max: math.Inf(-1)}
-	each(func(v float64) {
-		out.Min, out.Max = min(out.Min, v), max(out.Max, v)
-		out.Sum += v
+	read(func(values []float64) {
+		for _, v := range values {
+			out.Min, out.Max = min(out.Min, v), max(out.Max, v)
+			out.Sum += v
+		}
 	})
 	out.Mean = out.Sum / n
 	squares := 0.0
-	each(func(v float64) { squares += (v - out.Mean) * (v - out.Mean) })
+	spread := func(values []float64) {
+		for _, v := range values {
+			squares += (v - out.Mean) * (v - out.Mean)
+		}
+	}
+	if all {
+		spread(kept)
+	} else {
+		read(spread)
+	}
 	out.Deviation = math.Sqrt(squares / n)
 	return out
 }

@@ -120,3 +120,25 @@ func ExampleMeasure() {
 	fmt.Printf("%.0f µm², perimeter %.1f µm\n", m.Area, m.Perimeter)
 	// Output: 50 µm², perimeter 28.0 µm
 }
+
+// The samples of an instance are read once, or twice if they are too many to be kept; the numbers
+// are the same.
+func TestMeasureReadsSamplesOnce(t *testing.T) {
+	for _, side := range []int{40, 1500} {
+		m := NewBitmap(side+2, side)
+		m.Fill(image.Rect(1, 0, side+1, side))
+		read := 0
+		got := Measure(m, func(dst []float64, x, y int) {
+			for i := range dst {
+				dst[i] = float64((x + i) % 2)
+			}
+			read += len(dst)
+		}).Intensities[0]
+		require.Equal(t, Intensity{Mean: .5, Min: 0, Max: 1, Sum: float64(side*side) / 2, Deviation: .5}, got)
+		if side*side <= maxKept {
+			require.Equal(t, side*side, read)
+		} else {
+			require.Equal(t, 2*side*side, read)
+		}
+	}
+}

@@ -44,18 +44,7 @@ func withFile(path string, f func(r io.Reader) error) error {
 // read into memory first. The result is upright, as its EXIF data says. Errors are of type
 // [*Error].
 func Decode(r io.Reader, o Options) (*Picture, error) {
-	o = o.withDefaults()
-	if err := o.validate(); err != nil {
-		return nil, err
-	}
-	if nilcheck.Is(r) {
-		return nil, &Error{Kind: ErrEmpty, Reason: "the reader is nil"}
-	}
-	source, err := rewindable(r, o.MaxBytes)
-	if err != nil {
-		return nil, err
-	}
-	t, err := source.tiff(o)
+	source, t, o, err := begin(r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +56,21 @@ func Decode(r io.Reader, o Options) (*Picture, error) {
 		return nil, err
 	}
 	return p.normalized(o)
+}
+
+// begin checks the options, completes them and opens the source; t is nil unless it is a TIFF file.
+func begin(r io.Reader, given Options) (source *seekable, t *tiffFile, o Options, err error) {
+	o = given.withDefaults()
+	if err = o.validate(); err != nil {
+		return nil, nil, o, err
+	}
+	if nilcheck.Is(r) {
+		return nil, nil, o, &Error{Kind: ErrEmpty, Reason: "the reader is nil"}
+	}
+	if source, err = rewindable(r, o.MaxBytes); err == nil {
+		t, err = source.tiff(o)
+	}
+	return source, t, o, err
 }
 
 // normalized notes which channels p has, and brings it to 8 bits if the options say so.

@@ -2,9 +2,10 @@ package picture
 
 import (
 	"image"
+	"io"
 	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/diffusioninst/go/internal/tiff"
 )
 
 // A Channel is the samples of one channel of a picture, with the values that the file has.
@@ -28,33 +29,44 @@ func (p *Picture) Samples() []Channel {
 
 // OpenChannels reads the picture in the file at path as Open does, at the file's depth: it
 // ignores o.Normalize. channels are all channels of the file, also those that o.Channels
-// leaves out.
+// leaves out. The pixels are decoded once, and those of a TIFF file that has more channels than
+// its colours twice.
 func OpenChannels(path string, o Options) (p *Picture, channels []Channel, err error) {
 	o.Normalize = ""
-	if p, err = Open(path, o); err != nil {
+	err = withFile(path, func(r io.Reader) error {
+		p, channels, err = decodeChannels(r, o)
+		return err
+	})
+	if err != nil {
 		return nil, nil, err
 	}
-	held := p.Samples()
-	for i, name := range p.Channels {
-		at := -1
-		for k := range held {
-			if p.held[k] == i {
-				at = k
-			}
-		}
-		if at >= 0 {
-			channels = append(channels, held[at])
-			continue
-		}
-		o.Channels = []string{strconv.Itoa(i + 1)}
-		if strings.TrimSpace(name) != "" && slices.Index(p.Channels, name) == i {
-			o.Channels[0] = name // a name may be a number
-		}
-		one, err := Open(path, o)
-		if err != nil {
-			return nil, nil, err
-		}
-		channels = append(channels, Channel{name, channelRows(one.Image)[0]})
+	return p, channels, nil
+}
+
+func decodeChannels(r io.Reader, o Options) (*Picture, []Channel, error) {
+	source, t, o, err := begin(r, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t != nil {
+		return t.readChannels(o)
+	}
+	all := o
+	all.Channels = nil
+	p, err := source.decode(all)
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := pickChannels(p.Channels, o.Channels)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p, err = p.normalized(all); err != nil {
+		return nil, nil, err
+	}
+	channels := p.Samples()
+	if chosen != nil {
+		p.Image, p.held = imageOf(selectChannels(rasterOf(p.Image), chosen)), chosen
 	}
 	return p, channels, nil
 }
@@ -118,6 +130,27 @@ func deep(pix []uint8, offset func(x, y int) int, step, first int) func(dst []fl
 		at := offset(x, y) + first
 		for i := range dst {
 			dst[i] = float64(uint16(pix[at+i*step])<<8 | uint16(pix[at+i*step+1]))
+		}
+	}
+}
+
+// rasterRows reads the samples of channel k of a raster.
+func rasterRows(r *tiff.Raster, k int) func(dst []float64, x, y int) {
+	return func(dst []float64, x, y int) {
+		at := (y*r.Width+x)*r.Samples + k
+		switch {
+		case r.U8 != nil:
+			for i := range dst {
+				dst[i] = float64(r.U8[at+i*r.Samples])
+			}
+		case r.U16 != nil:
+			for i := range dst {
+				dst[i] = float64(r.U16[at+i*r.Samples])
+			}
+		default:
+			for i := range dst {
+				dst[i] = r.F64[at+i*r.Samples]
+			}
 		}
 	}
 }

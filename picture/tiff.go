@@ -62,6 +62,20 @@ func (t *tiffFile) read(o Options) (*Picture, error) {
 	return p.normalized(o)
 }
 
+// readChannels reads the planes that the options choose, and all their channels.
+func (t *tiffFile) readChannels(o Options) (*Picture, []Channel, error) {
+	g, err := t.group(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, channels, err := t.readAll(g, o, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err = p.normalized(o)
+	return p, channels, err
+}
+
 // group returns the planes of the one picture that the options choose.
 func (t *tiffFile) group(o Options) (group, error) {
 	if what := slideScanner(t.Description(0)); what != "" && o.Page == 0 {
@@ -79,13 +93,19 @@ func (t *tiffFile) group(o Options) (group, error) {
 
 // readGroup reads the chosen channels of a group.
 func (t *tiffFile) readGroup(g group, o Options) (*Picture, error) {
+	p, _, err := t.readAll(g, o, false)
+	return p, err
+}
+
+// readAll reads the chosen channels of a group and, if every is true, all of them.
+func (t *tiffFile) readAll(g group, o Options, every bool) (*Picture, []Channel, error) {
 	first, err := t.plane(g.planes[0], o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	layout, err := layoutOf(first)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := &Picture{
 		Format: "tiff", Bits: first.Bits, Channels: layout.names, Pages: len(t.stack.Planes), Page: g.planes[0] + 1,
@@ -101,7 +121,7 @@ func (t *tiffFile) readGroup(g group, o Options) (*Picture, error) {
 	}
 	chosen, err := pickChannels(out.Channels, o.Channels)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if chosen == nil {
 		switch more := out.Channels[min(3, len(out.Channels)):]; {
@@ -114,17 +134,90 @@ func (t *tiffFile) readGroup(g group, o Options) (*Picture, error) {
 			out.note("its alpha channel was left out")
 		}
 	}
-	var r *tiff.Raster
-	if byPlane {
+	var r, all *tiff.Raster
+	switch {
+	case byPlane:
 		r, err = t.joined(g, chosen, o, out)
-	} else {
+	case every && layout.colours == 0 && first.Photometric != tiff.WhiteIsZero: // decoded once
+		all, err = t.greatest(g.planes, o, func(p *tiff.Page) (*tiff.Raster, error) { return readSamples(p, upTo(len(layout.names))) })
+		if err == nil {
+			r = selectChannels(all, chosen)
+		}
+	default:
 		r, err = t.greatest(g.planes, o, func(p *tiff.Page) (*tiff.Raster, error) { return readPage(p, chosen) })
 	}
 	if err != nil {
-		return nil, tiffError(err)
+		return nil, nil, tiffError(err)
 	}
-	out.Image = imageOf(turning(first.Orientation).turned(r))
-	return out, nil
+	turn := turning(first.Orientation)
+	out.Image = imageOf(turn.turned(r))
+	if !every {
+		return out, nil, nil
+	}
+	channels := make([]Channel, len(out.Channels))
+	put := func(r *tiff.Raster, which []int) {
+		r = turn.turned(r)
+		for k, c := range which {
+			channels[c] = Channel{out.Channels[c], rasterRows(r, k)}
+		}
+	}
+	if all != nil {
+		put(all, upTo(len(channels)))
+		return out, channels, nil
+	}
+	held := heldChannels(out.Channels, o.Channels)
+	for k, rows := range channelRows(out.Image) {
+		if k < len(held) {
+			channels[held[k]] = Channel{out.Channels[held[k]], rows}
+		}
+	}
+	colours := len(layout.names) - (first.Samples - layout.colours) // names that are made of the first samples
+	for _, which := range batches(channels, byPlane || layout.colours == 0, colours) {
+		other := *out // its page stays
+		if byPlane {
+			r, err = t.joined(g, which, o, &other)
+		} else {
+			r, err = t.greatest(g.planes, o, func(p *tiff.Page) (*tiff.Raster, error) { return readPage(p, which) })
+		}
+		if err != nil {
+			return nil, nil, tiffError(err)
+		}
+		put(r, which)
+	}
+	return out, channels, nil
+}
+
+// batches returns the channels that are not read yet as they are read together: singly, or
+// colours and what is behind them.
+func batches(channels []Channel, singly bool, colours int) [][]int {
+	var out [][]int
+	var early, late []int
+	for i, c := range channels {
+		switch {
+		case c.Samples != nil:
+		case singly:
+			out = append(out, []int{i})
+		case i < colours:
+			early = append(early, i)
+		default:
+			late = append(late, i)
+		}
+	}
+	for _, which := range [][]int{early, late} {
+		if len(which) > 0 {
+			out = append(out, which)
+		}
+	}
+	return out
+}
+
+// upTo returns the numbers from 0 to n-1.
+func upTo(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 // warnings says what of the file is not read, whatever was chosen.
@@ -172,7 +265,7 @@ func (t *tiffFile) joined(g group, chosen []int, o Options, out *Picture) (*tiff
 			if layout, err := layoutOf(p); err != nil || len(chosen) == 1 && layout.colours > 0 {
 				return readPage(p, nil)
 			}
-			return readChannels(p, []int{0}) // one number per pixel
+			return readSamples(p, []int{0}) // one number per pixel
 		})
 		if err != nil {
 			return nil, err

@@ -64,21 +64,41 @@ func readPage(p *tiff.Page, chosen []int) (*tiff.Raster, error) {
 		return nil, err
 	}
 	if l.colours == 0 {
-		return readChannels(p, chosen)
+		return readSamples(p, chosen)
 	}
-	r, err := readColours(p, l.colours)
-	if err != nil || chosen == nil {
-		return r, err
+	if chosen == nil {
+		return readColours(p, l.colours)
 	}
-	if r.Samples == 1 {
-		return selectChannels(r, make([]int, len(chosen))), nil
+	// The first channels are made of the colours, the others are single samples.
+	made := len(l.names) - (p.Samples - l.colours)
+	var colours, others *tiff.Raster
+	var extra []int
+	for _, c := range chosen {
+		if c >= made {
+			extra = append(extra, l.colours+c-made)
+		}
+	}
+	if len(extra) < len(chosen) {
+		if colours, err = readColours(p, l.colours); err != nil {
+			return nil, err
+		}
+		if colours.Samples == 1 && len(extra) == 0 {
+			return selectChannels(colours, make([]int, len(chosen))), nil
+		}
+	}
+	if len(extra) > 0 {
+		if others, err = p.Read(extra, tiffCodecs); err != nil {
+			return nil, err
+		}
 	}
 	planes := make([]*tiff.Raster, len(chosen))
+	seen := 0 // of the others
 	for i, c := range chosen {
-		if c < r.Samples {
-			planes[i] = selectChannels(r, []int{c})
-		} else if planes[i], err = p.Read([]int{l.colours + c - r.Samples}, tiffCodecs); err != nil {
-			return nil, err
+		if c < made {
+			planes[i] = selectChannels(colours, []int{min(c, colours.Samples-1)})
+		} else {
+			planes[i] = selectChannels(others, []int{seen})
+			seen++
 		}
 	}
 	if len(planes) == 1 {
@@ -133,8 +153,8 @@ func readColours(p *tiff.Page, n int) (*tiff.Raster, error) {
 	return levels(p, r), nil
 }
 
-// readChannels reads the chosen samples of a page whose samples are not colours.
-func readChannels(p *tiff.Page, chosen []int) (*tiff.Raster, error) {
+// readSamples reads the chosen samples of a page whose samples are not colours.
+func readSamples(p *tiff.Page, chosen []int) (*tiff.Raster, error) {
 	r, err := p.Read(chosen, tiffCodecs)
 	if err != nil {
 		return nil, err

@@ -69,9 +69,13 @@ func pair(found, truth *coco.LabeledImage) (pairing, error) {
 			out.truths++
 		}
 	}
-	overlaps, err := mask.IoU(masks(found), masks(truth), crowd)
+	all, err := mask.Overlaps(masks(found), masks(truth), crowd)
 	if err != nil {
 		return pairing{}, fmt.Errorf("%s: %w", found.FileName, err)
+	}
+	overlaps := make([][]mask.Overlap, len(found.Instances))
+	for _, o := range all {
+		overlaps[o.Detection] = append(overlaps[o.Detection], o)
 	}
 	order := make([]int, len(found.Instances))
 	for i := range order {
@@ -80,14 +84,15 @@ func pair(found, truth *coco.LabeledImage) (pairing, error) {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(found.Instances[b].Score, found.Instances[a].Score) })
 	for _, d := range order {
 		best, most := -1, matchIoU
-		for g := range truth.Instances {
-			if truth.Instances[g].Category != found.Instances[d].Category || overlaps[d][g] < matchIoU {
+		for _, o := range overlaps[d] {
+			g := o.Truth
+			if truth.Instances[g].Category != found.Instances[d].Category || o.IoU < matchIoU {
 				continue
 			}
 			if crowd[g] {
 				out.ignored[d] = true
-			} else if !out.known[g] && overlaps[d][g] >= most {
-				best, most = g, overlaps[d][g]
+			} else if !out.known[g] && o.IoU >= most {
+				best, most = g, o.IoU
 			}
 		}
 		if best >= 0 {
@@ -107,6 +112,7 @@ type comparison struct {
 	folder string                        // for the drawings
 	total  agreement
 	lines  []string // one per picture
+	large  []string // files that are too large to be drawn
 }
 
 // newComparison reads true masks in any of inputFormats but results. In a format without
@@ -190,14 +196,21 @@ func (c *comparison) add(found *coco.LabeledImage, pixels func() (image.Image, e
 	if err != nil {
 		return err
 	}
-	if !inFile(img) {
-		if err := c.draw(found.FileName, img, items); err != nil {
-			return err
-		}
+	if inFile(img) {
+		c.large = append(c.large, found.FileName)
+	} else if err := c.draw(found.FileName, img, items); err != nil {
+		return err
 	}
 	c.total.add(p.agreement)
 	c.lines = append(c.lines, fmt.Sprintf("%s: %v\n", printable(found.FileName), p.agreement))
 	return nil
+}
+
+// warn names the pictures that were compared and not drawn.
+func (c *comparison) warn(warn func(string, ...any)) {
+	if len(c.large) > 0 {
+		warn("--gt: %s", notDrawn(c.large))
+	}
 }
 
 // draw writes a picture of the found and the true instances.

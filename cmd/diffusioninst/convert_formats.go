@@ -121,17 +121,27 @@ var folderFormats = map[string]folderFormat{
 // coveredLoss is what formats lose that have one number per pixel.
 const coveredLoss = "instances are partly covered by others and lose those pixels"
 
-// tooLargeLoss is what formats leave out that draw on pictures.
-const tooLargeLoss = "pictures are too large to be read at once, and were not drawn"
+// notDrawn says which pictures were left out by what draws on them.
+func notDrawn(files []string) string {
+	shown := make([]string, min(len(files), 5))
+	for i := range shown {
+		shown[i] = printable(files[i])
+	}
+	text := strings.Join(shown, ", ")
+	if more := len(files) - len(shown); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return counted(len(files), "picture") + " too large to be read at once and not drawn: " + text
+}
 
-// drawable returns a picture to draw on, or nil, which is counted, if it is too large.
-func (w *instanceWriter) drawable(source *pictureSource) (image.Image, error) {
+// drawable returns a picture to draw on, or nil, which is noted, if it is too large.
+func (w *instanceWriter) drawable(p *coco.LabeledImage, source *pictureSource) (image.Image, error) {
 	img, err := source.pixels()
 	if err != nil {
 		return nil, err
 	}
 	if inFile(img) {
-		w.losses[tooLargeLoss]++
+		w.large = append(w.large, p.FileName)
 		return nil, nil
 	}
 	return img, nil
@@ -146,7 +156,7 @@ func writeDSB(w *instanceWriter, o *pictureOutput) error {
 			}
 		}
 	}
-	img, err := w.drawable(o.source)
+	img, err := w.drawable(o.LabeledImage, o.source)
 	if img == nil {
 		return err
 	}
@@ -154,7 +164,7 @@ func writeDSB(w *instanceWriter, o *pictureOutput) error {
 }
 
 func writeOverlay(w *instanceWriter, o *pictureOutput) error {
-	img, err := w.drawable(o.source)
+	img, err := w.drawable(o.LabeledImage, o.source)
 	if img == nil {
 		return err
 	}

@@ -79,7 +79,9 @@ func openInstances(input, format, truth string, minScore float64, o annotation.O
 		if err != nil {
 			return nil, err
 		}
-		in.pictures = coco.ResultImages(data, results, minScore)
+		bare := *data
+		bare.Annotations = nil // which may take as much memory as the results
+		in.pictures = coco.ResultImages(&bare, results, minScore)
 		return in, nil
 	}
 	o.Format = format

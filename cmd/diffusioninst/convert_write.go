@@ -44,6 +44,7 @@ type instanceWriter struct {
 	summary      []annotation.Summary
 	report       bytes.Buffer   // html: the pictures
 	losses       map[string]int // what the format cannot hold, in words with their count
+	large        []string       // files that are too large to be drawn
 }
 
 func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (*instanceWriter, error) {
@@ -209,6 +210,9 @@ func (w *instanceWriter) warnings() []string {
 		if n := w.losses[text]; n > 0 {
 			out = append(out, fmt.Sprintf("%s: %d %s", w.format, n, text))
 		}
+	}
+	if len(w.large) > 0 {
+		out = append(out, w.format+": "+notDrawn(w.large))
 	}
 	return out
 }

@@ -54,7 +54,7 @@ type reportObject struct {
 
 // addReport adds a picture to the page.
 func (w *instanceWriter) addReport(p *coco.LabeledImage, source *pictureSource) error {
-	img, err := w.drawable(source)
+	img, err := w.drawable(p, source)
 	if img == nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,9 @@ func TestSegmentATIFFBeyondTheLimit(t *testing.T) {
 
 	stderr, err = run("--tile", "2048", "--scale", "0.25")
 	require.NoError(t, err, stderr)
-	require.Contains(t, stderr, "1 pictures are too large to be read at once, and were not drawn")
+	for _, what := range []string{"overlay", "html"} {
+		require.Equal(t, 1, strings.Count(stderr, what+": 1 picture too large to be read at once and not drawn: slide.tif"), stderr)
+	}
 	_, err = os.Stat(filepath.Join(dir, "out", "overlay", "slide.png"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	results, err := coco.LoadResults(filepath.Join(dir, "out", "results.json"))
@@ -46,4 +49,13 @@ func TestSegmentATIFFBeyondTheLimit(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(table), "NaN")
 	require.Len(t, results, 20)
+
+	// What is found is compared with true masks, and it is said that there is no picture of that.
+	b := coco.NewBuilder(nil)
+	require.NoError(t, b.Add(&coco.LabeledImage{FileName: "slide.tif", Width: w, Height: h}))
+	truth := filepath.Join(dir, "truth.json")
+	require.NoError(t, b.Dataset.Save(truth))
+	stderr, err = run("--tile", "2048", "--scale", "0.25", "--gt", truth)
+	require.NoError(t, err, stderr)
+	require.Equal(t, 1, strings.Count(stderr, "--gt: 1 picture too large to be read at once and not drawn: slide.tif"), stderr)
 }

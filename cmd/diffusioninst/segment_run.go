@@ -70,6 +70,7 @@ func (r *segmentRun) do(ctx context.Context) error {
 	r.notes.print(r.cmd)
 	r.measure.warn(warner(r.cmd))
 	if r.truth != nil {
+		r.truth.warn(warner(r.cmd))
 		errs = append(errs, r.truth.write(r.cmd.OutOrStdout()))
 	}
 	if err := errors.Join(errs...); err != nil {
