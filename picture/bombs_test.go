@@ -10,11 +10,11 @@ import (
 	"image/jpeg"
 	"image/png"
 	"os"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/allocation"
 	"github.com/diffusioninst/go/internal/tiff/tifftest"
 )
 
@@ -59,12 +59,22 @@ func lzwZeros(n int) []byte {
 	return append(out, byte(bits<<(8-held%8)))
 }
 
-func allocated(f func()) float64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return float64(after.TotalAlloc - before.TotalAlloc)
+// bounded fails the test if f, which reads a file of that many bytes and returns the pixels it
+// gave, allocates more than docs/pictures.md says, with room for what the test itself needs.
+func bounded(t *testing.T, size int, f func() (pixels int)) {
+	t.Helper()
+	pixels := 0
+	used := allocation.Bytes(func() { pixels = f() })
+	if bound := uint64(4*size + 48*pixels + 16<<20); used > bound {
+		t.Fatalf("%d bytes for %d pixels of a file of %d", used, pixels, size)
+	}
+}
+
+func pixelsRead(p *Picture, err error) int {
+	if err != nil {
+		return 0
+	}
+	return p.Bounds().Dx() * p.Bounds().Dy()
 }
 
 // What is compressed costs what the picture needs, not what it stands for: a strip that goes on
@@ -74,11 +84,11 @@ func TestCompressedBombs(t *testing.T) {
 	for compression, data := range bombs(t, n) {
 		page := tifftest.Page{Width: 8, Height: 8, Photometric: 1, Compression: compression, Planes: [][]byte{data}}
 		file := tifftest.Encode(binary.LittleEndian, false, page)
-		used := allocated(func() {
+		used := allocation.Bytes(func() {
 			_, err := Decode(bytes.NewReader(file), Options{})
 			require.NoError(t, err, compression)
 		})
-		require.Less(t, used, float64(4*len(file)+16<<20), compression)
+		require.Less(t, used, uint64(4*len(file)+16<<20), compression)
 	}
 	// A PNG whose data goes on behind the pixels.
 	var b bytes.Buffer
@@ -88,8 +98,8 @@ func TestCompressedBombs(t *testing.T) {
 	chunk := append([]byte("IDAT"), bombs(t, n)[8]...)
 	file = binary.BigEndian.AppendUint32(file[:at-4:at-4], uint32(len(chunk)-4))
 	file = binary.BigEndian.AppendUint32(append(file, chunk...), crc32.ChecksumIEEE(chunk))
-	used := allocated(func() { _, _ = Decode(bytes.NewReader(file), Options{}) })
-	require.Less(t, used, float64(4*len(file)+16<<20))
+	used := allocation.Bytes(func() { _, _ = Decode(bytes.NewReader(file), Options{}) })
+	require.Less(t, used, uint64(4*len(file)+16<<20))
 }
 
 // Pictures that are valid, small as files and large as pixels cost a bounded number of bytes
@@ -115,16 +125,16 @@ func TestLargePicturesOfSmallFiles(t *testing.T) {
 	require.NoError(t, err)
 	files["webp"] = webp
 	for name, file := range files {
-		used := allocated(func() {
+		used := allocation.Bytes(func() {
 			_, err := Decode(bytes.NewReader(file), Options{Normalize: Auto})
 			require.NoError(t, err, name)
 		})
-		t.Logf("%s: %d bytes, %.1f per pixel", name, len(file), used/side/side)
-		require.Less(t, used, float64(4*len(file)+16<<20+32*side*side), name)
-		used = allocated(func() {
+		t.Logf("%s: %d bytes, %.1f per pixel", name, len(file), float64(used)/side/side)
+		require.Less(t, used, uint64(4*len(file)+16<<20+32*side*side), name)
+		used = allocation.Bytes(func() {
 			_, err := Decode(bytes.NewReader(file), Options{MaxPixels: side*side - 1})
 			require.ErrorIs(t, err, ErrTooLarge, name)
 		})
-		require.Less(t, used, float64(4*len(file)+1<<20), name)
+		require.Less(t, used, uint64(4*len(file)+1<<20), name)
 	}
 }

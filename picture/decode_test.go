@@ -193,7 +193,12 @@ func FuzzDecode(f *testing.F) {
 // within the limits.
 func fuzzDecode(t *testing.T, data []byte) {
 	limits := Options{MaxPixels: 1 << 16, MaxSide: 1 << 12}
-	img, err := Decode(bytes.NewReader(data), limits)
+	var img *Picture
+	var err error
+	bounded(t, len(data), func() int {
+		img, err = Decode(bytes.NewReader(data), limits)
+		return pixelsRead(img, err)
+	})
 	if err != nil {
 		var typed *Error
 		require.ErrorAs(t, err, &typed)

@@ -132,7 +132,13 @@ func FuzzStream(f *testing.F) {
 		s := NewStream(bytes.NewReader(data), Options{MaxPixels: 1 << 16, MaxSide: 1 << 12})
 		s.AllPages = true
 		for i := 0; ; i++ {
-			if _, err := s.Next(); err == io.EOF {
+			var err error
+			bounded(t, len(data), func() int {
+				var p *Picture
+				p, err = s.Next()
+				return pixelsRead(p, err)
+			})
+			if err == io.EOF {
 				return
 			}
 			if i > len(data) {

@@ -37,13 +37,13 @@ func layoutOf(p *tiff.Page) (layout, error) {
 		return layout{}, &Error{Kind: ErrCorrupt, Reason: "the raw data of a camera: develop it to TIFF, PNG or JPEG first"}
 	}
 	if colours > 0 {
-		out := layout{names: colourNames, colours: colours}
+		out := layout{names: slices.Clip(colourNames), colours: colours}
 		for s := colours; s < p.Samples; s++ {
 			name := strconv.Itoa(len(out.names) + 1)
 			if at := s - (p.Samples - len(p.Extra)); at >= 0 && isAlpha(p.Extra[at]) {
 				name = "alpha"
 			}
-			out.names = append(slices.Clip(out.names), name)
+			out.names = append(out.names, name)
 		}
 		return out, nil
 	}

@@ -47,6 +47,7 @@ var rooms = map[string][]string{
 	"train/journal": {"internal/atomicfile", "internal/regular"},
 	"train/data":    {"annotation", "coco", "mask", "picture", "internal/nilcheck", "internal/regular", "internal/relay", "golang.org/x"},
 
+	"internal/allocation":  {},
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/allocation"
 )
 
 func pictures(t testing.TB) []string {
@@ -101,12 +103,9 @@ func TestRoomIsBoundedByTheFile(t *testing.T) {
 			bad[at+1] = 0xc2
 		}
 		copy(bad[at+5:], []byte{0xff, 0, 0xff, 0})
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err = Decode(bad)
-		runtime.ReadMemStats(&after)
+		used := allocation.Bytes(func() { _, err = Decode(bad) })
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*len(bad)+1<<20))
+		require.Less(t, used, uint64(4*len(bad)+1<<20))
 	}
 }
 
@@ -204,8 +203,17 @@ func FuzzDecode(f *testing.F) {
 		if h, err := ReadHeader(data); err != nil || h.Width*h.Height > 1<<16 {
 			return
 		}
-		if img, err := Decode(data); err == nil && img.Bounds().Empty() {
-			t.Fatal("no pixels")
+		pixels := 0
+		used := allocation.Bytes(func() {
+			if img, err := Decode(data); err == nil {
+				pixels = img.Bounds().Dx() * img.Bounds().Dy()
+				if pixels == 0 {
+					t.Fatal("no pixels")
+				}
+			}
+		})
+		if used > uint64(4*len(data)+32*pixels+16<<20) {
+			t.Fatalf("%d bytes for %d pixels of a file of %d", used, pixels, len(data))
 		}
 	})
 }

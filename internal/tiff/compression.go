@@ -1,14 +1,10 @@
 package tiff
 
 import (
-	"bytes"
-	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
 	"math/bits"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // Values of the tag Compression.
@@ -42,50 +38,45 @@ var others = map[int]string{
 type Codec func(stream []byte, colours Photometric, maxWidth, maxHeight int) (pix []byte, width, height, samples int, err error)
 
 // decompress appends the pixels of a chunk, up to limit bytes in all.
-func (p *Page) decompress(dst, src []byte, limit, rows int) ([]byte, error) {
-	if p.fillOrder == 2 {
+func (r *reader) decompress(dst, src []byte, limit, rows int) ([]byte, error) {
+	if r.fillOrder == 2 {
 		for i, b := range src {
 			src[i] = bits.Reverse8(b)
 		}
 	}
-	switch p.Compression {
+	switch r.Compression {
 	case compressNone:
 		return append(dst, src[:min(len(src), limit)]...), nil
 	case compressCCITT, compressCCITTWords, compressFax3, compressFax4:
-		return p.unfax(dst, src, limit, rows)
+		return r.unfax(dst, src, limit, rows)
 	case compressLZW:
 		return unLZW(dst, src, limit)
 	case compressPackBits:
 		return unPackBits(dst, src, limit), nil
 	case compressAdobe, compressDeflate:
-		r, err := zlib.NewReader(bytes.NewReader(src))
+		d, err := r.deflate(src)
 		if err != nil {
 			return dst, err
 		}
-		return readUpTo(dst, r, limit)
+		return readUpTo(dst, d, limit)
 	case compressZstd:
-		r, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(window(src))))
+		d, err := r.zstandard(src, limit)
 		if err != nil {
 			return dst, err
 		}
-		defer r.Close()
-		return readUpTo(dst, r, limit)
+		return readUpTo(dst, d, limit)
 	case compressLZMA:
-		r, err := newXZ(src, limit)
+		d, err := newXZ(src, limit)
 		if err != nil {
 			return dst, err
 		}
-		return readUpTo(dst, r, limit)
+		return readUpTo(dst, d, limit)
 	}
-	if name, ok := others[p.Compression]; ok {
-		return dst, fmt.Errorf("compression %d (%s): %w; save it with LZW or deflate", p.Compression, name, ErrUnsupported)
+	if name, ok := others[r.Compression]; ok {
+		return dst, fmt.Errorf("compression %d (%s): %w; save it with LZW or deflate", r.Compression, name, ErrUnsupported)
 	}
-	return dst, fmt.Errorf("compression %d: %w; save it with LZW or deflate", p.Compression, ErrUnsupported)
+	return dst, fmt.Errorf("compression %d: %w; save it with LZW or deflate", r.Compression, ErrUnsupported)
 }
-
-// window bounds what a chunk can make its decoder hold in order to look back: it is enough
-// for all levels of compression but for the highest of well compressed chunks.
-func window(src []byte) int { return max(8<<20, 16*len(src)) }
 
 // readUpTo appends what r gives, up to limit bytes in all. An error after enough bytes is of
 // no interest.

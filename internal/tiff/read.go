@@ -78,6 +78,7 @@ type reader struct {
 	plane          int
 	offsets, bytes []uint64
 	raw            []byte
+	inflaters
 }
 
 func (r *reader) read() (*Raster, error) {

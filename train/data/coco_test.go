@@ -243,8 +243,8 @@ func FuzzOpenCOCO(f *testing.F) {
 		{"id": 3, "image_id": 4, "category_id": 9, "segmentation": {"size": [10, 20], "counts": "o101"}}]}`))
 	folder := f.TempDir()
 	writePNG(f, filepath.Join(folder, "a.png"), image.NewRGBA(image.Rect(0, 0, 20, 10)))
+	file := filepath.Join(folder, "data.json")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file := filepath.Join(t.TempDir(), "data.json")
 		require.NoError(t, os.WriteFile(file, text, 0o666))
 		c, err := OpenCOCO(file, folder)
 		if err != nil {
