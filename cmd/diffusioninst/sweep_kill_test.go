@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -32,13 +33,21 @@ func TestSweepSurvivesKills(t *testing.T) {
 	begin := time.Now()
 	proctest.Run(t, asChild(t, append(args, "--out", whole)...))
 	took := time.Since(begin)
-	for range kills {
+	want := numbers(whole)
+	finish := func() {
+		proctest.Run(t, asChild(t, append(args, "--out", killed)...))
+		require.Equal(t, want, numbers(killed))
+		require.FileExists(t, filepath.Join(killed, "sweep.png"))
+	}
+	for i := range kills {
+		if i > 0 && i%perFolder == 0 {
+			finish()
+			require.NoError(t, os.RemoveAll(killed))
+		}
 		child := proctest.Start(t, asChild(t, append(args, "--out", killed)...))
 		time.Sleep(time.Duration(rand.Int64N(int64(took))))
 		child.Kill()
 		wholeFiles(t, killed)
 	}
-	proctest.Run(t, asChild(t, append(args, "--out", killed)...))
-	require.Equal(t, numbers(whole), numbers(killed))
-	require.FileExists(t, filepath.Join(killed, "sweep.png"))
+	finish()
 }
