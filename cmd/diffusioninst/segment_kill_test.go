@@ -84,7 +84,7 @@ func TestSegmentSurvivesKills(t *testing.T) {
 	for i := range kills {
 		if i > 0 && i%perFolder == 0 {
 			finish()
-			require.NoError(t, os.RemoveAll(killed))
+			killed = t.TempDir()
 		}
 		child := proctest.Start(t, asChild(t, append(args, "--output", killed, "--resume")...))
 		time.Sleep(time.Duration(rand.Int64N(int64(took))))

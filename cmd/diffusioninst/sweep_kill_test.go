@@ -5,7 +5,6 @@ package main
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func TestSweepSurvivesKills(t *testing.T) {
 	for i := range kills {
 		if i > 0 && i%perFolder == 0 {
 			finish()
-			require.NoError(t, os.RemoveAll(killed))
+			killed = t.TempDir()
 		}
 		child := proctest.Start(t, asChild(t, append(args, "--out", killed)...))
 		time.Sleep(time.Duration(rand.Int64N(int64(took))))
