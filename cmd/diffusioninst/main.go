@@ -30,7 +30,7 @@ func newRoot() *cobra.Command {
 	if len(modelCommands) == 0 {
 		root.AddCommand(newStubs(companionPath() == "")...)
 	}
-	root.AddCommand(newInfoCommand(), newEvalCommand(), newDataCommand(), newConvertCommand(), newDoctorCommand(), newEnvCommand())
+	root.AddCommand(newInfoCommand(), newEvalCommand(), newDataCommand(), newConvertCommand(), newResultsCommand(), newDoctorCommand(), newEnvCommand())
 	completeFlags(root)
 	noteStart(root)
 	return root

@@ -34,6 +34,8 @@ type segmentOptions struct {
 	trace    string
 	views    []string
 	resume   bool
+	list     string
+	shard    string
 }
 
 func newSegmentCommand() *cobra.Command {
@@ -78,11 +80,26 @@ A run that is stopped (Ctrl-C, SIGTERM, a closed terminal, a full disk) leaves c
 that are finished; one that was killed leaves their overlays and other files per picture.
 The same command with --resume takes over what ` + segmentJournalName + ` in the output
 folder remembers, and the files are those of an uninterrupted run. Pictures whose files
-have changed are segmented again.`,
+have changed are segmented again.
+
+--list takes pictures, folders and globs from the lines of a file. --shard I/N segments one of N
+equal parts of the pictures into a folder of its own in --output, and does nothing if that is
+finished; one that was begun is continued. Pictures that cannot be segmented are recorded there
+and do not fail the command. diffusioninst results merge OUTPUT makes one run of
+the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set in its
+template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
   ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --output - -
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0 && o.list == "":
+				return errors.New("segment takes pictures, folders or globs, or --list FILE")
+			case len(args) > 0 && o.list != "":
+				return errors.New("--list FILE takes the place of arguments: name pictures in one of the two")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runSegment(cmd, &o, args) },
 	}
 	o.model.add(cmd)
@@ -95,6 +112,8 @@ have changed are segmented again.`,
 	f.StringSliceVar(&o.formats, "format", []string{"overlay", "results"}, "formats to write: "+strings.Join(outputFormats, ", "))
 	f.BoolVar(&o.polygons, "polygons", false, "write outlines instead of masks (coco, labelme)")
 	f.BoolVar(&o.resume, "resume", false, "keep what an earlier run into --output has found, and continue with the other pictures")
+	f.StringVar(&o.list, "list", "", `text file with a picture, folder or glob in each line, or "-" for standard input`)
+	f.StringVar(&o.shard, "shard", "", "segment part I of N of the pictures, with I from 0 to N-1, or auto (default: all)")
 	f.StringVar(&o.truth, "gt", "", "true masks to compare with, in a format that convert reads")
 	addViewsFlag(cmd, &o.views)
 	f.StringVar(&o.trace, "trace", "", "folder to write a picture of every denoising step, a contact sheet and an animated GIF to")
@@ -115,12 +134,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		return err
 	}
 	warn := warner(cmd)
-	inputs, left, err := findInputs(args, o.pictureFolders())
+	inputs, err := o.inputs(cmd, args, warn)
 	if err != nil {
 		return err
-	}
-	if left > 0 {
-		warn("%s in folders of --output left out: this command writes there", counted(left, "picture"))
 	}
 	choice, all, err := o.pictures.options()
 	if err != nil {
@@ -135,7 +151,14 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			inputs[i].options = choice
 		}
 	}
-	r := &segmentRun{cmd: cmd, inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
+	var part *shardRun
+	if o.shard != "" {
+		if part, err = o.openShard(cmd, inputs); part == nil {
+			return err
+		}
+		inputs, o.output, o.resume = inputs[part.first:part.last], part.partial, true
+	}
+	r := &segmentRun{cmd: cmd, part: part, inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
 		return slices.Contains(measuringFormats, f)
 	})}
 	table := cmd.OutOrStdout()
@@ -157,6 +180,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return err
 		}
 		defer locks.Close()
+	}
+	if done, err := part.finished(); done || err != nil { // meanwhile, by another process
+		return errors.Join(err, os.Remove(o.output))
 	}
 	if r.model, err = o.model.load(cmd); err != nil {
 		return err
@@ -186,6 +212,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if err != nil {
 			return err
 		}
+		part.describe(settings, o, r.classes)
 		if r.journal, err = openSegmentJournal(o.output, settings, o.resume); err != nil {
 			return err
 		}
@@ -194,6 +221,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	r.report = newReport(table, len(inputs) == 1 && !o.resume)
 	r.sizes = newSizeHint(config.Input, r.options)
 	err = r.do(cmd.Context())
+	if part != nil && err == nil {
+		return part.finish(table, r.failed)
+	}
 	if r.done > 0 {
 		fmt.Fprintf(table, "results written to %s\n", o.output)
 	}
@@ -201,6 +231,24 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		return fmt.Errorf("%d of %d pictures could not be segmented", r.failed, r.failed+r.done)
 	}
 	return err
+}
+
+// inputs returns the pictures of the arguments or of --list.
+func (o *segmentOptions) inputs(cmd *cobra.Command, args []string, warn func(string, ...any)) ([]segmentInput, error) {
+	if o.list != "" {
+		return await(cmd.Context(), func() ([]segmentInput, error) {
+			lines, err := readList(o.list, cmd.InOrStdin())
+			if err != nil {
+				return nil, err
+			}
+			return listedInputs(lines, o.pictureFolders())
+		})
+	}
+	inputs, left, err := findInputs(args, o.pictureFolders())
+	if left > 0 {
+		warn("%s in folders of --output left out: this command writes there", counted(left, "picture"))
+	}
+	return inputs, err
 }
 
 // onlyLines refuses flags that need a folder of results.

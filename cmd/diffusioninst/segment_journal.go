@@ -3,17 +3,14 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,11 +18,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/atomicfile"
-	"github.com/diffusioninst/go/internal/regular"
 )
-
-// segmentJournalName is the file in the output folder that --resume continues from.
-const segmentJournalName = "progress.jsonl"
 
 // A segmentJournal remembers what was found in the pictures of a folder. Its first line has
 // the settings. Every further line holds one picture and is appended when all files of the
@@ -37,19 +30,8 @@ type segmentJournal struct {
 	known map[string]*segmentRecord // by path
 }
 
-type segmentHeader struct {
-	Settings map[string]string `json:"settings"`
-}
-
-// A segmentRecord is a finished picture.
-type segmentRecord struct {
-	Path    string             `json:"path"`
-	Stamp   string             `json:"stamp"` // of fileStamp
-	Picture *coco.LabeledImage `json:"picture"`
-}
-
 // segmentFree are the flags that a run may be resumed with other values of.
-var segmentFree = []string{"output", "format", "resume", "gt", "trace", "threads", "help", "weights", "config"}
+var segmentFree = []string{"output", "format", "resume", "gt", "trace", "threads", "help", "weights", "config", "list", "shard"}
 
 // segmentSettings returns what the instances and the files of a picture depend on.
 func segmentSettings(cmd *cobra.Command, o *modelFlags, model *diffusioninst.Model) (map[string]string, error) {
@@ -108,76 +90,17 @@ func openSegmentJournal(folder string, settings map[string]string, resume bool) 
 
 // read reads what is there. found is false if there is no journal.
 func (j *segmentJournal) read(settings map[string]string) (found bool, err error) {
-	text, err := regular.ReadFile(j.path, 1<<30)
+	same := func(old map[string]string) error {
+		return sameSettings(j.path, old, settings, "start anew without --resume (with --shard: remove the folder), or choose another --output")
+	}
+	j.size, err = readRecords(j.path, same, func(r *segmentRecord) error {
+		j.known[r.Path] = r
+		return nil
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	for n := 1; ; n++ {
-		line, rest, whole := bytes.Cut(text, []byte("\n"))
-		if !whole {
-			return j.size > 0, nil
-		}
-		if err := j.line(n, line, settings); err != nil {
-			return false, err
-		}
-		j.size += int64(len(line)) + 1
-		text = rest
-	}
-}
-
-func (j *segmentJournal) line(n int, line []byte, settings map[string]string) error {
-	var header segmentHeader
-	var record segmentRecord
-	var to any = &record
-	if n == 1 {
-		to = &header
-	}
-	err := json.Unmarshal(line, to)
-	if err == nil && n > 1 {
-		err = record.check()
-	}
-	if err != nil {
-		return fmt.Errorf("%s, line %d: not what segment writes (%w): remove the file, or start anew without --resume", j.path, n, err)
-	}
-	if n > 1 {
-		j.known[record.Path] = &record
-		return nil
-	}
-	return sameSettings(j.path, header.Settings, settings, "start anew without --resume, or choose another --output")
-}
-
-func (r *segmentRecord) check() error {
-	if r.Picture == nil {
-		return errors.New("no picture")
-	}
-	for i := range r.Picture.Instances {
-		m := r.Picture.Instances[i].Mask
-		if m.Width != r.Picture.Width || m.Height != r.Picture.Height {
-			return fmt.Errorf("instance %d: a mask of another size", i)
-		}
-		if err := m.Validate(); err != nil {
-			return fmt.Errorf("instance %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-// sameSettings returns an error that names the settings in which old and now differ, and says
-// what to do.
-func sameSettings(path string, old, now map[string]string, advice string) error {
-	var changed []string
-	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if have, want := old[name], now[name]; have != want {
-			changed = append(changed, fmt.Sprintf("%s (%.12s, now %.12s)", name, have, want))
-		}
-	}
-	if len(changed) > 0 {
-		return fmt.Errorf("%s was made with other settings, %s: %s", path, strings.Join(changed, ", "), advice)
-	}
-	return nil
+	return j.size > 0, err
 }
 
 // find returns what was found in a picture, or nil. A picture whose file has changed since
@@ -216,10 +139,7 @@ func recordKey(in segmentInput) (path, stamp string) {
 	if err != nil {
 		return "", ""
 	}
-	if in.options.Page > 0 {
-		path += fmt.Sprintf(" page %d", in.options.Page)
-	}
-	return path, in.stamp()
+	return path + pageName(in.options), in.stamp()
 }
 
 func (j *segmentJournal) close() error {

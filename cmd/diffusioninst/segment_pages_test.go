@@ -150,6 +150,15 @@ func TestSegmentStacks(t *testing.T) {
 		require.NoError(t, err, stderr)
 		require.GreaterOrEqual(t, strings.Count(stdout, "\n"), len(test.names))
 	}
+	_, _, err = segment(nil, "--output", out, "--page", "all", "--channel", "DAPI", "--z", "max", stack)
+	require.NoError(t, err)
+	known := map[string]bool{}
+	_, err = readRecords(filepath.Join(out, segmentJournalName), func(map[string]string) error { return nil }, func(r *segmentRecord) error {
+		known[r.Path] = true
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, known, 2, "each time is a picture of its own to --resume")
 	stdout, _, err := segment(file, "--output", "-", "--page", "all", "-")
 	require.NoError(t, err)
 	require.Equal(t, 8, strings.Count(stdout, "\n"))

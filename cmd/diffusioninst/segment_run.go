@@ -35,6 +35,7 @@ type segmentRun struct {
 	traces  []string        // folder of each picture's trace; nil without --trace
 	truth   *comparison     // nil without --gt
 	journal *segmentJournal // nil for a single picture
+	part    *shardRun       // nil without --shard
 
 	measure  *measureFlags
 	measures bool // a format needs pictures at the depth of their files
@@ -123,6 +124,7 @@ func (r *segmentRun) next(ctx context.Context, i, k int, stream *picture.Stream)
 	case diskFails(err), r.lines != nil && r.lines.err != nil:
 		return true, r.stopped(err)
 	default:
+		r.part.failed(r.id(), r.inputs[i], inFlags(err))
 		r.failed++
 		_ = r.bar.Clear()
 		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(inFlags(err).Error()))
@@ -130,10 +132,22 @@ func (r *segmentRun) next(ctx context.Context, i, k int, stream *picture.Stream)
 	return stream == nil, nil
 }
 
+// id returns the number of the next picture: among those of all shards, if there are several.
+func (r *segmentRun) id() int64 {
+	before := 0
+	if r.part != nil {
+		before = r.part.first
+	}
+	return int64(before + r.done + r.failed + 1)
+}
+
 func (r *segmentRun) stopped(cause error) error {
 	hint := ""
 	if r.journal != nil {
 		hint = ": the same command with --resume continues"
+		if r.part != nil {
+			hint = ": the same command continues"
+		}
 	}
 	if r.failed > 0 {
 		hint = fmt.Sprintf(", %d of which could not be segmented", r.failed) + hint
@@ -153,7 +167,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	if k > 1 {
 		in.name = fmt.Sprintf("stdin_%d.png", k)
 	}
-	id := int64(r.done + r.failed + 1)
+	id := r.id()
 	if p := r.journal.find(in); p != nil && r.traced(i) {
 		if err := r.keep(ctx, in, id, p); err != nil {
 			return err

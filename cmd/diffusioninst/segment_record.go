@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/regular"
+)
+
+// segmentJournalName is the file in the output folder that --resume continues from.
+const segmentJournalName = "progress.jsonl"
+
+type segmentHeader struct {
+	Settings map[string]string `json:"settings"`
+}
+
+// A segmentRecord is a finished picture.
+type segmentRecord struct {
+	Path    string             `json:"path"`
+	Stamp   string             `json:"stamp"` // of fileStamp
+	Picture *coco.LabeledImage `json:"picture"`
+}
+
+// readRecords reads a journal: its settings and each record. A last line that is torn is left out
+// of the size.
+func readRecords(path string, settings func(map[string]string) error, record func(r *segmentRecord) error) (size int64, err error) {
+	text, err := regular.ReadFile(path, 1<<30)
+	if err != nil {
+		return 0, err
+	}
+	for n := 1; ; n++ {
+		line, rest, whole := bytes.Cut(text, []byte("\n"))
+		if !whole {
+			return size, nil
+		}
+		var h segmentHeader
+		var r segmentRecord
+		var to any = &r
+		if n == 1 {
+			to = &h
+		}
+		err := json.Unmarshal(line, to)
+		if err == nil && n > 1 {
+			err = r.check()
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s, line %d: not what segment writes (%w): remove the file, or start anew without --resume", path, n, err)
+		}
+		if n == 1 {
+			err = settings(h.Settings)
+		} else {
+			err = record(&r)
+		}
+		if err != nil {
+			return 0, err
+		}
+		size += int64(len(line)) + 1
+		text = rest
+	}
+}
+
+func (r *segmentRecord) check() error {
+	if r.Picture == nil {
+		return errors.New("no picture")
+	}
+	for i := range r.Picture.Instances {
+		m := r.Picture.Instances[i].Mask
+		if m.Width != r.Picture.Width || m.Height != r.Picture.Height {
+			return fmt.Errorf("instance %d: a mask of another size", i)
+		}
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("instance %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// sameSettings returns an error that names the settings in which old and now differ, and says
+// what to do.
+func sameSettings(path string, old, now map[string]string, advice string) error {
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if have, want := old[name], now[name]; have != want {
+			changed = append(changed, fmt.Sprintf("%s (%.12s, now %.12s)", name, have, want))
+		}
+	}
+	if len(changed) > 0 {
+		return fmt.Errorf("%s was made with other settings, %s: %s", path, strings.Join(changed, ", "), advice)
+	}
+	return nil
+}
