@@ -44,7 +44,7 @@ func newSegmentCommand() *cobra.Command {
 		Use:   "segment PICTURE|FOLDER|GLOB...",
 		Short: "Find the instances in pictures",
 		Long: `Find the instances in pictures: JPEG (rotated as its EXIF data says), PNG, WebP, BMP,
-TIFF, GIF, PNM, TGA, PCX. Arguments are files, folders, globs, or "-" for standard input. Pictures of
+TIFF, GIF, PNM, TGA, PCX. Arguments are files, folders, globs, https:// addresses, or "-" for standard input. Pictures of
 more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
 
 On standard input pictures may follow each other without a gap, as ffmpeg's image2pipe
@@ -82,7 +82,7 @@ The same command with --resume takes over what ` + segmentJournalName + ` in the
 folder remembers, and the files are those of an uninterrupted run. Pictures whose files
 have changed are segmented again.
 
---list takes pictures, folders and globs from the lines of a file. --shard I/N segments one of N
+--list takes pictures, folders, globs and addresses from the lines of a file. --shard I/N segments one of N
 equal parts of the pictures into a folder of its own in --output, and does nothing if that is
 finished; one that was begun is continued. Pictures that cannot be segmented are recorded there
 and do not fail the command. diffusioninst results merge OUTPUT makes one run of

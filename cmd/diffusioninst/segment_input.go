@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 // A segmentInput is a picture to read. The path "-" is standard input.
 type segmentInput struct {
 	path, name string
+	address    *url.URL // if the path is one, else nil
 	options    picture.Options
 	tiles      bool // the model sees it in tiles
 }
@@ -27,6 +30,9 @@ func allPages(ctx context.Context, inputs []segmentInput, o picture.Options) ([]
 	for _, in := range inputs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if in.address != nil {
+			return nil, fmt.Errorf("%s: --page all needs files, and this is an address", in.name)
 		}
 		in.options = o
 		var pages []picture.Options
@@ -83,6 +89,14 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 			inputs = append(inputs, segmentInput{path: "-", name: "stdin.png"})
 			continue
 		}
+		address, err := parseAddress(arg)
+		if err != nil {
+			return nil, 0, err
+		}
+		if address != nil {
+			inputs = append(inputs, segmentInput{path: arg, name: path.Base(placeOf(address)), address: address})
+			continue
+		}
 		paths, err := picture.Find([]string{arg})
 		if err != nil {
 			return nil, 0, err
@@ -118,31 +132,40 @@ func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*pictu
 		if stream != nil {
 			return stream.Next()
 		}
-		p, err := picture.Open(in.path, in.options)
-		if err != nil {
-			return in.inParts(in.options, err)
-		}
-		return p, nil
+		return in.fetched(ctx, func(in segmentInput) (*picture.Picture, error) {
+			p, err := picture.Open(in.path, in.options)
+			if err != nil {
+				return in.inParts(in.options, err)
+			}
+			return p, nil
+		})
 	})
 }
 
 // original reads the picture at the depth of its file, with all channels.
 func (in segmentInput) original(ctx context.Context) (*original, error) {
 	return await(ctx, func() (*original, error) {
-		p, channels, err := picture.OpenChannels(in.path, in.options)
-		if err == nil {
-			return &original{p, channels}, nil
-		}
-		o := in.options
-		o.Normalize = ""
-		if p, err = in.inParts(o, err); err != nil {
+		out := &original{}
+		var err error
+		out.Picture, err = in.fetched(ctx, func(in segmentInput) (p *picture.Picture, err error) {
+			if p, out.channels, err = picture.OpenChannels(in.path, in.options); err == nil {
+				return p, nil
+			}
+			o := in.options
+			o.Normalize = ""
+			if p, err = in.inParts(o, err); err != nil {
+				return nil, err
+			}
+			out.channels = p.Samples()
+			if held, all := len(out.channels), len(p.Channels); held < all {
+				p.Notes = append(p.Notes, fmt.Sprintf("of %d channels only those that are segmented are measured: it is too large to be read at once", all))
+			}
+			return p, nil
+		})
+		if err != nil {
 			return nil, err
 		}
-		channels = p.Samples()
-		if held, all := len(channels), len(p.Channels); held < all {
-			p.Notes = append(p.Notes, fmt.Sprintf("of %d channels only those that are segmented are measured: it is too large to be read at once", all))
-		}
-		return &original{p, channels}, nil
+		return out, nil
 	})
 }
 
@@ -166,10 +189,29 @@ func (in segmentInput) inParts(o picture.Options, cause error) (*picture.Picture
 	return p, err
 }
 
+// String returns what messages call the picture.
+func (in segmentInput) String() string {
+	if in.address != nil {
+		return shown(in.address)
+	}
+	return in.path
+}
+
+// absolute returns the path, or the address, wherever the program is started.
+func (in segmentInput) absolute() (string, error) {
+	if in.address != nil {
+		return in.path, nil
+	}
+	return filepath.Abs(in.path)
+}
+
 // stamp identifies the content of a file by its size and time, or is empty for standard input.
 func (in segmentInput) stamp() string {
 	if in.path == "-" {
 		return ""
+	}
+	if in.address != nil {
+		return addressStamp(in.address)
 	}
 	return fileStamp(in.path)
 }

@@ -135,7 +135,7 @@ func (j *segmentJournal) add(in segmentInput, stamp string, p *coco.LabeledImage
 }
 
 func recordKey(in segmentInput) (path, stamp string) {
-	path, err := filepath.Abs(in.path)
+	path, err := in.absolute()
 	if err != nil {
 		return "", ""
 	}

@@ -70,6 +70,17 @@ func listedInputs(lines, own []string) ([]segmentInput, error) {
 		if line == "-" {
 			return nil, fmt.Errorf(`--list: a line "-" would be standard input, which has no place in a list`)
 		}
+		address, err := parseAddress(line)
+		if err != nil {
+			return nil, fmt.Errorf("--list: %w", err)
+		}
+		if address != nil {
+			if !seen[line] {
+				seen[line] = true
+				out = append(out, segmentInput{path: line, name: placeOf(address), address: address})
+			}
+			continue
+		}
 		found := []string{line}
 		if info, err := os.Stat(line); err == nil && info.IsDir() || err != nil && strings.ContainsAny(line, "*?[") {
 			if pictures, err := picture.Find(found); err == nil {

@@ -188,7 +188,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	r.notes.add(in.name, opened)
 	img := opened.Image
 	if r.traces != nil && inFile(img) {
-		return fmt.Errorf("%s: --trace draws the whole picture at each step, and this one is too large to be read at once", in.path)
+		return fmt.Errorf("%v: --trace draws the whole picture at each step, and this one is too large to be read at once", in)
 	}
 	source.pixels = func() (image.Image, error) { return img, nil }
 	options := r.options
@@ -199,7 +199,7 @@ func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stre
 	}
 	result, err := r.model.Segment(ctx, img, options)
 	if err != nil {
-		return fmt.Errorf("%s: %w", in.path, err)
+		return fmt.Errorf("%v: %w", in, err)
 	}
 	result.Instances = slices.DeleteFunc(result.Instances, func(v diffusioninst.Instance) bool {
 		return !r.measure.keep(v.Area(), v.Mask.Box(), result.Width, result.Height)

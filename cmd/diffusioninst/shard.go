@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -122,7 +121,7 @@ type failedPicture struct {
 func listSum(inputs []segmentInput) string {
 	h := sha256.New()
 	for _, in := range inputs {
-		path, _ := filepath.Abs(in.path)
+		path, _ := in.absolute()
 		fmt.Fprintf(h, "%s\x00%s\x00", path, in.name)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/diffusioninst/go/picture"
+)
+
+// maxDownload is the largest picture that is fetched in bytes, which is also what picture reads.
+const maxDownload = 1 << 30
+
+// downloader fetches pictures. A server that does not answer is an error after half a minute, one
+// that is slow after ten.
+var downloader = &http.Client{
+	Timeout: 10 * time.Minute,
+	Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   30 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+		ForceAttemptHTTP2:     true,
+	},
+}
+
+// parseAddress returns the address that an argument is, or nil for a path. Addresses of other
+// services than the web are refused.
+func parseAddress(arg string) (*url.URL, error) {
+	scheme, _, found := strings.Cut(arg, "://")
+	if !found || strings.ContainsAny(scheme, `/\.`) {
+		return nil, nil
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "https":
+		u, err := url.Parse(arg)
+		if err == nil && u.Host == "" {
+			err = errors.New("no host")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: not an address: %w", arg, err)
+		}
+		return u, nil
+	case "s3", "gs", "az", "abfs", "hdfs":
+		return nil, fmt.Errorf("%s: %s:// is not read: mount the bucket as a folder (rclone mount, s3fs, gcsfuse), or name https:// addresses that are signed (aws s3 presign)", arg, scheme)
+	}
+	return nil, fmt.Errorf("%s: %s:// is not read: name files or https:// addresses", arg, scheme)
+}
+
+// placeOf returns an absolute path that stands for an address: the host and the path.
+func placeOf(u *url.URL) string { return path.Clean("/" + u.Hostname() + "/" + u.Path) }
+
+// fetched calls open with the picture as a file: itself, or what its address gives.
+func (in segmentInput) fetched(ctx context.Context, open func(segmentInput) (*picture.Picture, error)) (*picture.Picture, error) {
+	if in.address == nil {
+		return open(in)
+	}
+	file, err := os.CreateTemp("", "diffusioninst-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name())
+	if err := errors.Join(download(ctx, in.address, file), file.Close()); err != nil {
+		return nil, err
+	}
+	local := in
+	local.path, local.address = file.Name(), nil
+	p, err := open(local)
+	var e *picture.Error
+	if errors.As(err, &e) && e.Path == local.path {
+		e.Path = shown(in.address)
+	}
+	return p, err
+}
+
+func download(ctx context.Context, u *url.URL, to io.Writer) error {
+	response, err := request(ctx, http.MethodGet, u)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	n, err := io.Copy(to, io.LimitReader(response.Body, maxDownload+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", shown(u), err)
+	case n > maxDownload:
+		return fmt.Errorf("%s: more than %d MiB", shown(u), maxDownload>>20)
+	}
+	return nil
+}
+
+// shown returns an address without what may be secret: passwords and signatures.
+func shown(u *url.URL) string {
+	public := *u
+	public.User, public.RawQuery, public.Fragment = nil, "", ""
+	return public.String()
+}
+
+func request(ctx context.Context, method string, u *url.URL) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := downloader.Do(r)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		return nil, fmt.Errorf("%s: %w", shown(u), err)
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: the server says %s", shown(u), response.Status)
+	}
+	return response, nil
+}
+
+// addressStamp identifies the content of an address as its server does, or is empty if the server
+// does not.
+func addressStamp(u *url.URL) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	response, err := request(ctx, http.MethodHead, u)
+	if err != nil {
+		return ""
+	}
+	response.Body.Close()
+	tag, modified := response.Header.Get("ETag"), response.Header.Get("Last-Modified")
+	if tag == "" && modified == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes, %s, %s", response.ContentLength, tag, modified)
+}

@@ -1,0 +1,96 @@
+//go:build cgo
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseAddress(t *testing.T) {
+	for arg, want := range map[string]string{
+		"a.png": "", "/data/a.png": "", "./s3://a": "", "data/x://y": "", `C:\a.png`: "",
+		"https://h/a.png": "https://h/a.png", "HTTP://h:80/a%20b.png?x=1": "http://h:80/a%20b.png?x=1",
+		"https:///a.png": "!no host", "https://[": "!not an address",
+		"s3://bucket/a.png": "!aws s3 presign", "gs://b/a": "!mount the bucket", "ftp://h/a.png": "!ftp:// is not read", "file:///a": "!file:// is not read",
+	} {
+		u, err := parseAddress(arg)
+		if say, fails := strings.CutPrefix(want, "!"); fails {
+			require.ErrorContains(t, err, say, arg)
+			continue
+		}
+		require.NoError(t, err, arg)
+		if want == "" {
+			require.Nil(t, u, arg)
+		} else {
+			require.Equal(t, want, u.String())
+		}
+	}
+}
+
+// Pictures of addresses are those of files: found, measured, named, kept by --resume while the
+// server says that they are the same, and an error of their own if the server has none. What
+// signs an address is not shown.
+func TestSegmentAddresses(t *testing.T) {
+	folder := t.TempDir()
+	for i, name := range []string{"x/a.png", "y/a.png", "y/b.png"} {
+		savePNG(t, filepath.Join(folder, name), uint64(i))
+	}
+	var reads atomic.Int64
+	files := http.FileServer(http.Dir(folder))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			reads.Add(1)
+		}
+		if r.URL.Path == "/broken.png" {
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte("half"))
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	var lines []string
+	for _, name := range []string{"x/a.png?signature=secret", "y/a.png", "y/b.png", "y/none.png?signature=secret", "broken.png?signature=secret"} {
+		lines = append(lines, server.URL+"/"+name)
+	}
+	list := filepath.Join(folder, "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte(strings.Join(lines, "\n")), 0o666))
+	out, local := t.TempDir(), t.TempDir()
+	formats := "--format=results,measurements,labelmap"
+	_, stderr, err := segment(nil, formats, "--output", out, "--list", list)
+	require.EqualError(t, err, "2 of 5 pictures could not be segmented")
+	require.Contains(t, stderr, "/y/none.png: the server says 404 Not Found")
+	require.Contains(t, stderr, "/broken.png: unexpected EOF")
+	require.NotContains(t, stderr, "secret")
+	require.EqualValues(t, 5, reads.Load())
+
+	_, _, err = segment(nil, formats, "--output", local, filepath.Join(folder, "x", "a.png"))
+	require.NoError(t, err)
+	for _, name := range []string{"labelmap/%/a.png", "measurements/%/a.csv"} {
+		want, err := os.ReadFile(filepath.Join(local, strings.Replace(name, "%/", "", 1)))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(out, strings.Replace(name, "%", "x", 1)))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(got))
+	}
+
+	_, _, err = segment(nil, "--format=results,labelmap", "--output", out, "--resume", "--list", list)
+	require.Error(t, err)
+	require.EqualValues(t, 7, reads.Load(), "only what failed is read again")
+
+	stdout, _, err := segment(nil, "--output", t.TempDir(), server.URL+"/x/a.png")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "nucleus")
+	_, _, err = segment(nil, "--output", t.TempDir(), "--page", "all", server.URL+"/x/a.png")
+	require.ErrorContains(t, err, "--page all needs files")
+	_, _, err = segment(nil, "--output", t.TempDir(), "s3://bucket/a.png")
+	require.ErrorContains(t, err, "mount the bucket")
+}
