@@ -88,7 +88,7 @@ func TestSegmentAddresses(t *testing.T) {
 
 	stdout, _, err := segment(nil, "--output", t.TempDir(), server.URL+"/x/a.png")
 	require.NoError(t, err)
-	require.Contains(t, stdout, "nucleus")
+	require.Contains(t, stdout, "results written to")
 	_, _, err = segment(nil, "--output", t.TempDir(), "--page", "all", server.URL+"/x/a.png")
 	require.ErrorContains(t, err, "--page all needs files")
 	_, _, err = segment(nil, "--output", t.TempDir(), "s3://bucket/a.png")
