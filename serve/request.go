@@ -18,7 +18,7 @@ type query struct {
 	model     string
 	options   diffusioninst.Options
 	picture   picture.Options
-	output    string // json, overlay or labels
+	output    string // one of outputNames
 	mask      string // rle, polygons or none
 	tolerance float64
 }
@@ -73,7 +73,7 @@ var parameters = map[string]func(q *query, text string) error{
 		q.picture.Channels = strings.Split(text, ",")
 		return nil
 	},
-	"output": oneOf(func(q *query) *string { return &q.output }, "json", "overlay", "labels"),
+	"output": oneOf(func(q *query) *string { return &q.output }, outputNames...),
 	"mask":   oneOf(func(q *query) *string { return &q.mask }, "rle", "polygons", "none"),
 	"tolerance": func(q *query, text string) (err error) {
 		q.tolerance, err = number(text)
@@ -138,35 +138,13 @@ func parseQuery(raw string, header http.Header, defaults diffusioninst.Options) 
 	}
 	switch {
 	case q.output != "json" && q.mask != "":
-		return nil, problem(http.StatusBadRequest, "bad_option", "mask=%s is for JSON, and the answer is a picture", q.mask)
+		return nil, problem(http.StatusBadRequest, "bad_option", "mask=%s is for output=json, and the answer is %s", q.mask, q.output)
 	case q.mask != "polygons" && values.Has("tolerance"):
 		return nil, problem(http.StatusBadRequest, "bad_option", "tolerance is for mask=polygons")
 	case q.mask == "":
 		q.mask = "rle"
 	}
 	return q, nil
-}
-
-// outputTypes are the media types of the outputs; the first one that a client accepts is taken.
-var outputTypes = []struct{ output, group, kind string }{
-	{"json", "application", "json"}, {"overlay", "image", "png"}, {"labels", "image", "png"},
-}
-
-// negotiate returns the output that is asked for, or else the first one that is accepted.
-func negotiate(output string, accept []string) (string, error) {
-	best, weight := "", 0.0
-	for _, t := range outputTypes {
-		if output != "" && output != t.output {
-			continue
-		}
-		if w := accepted(accept, t.group, t.kind); w > weight {
-			best, weight = t.output, w
-		}
-	}
-	if best == "" {
-		return "", problem(http.StatusNotAcceptable, "not_acceptable", "the answer is application/json, or image/png with output=overlay or output=labels; Accept excludes it")
-	}
-	return best, nil
 }
 
 // accepted returns the weight that Accept headers give a media type (RFC 9110, 12.5.1): 1

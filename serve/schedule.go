@@ -12,6 +12,7 @@ import (
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/relay"
+	"github.com/diffusioninst/go/picture"
 )
 
 // A job is a picture that waits for a model, and then its result.
@@ -23,6 +24,8 @@ type job struct {
 	options diffusioninst.Options // with Seed
 	likes   batchKey
 	need    int64 // bytes of the model's call
+
+	channels []picture.Channel // of the file, for measurements
 
 	came    time.Time
 	waited  time.Duration // until it ran

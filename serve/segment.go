@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/png"
 	"log/slog"
 	"net/http"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
-	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
 
@@ -74,10 +72,13 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		s.fail(w, r, ended(ctx, j.err))
 		return
 	}
-	kind, body, err := q.encode(seen, j)
+	kind, body, warnings, err := q.encode(seen, j)
 	if err != nil {
 		s.fail(w, r, err)
 		return
+	}
+	for _, text := range warnings {
+		w.Header().Add("X-Warning", printable(text))
 	}
 	w.Header().Set("Server-Timing", fmt.Sprintf("queue;dur=%.1f, segment;dur=%.1f", milliseconds(j.waited), milliseconds(j.ran)))
 	s.write(w, http.StatusOK, kind, body)
@@ -127,7 +128,7 @@ func (s *Server) prepare(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err := m.Check(q.options); err != nil {
 		return nil, nil, nil, err
 	}
-	seen, err := s.read(ctx, w, r, p, q, m)
+	seen, channels, err := s.read(ctx, w, r, p, q, m)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -138,7 +139,7 @@ func (s *Server) prepare(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	j := &job{ctx: ctx, client: p.client, model: e, picture: seen.Image, options: q.options, need: need.Bytes}
+	j := &job{ctx: ctx, client: p.client, model: e, picture: seen.Image, options: q.options, need: need.Bytes, channels: channels}
 	if need.Views == 1 {
 		same := q.options
 		same.Seed = 0
@@ -147,16 +148,17 @@ func (s *Server) prepare(ctx context.Context, w http.ResponseWriter, r *http.Req
 	return j, seen, q, nil
 }
 
-// read reads the picture, in 8 bits as the model sees it, within the memory that there is.
-func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, q *query, m *diffusioninst.Model) (*picture.Picture, error) {
+// read reads the picture, in 8 bits as the model sees it, within the memory that there is, and for
+// answers with measurements its channels at the depth of the file.
+func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, q *query, m *diffusioninst.Model) (*picture.Picture, []picture.Channel, error) {
 	data, err := s.body(ctx, w, r, p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	note(w, slog.Int("bytes", len(data)))
 	o := q.picture
 	o.MaxPixels, o.MaxSide, o.MaxBytes = s.options.MaxPixels, s.options.MaxSide, s.options.MaxBody
-	o.Normalize = cmp.Or(q.options.Normalize, m.Config().Input.Normalize, picture.Auto)
+	normalize := cmp.Or(q.options.Normalize, m.Config().Input.Normalize, picture.Auto)
 	o.Admit = func(width, height int) error {
 		need, err := m.Need(q.options, image.Pt(width, height))
 		if err != nil {
@@ -167,12 +169,19 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		}
 		return p.hold(int64(len(data)) + decodingBytes*int64(width)*int64(height))
 	}
-	seen, err := picture.Decode(bytes.NewReader(data), o)
+	original, err := picture.Decode(bytes.NewReader(data), o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	size := seen.Bounds().Size()
-	return seen, p.hold(decodedBytes * int64(size.X) * int64(size.Y))
+	seen, err := original.Normalized(normalize)
+	if err != nil {
+		return nil, nil, err
+	}
+	size, held, channels := seen.Bounds().Size(), int64(decodedBytes), []picture.Channel(nil)
+	if outputs[q.output].measures {
+		held, channels = decodingBytes, original.Samples()
+	}
+	return seen, channels, p.hold(held * int64(size.X) * int64(size.Y))
 }
 
 // callLimit returns the MaxBytes of a call of the model; 0 or less for none.
@@ -238,31 +247,6 @@ type Instance struct {
 type RLE struct {
 	Size   [2]int `json:"size"` // height, width
 	Counts string `json:"counts"`
-}
-
-// encode returns the answer's media type and bytes.
-func (q *query) encode(seen *picture.Picture, j *job) (kind string, body []byte, err error) {
-	switch q.output {
-	case "overlay":
-		img, err := mask.Overlay(seen.Image, j.result.OverlayItems(), mask.OverlayOptions{})
-		if err != nil {
-			return "", nil, err
-		}
-		return encodePNG(img)
-	case "labels":
-		img, err := j.result.LabelMap()
-		if err != nil {
-			return "", nil, &Problem{Status: http.StatusUnprocessableEntity, Code: "too_many_instances", Message: err.Error(), err: err}
-		}
-		return encodePNG(img)
-	}
-	return q.encodeJSON(seen, j)
-}
-
-func encodePNG(img image.Image) (string, []byte, error) {
-	var b bytes.Buffer
-	err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img)
-	return "image/png", b.Bytes(), err
 }
 
 func (q *query) encodeJSON(seen *picture.Picture, j *job) (string, []byte, error) {

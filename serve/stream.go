@@ -83,7 +83,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// streamable refuses pictures as the answer, and more steps than may wait.
+// streamable refuses other forms than JSON as the answer, and more steps than may wait.
 func (q *query) streamable(j *job) error {
 	if q.output != "json" {
 		return problem(http.StatusBadRequest, "bad_option", "output=%s: a stream is of JSON", q.output)
