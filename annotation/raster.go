@@ -128,7 +128,7 @@ func (r *raster) colourful(m image.Image) error {
 	return nil
 }
 
-// maxLabels bounds the objects of a label map by its pixels: noise is no label map.
+// maxLabels bounds the objects of a label map by its pixels: noise is not a label map.
 func (r *raster) maxLabels() int { return max(1<<16-1, len(r.values)/16) }
 
 // split returns the labels that occur, ascending and without 0, and the mask of each.

@@ -44,7 +44,7 @@ func TestRead(t *testing.T) {
 	d, err := Read(iotest.OneByteReader(strings.NewReader(sampleDataset)))
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(want, d, exported))
-	// A broken disk is no syntax error.
+	// A broken disk is not a syntax error.
 	broken := errors.New("broken disk")
 	_, err = Read(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(sampleDataset))))
 	require.ErrorIs(t, err, iotest.ErrTimeout)

@@ -90,7 +90,7 @@ func TestMatchingByHand(t *testing.T) {
 	require.Equal(t, 2, m.All.Detections)
 }
 
-// The example of stardist.matching: a square moved by half its side is no match at 0.5, since
+// The example of stardist.matching: a square moved by half its side does not match at 0.5, since
 // the IoU is a third.
 func TestMatchingOfStarDistsExample(t *testing.T) {
 	d := strips([]string{"..##########....."})

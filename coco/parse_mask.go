@@ -29,7 +29,7 @@ func (p *parser) segmentation(to *Segmentation) error {
 }
 
 // mask reads a mask: a list of polygons, or an object with the size and run lengths, plain or
-// compressed. An empty list is no mask. Other tools also write a polygon that is not in a
+// compressed. An empty list is not a mask. Other tools also write a polygon that is not in a
 // list, and objects in a list. A polygon that cannot be read is a fault of its own; the mask
 // fails if nothing is left of it.
 func (p *parser) mask(to *Segmentation) error {

@@ -143,7 +143,7 @@ func TestCallsWithinCalls(t *testing.T) {
 	})
 }
 
-// A picture that uses the model is no reason to wait for ever while a Close waits for its call.
+// A picture that uses the model must not wait for ever while a Close waits for its call.
 func TestPictureUsesAClosingModel(t *testing.T) {
 	leak.Check(t)
 	m, err := New(context.Background(), tiny(), 1, torch.CPU)

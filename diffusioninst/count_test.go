@@ -68,7 +68,7 @@ func TestBackboneRunsOncePerPicture(t *testing.T) {
 
 // TestBackboneAndMaskBranchRunOnce takes both parts out of the model once the mask
 // features are there: a second pass through either would panic. The decoder, which
-// stays, runs once a step.
+// stays, runs once per step.
 func TestBackboneAndMaskBranchRunOnce(t *testing.T) {
 	m := smallModel(t)
 	backbone, branch := m.backbone, m.branch

@@ -69,7 +69,7 @@ func TestParts(t *testing.T) {
 				Holes: [][]float64{{1, 1, 1, 2, 2, 2, 2, 1}, {1, 3, 1, 4, 2, 4, 2, 3}},
 			}},
 		},
-		"a bay is no hole": {
+		"a bay is not a hole": {
 			drawn(
 				"###",
 				"#.#"),

@@ -77,7 +77,7 @@ func TestDecodeErrors(t *testing.T) {
 		text   string
 	}{
 		"empty":            {nil, Options{}, ErrEmpty, "no bytes"},
-		"text":             {[]byte("hello, this is no picture"), Options{}, ErrFormat, ""},
+		"text":             {[]byte("hello, this is not a picture"), Options{}, ErrFormat, ""},
 		"one byte":         {[]byte{0xff}, Options{}, ErrFormat, ""},
 		"header cut":       {small[:20], Options{}, ErrTruncated, ""},
 		"pixels cut":       {small[:len(small)-20], Options{}, ErrTruncated, ""},

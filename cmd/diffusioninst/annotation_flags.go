@@ -34,7 +34,7 @@ func (f *annotationFlags) check() error {
 	return nil
 }
 
-// options returns how annotations are read. masks tells whether boxes are not enough.
+// options returns how annotations are read. masks is true if boxes are not enough.
 func (f *annotationFlags) options(images string, masks bool, warn func(string, ...any)) annotation.Options {
 	o := annotation.Options{Images: images, Masks: masks, Limit: f.limitImages, CrowdObjects: f.crowd == "object", Warn: warn}
 	if f.onError == "skip" {

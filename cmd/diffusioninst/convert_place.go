@@ -46,7 +46,7 @@ func (o *convertOptions) prepare(ctx context.Context, input, output string) (out
 }
 
 // replacesPicture returns an error if a picture of the output would replace what it was made
-// from, or a picture that is no output of an earlier run.
+// from, or a picture that an earlier run did not write.
 func (o *convertOptions) replacesPicture(output string, p *coco.LabeledImage) error {
 	if o.to != "overlay" && o.to != "labelmap" {
 		return nil

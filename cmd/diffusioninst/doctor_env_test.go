@@ -97,7 +97,7 @@ func TestDoctorRunsTheLiveCheck(t *testing.T) {
 	require.Regexp(t, `(?m)^warning +this program +built without LibTorch`, out)
 }
 
-// The program that finds LibTorch must build where there is none.
+// The program that finds LibTorch must build without it.
 func TestBuildsWithoutCgo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles")

@@ -65,7 +65,7 @@ func (p *trainProgress) step(done, pictures int, loss, rate float64, took, waite
 	text := p.text(done, rate)
 	switch {
 	case p.bar != nil:
-		_ = p.bar.Set(done) // an error of the terminal is no reason to stop training
+		_ = p.bar.Set(done) // an error of the terminal does not stop training
 		p.bar.Describe(text)
 	case done%p.every == 0 || done == p.start+1 || done == p.total:
 		fmt.Fprintf(p.w, "step %d of %d  %s\n", done, p.total, text)

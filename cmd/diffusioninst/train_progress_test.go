@@ -15,7 +15,7 @@ import (
 func TestTrainProgressLines(t *testing.T) {
 	var out bytes.Buffer
 	p := newTrainProgress(&out, 100, 106, 2)
-	require.Nil(t, p.bar, "a buffer is no terminal")
+	require.Nil(t, p.bar, "a buffer is not a terminal")
 	now := time.Now()
 	p.now = func() time.Time { return now }
 	for done := 101; done <= 106; done++ {

@@ -207,7 +207,7 @@ func TestMatchRules(t *testing.T) {
 			want:  map[string]string{"conv.w": "conv.w"},
 		},
 		{
-			name:  "another shape is no claim to a tensor that is taken",
+			name:  "another shape does not claim a tensor that is taken",
 			file:  []Param{{"conv.w", one}},
 			model: []Param{{"a.conv.w", two}, {"b.conv.w", one}, {"c.conv.w", two}},
 			want:  map[string]string{"b.conv.w": "conv.w"},
