@@ -6,7 +6,6 @@ import (
 	"image/color"
 	"image/draw"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -21,7 +20,7 @@ var labelFont = sync.OnceValues(func() (*opentype.Font, error) { return opentype
 
 // drawLabels writes the labels of items, the first ones choosing their places
 // first.
-func drawLabels(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
+func drawLabels(dst *image.RGBA, items []OverlayItem, colors []color.NRGBA, opt OverlayOptions) error {
 	parsed, err := labelFont()
 	if err != nil {
 		return fmt.Errorf("mask: font of the labels: %w", err)
@@ -36,16 +35,17 @@ func drawLabels(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error 
 	padding := max(1, int(math.Round(opt.FontSize/5)))
 	height := (metrics.Ascent + metrics.Descent).Ceil() + padding
 	bounds := dst.Bounds()
-	room := room{bounds: bounds, boxes: make([]image.Rectangle, len(items))}
+	room := newRoom(bounds)
+	anchors := make([]image.Rectangle, len(items))
 	for i, item := range items {
-		box := item.Box
-		if box.Empty() && item.Mask != nil {
-			box = item.Mask.Box()
+		anchors[i] = item.extent().Intersect(bounds)
+		// No plate hides a third of a box that is larger than three of the widest.
+		if box := anchors[i]; box.Dx()*box.Dy() < 3*bounds.Dx()*height {
+			room.boxes.add(box, i)
 		}
-		room.boxes[i] = box.Intersect(bounds)
 	}
 	for i, item := range items[:min(len(items), opt.Labels)] {
-		anchor := room.boxes[i]
+		anchor := anchors[i]
 		width := min(max(bounds.Dx()/2, anchor.Dx(), int(12*opt.FontSize)), bounds.Dx())
 		text := shorten(face, clean(item.Label), width-2*padding)
 		if text == "" || anchor.Empty() {
@@ -55,7 +55,7 @@ func drawLabels(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error 
 		if !ok {
 			continue
 		}
-		c := itemColor(items, i)
+		c := colors[i]
 		draw.Draw(dst, plate, image.NewUniform(c), image.Point{}, draw.Src)
 		d := font.Drawer{Dst: dst, Src: image.NewUniform(inkOn(c)), Face: face}
 		d.Dot = fixed.P(plate.Min.X+padding, plate.Min.Y+padding/2)
@@ -68,8 +68,12 @@ func drawLabels(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error 
 // room is where labels may stand.
 type room struct {
 	bounds image.Rectangle
-	boxes  []image.Rectangle // of the instances
-	taken  []image.Rectangle // by plates
+	boxes  *rectGrid // of the instances
+	taken  *rectGrid // by plates
+}
+
+func newRoom(bounds image.Rectangle) *room {
+	return &room{bounds, newRectGrid(bounds.Dx(), bounds.Dy()), newRectGrid(bounds.Dx(), bounds.Dy())}
 }
 
 // take finds a free place for a plate at an anchor and takes it: above the
@@ -86,7 +90,7 @@ func (r *room) take(anchor image.Rectangle, size image.Point) (image.Rectangle, 
 	} {
 		at.X = max(min(at.X, r.bounds.Max.X-size.X), r.bounds.Min.X)
 		if plate := (image.Rectangle{Min: at, Max: at.Add(size)}); r.free(plate) {
-			r.taken = append(r.taken, plate)
+			r.taken.add(plate, 0)
 			return plate, true
 		}
 	}
@@ -96,10 +100,10 @@ func (r *room) take(anchor image.Rectangle, size image.Point) (image.Rectangle, 
 // free reports whether a plate lies inside the picture, touches no other, and
 // hides no more than a third of any instance's box.
 func (r *room) free(plate image.Rectangle) bool {
-	if !plate.In(r.bounds) || slices.ContainsFunc(r.taken, plate.Overlaps) {
+	if !plate.In(r.bounds) || r.taken.any(plate, func(other image.Rectangle, _ int) bool { return plate.Overlaps(other) }) {
 		return false
 	}
-	return !slices.ContainsFunc(r.boxes, func(box image.Rectangle) bool {
+	return !r.boxes.any(plate, func(box image.Rectangle, _ int) bool {
 		hidden := box.Intersect(plate)
 		return 3*hidden.Dx()*hidden.Dy() > box.Dx()*box.Dy()
 	})

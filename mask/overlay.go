@@ -23,8 +23,18 @@ type OverlayItem struct {
 	Label string
 	// Class is the kind of instance; see [OverlayOptions].
 	Class string
-	// Color is the colour of fill, lines and plate; nil is [Color] of the item's index.
+	// Color is the colour of fill, lines and plate; nil is [Color] of the item's index, or with
+	// contours only a colour of the palette that items near it do not have and that is not as
+	// dark, or as bright, as the picture.
 	Color color.Color
+}
+
+// extent is the item's box, or its mask's.
+func (i *OverlayItem) extent() image.Rectangle {
+	if i.Box.Empty() && i.Mask != nil {
+		return i.Mask.Box()
+	}
+	return i.Box
 }
 
 // OverlayOptions are the settings of Overlay. The zero value suits any picture: with more
@@ -45,7 +55,8 @@ type OverlayOptions struct {
 	// contours only those of items without a mask; negative is none.
 	Boxes int
 	// FontSize is the height of the labels in pixels, at most 1000. 0 is 1/45 of the picture's
-	// mean side, from 11 to 48; negative writes none.
+	// mean side, from 11 to 48, and with contours only at most 1/4 of the side of a typical
+	// instance; negative writes none.
 	FontSize float64
 }
 
@@ -105,14 +116,18 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 		}
 	}
 	width, height := float64(bounds.Dx()), float64(bounds.Dy())
-	opt.resolve(items, width, height)
+	contours := opt.resolve(items, width, height)
 	if !(opt.FontSize <= maxFontSize) {
 		return fmt.Errorf("mask: overlay labels of %v pixels: want at most %d", opt.FontSize, maxFontSize)
 	}
 	if opt.FontSize == 0 {
 		opt.FontSize = min(max(math.Round(math.Sqrt(width*height)/45), 11), 48)
+		if contours {
+			opt.FontSize = min(opt.FontSize, max(11, float64(typicalSide(items)/4)))
+		}
 	}
 
+	colors := itemColors(dst, items, contours)
 	areas, order := make([]int, len(items)), make([]int, len(items))
 	for i, item := range items {
 		order[i] = i
@@ -127,26 +142,16 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 		if i >= opt.Boxes && !(opt.Boxes == onlyBoxes && item.boxOnly()) {
 			item.Box = image.Rectangle{}
 		}
-		drawInstance(dst, item, itemColor(items, i), opt)
+		drawInstance(dst, item, colors[i], opt)
 	}
 	if opt.FontSize > 0 && opt.Labels > 0 {
-		return drawLabels(dst, items, opt)
+		return drawLabels(dst, items, colors, opt)
 	}
 	return nil
 }
 
 // maxFontSize bounds the memory of a letter.
 const maxFontSize = 1000
-
-// itemColor is the opaque colour of item i.
-func itemColor(items []OverlayItem, i int) color.NRGBA {
-	if items[i].Color == nil {
-		return Color(i)
-	}
-	c := color.NRGBAModel.Convert(items[i].Color).(color.NRGBA)
-	c.A = 0xff
-	return c
-}
 
 // drawInstance draws everything of an item but its label.
 func drawInstance(dst *image.RGBA, item OverlayItem, c color.NRGBA, opt OverlayOptions) {

@@ -11,9 +11,10 @@ const maxFilled = 20
 // onlyBoxes as OverlayOptions.Boxes draws the boxes of items without a mask.
 const onlyBoxes = math.MinInt
 
-// resolve puts numbers in the place of zeros.
-func (o *OverlayOptions) resolve(items []OverlayItem, width, height float64) {
-	contours := contoursOnly(items)
+// resolve puts numbers in the place of zeros, and reports whether contours only are drawn unless
+// something else is asked for.
+func (o *OverlayOptions) resolve(items []OverlayItem, width, height float64) (contours bool) {
+	contours = contoursOnly(items)
 	opacity, all, boxes, line := .4, max(len(items), 1), max(len(items), 1), max(1, int(math.Round(min(width, height)/400)))
 	if contours {
 		opacity, all, boxes, line = -1, -1, onlyBoxes, min(line, max(1, typicalSide(items)/16))
@@ -33,6 +34,7 @@ func (o *OverlayOptions) resolve(items []OverlayItem, width, height float64) {
 	case o.Boxes < 0:
 		o.Boxes = -1
 	}
+	return contours
 }
 
 // contoursOnly reports whether fills, boxes and labels would hide the picture or say nothing:

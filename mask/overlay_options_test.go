@@ -67,3 +67,51 @@ func TestOverlayDrawsContoursOnly(t *testing.T) {
 	require.Equal(t, none, pixels(mask.OverlayOptions{Labels: -1}))
 	require.Greater(t, pixels(mask.OverlayOptions{LineWidth: 3}), none, "lines of small instances are thin")
 }
+
+// Contours of neighbours differ in colour, and none is nearly that of the picture.
+func TestOverlayTellsNeighboursApart(t *testing.T) {
+	const side, n = 12, 30
+	var items []mask.OverlayItem
+	for y := range n {
+		for x := range n {
+			m := mask.NewBitmap(side*n, side*n)
+			m.Fill(image.Rect(x*side, y*side, (x+1)*side, (y+1)*side))
+			items = append(items, mask.OverlayItem{Mask: m})
+		}
+	}
+	for _, level := range []uint8{0, 255} {
+		img := image.NewUniform(color.Gray{level})
+		got, err := mask.Overlay(&picture{img, image.Rect(0, 0, side*n, side*n)}, items, mask.OverlayOptions{})
+		require.NoError(t, err)
+		at := func(x, y int) color.RGBA { return got.RGBAAt(x*side, y*side) }
+		for y := range n {
+			for x := range n {
+				c := at(x, y)
+				require.NotEqual(t, color.RGBA{level, level, level, 255}, c)
+				if x > 0 {
+					require.NotEqual(t, at(x-1, y), c)
+				}
+				if y > 0 {
+					require.NotEqual(t, at(x, y-1), c)
+				}
+				if level == 0 {
+					require.Greater(t, max(c.R, c.G, c.B), uint8(150))
+				} else {
+					require.Less(t, min(c.R, c.G, c.B), uint8(130))
+				}
+			}
+		}
+	}
+	items[40].Color = color.NRGBA{1, 2, 3, 255}
+	got, err := mask.Overlay(canvas(side*n, side*n), items, mask.OverlayOptions{})
+	require.NoError(t, err)
+	require.Equal(t, color.RGBA{1, 2, 3, 255}, got.RGBAAt(40%n*side, 40/n*side), "a colour that is given stays")
+}
+
+// A picture is an endless one within bounds.
+type picture struct {
+	image.Image
+	bounds image.Rectangle
+}
+
+func (p *picture) Bounds() image.Rectangle { return p.bounds }
