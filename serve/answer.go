@@ -111,7 +111,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
-	s.send(w, r, p.Status, map[string]Problem{"error": p})
+	switch {
+	case isGRPC(r):
+		s.failGRPC(w, &p)
+	case strings.HasPrefix(r.URL.Path, "/v2"): // where an error is a sentence
+		s.send(w, r, p.Status, map[string]string{"error": p.Message})
+	default:
+		s.send(w, r, p.Status, map[string]Problem{"error": p})
+	}
 }
 
 // logProblem notes a problem for the log, and gives it the request's id.

@@ -14,8 +14,8 @@ import (
 // readPicture returns the bytes of the picture in a request: its body, or the part "image" of
 // a form. The place holds them.
 func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, problem(http.StatusUnsupportedMediaType, "content_encoding", "the body is compressed (%s): send the picture's file as it is", encoding)
+	if err := uncompressed(r); err != nil {
+		return nil, err
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil && r.Header.Get("Content-Type") != "" {
@@ -30,6 +30,60 @@ func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
 	default:
 		return nil, problem(http.StatusUnsupportedMediaType, "media_type", "%s is not a picture: send image/*, application/octet-stream or multipart/form-data with a part named image", kind)
 	}
+	body, err := limited(r, limit, p)
+	if err != nil {
+		return nil, err
+	}
+	if form {
+		if body, err = imagePart(body, params["boundary"]); err != nil {
+			return nil, bodyProblem(err, "bad_form")
+		}
+	}
+	data, err := readAll(r, body)
+	if err != nil {
+		return nil, err
+	}
+	if form {
+		if _, err := body.(*formImage).form.NextRawPart(); !errors.Is(err, io.EOF) {
+			if err == nil {
+				err = errors.New("more than one part: send one picture per request, and options in the URL")
+			}
+			return nil, bodyProblem(err, "bad_form")
+		}
+	}
+	if len(data) == 0 {
+		return nil, problem(http.StatusUnprocessableEntity, "empty_picture", "the picture has no bytes")
+	}
+	return data, p.hold(int64(cap(data)))
+}
+
+// readWhole returns the whole body of a request. The place holds it.
+func readWhole(r *http.Request, limit int64, p *place) ([]byte, error) {
+	if err := uncompressed(r); err != nil {
+		return nil, err
+	}
+	body, err := limited(r, limit, p)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readAll(r, body)
+	if err != nil {
+		return nil, err
+	}
+	return data, p.hold(int64(cap(data)))
+}
+
+// uncompressed refuses bodies that are compressed.
+func uncompressed(r *http.Request) error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return problem(http.StatusUnsupportedMediaType, "content_encoding", "the body is compressed (%s): send it as it is", encoding)
+	}
+	return nil
+}
+
+// limited returns a request's body, for which the place holds memory, and which ends with an error
+// after limit bytes.
+func limited(r *http.Request, limit int64, p *place) (io.Reader, error) {
 	length := r.ContentLength
 	switch {
 	case length > limit:
@@ -40,12 +94,10 @@ func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
 	if err := p.hold(length + 1); err != nil {
 		return nil, err
 	}
-	body := io.Reader(http.MaxBytesReader(nil, r.Body, limit))
-	if form {
-		if body, err = imagePart(body, params["boundary"]); err != nil {
-			return nil, bodyProblem(err, "bad_form")
-		}
-	}
+	return http.MaxBytesReader(nil, r.Body, limit), nil
+}
+
+func readAll(r *http.Request, body io.Reader) ([]byte, error) {
 	var data bytes.Buffer
 	if r.ContentLength > 0 {
 		data.Grow(int(r.ContentLength) + bytes.MinRead)
@@ -53,18 +105,7 @@ func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
 	if _, err := data.ReadFrom(body); err != nil {
 		return nil, bodyProblem(err, "bad_body")
 	}
-	if form {
-		if _, err := body.(*formImage).form.NextRawPart(); !errors.Is(err, io.EOF) {
-			if err == nil {
-				err = errors.New("more than one part: send one picture per request, and options in the URL")
-			}
-			return nil, bodyProblem(err, "bad_form")
-		}
-	}
-	if data.Len() == 0 {
-		return nil, problem(http.StatusUnprocessableEntity, "empty_picture", "the picture has no bytes")
-	}
-	return data.Bytes(), p.hold(int64(data.Cap()))
+	return data.Bytes(), nil
 }
 
 // A formImage is the part of a form with the picture. The name of its file is of no interest.

@@ -9,11 +9,13 @@
 //
 // # Paths
 //
-//	POST /v1/segment   a picture in; JSON, an overlay or a label map out
+//	POST /v1/segment           a picture in; JSON, an overlay, a label map, GeoJSON, CSV … out
 //	POST /v1/segment/stream    the same with each denoising step, as server-sent events
-//	GET  /v1/models    names, classes and devices
-//	GET  /healthz      200 while the process runs
-//	GET  /readyz       200 after Warm and until Shutdown
+//	GET  /v1/models            names, classes and devices
+//	GET  /healthz              200 while the process runs
+//	GET  /readyz               200 after Warm and until Shutdown
+//	/v2/…                      the Open Inference Protocol over REST
+//	/inference.GRPCInferenceService/…   the same over gRPC, if the http.Server has HTTP/2
 //
 // # Admission
 //
@@ -26,6 +28,6 @@
 //
 // # Dependencies
 //
-// What needs more than the standard library, such as gRPC or metrics, does not belong into this
-// package but into a module of its own below it, so that importers of the SDK inherit none of it.
+// The few messages of gRPC are read and written here, over the HTTP/2 of package net/http: importers of
+// the SDK inherit no module by this package.
 package serve

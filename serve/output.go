@@ -48,6 +48,15 @@ var outputs = map[string]output{
 	}},
 }
 
+// result is encode, with the warnings as headers.
+func (q *query) result(w http.ResponseWriter, seen *picture.Picture, j *job) (kind string, body []byte, err error) {
+	kind, body, warnings, err := q.encode(seen, j)
+	for _, text := range warnings {
+		w.Header().Add("X-Warning", printable(text))
+	}
+	return kind, body, err
+}
+
 // encode returns the answer's media type and bytes. warnings are the notes and warnings that JSON
 // has inside, for other forms.
 func (q *query) encode(seen *picture.Picture, j *job) (kind string, body []byte, warnings []string, err error) {

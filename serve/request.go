@@ -120,6 +120,11 @@ func parseQuery(raw string, header http.Header, defaults diffusioninst.Options) 
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "bad_option", "the query cannot be read: %v", err)
 	}
+	return parseValues(values, header.Values("Accept"), defaults)
+}
+
+// parseValues is parseQuery for parameters by name and what a client accepts.
+func parseValues(values url.Values, accept []string, defaults diffusioninst.Options) (*query, error) {
 	q := &query{options: defaults}
 	for name, texts := range values {
 		parse, known := parameters[name]
@@ -133,7 +138,8 @@ func parseQuery(raw string, header http.Header, defaults diffusioninst.Options) 
 			return nil, problem(http.StatusBadRequest, "bad_option", "%s=%q: %v", name, texts[0], err)
 		}
 	}
-	if q.output, err = negotiate(q.output, header.Values("Accept")); err != nil {
+	var err error
+	if q.output, err = negotiate(q.output, accept); err != nil {
 		return nil, err
 	}
 	switch {

@@ -52,17 +52,22 @@ func (s *Server) segment(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, err)
 			return true
 		}
-		s.scheduler.add(j)
-		select {
-		case <-j.done:
-			s.answer(ctx, w, r, j, seen, q)
-			return true
-		case <-ctx.Done():
-			s.scheduler.abandon(j, p.leave)
-			s.fail(w, r, ended(ctx, ctx.Err()))
-			return false
-		}
+		return s.wait(ctx, w, r, p, j, func() { s.answer(ctx, w, r, j, seen, q) })
 	})
+}
+
+// wait runs a job and then calls answer. It returns false if the request's time ended before.
+func (s *Server) wait(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, j *job, answer func()) bool {
+	s.scheduler.add(j)
+	select {
+	case <-j.done:
+		answer()
+		return true
+	case <-ctx.Done():
+		s.scheduler.abandon(j, p.leave)
+		s.fail(w, r, ended(ctx, ctx.Err()))
+		return false
+	}
 }
 
 // answer sends the result of a job that is done.
@@ -72,13 +77,10 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		s.fail(w, r, ended(ctx, j.err))
 		return
 	}
-	kind, body, warnings, err := q.encode(seen, j)
+	kind, body, err := q.result(w, seen, j)
 	if err != nil {
 		s.fail(w, r, err)
 		return
-	}
-	for _, text := range warnings {
-		w.Header().Add("X-Warning", printable(text))
 	}
 	w.Header().Set("Server-Timing", fmt.Sprintf("queue;dur=%.1f, segment;dur=%.1f", milliseconds(j.waited), milliseconds(j.ran)))
 	s.write(w, http.StatusOK, kind, body)
@@ -120,24 +122,41 @@ func (s *Server) prepare(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	e, err := s.choose(q)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	data, err := s.body(ctx, w, r, p, readPicture)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	j, seen, err := s.job(ctx, w, p, q, e, data, int64(len(data)))
+	return j, seen, q, err
+}
+
+// choose returns the model that a query means, if it can do what is asked for.
+func (s *Server) choose(q *query) (*entry, error) {
 	e, err := s.find(q.model)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
+	return e, e.model.Load().Check(q.options)
+}
+
+// job reads a picture and makes the job of it. held is what the request's body holds.
+func (s *Server) job(ctx context.Context, w http.ResponseWriter, p *place, q *query, e *entry, data []byte, held int64) (*job, *picture.Picture, error) {
 	m := e.model.Load()
-	if err := m.Check(q.options); err != nil {
-		return nil, nil, nil, err
-	}
-	seen, channels, err := s.read(ctx, w, r, p, q, m)
+	seen, channels, err := s.read(p, q, m, data, held)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
+	note(w, slog.Int("bytes", len(data)))
 	size := seen.Bounds().Size()
 	note(w, slog.String("model", e.name), slog.Int("width", size.X), slog.Int("height", size.Y))
 	q.options.Normalize = picture.None // it was normalized when it was read
 	need, err := m.Need(q.options, size)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	j := &job{ctx: ctx, client: p.client, model: e, picture: seen.Image, options: q.options, need: need.Bytes, channels: channels}
 	if need.Views == 1 {
@@ -145,17 +164,12 @@ func (s *Server) prepare(ctx context.Context, w http.ResponseWriter, r *http.Req
 		same.Seed = 0
 		j.likes = batchKey{e.name, fmt.Sprintf("%+v", same), need.Width, need.Height}
 	}
-	return j, seen, q, nil
+	return j, seen, nil
 }
 
 // read reads the picture, in 8 bits as the model sees it, within the memory that there is, and for
 // answers with measurements its channels at the depth of the file.
-func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, q *query, m *diffusioninst.Model) (*picture.Picture, []picture.Channel, error) {
-	data, err := s.body(ctx, w, r, p)
-	if err != nil {
-		return nil, nil, err
-	}
-	note(w, slog.Int("bytes", len(data)))
+func (s *Server) read(p *place, q *query, m *diffusioninst.Model, data []byte, bodyHeld int64) (*picture.Picture, []picture.Channel, error) {
 	o := q.picture
 	o.MaxPixels, o.MaxSide, o.MaxBytes = s.options.MaxPixels, s.options.MaxSide, s.options.MaxBody
 	normalize := cmp.Or(q.options.Normalize, m.Config().Input.Normalize, picture.Auto)
@@ -167,7 +181,7 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		if limit := callLimit(m, q.options); limit > 0 && need.Bytes > limit {
 			return problem(http.StatusUnprocessableEntity, "needs_too_much", "the model needs about %d MB for it, and the limit is %d MB: send a smaller picture, or ask for fewer proposals or for tiles", need.Bytes/1e6, limit/1e6)
 		}
-		return p.hold(int64(len(data)) + decodingBytes*int64(width)*int64(height))
+		return p.hold(bodyHeld + decodingBytes*int64(width)*int64(height))
 	}
 	original, err := picture.Decode(bytes.NewReader(data), o)
 	if err != nil {
@@ -192,8 +206,8 @@ func callLimit(m *diffusioninst.Model, o diffusioninst.Options) int64 {
 	return o.MaxBytes
 }
 
-// body reads the bytes of the picture. It ends with ctx, too.
-func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place) ([]byte, error) {
+// body reads the body of a request by read. It ends with ctx, too.
+func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, read func(r *http.Request, limit int64, p *place) ([]byte, error)) ([]byte, error) {
 	// A ResponseWriter without deadlines belongs to a server that does without them.
 	conn := http.NewResponseController(w)
 	if s.options.ReadTimeout > 0 {
@@ -204,7 +218,7 @@ func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		defer close(broken)
 		_ = conn.SetReadDeadline(time.Unix(1, 0))
 	})
-	data, err := readPicture(r, s.options.MaxBody, p)
+	data, err := read(r, s.options.MaxBody, p)
 	if !stop() {
 		<-broken
 	}

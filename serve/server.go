@@ -69,10 +69,17 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 	s.route("GET", "/v1/models", s.listModels)
 	s.route("GET", "/healthz", s.health)
 	s.route("GET", "/readyz", s.ready)
+	s.routeInference()
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, problem(http.StatusNotFound, "not_found", "there is nothing at %s", r.URL.Path))
 	})
 	return s, nil
+}
+
+// probes are the paths that need no token.
+var probes = map[string]bool{
+	"/healthz": true, "/readyz": true, "/v2/health/live": true, "/v2/health/ready": true,
+	inferenceService + "ServerLive": true, inferenceService + "ServerReady": true, healthCheck: true,
 }
 
 // route answers a method at a path, and says which method it is to all others.
@@ -92,7 +99,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.admission.isClosed() {
 		a.Header().Set("Connection", "close")
 	}
-	if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && !s.allowed(r) {
+	if !probes[r.URL.Path] && !s.allowed(r) {
 		a.Header().Set("WWW-Authenticate", "Bearer")
 		s.fail(a, r, problem(http.StatusUnauthorized, "token", "a token is required: Authorization: Bearer TOKEN"))
 		return
@@ -114,7 +121,7 @@ func (s *Server) finish(a *answer, r *http.Request) {
 	switch {
 	case a.status >= 500:
 		level = slog.LevelError
-	case r.URL.Path == "/healthz", r.URL.Path == "/readyz":
+	case probes[r.URL.Path]:
 		level = slog.LevelDebug
 	}
 	s.options.Log.LogAttrs(r.Context(), level, "request", a.attributes(s.options.Client(r), r)...)
@@ -171,12 +178,14 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	status, is := http.StatusOK, s.warm.Load() && !s.admission.isClosed()
-	if !is {
+	status := http.StatusOK
+	if !s.isReady() {
 		status = http.StatusServiceUnavailable
 	}
-	s.send(w, r, status, map[string]bool{"ready": is})
+	s.send(w, r, status, map[string]bool{"ready": s.isReady()})
 }
+
+func (s *Server) isReady() bool { return s.warm.Load() && !s.admission.isClosed() }
 
 // ModelInfo describes a model of a server.
 type ModelInfo struct {
@@ -204,9 +213,14 @@ func (s *Server) find(name string) (*entry, error) {
 	if e := s.models[cmp.Or(name, "default")]; e != nil {
 		return e, nil
 	}
-	known := strings.Join(slices.Sorted(maps.Keys(s.models)), ", ")
 	if name == "" {
-		return nil, problem(http.StatusBadRequest, "choose_model", "say which model: model=NAME, one of %s", known)
+		return nil, problem(http.StatusBadRequest, "choose_model", "say which model: model=NAME, one of %s", s.names())
 	}
-	return nil, problem(http.StatusNotFound, "unknown_model", "there is no model %q, but %s", name, known)
+	return nil, s.unknownModel(name)
+}
+
+func (s *Server) names() string { return strings.Join(slices.Sorted(maps.Keys(s.models)), ", ") }
+
+func (s *Server) unknownModel(name string) error {
+	return problem(http.StatusNotFound, "unknown_model", "there is no model %q, but %s", name, s.names())
 }

@@ -155,6 +155,10 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
 		ErrorLog: slog.NewLogLogger(log, slog.LevelWarn),
 	}
+	server.Protocols = new(http.Protocols) // gRPC needs HTTP/2, also without TLS
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	scheme := "http"
 	if o.cert != "" {
 		scheme = "https"
