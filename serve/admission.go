@@ -127,6 +127,13 @@ func (a *admission) close(ctx context.Context) error {
 	}
 }
 
+// load returns how many requests have a place, and the memory that they hold in bytes.
+func (a *admission) load() (inside int, held int64) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	return a.inside, a.held
+}
+
 // count returns how many requests have a place.
 func (a *admission) count() int {
 	a.lock.Lock()

@@ -16,7 +16,8 @@ type answer struct {
 	http.ResponseWriter
 	id     string
 	start  time.Time
-	status int // 0 while nothing was sent
+	status int    // 0 while nothing was sent
+	code   string // of the Problem, if it is one
 	attrs  []slog.Attr
 }
 
@@ -128,6 +129,6 @@ func logProblem(w http.ResponseWriter, p *Problem) {
 		note(w, slog.String("error", p.err.Error()))
 	}
 	if a, ok := w.(*answer); ok {
-		p.RequestID = a.id
+		p.RequestID, a.code = a.id, p.Code
 	}
 }

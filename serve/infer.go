@@ -92,7 +92,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request, parse func(body [
 				s.fail(w, r, ended(ctx, j.err))
 				return
 			}
-			if _, result, err := q.result(w, seen, j); err != nil {
+			if _, result, err := s.result(w, q, seen, j); err != nil {
 				s.fail(w, r, err)
 			} else {
 				send(in, result)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
@@ -49,11 +50,13 @@ var outputs = map[string]output{
 }
 
 // result is encode, with the warnings as headers.
-func (q *query) result(w http.ResponseWriter, seen *picture.Picture, j *job) (kind string, body []byte, err error) {
+func (s *Server) result(w http.ResponseWriter, q *query, seen *picture.Picture, j *job) (kind string, body []byte, err error) {
+	start := time.Now()
 	kind, body, warnings, err := q.encode(seen, j)
 	for _, text := range warnings {
 		w.Header().Add("X-Warning", printable(text))
 	}
+	s.metrics.stage("encode", time.Since(start))
 	return kind, body, err
 }
 

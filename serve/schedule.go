@@ -24,6 +24,7 @@ type job struct {
 	options diffusioninst.Options // with Seed
 	likes   batchKey
 	need    int64 // bytes of the model's call
+	most    int64 // that a call may take; 0 or less for no limit
 
 	channels []picture.Channel // of the file, for measurements
 
@@ -51,8 +52,8 @@ type batchKey struct {
 type scheduler struct {
 	workers, batch int
 	wait           time.Duration
-	maxBytes       int64 // of a call; 0 or less for no limit
 	took           func(time.Duration)
+	metrics        *metrics
 
 	lock    sync.Mutex
 	running int
@@ -84,6 +85,16 @@ func (s *scheduler) abandon(j *job, release func()) {
 	}
 	s.remove(j)
 	release()
+}
+
+// load returns how many jobs wait and how many calls run.
+func (s *scheduler) load() (waiting, running int) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, jobs := range s.waiting {
+		waiting += len(jobs)
+	}
+	return waiting, s.running
 }
 
 // remove takes a job that waits, if it does, out of its queue.
@@ -144,7 +155,7 @@ func (s *scheduler) gather(first *job) []*job {
 			}
 			more = true
 			j := of[depth]
-			if j == first || j.likes != first.likes || s.maxBytes > 0 && need+j.need > s.maxBytes {
+			if j == first || j.likes != first.likes || first.most > 0 && need+j.need > first.most {
 				continue
 			}
 			jobs, need = append(jobs, j), need+j.need
@@ -165,6 +176,7 @@ func (s *scheduler) run(jobs []*job) {
 func (s *scheduler) ended(jobs []*job, end *relay.End, start time.Time) {
 	took := time.Since(start)
 	s.took(took / time.Duration(len(jobs)*s.workers))
+	s.metrics.call(jobs, took)
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for _, j := range jobs {

@@ -77,7 +77,7 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		s.fail(w, r, ended(ctx, j.err))
 		return
 	}
-	kind, body, err := q.result(w, seen, j)
+	kind, body, err := s.result(w, q, seen, j)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -145,8 +145,9 @@ func (s *Server) choose(q *query) (*entry, error) {
 
 // job reads a picture and makes the job of it. held is what the request's body holds.
 func (s *Server) job(ctx context.Context, w http.ResponseWriter, p *place, q *query, e *entry, data []byte, held int64) (*job, *picture.Picture, error) {
-	m := e.model.Load()
+	m, start := e.model.Load(), time.Now()
 	seen, channels, err := s.read(p, q, m, data, held)
+	s.metrics.stage("decode", time.Since(start))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +159,7 @@ func (s *Server) job(ctx context.Context, w http.ResponseWriter, p *place, q *qu
 	if err != nil {
 		return nil, nil, err
 	}
-	j := &job{ctx: ctx, client: p.client, model: e, picture: seen.Image, options: q.options, need: need.Bytes, channels: channels}
+	j := &job{ctx: ctx, client: p.client, model: e, picture: seen.Image, options: q.options, need: need.Bytes, most: callLimit(m, q.options), channels: channels}
 	if need.Views == 1 {
 		same := q.options
 		same.Seed = 0
@@ -208,6 +209,8 @@ func callLimit(m *diffusioninst.Model, o diffusioninst.Options) int64 {
 
 // body reads the body of a request by read. It ends with ctx, too.
 func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, read func(r *http.Request, limit int64, p *place) ([]byte, error)) ([]byte, error) {
+	start := time.Now()
+	defer func() { s.metrics.stage("read", time.Since(start)) }()
 	// A ResponseWriter without deadlines belongs to a server that does without them.
 	conn := http.NewResponseController(w)
 	if s.options.ReadTimeout > 0 {

@@ -25,6 +25,7 @@ type Server struct {
 	tokens    [][sha256.Size]byte
 	admission *admission
 	scheduler *scheduler
+	metrics   metrics
 	mux       *http.ServeMux
 	warm      atomic.Bool
 	ctx       context.Context // of all requests; done when Shutdown gives up
@@ -48,7 +49,7 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 		scheduler: &scheduler{workers: o.Workers, batch: o.Batch, wait: o.BatchWait, waiting: map[string][]*job{}},
 	}
 	s.scheduler.took = s.admission.took
-	s.scheduler.maxBytes = cmp.Or(o.Segment.MaxBytes, diffusioninst.DefaultMaxBytes)
+	s.scheduler.metrics = &s.metrics
 	for name, m := range models {
 		if name == "" || m == nil {
 			return nil, fmt.Errorf("serve: the model named %q: a name and a model are required", name)
@@ -100,8 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.Header().Set("Connection", "close")
 	}
 	if !probes[r.URL.Path] && !s.allowed(r) {
-		a.Header().Set("WWW-Authenticate", "Bearer")
-		s.fail(a, r, problem(http.StatusUnauthorized, "token", "a token is required: Authorization: Bearer TOKEN"))
+		s.refuseToken(a, r)
 		return
 	}
 	s.mux.ServeHTTP(a, r)
@@ -124,7 +124,25 @@ func (s *Server) finish(a *answer, r *http.Request) {
 	case probes[r.URL.Path]:
 		level = slog.LevelDebug
 	}
+	s.metrics.request(r.Pattern, a)
 	s.options.Log.LogAttrs(r.Context(), level, "request", a.attributes(s.options.Client(r), r)...)
+}
+
+// RequireToken returns a handler that refuses requests without one of Options.Tokens, if there are
+// any: for pages of operators beside the server, such as Metrics.
+func (s *Server) RequireToken(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.allowed(r) {
+			s.refuseToken(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	s.fail(w, r, problem(http.StatusUnauthorized, "token", "a token is required: Authorization: Bearer TOKEN"))
 }
 
 // allowed reports whether a request has one of the tokens. It takes as long for any token.

@@ -41,12 +41,7 @@ func eventually(t *testing.T, f func() bool) {
 }
 
 func (s *scheduler) queued() int {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	n := 0
-	for _, jobs := range s.waiting {
-		n += len(jobs)
-	}
+	n, _ := s.load()
 	return n
 }
 

@@ -27,6 +27,7 @@ type serveOptions struct {
 	model    modelFlags
 	more     []string // NAME=WEIGHTS
 	listen   string
+	admin    string
 	insecure bool
 	tokens   string // file
 	cert     string
@@ -44,8 +45,8 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Answer HTTP requests with what a model finds in pictures",
 		Long: `Answer HTTP requests with what a model finds in pictures: POST /v1/segment takes a picture
-and gives JSON, an overlay or a label map; GET /v1/models, /healthz and /readyz are the other
-paths. docs/serve.md describes all of it.
+and gives JSON, an overlay, a label map or one of the other forms; /v2 and gRPC on the same port
+are the Open Inference Protocol. docs/serve.md describes all of it.
 
 The model of --weights is named "default"; --model adds others, with the same device and settings.
 The flags for pictures and steps are what requests get that do not choose their own.
@@ -54,7 +55,8 @@ Without --token-file the server listens on this machine only, unless --insecure 
 anyone who reaches it may use it.
 
 SIGTERM (or Ctrl-C) makes the server not ready and refuses new requests; it ends when those that
-it has admitted are answered, or after --drain. A second signal ends it at once.`,
+it has admitted are answered, or after --drain. A second signal ends it at once. POST /reload on
+the address of --admin reads the weights anew without losing a request.`,
 		Example: `  diffusioninst serve --weights builtin:nuclei
   curl --data-binary @cells.png http://127.0.0.1:8080/v1/segment
   diffusioninst serve --weights model.pth --model nuclei=builtin:nuclei --listen :8443 --token-file tokens --tls-cert cert.pem --tls-key key.pem`,
@@ -65,6 +67,7 @@ it has admitted are answered, or after --drain. A second signal ends it at once.
 	f := cmd.Flags()
 	f.StringArrayVar(&o.more, "model", nil, "another model as NAME=WEIGHTS; may be repeated")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address and port; port 0 takes a free one, which is printed")
+	f.StringVar(&o.admin, "admin", "", "address and port for operators: /metrics for Prometheus, /debug/pprof/, POST /reload[?model=NAME]")
 	f.BoolVar(&o.insecure, "insecure", false, "listen on an address of other machines without a token")
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens, one per line, one of which requests must present as a bearer token")
 	f.StringVar(&o.cert, "tls-cert", "", "file of the certificate, for HTTPS")
@@ -106,12 +109,17 @@ func (o *serveOptions) check() error {
 	if o.tokens != "" || o.insecure {
 		return nil
 	}
-	address, err := net.ResolveTCPAddr("tcp", o.listen)
-	if err != nil {
-		return fmt.Errorf("--listen %s: %w", o.listen, err)
-	}
-	if !address.IP.IsLoopback() {
-		return fmt.Errorf("--listen %s: other machines reach it: give a --token-file, or --insecure if anyone may use it", o.listen)
+	for flag, text := range map[string]string{"listen": o.listen, "admin": o.admin} {
+		if text == "" {
+			continue
+		}
+		address, err := net.ResolveTCPAddr("tcp", text)
+		if err != nil {
+			return fmt.Errorf("--%s %s: %w", flag, text, err)
+		}
+		if !address.IP.IsLoopback() {
+			return fmt.Errorf("--%s %s: other machines reach it: give a --token-file, or --insecure if anyone may use it", flag, text)
+		}
 	}
 	return nil
 }
@@ -132,9 +140,16 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close()
+	var admin net.Listener
+	if o.admin != "" {
+		if admin, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.admin); err != nil {
+			return fmt.Errorf("--admin: %w", err)
+		}
+		defer admin.Close()
+	}
 	torch.SetWorkers(o.server.Workers)
-	models, closeModels, err := o.load(cmd)
-	defer closeModels()
+	models, err := o.load(cmd)
+	defer models.close()
 	if err != nil {
 		return err
 	}
@@ -144,7 +159,7 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	}
 	o.server.Log, o.server.Segment = slog.New(log), o.model.options
 	o.server.MaxBody, o.server.MaxHeld = int64(o.body*(1<<20)), int64(o.held*(1<<30))
-	s, err := serve.New(models, o.server)
+	s, err := serve.New(models.models, o.server)
 	if err != nil {
 		return err
 	}
@@ -162,6 +177,10 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	scheme := "http"
 	if o.cert != "" {
 		scheme = "https"
+	}
+	if admin != nil {
+		defer serveAdmin(ctx, admin, adminHandler(ctx, s, models))()
+		fmt.Fprintf(cmd.OutOrStdout(), "Operators: http://%s\n", admin.Addr())
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "Serving on %s://%s\n", scheme, listener.Addr())
 	_, err = await(ctx, func() (any, error) {
@@ -190,35 +209,30 @@ func (o *serveOptions) stop(ctx context.Context, s *serve.Server, server *http.S
 	return err
 }
 
-// load loads all models. The function that it returns closes them.
-func (o *serveOptions) load(cmd *cobra.Command) (models map[string]*diffusioninst.Model, closeAll func(), err error) {
-	models = map[string]*diffusioninst.Model{}
-	closeAll = func() {
-		for _, m := range models {
-			_ = m.Close() // no call is running: it cannot fail
-		}
+// load loads all models. What it returns must be closed, also after an error.
+func (o *serveOptions) load(cmd *cobra.Command) (*modelSet, error) {
+	set := &modelSet{models: map[string]*diffusioninst.Model{}, load: map[string]func() (*diffusioninst.Model, error){}}
+	add := func(name string, flags modelFlags) error {
+		return set.add(name, func() (*diffusioninst.Model, error) { return flags.load(cmd) })
 	}
-	if models["default"], err = o.model.load(cmd); err != nil {
-		delete(models, "default")
-		return models, closeAll, err
+	if err := add("default", o.model); err != nil {
+		return set, err
 	}
 	for _, text := range o.more {
 		name, weights, ok := strings.Cut(text, "=")
 		if !ok || name == "" || weights == "" {
-			return models, closeAll, fmt.Errorf("--model %s: want NAME=WEIGHTS", text)
+			return set, fmt.Errorf("--model %s: want NAME=WEIGHTS", text)
 		}
-		if models[name] != nil {
-			return models, closeAll, fmt.Errorf("--model %s: there is a model of this name already", text)
+		if set.models[name] != nil {
+			return set, fmt.Errorf("--model %s: there is a model of this name already", text)
 		}
 		other := o.model
 		other.weights, other.config = weights, ""
-		m, err := other.load(cmd)
-		if err != nil {
-			return models, closeAll, fmt.Errorf("--model %s: %w", name, err)
+		if err := add(name, other); err != nil {
+			return set, fmt.Errorf("--model %s: %w", name, err)
 		}
-		models[name] = m
 	}
-	return models, closeAll, nil
+	return set, nil
 }
 
 // readTokens reads a file of tokens, one per line.

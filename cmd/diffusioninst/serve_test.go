@@ -87,6 +87,7 @@ func TestServeRefusesFlags(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	for text, args := range map[string][]string{
 		"other machines reach it":  {"--listen", ":0"},
+		"--admin :0: other":        {"--admin", ":0"},
 		"other machines":           {"--listen", "0.0.0.0:0"},
 		"--token-file gives it":    {"--insecure", "--token-file", empty},
 		"no token in it":           {"--token-file", empty},
@@ -184,4 +185,66 @@ func TestServeEndsAtOnce(t *testing.T) {
 	require.Equal(t, 128+int(syscall.SIGTERM), child.Wait())
 	more.Close()
 	all.Wait()
+}
+
+// Weights are read anew under load without losing a request, and stay if the file is broken.
+func TestServeReloads(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "second.safetensors")
+	whole := miniCheckpoint(t)
+	require.NoError(t, os.WriteFile(file, whole, 0o600))
+	child, address := startServer(t, "--model", "second="+file, "--admin", "127.0.0.1:0", "--per-client", "-1")
+	admin := regexp.MustCompile(`(?m)^Operators: (http.*)$`).FindStringSubmatch(child.Output())[1]
+	client := &http.Client{Timeout: time.Minute}
+	defer client.CloseIdleConnections()
+	ask := func(method, url string, body []byte) (int, string) {
+		r, err := http.NewRequest(method, url, bytes.NewReader(body))
+		require.NoError(t, err)
+		answer, err := client.Do(r)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		return answer.StatusCode, string(text)
+	}
+	data := onePNG(t)
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for !stop.Load() {
+				answer, err := client.Post(address+"/v1/segment?model=second&limit=1", "image/png", bytes.NewReader(data))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, answer.Body)
+				answer.Body.Close()
+				if answer.StatusCode != 200 {
+					t.Error("a request was lost: ", answer.Status)
+				}
+			}
+		})
+	}
+	for range 2 {
+		status, text := ask("POST", admin+"/reload?model=second", nil)
+		require.Equal(t, 200, status, text)
+	}
+	require.NoError(t, os.WriteFile(file, whole[:len(whole)/2], 0o600))
+	status, text := ask("POST", admin+"/reload", nil)
+	require.Equal(t, 422, status, text)
+	require.Contains(t, text, "second stays as it was")
+	stop.Store(true)
+	all.Wait()
+	status, _ = ask("POST", admin+"/reload?model=third", nil)
+	require.Equal(t, 422, status)
+	status, text = ask("GET", admin+"/metrics", nil)
+	require.Equal(t, 200, status)
+	require.Contains(t, text, "diffusioninst_ready 1\n")
+	status, _ = ask("GET", address+"/metrics", nil)
+	require.Equal(t, 404, status)
+	status, _ = ask("GET", admin+"/debug/pprof/cmdline", nil)
+	require.Equal(t, 200, status)
+	client.CloseIdleConnections()
+	child.Signal(syscall.SIGTERM)
+	require.Zero(t, child.Wait(), child.Output())
 }

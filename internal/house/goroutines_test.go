@@ -16,13 +16,14 @@ import (
 // panic in one goes on in the goroutine that waits for it, by package relay, or becomes the error of
 // the requests that wait, and that none is left. Others call relay.Each.
 var startGoroutines = map[string]bool{
-	"internal/relay/relay.go":       true,
-	"serve/schedule.go":             true,
-	"torch/worker.go":               true,
-	"torch/team.go":                 true,
-	"train/data/loader.go":          true,
-	"cmd/diffusioninst/signals.go":  true,
-	"internal/proctest/proctest.go": true, // waits for a child, in tests
+	"internal/relay/relay.go":          true,
+	"serve/schedule.go":                true,
+	"torch/worker.go":                  true,
+	"torch/team.go":                    true,
+	"train/data/loader.go":             true,
+	"cmd/diffusioninst/signals.go":     true,
+	"cmd/diffusioninst/serve_admin.go": true, // the server for operators
+	"internal/proctest/proctest.go":    true, // waits for a child, in tests
 }
 
 func TestGoroutinesStartInFewPlaces(t *testing.T) {

@@ -38,7 +38,7 @@ var rooms = map[string][]string{
 	},
 	"evaluation": {"annotation", "coco", "diffusioninst", "picture"},
 	"nuclei":     {"diffusioninst"},
-	"serve":      {"annotation", "coco", "diffusioninst", "evaluation", "mask", "picture", "internal/relay"}, // and no other module: see its doc.go
+	"serve":      {"annotation", "coco", "diffusioninst", "evaluation", "mask", "picture", "torch", "internal/relay"}, // and no other module: see its doc.go
 	"train": {
 		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
