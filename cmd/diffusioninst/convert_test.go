@@ -192,3 +192,25 @@ func TestConvertToHTML(t *testing.T) {
 	require.Contains(t, text, "<th>--to<td>html")
 	require.Equal(t, 2, strings.Count(text, "</script>"), "one picture, and the script")
 }
+
+// The pictures of a page wait for its end in a file that has lost its name: nothing is left beside
+// the page, and a page for standard output is the same.
+func TestReportIsStreamed(t *testing.T) {
+	file, images := drawn(t)
+	set, err := coco.Load(file)
+	require.NoError(t, err)
+	set.Images = set.Images[:1]
+	require.NoError(t, set.Save(file))
+	folder := t.TempDir()
+	page := filepath.Join(folder, "report.html")
+	_, err = program(t, "convert", "--to", "html", "--images", images, file, page)
+	require.NoError(t, err)
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	data, err := os.ReadFile(page)
+	require.NoError(t, err)
+	text, err := program(t, "convert", "--to", "html", "--images", images, file, "-")
+	require.NoError(t, err)
+	require.Equal(t, string(data), text)
+}

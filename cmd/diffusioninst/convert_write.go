@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -42,7 +41,7 @@ type instanceWriter struct {
 	taken        map[string]string // names of pictures by the names of their output
 	classes      []coco.Category   // yolo: by number
 	summary      []annotation.Summary
-	report       bytes.Buffer   // html: the pictures
+	report       *os.File       // html: the pictures; nil before the first
 	losses       map[string]int // what the format cannot hold, in words with their count
 	large        []string       // files that are too large to be drawn
 }
@@ -227,6 +226,7 @@ func (w *instanceWriter) Close(ctx context.Context) error {
 		write = func(f io.Writer) error { return coco.WriteResults(f, w.results) }
 	case "html":
 		write = w.writeReport
+		defer closeSpool(w.report)
 	case "yolo":
 		return atomicfile.Output(ctx, filepath.Join(w.path, "data.yaml"), func(f io.Writer) error { return annotation.WriteYOLOConfig(f, w.classes) })
 	case "measurements":

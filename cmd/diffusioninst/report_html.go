@@ -10,6 +10,8 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -97,8 +99,37 @@ func (w *instanceWriter) addReport(p *coco.LabeledImage, source *pictureSource) 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(&w.report, "<script type=\"application/json\" class=\"picture\">%s</script>\n", text)
-	return nil
+	if w.report == nil {
+		if w.report, err = newSpool(w.path); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(w.report, "<script type=\"application/json\" class=\"picture\">%s</script>\n", text)
+	return err
+}
+
+// newSpool returns an open file that has lost its name, beside the output unless that is standard
+// output: the pictures of a page wait there for its end, not in memory.
+func newSpool(output string) (*os.File, error) {
+	folder := ""
+	if output != "-" {
+		folder = filepath.Dir(output)
+	}
+	f, err := os.CreateTemp(folder, ".report-")
+	if err != nil && folder != "" { // such as /dev of /dev/stdout
+		f, err = os.CreateTemp("", ".report-")
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(f.Name()) // again when it is closed, for systems that do not remove open files
+	return f, nil
+}
+
+func closeSpool(f *os.File) {
+	if f != nil && f.Close() == nil {
+		_ = os.Remove(f.Name())
+	}
 }
 
 // shrunk returns a picture whose sides are at most reportSide.
@@ -138,10 +169,17 @@ func (w *instanceWriter) writeReport(f io.Writer) error {
 	for _, s := range w.options.Settings {
 		fmt.Fprintf(&settings, "<tr><th>%s<td>%s\n", html.EscapeString(s[0]), html.EscapeString(s[1]))
 	}
-	for _, text := range []string{reportHead, settings.String(), "</table></details>\n", w.report.String(), reportTail} {
-		if _, err := io.WriteString(f, text); err != nil {
+	if _, err := io.WriteString(f, reportHead+settings.String()+"</table></details>\n"); err != nil {
+		return err
+	}
+	if w.report != nil {
+		if _, err := w.report.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.Copy(f, w.report); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := io.WriteString(f, reportTail)
+	return err
 }
