@@ -105,7 +105,16 @@ func eachROI(at string, start func(comment string) error, region func(entry stri
 		}
 		return region(strings.TrimSuffix(filepath.Base(at), filepath.Ext(at)), data)
 	}
-	z, err := zipOf(f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return regionsInZIP(f, info.Size(), start, region)
+}
+
+// regionsInZIP is eachROI of a ZIP file.
+func regionsInZIP(f io.ReaderAt, size int64, start func(comment string) error, region func(entry string, data []byte) error) error {
+	z, err := zip.NewReader(f, size)
 	if err != nil {
 		return err
 	}

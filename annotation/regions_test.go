@@ -2,7 +2,6 @@ package annotation
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -203,38 +202,6 @@ func TestROIOfALargePicture(t *testing.T) {
 	back, err := mask.FromRings(r.rings, m.Width, m.Height)
 	require.NoError(t, err)
 	require.Equal(t, m.RLE(), back)
-}
-
-func FuzzROI(f *testing.F) {
-	for _, v := range ragged(1, true).Instances {
-		f.Add((&roi{name: "1", rings: ringsOf(v.Mask.Bitmap()), properties: map[string]string{"class": "a"}}).encode())
-	}
-	require.NoError(f, eachROI("testdata/imagej/rois.zip", func(string) error { return nil }, func(_ string, data []byte) error {
-		f.Add(data)
-		return nil
-	}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		p := &coco.LabeledImage{Width: 90, Height: 70}
-		if addROI(p, "1", data) == nil {
-			require.NoError(t, p.Instances[0].Mask.Validate())
-		}
-	})
-}
-
-func FuzzGeoJSON(f *testing.F) {
-	var text bytes.Buffer
-	require.NoError(f, WriteGeoJSON(&text, ragged(2, true), nil))
-	f.Add(text.Bytes()[:4000])
-	f.Add([]byte(`[{"geometry": {"type": "Polygon", "coordinates": [[[1, 1], [9, 1], [9, 9]]]}, "properties": {"measurements": {"Score": 1}}}]`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r := geojsonReader{decoder: json.NewDecoder(bytes.NewReader(data))}
-		r.picture = func() (*coco.LabeledImage, error) { return &coco.LabeledImage{Width: 90, Height: 70}, nil }
-		if r.read() == nil {
-			for _, v := range r.p.Instances {
-				require.NoError(t, v.Mask.Validate())
-			}
-		}
-	})
 }
 
 // Labels beyond 16 bits take 32; forms with a number per pixel are read back with their labels.
