@@ -106,6 +106,9 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 	if err == nil {
 		err = o.check(header)
 	}
+	if err == nil {
+		err = s.believed(header, format)
+	}
 	var img image.Image
 	var turn turning
 	if err == nil {

@@ -30,6 +30,10 @@ var plainFormats = []plainFormat{
 	{"pnm", isPNM, decodePNM},
 	{"bmp", isBMP, decodeBMP},
 	{"pcx", isPCX, decodePCX},
+	{"sgi", isSGI, decodeSGI},
+	{"qoi", isQOI, decodeQOI},
+	{"ico", isICO, decodeICO},
+	{"dib", isDIB, decodeDIB},
 	{"tga", isTGA, decodeTGA},
 }
 

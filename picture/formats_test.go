@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// PNM, PCX, TGA and BMP as Pillow reads them (testdata/plain/make.py).
+// PNM, PCX, TGA, BMP, SGI, QOI, icons and cursors as Pillow reads them (testdata/plain/make.py).
 func TestPlainFormats(t *testing.T) {
 	wants, err := filepath.Glob("testdata/plain/*.want.png")
 	require.NoError(t, err)
-	require.Greater(t, len(wants), 35)
+	require.Greater(t, len(wants), 50)
 	for _, want := range wants {
 		name := strings.TrimSuffix(want, ".want.png")
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestPlainFormats(t *testing.T) {
 			}
 			most, _ := worst(t, RGB(got), RGB(expected))
 			require.LessOrEqual(t, most, allowed)
-			require.Contains(t, "pnm pcx tga bmp", got.Format)
+			require.Contains(t, "pnm pcx tga bmp sgi qoi ico dib", got.Format)
 
 			// A file that is cut anywhere is an error, or a picture, and never costs much.
 			data, err := os.ReadFile(name)

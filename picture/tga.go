@@ -36,7 +36,7 @@ func tgaHeader(h []byte) (tga, bool) {
 	case 2:
 		ok = ok && h[1] <= 1 && (t.depth == 15 || t.depth == 16 || t.depth == 24 || t.depth == 32)
 	case 3:
-		ok = ok && h[1] == 0 && (t.depth == 8 || t.depth == 16)
+		ok = ok && h[1] == 0 && (t.depth == 8 || t.depth == 16 || t.depth == 1 && !t.runs)
 	default:
 		ok = false
 	}
@@ -49,6 +49,9 @@ func tgaHeader(h []byte) (tga, bool) {
 // decodeTGA reads TGA pictures of a palette, of colours, and grey ones, with and without runs.
 func decodeTGA(data []byte, o Options) (*decoded, error) {
 	t, _ := tgaHeader(data)
+	if t.depth == 1 {
+		return t.bitmap(data, o)
+	}
 	size := (t.depth + 7) / 8
 	least := 8 * size
 	if t.runs {
@@ -105,6 +108,26 @@ func decodeTGA(data []byte, o Options) (*decoded, error) {
 			}
 		}
 		done += count
+	}
+	return d, nil
+}
+
+// bitmap reads black and white pixels, of which Pillow writes eight to a byte.
+func (t *tga) bitmap(data []byte, o Options) (*decoded, error) {
+	n, err := o.pixels(t.width, t.height, 1, 1, len(data))
+	if err != nil {
+		return nil, err
+	}
+	stride := (t.width + 7) / 8
+	if len(data) < 18+t.id+stride*t.height {
+		return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+	}
+	d := &decoded{Raster: &tiff.Raster{Width: t.width, Height: t.height, Samples: 1, U8: make([]uint8, 0, n)}, bits: 1, turn: t.turn}
+	for y := range t.height {
+		row := data[18+t.id+y*stride:]
+		for x := range t.width {
+			d.U8 = append(d.U8, -(row[x/8] >> (7 - x%8) & 1))
+		}
 	}
 	return d, nil
 }

@@ -1,4 +1,4 @@
-"""Makes the PNM, PCX, TGA and BMP files of this folder with Pillow and GraphicsMagick, or by hand
+"""Makes the PNM, PCX, TGA, BMP, SGI, QOI, ICO, CUR and DIB files of this folder with Pillow and GraphicsMagick, or by hand
 what neither writes, and as *.want.png what PIL reads from them.
 
 Run with Pillow 13.0, numpy and gm from this folder: python3 make.py
@@ -128,3 +128,23 @@ for row in index[::-1]:
     pairs = [int(row[i]) << 4 | int(row[i + 1]) for i in range(0, 20, 2)]
     rle4 += bytes([0, 20, *pairs, 1, int(row[20]) << 4, 0, 0])
 raw("rle4.bmp", bmp(4, 2, rle4 + b"\0\1", palette=palette))
+
+# SGI, QOI, icons and cursors.
+keep("rgb.sgi", picture)
+keep("rle_rgba.sgi", Image.fromarray(np.dstack([rgb, grey])), rle=True)
+keep("grey.sgi", Image.fromarray(grey))
+keep("deep.sgi", picture, bpc=2)
+keep("rgb.qoi", picture)
+Image.fromarray(np.dstack([rgb, grey])).save("rgba.qoi")
+want("rgba.qoi", rgb)
+keep("rgb.ico", picture, sizes=[(21, 13)])
+keep("several.ico", picture.resize((64, 48)), sizes=[(16, 12), (64, 48), (32, 24)])
+keep("bitmap.ico", picture, sizes=[(21, 13)], bitmap_format="bmp")
+picture.convert("RGB").quantize(12).save("palette.ico", sizes=[(21, 13)], bitmap_format="bmp")
+want("palette.ico")
+cursor = bytearray(open("bitmap.ico", "rb").read())
+cursor[2] = 2
+raw("bitmap.cur", bytes(cursor))
+keep("rgb.dib", picture)
+keep("palette.dib", picture.quantize(12))
+keep("bits.tga", bits)
