@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"strings"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/regular"
@@ -55,6 +56,9 @@ func (o *Options) geojsonFile(folder, name string) (*coco.LabeledImage, error) {
 	if err := r.read(); err != nil {
 		return nil, err
 	}
+	if len(r.planes) > 1 {
+		o.warn("%s: its objects lie in %d planes (slices or times) of a stack, and are read as those of one picture", name, len(r.planes))
+	}
 	if len(r.problems) > 0 {
 		return r.p, r.problems
 	}
@@ -69,6 +73,7 @@ type geojsonReader struct {
 	p        *coco.LabeledImage // nil before the first feature
 	problems coco.Problems
 	seen     int // features
+	planes   map[[2]int]bool
 }
 
 var errNotGeoJSON = errors.New("not GeoJSON: no feature is found in it")
@@ -144,6 +149,7 @@ func (r *geojsonReader) object() error {
 // start finds the picture before the first feature.
 func (r *geojsonReader) start() (err error) {
 	if r.p == nil {
+		r.planes = map[[2]int]bool{}
 		r.p, err = r.picture()
 	}
 	return err
@@ -184,6 +190,7 @@ type geojsonGeometry struct {
 	Type        string
 	Coordinates json.RawMessage
 	Geometries  []geojsonGeometry
+	Plane       json.RawMessage // of QuPath: the slice and the time in a stack
 }
 
 func (r *geojsonReader) problem(err error) {
@@ -201,6 +208,9 @@ func (r *geojsonReader) feature(f *geojsonFeature) error {
 		return nil
 	}
 	r.seen++
+	var plane struct{ Z, T int }
+	_ = json.Unmarshal(f.Geometry.Plane, &plane) // without one it is the first
+	r.planes[[2]int{plane.Z, plane.T}] = true
 	r.p.Instances = append(r.p.Instances, *v)
 	return nil
 }
@@ -219,15 +229,27 @@ func (f *geojsonFeature) instance(width, height int) (*coco.LabeledInstance, err
 	if v.Mask.Area() == 0 {
 		return nil, errNoPixels
 	}
-	var class struct{ Name string }
-	if json.Unmarshal(f.Properties.Classification, &class) == nil && class.Name != "" {
-		v.Category = class.Name
-	} else if json.Unmarshal(f.Properties.Classification, &class.Name) == nil && class.Name != "" {
-		v.Category = class.Name
+	if name := f.class(); name != "" {
+		v.Category = name
 	}
 	v.Label = labelNamed(string(bytes.Trim(f.Properties.Name, `"`)))
 	v.Score, v.HasScore = f.score()
 	return v, nil
+}
+
+// class returns the name of the classification, in any form that QuPath has written, or "".
+func (f *geojsonFeature) class() string {
+	var class struct {
+		Name  string
+		Names []string // of a derived class, which QuPath shows as "Tumor: Positive"
+	}
+	if json.Unmarshal(f.Properties.Classification, &class) != nil {
+		_ = json.Unmarshal(f.Properties.Classification, &class.Name) // others have no class
+	}
+	if class.Name == "" {
+		return strings.Join(class.Names, ": ")
+	}
+	return class.Name
 }
 
 // score returns the measurement of that name, in either form that QuPath has written.

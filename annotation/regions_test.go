@@ -137,6 +137,22 @@ func TestGeoJSONOfOthers(t *testing.T) {
 	}
 	folder := t.TempDir()
 	file := filepath.Join(folder, "b.geojson")
+
+	// A cell of QuPath 0.5 with a derived class, and objects on two slices, which is said.
+	cell := `{"type": "Feature", "id": "0c6b", "geometry": ` + square[:len(square)-1] + `, "plane": {"c": -1, "z": 0, "t": 0}}, "nucleusGeometry": ` + square + `,
+		"properties": {"objectType": "cell", "classification": {"names": ["Tumor", "Positive"], "color": [1, 2, 3]}, "measurements": {"Nucleus: Area": 3, "Score": 0.5}}}`
+	above := strings.Replace(cell, `"z": 0`, `"z": 3`, 1)
+	for warnings, text := range []string{cell + "," + cell, cell + "," + above} {
+		other := t.TempDir()
+		grey(t, filepath.Join(other, "a.png"), 30, 20)
+		write(t, filepath.Join(other, "a.geojson"), `[`+text+`]`)
+		var said []string
+		set, err := Open(other, Options{Warn: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }})
+		require.NoError(t, err)
+		require.Len(t, set.Data.Annotations, 2)
+		require.Equal(t, "Tumor: Positive", set.Data.Categories[0].Name)
+		require.Len(t, said, warnings)
+	}
 	write(t, file, `[`+feature+`]`)
 	_, err := Open(folder, Options{})
 	require.ErrorContains(t, err, "--images")
