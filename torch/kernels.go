@@ -17,7 +17,8 @@ type RoIAlignConfig struct {
 // RoIAlign pools boxes from a feature pyramid (He et al. 2017, aligned by half a
 // pixel). levels are (B,C,H,W); boxes (R,4) are x1 y1 x2 y2; image and level,
 // int64 (R), say which picture and level each box is pooled from. The result is (R, Bins², C), bins
-// row-major. Gradients flow to the levels.
+// row-major, of the levels' type: float32, float64, or on the CPU bfloat16, which is summed in float32
+// at the boxes' float32 coordinates. Gradients flow to the levels, unless they are bfloat16.
 func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {
 		fail("roi_align", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))

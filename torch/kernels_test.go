@@ -69,6 +69,27 @@ func TestRoIAlignAgainstComposed(t *testing.T) {
 	}
 }
 
+// Features in bfloat16 give the results of the same features in float32, rounded once: boxes are
+// not rounded, and sums are float32's.
+func TestRoIAlignOfBFloat16(t *testing.T) {
+	inDo(t, func(s *Scope) {
+		g := NewGenerator(6)
+		boxes, image, level := regions(s, g, Float32, 200)
+		for _, channels := range []int{1, 19, 256} {
+			levels, exact := pyramid(s, g, Float32, 2, channels), make([]*Tensor, 3)
+			for i, l := range levels {
+				levels[i] = l.ToDType(BFloat16)
+				exact[i] = levels[i].ToDType(Float32)
+			}
+			got := RoIAlign(levels, boxes, image, level, pool7)
+			require.Equal(t, BFloat16, got.DType())
+			want := RoIAlign(exact, boxes, image, level, pool7)
+			far := got.ToDType(Float32).Sub(want).Abs().Sub(want.Abs().MulScalar(1./256)).Amax([]int{0, 1, 2}, false).Item()
+			require.LessOrEqual(t, far, 1e-6)
+		}
+	})
+}
+
 func TestRoIAlignGradients(t *testing.T) {
 	for _, device := range devices() {
 		t.Run(device.String(), func(t *testing.T) { roiAlignGradients(t, device) })
@@ -203,6 +224,15 @@ func BenchmarkRoIAlign(b *testing.B) {
 		b.Run("forward", func(b *testing.B) {
 			for b.Loop() {
 				RoIAlign(levels, boxes, image, level, c).Close()
+			}
+		})
+		b.Run("forward in bfloat16", func(b *testing.B) {
+			var low []*Tensor
+			for _, l := range levels {
+				low = append(low, l.ToDType(BFloat16))
+			}
+			for b.Loop() {
+				RoIAlign(low, boxes, image, level, c).Close()
 			}
 		})
 		b.Run("backward", func(b *testing.B) {

@@ -4,7 +4,8 @@
 // A box is divided into bins×bins; each bin is the mean of samples×samples bilinear samples. The
 // result is (R, bins·bins, C), channels last, as the decoder's matrix products need it. The CPU
 // version sums in torchvision's order, so that rounding is the same; the GPU version,
-// cuda/roi_align.cu, does not.
+// cuda/roi_align.cu, does not. Features in bfloat16 (on the CPU, without gradients) are summed in
+// float32 and rounded once.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
@@ -12,6 +13,7 @@
 #include "autograd.h"
 #include "gpu.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "shim.h"
 
 namespace {
@@ -78,9 +80,10 @@ std::vector<Plane<T>> planes(const Tensors& levels) {
   return out;
 }
 
-// each visits every sample of every bin of the boxes r0 … r1−1: four pixels and their weights.
-template <typename T, typename F>
-void each(const Geometry& g, const std::vector<Plane<T>>& levels, const at::Tensor& boxes, const at::Tensor& image,
+// each visits every sample of every bin of the boxes r0 … r1−1, bin by bin: four pixels and their
+// weights. Features are of type S, boxes and weights of type T.
+template <typename S, typename T, typename F>
+void each(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tensor& boxes, const at::Tensor& image,
           const at::Tensor& level, int64_t r0, int64_t r1, F&& visit) {
   std::vector<Sample<T>> ys(g.bins * g.samples), xs(g.bins * g.samples);
   const T* box = static_cast<const T*>(boxes.data_ptr());
@@ -132,6 +135,49 @@ void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes
                level.data_ptr(), pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
 }
 
+// weigh adds n channels of four pixels, times their weights, to sum.
+template <typename T>
+void weigh(T* __restrict sum, const T* a, const T* b, const T* c, const T* d, T wa, T wb, T wc, T wd, int64_t n) {
+  for (int64_t i = 0; i < n; i++) sum[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
+}
+
+DI_CLONES void weigh(float* __restrict sum, const di::BFloat16* a, const di::BFloat16* b, const di::BFloat16* c,
+                     const di::BFloat16* d, float wa, float wb, float wc, float wd, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    sum[i] += wa * static_cast<float>(a[i]) + wb * static_cast<float>(b[i]) + wc * static_cast<float>(c[i]) +
+              wd * static_cast<float>(d[i]);
+  }
+}
+
+// Pooled is the result, of which bins are summed one after another.
+template <typename S, typename T>
+struct Pooled {
+  S* out;
+  int64_t channels;
+  std::vector<T> sum;  // of the bin at hand
+  int64_t bin;         // at hand, or −1
+
+  // at returns where the channels of a bin are summed.
+  T* at(int64_t next) {
+    if constexpr (std::is_same_v<S, T>) {
+      return out + next * channels;
+    } else {
+      if (next != bin) {
+        write();
+        sum.assign(channels, T(0));
+        bin = next;
+      }
+      return sum.data();
+    }
+  }
+
+  // write rounds the sums of the bin at hand to the result.
+  void write() {
+    if (bin < 0) return;
+    for (int64_t i = 0; i < channels; i++) out[bin * channels + i] = static_cast<S>(sum[i]);
+  }
+};
+
 at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
                 const at::Tensor& level, const Geometry& g) {
   Tensors lasts;
@@ -142,17 +188,19 @@ at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor
     on_gpu("roi_align", lasts, boxes, image, level, out, g);
     return out;
   }
-  AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "roi_align", [&] {
-    auto p = planes<scalar_t>(lasts);
-    auto* o = static_cast<scalar_t*>(out.data_ptr());
+  di::dispatch(out.scalar_type(), [&](auto storage, auto number) {
+    using S = decltype(storage);
+    using T = decltype(number);
+    auto p = planes<S>(lasts);
+    auto* o = static_cast<S*>(out.data_ptr());
     at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
-      std::fill(o + r0 * bins * channels, o + r1 * bins * channels, scalar_t(0));
-      each(g, p, boxes, image, level, r0, r1,
-           [&](int64_t bin, const scalar_t* a, const scalar_t* b, const scalar_t* c, const scalar_t* d, scalar_t wa,
-               scalar_t wb, scalar_t wc, scalar_t wd) {
-             scalar_t* __restrict to = o + bin * channels;
-             for (int64_t i = 0; i < channels; i++) to[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
-           });
+      std::fill(o + r0 * bins * channels, o + r1 * bins * channels, S{});
+      Pooled<S, T> pooled{o, channels, {}, -1};
+      each<S, T>(g, p, boxes, image, level, r0, r1,
+                 [&](int64_t bin, const S* a, const S* b, const S* c, const S* d, T wa, T wb, T wc, T wd) {
+                   weigh(pooled.at(bin), a, b, c, d, wa, wb, wc, wd, channels);
+                 });
+      pooled.write();
     });
   });
   return out;
@@ -176,7 +224,7 @@ Tensors slopes(const std::vector<std::vector<int64_t>>& shapes, const at::Tensor
     auto p = planes<scalar_t>(out);
     const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
     at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
-      each(g, p, boxes, image, level, 0, count,
+      each<scalar_t, scalar_t>(g, p, boxes, image, level, 0, count,
            [&](int64_t bin, scalar_t* a, scalar_t* b, scalar_t* c, scalar_t* d, scalar_t wa, scalar_t wb, scalar_t wc,
                scalar_t wd) {
              const scalar_t* __restrict grad = from + bin * channels;
@@ -221,7 +269,8 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                       l.scalar_type() == pyramid[0].scalar_type() && l.size(2) > 0 && l.size(3) > 0,
                   "levels must be (B,C,H,W) on one device, of one B, C and type");
     }
-    auto b = di::ref(boxes).detach().to(pyramid[0].scalar_type()).contiguous();
+    auto type = pyramid[0].scalar_type();
+    auto b = di::ref(boxes).detach().to(type == at::kBFloat16 ? at::kFloat : type).contiguous();
     auto im = di::ref(image).contiguous(), lv = di::ref(level).contiguous();
     TORCH_CHECK(b.dim() == 2 && b.size(1) == 4, "boxes must be (R,4)");
     TORCH_CHECK(im.scalar_type() == at::kLong && lv.scalar_type() == at::kLong && im.numel() == b.size(0) &&
