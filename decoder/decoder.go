@@ -3,6 +3,7 @@ package decoder
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -15,6 +16,28 @@ type Decoder struct {
 	time    [2]*nn.Linear
 	filters *nn.Linear // noisy filters → first proposal features; nil without FilterState
 	pooling torch.RoIAlignConfig
+	types   types
+}
+
+// types are the element types inside a decoder. Pooled features, which are most of its memory, and
+// what is multiplied with them are of the type low; boxes, proposal features, norms' results and
+// the time embedding of the type exact.
+type types struct{ low, exact torch.DType }
+
+func typesOf(p nn.Path) types {
+	t := types{p.DType(), p.DType()}
+	if p.Inference() && !p.Device().IsCUDA() { // the GPU's RoIAlign is for float32 and float64
+		t.low = p.Compute()
+	}
+	return t
+}
+
+// as returns x in another type.
+func as(x *torch.Tensor, d torch.DType) *torch.Tensor {
+	if x.DType() == d {
+		return x
+	}
+	return x.ToDType(d)
 }
 
 // An Output is what one stage predicts for every proposal. Boxes are x1 y1 x2 y2 in
@@ -34,15 +57,15 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 		return nil, err
 	}
 	d := c.Hidden
-	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: c.Bins, Samples: c.Samples}}
+	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: c.Bins, Samples: c.Samples}, types: typesOf(p)}
 	for _, s := range strides {
 		out.pooling.Scales = append(out.pooling.Scales, 1/float64(s))
 	}
-	out.time[0] = nn.NewLinear(p.Sub("time_mlp", 1), d, 4*d, nn.LinearOptions{})
-	out.time[1] = nn.NewLinear(p.Sub("time_mlp", 3), 4*d, 4*d, nn.LinearOptions{})
+	out.time[0] = nn.NewLinear(p.Exact().Sub("time_mlp", 1), d, 4*d, nn.LinearOptions{})
+	out.time[1] = nn.NewLinear(p.Exact().Sub("time_mlp", 3), 4*d, 4*d, nn.LinearOptions{})
 	if c.FilterState {
 		// Starts at zero, so that a model trained on boxes alone starts unchanged.
-		out.filters = nn.NewLinear(p.Sub("filter_state"), c.FilterParams, d, nn.LinearOptions{Init: nn.Constant(0)})
+		out.filters = nn.NewLinear(p.Exact().Sub("filter_state"), c.FilterParams, d, nn.LinearOptions{Init: nn.Constant(0)})
 	}
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
@@ -66,8 +89,12 @@ func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []f
 // FilterState set, unless filters is nil.
 func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	s := boxes.Scope()
-	time := d.time[1].Forward(d.time[0].Forward(d.embed(s, times, boxes.Device()).ToDType(levels[0].DType())).Gelu())
-	boxes = boxes.ToDType(levels[0].DType())
+	time := d.time[1].Forward(d.time[0].Forward(as(d.embed(s, times, boxes.Device()), d.types.exact)).Gelu())
+	boxes = as(boxes, d.types.exact)
+	levels = slices.Clone(levels)
+	for i, level := range levels {
+		levels[i] = as(level, d.types.low)
+	}
 	var proposals *torch.Tensor
 	out := make([]Output, len(d.Stages))
 	for i, stage := range d.Stages {
@@ -97,9 +124,9 @@ func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Ten
 func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
 	return rois.Scope().Hold(func() *torch.Tensor {
 		// Transposed, the bins are summed in the reference's order.
-		x := rois.Transpose(1, 2).Contiguous().MeanDim([]int{2}, false).Reshape(boxes.Size(0), boxes.Size(1), rois.Size(2))
+		x := as(rois.Transpose(1, 2).Contiguous(), d.types.exact).MeanDim([]int{2}, false).Reshape(boxes.Size(0), boxes.Size(1), rois.Size(2))
 		if filters != nil {
-			x = x.Add(d.filters.Forward(filters.ToDType(rois.DType())))
+			x = x.Add(d.filters.Forward(as(filters, d.types.exact)))
 		}
 		return x
 	})

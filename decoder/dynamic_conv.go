@@ -10,20 +10,25 @@ import (
 type dynamicConv struct {
 	layer               *nn.Linear // d → 2·d·w
 	norm1, norm2, norm3 *nn.LayerNorm
+	types               types
 	out                 *nn.Linear // Bins²·d → d
 	inner               int
 	product             func(a, b *torch.Tensor) *torch.Tensor // of batches of small matrices
 }
 
 func newDynamicConv(p nn.Path, c Config) *dynamicConv {
-	d, w := c.Hidden, c.Dynamic
+	d, w, t := c.Hidden, c.Dynamic, typesOf(p)
+	norm := nn.NewLayerNorm
+	if t.low != t.exact {
+		norm = nn.NewComputeLayerNorm
+	}
 	product := (*torch.Tensor).SmallBmm
 	if p.Eager() {
 		product = (*torch.Tensor).Bmm
 	}
 	return &dynamicConv{
 		layer: nn.NewLinear(p.Sub("dynamic_layer"), d, 2*d*w, nn.LinearOptions{}),
-		norm1: nn.NewLayerNorm(p.Sub("norm1"), w), norm2: nn.NewLayerNorm(p.Sub("norm2"), d), norm3: nn.NewLayerNorm(p.Sub("norm3"), d),
+		norm1: norm(p.Sub("norm1"), w), norm2: norm(p.Sub("norm2"), d), norm3: nn.NewLayerNorm(p.Sub("norm3"), d), types: t,
 		out:   nn.NewLinear(p.Sub("out_layer"), c.Bins*c.Bins*d, d, nn.LinearOptions{}),
 		inner: w, product: product,
 	}
@@ -33,11 +38,11 @@ func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
 	return proposals.Scope().Hold(func() *torch.Tensor {
 		d := proposals.Size(1)
-		matrices := c.layer.Forward(proposals)
+		matrices := c.layer.Forward(as(proposals, c.types.low))
 		first := matrices.Narrow(1, 0, d*c.inner).View(-1, d, c.inner)
 		second := matrices.Narrow(1, d*c.inner, d*c.inner).View(-1, c.inner, d)
 		x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
 		x = c.norm2.Forward(c.product(x, second)).ReluInPlace()
-		return c.norm3.Forward(c.out.Forward(x.Flatten(1, 2))).ReluInPlace()
+		return c.norm3.Forward(as(c.out.Forward(x.Flatten(1, 2)), c.types.exact)).ReluInPlace()
 	})
 }

@@ -18,6 +18,7 @@ type Stage struct {
 	time                   *nn.Linear
 	class, box             []layer
 	logits, delta, filters *nn.Linear
+	types                  types
 }
 
 // layer is a linear map without bias, layer norm and ReLU.
@@ -32,9 +33,10 @@ func (l layer) forward(x *torch.Tensor) *torch.Tensor {
 
 func newStage(p nn.Path, c Config) *Stage {
 	d := c.Hidden
-	linear := func(name string, in, out int) *nn.Linear {
+	linear := func(p nn.Path, name string, in, out int) *nn.Linear {
 		return nn.NewLinear(p.Sub(name), in, out, nn.LinearOptions{})
 	}
+	exact := p.Exact()
 	layers := func(name string, n int) []layer {
 		var out []layer
 		for i := range n {
@@ -47,18 +49,19 @@ func newStage(p nn.Path, c Config) *Stage {
 	return &Stage{
 		attention: nn.NewSelfAttention(p.Sub("self_attn"), d, c.Heads),
 		dynamic:   newDynamicConv(p.Sub("inst_interact"), c),
-		linear1:   linear("linear1", d, c.FeedForward),
-		linear2:   linear("linear2", c.FeedForward, d),
+		linear1:   linear(p, "linear1", d, c.FeedForward),
+		linear2:   linear(p, "linear2", c.FeedForward, d),
 		norm1:     nn.NewLayerNorm(p.Sub("norm1"), d),
 		norm2:     nn.NewLayerNorm(p.Sub("norm2"), d),
 		norm3:     nn.NewLayerNorm(p.Sub("norm3"), d),
-		time:      linear("block_time_mlp.1", 4*d, 2*d),
+		time:      linear(exact, "block_time_mlp.1", 4*d, 2*d),
 		class:     layers("cls_module", c.ClassLayers),
 		box:       layers("reg_module", c.BoxLayers),
 		// An untrained model scores every class with the prior (Lin et al., focal loss, 2017).
-		logits:  nn.NewLinear(p.Sub("class_logits"), d, c.Classes, nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
-		delta:   linear("bboxes_delta", d, 4),
-		filters: linear("controller", d, c.FilterParams),
+		logits:  nn.NewLinear(exact.Sub("class_logits"), d, c.Classes, nn.LinearOptions{InitBias: nn.Constant(-math.Log((1 - c.Prior) / c.Prior))}),
+		delta:   linear(exact, "bboxes_delta", d, 4),
+		filters: linear(exact, "controller", d, c.FilterParams),
+		types:   typesOf(p),
 	}
 }
 
@@ -72,7 +75,8 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 	x := s.Hold(func() *torch.Tensor {
 		x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
 		x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape(b*n, d), rois).Reshape(b, n, d)))
-		return st.norm3.Forward(x.Add(st.linear2.Forward(st.linear1.Forward(x).ReluInPlace())))
+		y := st.linear2.Forward(st.linear1.Forward(as(x, st.types.low)).ReluInPlace())
+		return st.norm3.Forward(x.Add(as(y, st.types.exact)))
 	})
 
 	mark := s.Mark()

@@ -47,7 +47,7 @@ func BenchmarkSegment(b *testing.B) {
 func benchmarkSegment(b *testing.B, device torch.Device, options Options) {
 	config := ResNet50COCO()
 	config.NMS = -1
-	m, err := build(context.Background(), config, still{nn.FromSeed(1)}, device)
+	m, err := NewFrom(context.Background(), config, still{nn.FromSeed(1)}, device)
 	require.NoError(b, err)
 	defer m.Close()
 	img := pattern(1216, 800)

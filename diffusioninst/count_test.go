@@ -113,7 +113,7 @@ func (pyramid) Forward(*torch.Tensor) []*torch.Tensor {
 func BenchmarkSteps(b *testing.B) {
 	ctx, config := context.Background(), ResNet50COCO()
 	config.Input = Input{Short: 320}
-	m, err := build(ctx, config, still{nn.FromSeed(1)}, torch.CPU)
+	m, err := NewFrom(ctx, config, still{nn.FromSeed(1)}, torch.CPU)
 	require.NoError(b, err)
 	defer m.Close()
 	img := pattern(480, 320)

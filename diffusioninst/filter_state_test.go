@@ -40,7 +40,7 @@ func TestFiltersAreDiffusedWithTheBoxes(t *testing.T) {
 	for name, source := range map[string]nn.Source{"deaf": nn.FromSeed(1), "listening": listening{nn.FromSeed(1)}} {
 		c := small()
 		c.FilterRange = 5
-		m, err := build(ctx, c, source, torch.CPU)
+		m, err := NewFrom(ctx, c, source, torch.CPU)
 		require.NoError(t, err)
 		results[name], err = m.Segment(ctx, img, o)
 		require.NoError(t, err)

@@ -122,14 +122,21 @@ func (g *goldenCase) noise() sampler.Noise {
 
 func TestGolden(t *testing.T) {
 	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
-		modeltest.EachDevice(t, func(t *testing.T, device torch.Device) { replay(t, dir, device) })
+		modeltest.EachDevice(t, func(t *testing.T, device torch.Device) {
+			g := openGolden(t, dir)
+			for i, instances := range g.replay(device, PrecisionFloat32) {
+				g.instances(i, instances)
+			}
+			g.judge(device)
+		})
 	})
 }
 
-func replay(t *testing.T, dir string, device torch.Device) {
-	g := openGolden(t, dir)
+// replay runs the case, compares what happens on the way, and returns what is found in each picture.
+func (g *goldenCase) replay(device torch.Device, precision Precision) [][]Instance {
+	t, dir, config := g.t, g.dir, g.config()
 	before := torch.Live()
-	model, err := build(context.Background(), g.config(), modeltest.GoldenWeights(t, dir), device)
+	model, err := LoadSource(context.Background(), modeltest.GoldenWeights(t, dir), LoadOptions{Config: &config, Device: device, Precision: precision})
 	require.NoError(t, err)
 
 	settings, err := Options{}.resolve(model.config)
@@ -149,12 +156,10 @@ func replay(t *testing.T, dir string, device torch.Device) {
 		found, err = p.run(context.Background(), s, g.noise())
 		return err
 	}))
-	for i, instances := range found {
-		g.instances(i, instances)
-	}
+	require.NoError(t, err)
 	require.NoError(t, model.Close())
 	require.Equal(t, before, torch.Live(), "tensors left behind")
-	g.judge(device)
+	return found
 }
 
 func (g *goldenCase) config() Config {

@@ -19,6 +19,8 @@ type LoadOptions struct {
 	// weights. nn.EMAAuto takes what Config.Averaged says, and the averages of a training
 	// state of this module; Model.Weights returns what was taken.
 	EMA nn.EMAChoice
+	// Precision is the type of the model's products; Model.Precision returns what was taken.
+	Precision Precision
 }
 
 // Load reads a model from a checkpoint: the official project's .pth, Detectron2's
@@ -47,6 +49,20 @@ func LoadFrom(ctx context.Context, r io.ReaderAt, size int64, o LoadOptions) (*M
 	return load(ctx, file, o)
 }
 
+// LoadSource returns a model with the parameters of a source, such as nn.FromSeed for tests or the
+// current ones of a training run (nn.FromParameters). o.Config must be set, and o.EMA not.
+// Parameters that do not fit are a *LoadError that lists all of them.
+func LoadSource(ctx context.Context, source nn.Source, o LoadOptions) (*Model, error) {
+	if o.Config == nil || o.EMA != nn.EMAAuto {
+		return nil, errors.New("diffusioninst: LoadSource needs LoadOptions.Config, and has no averages to choose by EMA")
+	}
+	precision, err := o.Precision.on(ctx, o.Device)
+	if err != nil {
+		return nil, err
+	}
+	return build(ctx, *o.Config, source, o.Device, precision)
+}
+
 func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, error) {
 	file, err := file.Weights(o.EMA, o.Config != nil && o.Config.Averaged)
 	if err != nil {
@@ -56,7 +72,11 @@ func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, erro
 	if err != nil {
 		return nil, loadError(file, err)
 	}
-	m, err := build(ctx, config, file.Source(), o.Device)
+	precision, err := o.Precision.on(ctx, o.Device)
+	if err != nil {
+		return nil, err // not about the file
+	}
+	m, err := build(ctx, config, file.Source(), o.Device, precision)
 	if err != nil {
 		return nil, loadError(file, err)
 	}

@@ -209,7 +209,7 @@ func TestCheckpointFileEqualsComputedWeights(t *testing.T) {
 		m, err := Load(context.Background(), path, LoadOptions{Config: &config})
 		require.NoError(t, err)
 		defer m.Close()
-		want, err := build(context.Background(), config, modeltest.GoldenWeights(t, dir), torch.CPU)
+		want, err := NewFrom(context.Background(), config, modeltest.GoldenWeights(t, dir), torch.CPU)
 		require.NoError(t, err)
 		defer want.Close()
 		have, expected := m.store.Parameters(), want.store.Parameters()

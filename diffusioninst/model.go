@@ -13,31 +13,32 @@ import (
 
 // Model is a loaded network. It is safe for concurrent use.
 type Model struct {
-	config   Config
-	weights  []nn.WeightSet
-	device   torch.Device
-	store    *nn.Store
-	backbone backbone.Backbone
-	branch   *maskhead.Branch
-	decoder  *decoder.Decoder
-	gate     gate // of the calls
+	config    Config
+	weights   []nn.WeightSet
+	device    torch.Device
+	precision Precision // float32 or bfloat16
+	store     *nn.Store
+	backbone  backbone.Backbone
+	branch    *maskhead.Branch
+	decoder   *decoder.Decoder
+	gate      gate // of the calls
 }
 
 // New returns an untrained model whose parameters are drawn from a seed. It finds
 // nothing sensible; it is for tests and benchmarks.
 func New(ctx context.Context, c Config, seed uint64, device torch.Device) (*Model, error) {
-	return build(ctx, c, nn.FromSeed(seed), device)
+	return build(ctx, c, nn.FromSeed(seed), device, PrecisionFloat32)
 }
 
 // NewFrom returns a model with the parameters of a source, such as the current ones of a
 // training run (nn.FromParameters). Parameters that do not fit are a *LoadError that lists
 // all of them.
 func NewFrom(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
-	return build(ctx, c, source, device)
+	return build(ctx, c, source, device, PrecisionFloat32)
 }
 
-// build returns a model with the parameters of a source.
-func build(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
+// build returns a model with the parameters of a source, in a precision that is not auto.
+func build(ctx context.Context, c Config, source nn.Source, device torch.Device, precision Precision) (*Model, error) {
 	c, err := c.WithDefaults()
 	if err != nil {
 		return nil, err
@@ -45,9 +46,9 @@ func build(ctx context.Context, c Config, source nn.Source, device torch.Device)
 	if err := device.Check(); err != nil {
 		return nil, err
 	}
-	m := &Model{config: c, device: device}
+	m := &Model{config: c, device: device, precision: precision}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
-		m.store = nn.NewStore(source, nn.StoreOptions{Device: device, Inference: true})
+		m.store = nn.NewStore(source, nn.StoreOptions{Device: device, Compute: precision.dtype(), Inference: true})
 		n, err := NewNetwork(m.store.Root(), c)
 		if err == nil {
 			m.backbone, m.branch, m.decoder = n.Backbone, n.Branch, n.Decoder
@@ -74,13 +75,16 @@ func (m *Model) Weights() []nn.WeightSet { return slices.Clone(m.weights) }
 // Device returns the device that the model runs on.
 func (m *Model) Device() torch.Device { return m.device }
 
+// Precision returns the type of the model's products, PrecisionFloat32 or PrecisionBFloat16.
+func (m *Model) Precision() Precision { return m.precision }
+
 // Parameters returns the number of parameters, counted in single numbers; 0 after Close.
 func (m *Model) Parameters() int64 {
 	if m.store == nil || m.gate.enter() != nil {
 		return 0
 	}
 	defer m.gate.leave()
-	return m.store.Bytes() / int64(torch.Float32.Size())
+	return m.store.Elements()
 }
 
 // Check returns an *OptionError if options contradict each other or the model, as Segment

@@ -56,12 +56,13 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	for i := range c.Convs {
 		b.Tower = append(b.Tower, conv(p.Sub("mask_head", i), c.Width))
 	}
-	b.Last = nn.NewConv2d(p.Sub("mask_head", max(c.Convs, 0)), c.Width, c.Channels, nn.ConvOptions{Bias: true, Init: nn.KaimingUniform})
+	b.Last = nn.NewConv2d(p.Exact().Sub("mask_head", max(c.Convs, 0)), c.Width, c.Channels, nn.ConvOptions{Bias: true, Init: nn.KaimingUniform})
 	return b, nil
 }
 
 // Forward returns the mask features (B,Channels,H,W) of a pyramid, whose finest level
-// (B,C,H,W) comes first.
+// (B,C,H,W) comes first. In inference they are of the parameters' type, in which instances' filters
+// multiply them.
 func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 	s := levels[0].Scope()
 	mark := s.Mark()

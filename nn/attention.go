@@ -23,12 +23,14 @@ func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 	if p.Inference() && !p.Eager() {
 		pairs = (*torch.Tensor).SmallBmm // needs no BLAS
 	}
-	return &SelfAttention{
+	a := &SelfAttention{
 		InWeight: p.Parameter("in_proj_weight", XavierUniform, 3*d, d),
 		InBias:   p.Parameter("in_proj_bias", Constant(0), 3*d),
 		Out:      NewLinear(p.Sub("out_proj"), d, d, LinearOptions{}),
 		heads:    heads, compute: p.Compute(), product: productOf(p), pairs: pairs,
 	}
+	p.store.lower(a.compute, &a.InWeight, &a.InBias)
+	return a
 }
 
 // Forward lets the N vectors of each of B sets (B,N,d) attend to each other and returns

@@ -60,8 +60,8 @@ func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	return c
 }
 
-// fold computes weight·γ/σ and (bias−μ)·γ/σ + β in float64 and lays the weight out
-// for channels-last convolution.
+// fold computes weight·γ/σ and (bias−μ)·γ/σ + β in float64, rounds them to the type of the
+// products, and lays the weight out for channels-last convolution.
 func (c *Conv2d) fold(st *Store) {
 	s := torch.NewScope()
 	defer s.Close()
@@ -77,10 +77,13 @@ func (c *Conv2d) fold(st *Store) {
 			gone = append(gone, bias)
 			shift = shift.Add(exact(bias))
 		}
-		bias = shift.Mul(scale).Add(exact(n.Bias)).ToDType(st.options.DType)
+		bias = shift.Mul(scale).Add(exact(n.Bias)).ToDType(c.compute)
 		c.Norm = nil
+	} else if bias != nil && bias.DType() != c.compute {
+		gone = append(gone, bias)
+		bias = s.Adopt(bias).ToDType(c.compute)
 	}
-	made := []*torch.Tensor{weight.ToDType(st.options.DType).ChannelsLast()}
+	made := []*torch.Tensor{weight.ToDType(c.compute).ChannelsLast()}
 	if bias != c.Bias {
 		made = append(made, bias)
 	}

@@ -33,6 +33,7 @@ func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
 	if !o.NoBias {
 		l.Bias = p.Parameter("bias", or(o.InitBias, Constant(0)), out)
 	}
+	p.store.lower(l.compute, &l.Weight, &l.Bias)
 	return l
 }
 
@@ -51,12 +52,12 @@ func (p product) linear(x, weight, bias *torch.Tensor, compute torch.DType) *tor
 		})
 	}
 	have := x.DType()
-	if compute == weight.DType() {
+	if compute == weight.DType() && compute == have {
 		return p(x, weight, bias)
 	}
 	s := x.Scope()
 	return s.Hold(func() *torch.Tensor {
-		return p(as(x, compute), as(s.Adopt(weight), compute), as(adopt(s, bias), compute)).ToDType(have)
+		return as(p(as(x, compute), as(s.Adopt(weight), compute), as(adopt(s, bias), compute)), have)
 	})
 }
 

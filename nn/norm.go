@@ -17,6 +17,15 @@ func NewLayerNorm(p Path, size int) *LayerNorm {
 	}
 }
 
+// NewComputeLayerNorm returns a layer norm of vectors that are, in inference, of the type in
+// which the store's linear maps multiply: their results, normalised without casts. Mean and
+// variance are computed in float32 whatever the type.
+func NewComputeLayerNorm(p Path, size int) *LayerNorm {
+	n := NewLayerNorm(p, size)
+	p.store.lower(p.Compute(), &n.Weight, &n.Bias)
+	return n
+}
+
 // Forward returns x (…, size) normalised.
 func (n *LayerNorm) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.LayerNorm(n.size, n.Weight, n.Bias, n.Eps)

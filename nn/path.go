@@ -11,6 +11,7 @@ import (
 type Path struct {
 	store  *Store
 	prefix string
+	exact  bool
 }
 
 // Sub returns the path below p; each part, a string or a number, adds a level.
@@ -47,8 +48,24 @@ func (p Path) Inference() bool { return p.store.options.Inference }
 // Eager reports whether modules must round as PyTorch's do; see StoreOptions.
 func (p Path) Eager() bool { return p.store.options.Eager }
 
-// Compute is the type in which the store's convolutions and linear maps multiply.
-func (p Path) Compute() torch.DType { return p.store.options.Compute }
+// Compute is the type in which convolutions and linear maps below the path multiply.
+func (p Path) Compute() torch.DType {
+	if p.exact {
+		return p.DType()
+	}
+	return p.store.options.Compute
+}
+
+// DType is the type of the store's parameters.
+func (p Path) DType() torch.DType { return p.store.options.DType }
+
+// Exact returns the path for modules that multiply in the parameters' type in inference,
+// whatever the store's Compute is: where rounding would be seen in results. In training it is
+// the path itself, as gradients average over roundings.
+func (p Path) Exact() Path {
+	p.exact = p.Inference()
+	return p
+}
 
 // Device is where the store's parameters live.
 func (p Path) Device() torch.Device { return p.store.options.Device }

@@ -22,9 +22,9 @@ type Source interface {
 type StoreOptions struct {
 	Device torch.Device
 	DType  torch.DType // of parameters; float32 if unset
-	// Compute is the type in which convolutions and linear maps multiply, where it is
-	// not the parameters': BFloat16, for training. Results of convolutions stay in it, sums and
-	// norms are made in the parameters' type.
+	// Compute is the type in which convolutions and linear maps multiply, if it is not the
+	// parameters': BFloat16. Results of convolutions stay in it, sums and norms are made in the
+	// parameters' type. For inference weights are stored in it, cast once; see Path.Exact.
 	Compute torch.DType
 	// Inference makes parameters that no gradient will ever flow to: batch norms
 	// are folded into the convolutions before them, whose parameters they replace.
@@ -89,6 +89,15 @@ func (st *Store) Bytes() int64 {
 	return n
 }
 
+// Elements returns the number of numbers in parameters, buffers and folded weights.
+func (st *Store) Elements() int64 {
+	var n int64
+	for _, t := range st.tensors() {
+		n += int64(t.Elements())
+	}
+	return n
+}
+
 // Close frees all parameters.
 func (st *Store) Close() {
 	for _, t := range st.tensors() {
@@ -143,6 +152,22 @@ func (st *Store) get(name string, shape []int, init Init, buffer bool) *torch.Te
 	st.byName[name] = p
 	st.list = append(st.list, p)
 	return p.Tensor
+}
+
+// lower replaces parameters, some of which may be nil, by their values in a type, for inference.
+func (st *Store) lower(to torch.DType, parameters ...**torch.Tensor) {
+	if !st.options.Inference || to == st.options.DType {
+		return
+	}
+	s := torch.NewScope()
+	defer s.Close()
+	for _, p := range parameters {
+		if *p != nil {
+			low := s.Adopt(*p).ToDType(to)
+			st.fold([]*torch.Tensor{*p}, low)
+			*p = low
+		}
+	}
 }
 
 // fold replaces parameters by tensors computed from them.

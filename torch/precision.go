@@ -3,6 +3,8 @@ package torch
 import (
 	"context"
 	"fmt"
+
+	"golang.org/x/sys/cpu"
 )
 
 // CheckPrecision returns an error, which wraps an *Error, if the device cannot compute
@@ -22,4 +24,17 @@ func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
 		return fmt.Errorf("torch: no convolutions in %v on %v of this machine: %w", dtype, d, err)
 	}
 	return nil
+}
+
+// BFloat16Instructions names the instructions of this machine's processor that multiply bfloat16
+// numbers, "AMX" or "AVX512-BF16". It is empty if there are none: products in bfloat16 are then
+// composed of others, and slower than in float32.
+func BFloat16Instructions() string {
+	switch {
+	case cpu.X86.HasAMXBF16:
+		return "AMX"
+	case cpu.X86.HasAVX512BF16:
+		return "AVX512-BF16"
+	}
+	return ""
 }

@@ -26,7 +26,7 @@ var rooms = map[string][]string{
 	"annotation": {
 		"coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
 	},
-	"torch":    {"internal/libtorch", "internal/relay"},
+	"torch":    {"internal/libtorch", "internal/relay", "golang.org/x/sys"},
 	"nn":       {"torch", "internal/nilcheck", "internal/checkpoint"},
 	"backbone": {"nn", "torch"},
 	"maskhead": {"nn", "torch", "mask"},

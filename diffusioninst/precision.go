@@ -1,0 +1,79 @@
+package diffusioninst
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/diffusioninst/go/torch"
+)
+
+// A Precision is the type in which a loaded model multiplies: the convolutions and linear maps of
+// backbone, feature pyramid, mask branch and decoder. Boxes, their pooling coordinates and deltas,
+// scores, the sampler's state, the time embedding, masks with their filters, and the sums of norms
+// are float32 in every precision. Float16 is not offered: processors compute it slower than
+// float32, and its range is too small for features.
+type Precision int8
+
+// The precisions. The zero value is PrecisionFloat32.
+const (
+	PrecisionFloat32 Precision = 0
+	// PrecisionBFloat16 rounds weights, once, and features to 8 bits of mantissa. It takes half of
+	// the memory, and is fast where the processor multiplies bfloat16 numbers: AMX or AVX512-BF16.
+	// On others with AVX-512 it works, slower than float32; without AVX-512 it is an error.
+	PrecisionBFloat16 Precision = 1
+	// PrecisionAuto is bfloat16 where the processor has instructions for it, otherwise, and on a GPU, float32.
+	PrecisionAuto Precision = -1
+)
+
+var precisionNames = map[Precision]string{PrecisionFloat32: "float32", PrecisionBFloat16: "bfloat16", PrecisionAuto: "auto"}
+
+// ParsePrecision returns the precision of a name: auto, float32 or bfloat16.
+func ParsePrecision(name string) (Precision, error) {
+	for p, known := range precisionNames {
+		if name == known {
+			return p, nil
+		}
+	}
+	if name == "float16" {
+		return 0, fmt.Errorf("diffusioninst: precision float16: slower than float32 on processors, and its range is too small: want auto, float32 or bfloat16")
+	}
+	return 0, fmt.Errorf("diffusioninst: precision %q: want auto, float32 or bfloat16", name)
+}
+
+// String returns the name that ParsePrecision reads.
+func (p Precision) String() string {
+	if name, ok := precisionNames[p]; ok {
+		return name
+	}
+	return fmt.Sprintf("Precision(%d)", int8(p))
+}
+
+// fastBFloat16 names the processor's instructions for bfloat16; tests replace it.
+var fastBFloat16 = torch.BFloat16Instructions
+
+// on returns the precision that a device takes, float32 or bfloat16.
+func (p Precision) on(ctx context.Context, device torch.Device) (Precision, error) {
+	switch p {
+	case PrecisionFloat32:
+		return p, nil
+	case PrecisionAuto:
+		if device.IsCUDA() || fastBFloat16() == "" || device.CheckPrecision(ctx, torch.BFloat16) != nil {
+			return PrecisionFloat32, ctx.Err()
+		}
+		return PrecisionBFloat16, nil
+	case PrecisionBFloat16:
+		if err := device.CheckPrecision(ctx, torch.BFloat16); err != nil {
+			return p, fmt.Errorf("diffusioninst: a precision of bfloat16, use float32 or auto: %w", err)
+		}
+		return p, nil
+	}
+	return p, fmt.Errorf("diffusioninst: %v: want PrecisionFloat32, PrecisionBFloat16 or PrecisionAuto", p)
+}
+
+// dtype is the type in which a model of the precision, which is not auto, multiplies.
+func (p Precision) dtype() torch.DType {
+	if p == PrecisionBFloat16 {
+		return torch.BFloat16
+	}
+	return torch.Float32
+}
