@@ -207,16 +207,17 @@ func (s *Server) isReady() bool { return s.warm.Load() && !s.admission.isClosed(
 
 // ModelInfo describes a model of a server.
 type ModelInfo struct {
-	Name    string   `json:"name"`
-	Device  string   `json:"device"`
-	Classes []string `json:"classes"`
+	Name      string   `json:"name"`
+	Device    string   `json:"device"`
+	Precision string   `json:"precision"` // of products: float32 or bfloat16
+	Classes   []string `json:"classes"`
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
 	list := make([]ModelInfo, 0, len(s.models))
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		m := s.models[name].model.Load()
-		list = append(list, ModelInfo{name, m.Device().String(), m.Config().Classes})
+		list = append(list, ModelInfo{name, m.Device().String(), m.Precision().String(), m.Config().Classes})
 	}
 	s.send(w, r, http.StatusOK, map[string][]ModelInfo{"models": list})
 }

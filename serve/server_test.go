@@ -213,7 +213,7 @@ func TestReadyAfterWarmingUp(t *testing.T) {
 	require.Equal(t, 503, ready())
 	require.NoError(t, s.Warm(context.Background()))
 	require.Equal(t, 200, ready())
-	require.JSONEq(t, `{"models": [{"name": "tiny", "device": "cpu", "classes": ["circle"]}]}`,
+	require.JSONEq(t, `{"models": [{"name": "tiny", "device": "cpu", "precision": "float32", "classes": ["circle"]}]}`,
 		send(s, httptest.NewRequest("GET", "/v1/models", nil)).Body.String())
 	require.NoError(t, s.Shutdown(context.Background()))
 	require.Equal(t, 503, ready())

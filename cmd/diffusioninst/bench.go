@@ -66,13 +66,15 @@ Times are medians; memory is the process's own, without a GPU's.`,
 
 // A benchReport is what bench prints.
 type benchReport struct {
-	Device   string     `json:"device"`
-	LibTorch string     `json:"libtorch"`
-	Model    string     `json:"model"`
-	Pictures int        `json:"pictures"` // number of different pictures
-	Width    int        `json:"width"`    // of the first picture
-	Height   int        `json:"height"`
-	Rows     []benchRow `json:"rows"`
+	Device   string `json:"device"`
+	LibTorch string `json:"libtorch"`
+	Model    string `json:"model"`
+	// Precision is the type of the model's products, float32 or bfloat16.
+	Precision string     `json:"precision"`
+	Pictures  int        `json:"pictures"` // number of different pictures
+	Width     int        `json:"width"`    // of the first picture
+	Height    int        `json:"height"`
+	Rows      []benchRow `json:"rows"`
 }
 
 // A benchRow is one thing that was timed.
@@ -105,7 +107,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	}
 	defer model.Close()
 	r := benchReport{
-		Device: model.Device().String(), LibTorch: torch.Version(), Pictures: len(images),
+		Device: model.Device().String(), Precision: model.Precision().String(), LibTorch: torch.Version(), Pictures: len(images),
 		Model: fmt.Sprintf("%s, %.1f M parameters", o.model.weights, float64(model.Parameters())/1e6),
 		Width: images[0].Bounds().Dx(), Height: images[0].Bounds().Dy(),
 	}
@@ -246,7 +248,7 @@ func (o *benchOptions) row(cmd *cobra.Command, device torch.Device, batch int, d
 
 func (r benchReport) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "%s on %s, LibTorch %s, %d×%d pixels\n", r.Model, r.Device, r.LibTorch, r.Width, r.Height)
+	fmt.Fprintf(out, "%s in %s on %s, LibTorch %s, %d×%d pixels\n", r.Model, r.Precision, r.Device, r.LibTorch, r.Width, r.Height)
 	fmt.Fprintf(w, "\tpictures/s\ttime per picture\tproducts per picture\tmatrix product\tpeak memory\truns\n")
 	for _, row := range r.Rows {
 		what := fmt.Sprintf("training, batch %d", row.Batch)

@@ -11,11 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flagValues are what flags of a name take in every command, for a shell to complete. Values
-// of flags that take lists are completed after each comma.
+// flagValues are what flags of a name take in every command, for a shell to complete, unless
+// their type lists it, as auto|on|off. Values of flags that take lists are completed after each comma.
 var flagValues = map[string]func() []string{
 	"device":    fixed("auto", "cpu", "cuda", "cuda:0"),
-	"ema":       fixed("auto", "on", "off"),
 	"format":    func() []string { return outputFormats },
 	"to":        func() []string { return outputFormats },
 	"from":      func() []string { return inputFormats },
@@ -52,6 +51,11 @@ func completeFlags(cmd *cobra.Command) {
 		switch {
 		case f.Name == "weights":
 			_ = cmd.RegisterFlagCompletionFunc(f.Name, completeWeights)
+		case strings.Contains(f.Value.Type(), "|"):
+			values := strings.Split(f.Value.Type(), "|")
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+				return completions(values, typed, false), cobra.ShellCompDirectiveNoFileComp
+			})
 		case flagValues[f.Name] != nil && f.Value.Type() != "int":
 			list := f.Value.Type() == "stringSlice"
 			values := flagValues[f.Name]

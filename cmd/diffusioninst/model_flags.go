@@ -32,6 +32,7 @@ type modelFlags struct {
 	threads                 int
 	tf32                    bool
 	ema                     emaFlag
+	precision               precisionFlag
 	memory                  float64 // of --max-memory
 	scales                  []float64
 	consensus               float64
@@ -57,6 +58,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: the configuration in the checkpoint, or sizes read off its tensors)")
 	m.ema.add(f)
 	f.StringVar(&m.device, "device", "auto", "auto (a GPU if there is one), cpu, cuda or cuda:N")
+	m.precision.add(f)
 	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
@@ -116,6 +118,7 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.precision.take(model, warner(cmd))
 	if len(m.scales) > 0 {
 		m.options.Scales = &diffusioninst.Scales{Factors: m.scales}
 	}
@@ -147,8 +150,9 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	o := diffusioninst.LoadOptions{Config: config, Device: device, EMA: m.ema.EMAChoice, Precision: m.precision.Precision}
 	if m.weights != untrained {
-		model, err := loadModel(ctx, m.weights, diffusioninst.LoadOptions{Config: config, Device: device, EMA: m.ema.EMAChoice})
+		model, err := loadModel(ctx, m.weights, o)
 		if err != nil {
 			return nil, err
 		}
@@ -167,9 +171,10 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	}
 	if config == nil {
 		c := diffusioninst.ResNet50COCO()
-		config = &c
+		o.Config = &c
 	}
-	return diffusioninst.New(ctx, *config, 0, device)
+	o.EMA = nn.EMAAuto
+	return diffusioninst.LoadSource(ctx, nn.FromSeed(0), o)
 }
 
 // readConfig reads the file of --config. It returns nil if there is none.

@@ -37,6 +37,7 @@ var segmentFree = []string{"output", "format", "resume", "gt", "trace", "threads
 func segmentSettings(cmd *cobra.Command, o *modelFlags, model *diffusioninst.Model) (map[string]string, error) {
 	out := map[string]string{
 		"weights": o.weights, "model": sum([]byte(fmt.Sprintf("%+v", model.Config()))), "device": model.Device().String(),
+		"precision": model.Precision().String(),
 	}
 	if _, builtin, _ := openBuiltin(o.weights); builtin {
 		checksum, err := weightsSum(o.weights)

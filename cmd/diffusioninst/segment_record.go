@@ -85,7 +85,10 @@ func (r *segmentRecord) check() error {
 // what to do.
 func sameSettings(path string, old, now map[string]string, advice string) error {
 	var changed []string
-	for _, name := range slices.Sorted(maps.Keys(now)) {
+	names := map[string]string{} // of both: a setting that only one of them has is a difference, too
+	maps.Copy(names, old)
+	maps.Copy(names, now)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if have, want := old[name], now[name]; have != want {
 			changed = append(changed, fmt.Sprintf("%s (%.12s, now %.12s)", name, have, want))
 		}

@@ -76,6 +76,9 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 			out[name] = value
 		}
 	}
+	if p := model.Precision(); p != diffusioninst.PrecisionFloat32 {
+		out["precision"] = p.String()
+	}
 	if o.model.ema.EMAChoice != nn.EMAAuto {
 		out["ema"] = o.model.ema.String()
 	}

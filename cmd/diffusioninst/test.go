@@ -160,7 +160,8 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err := o.eval.evaluate(context.WithoutCancel(cmd.Context()), cmd, set.Data, results); err != nil {
 		return errors.Join(stop, err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s, %v per picture\n", counted(done, "picture"), counted(len(results), "detection"), (took / time.Duration(done)).Round(time.Millisecond/10))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s, %v per picture in %v\n", counted(done, "picture"), counted(len(results), "detection"),
+		(took / time.Duration(done)).Round(time.Millisecond/10), model.Precision())
 	return stop
 }
 

@@ -1,0 +1,37 @@
+//go:build cgo
+
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/torch"
+)
+
+// A precisionFlag is the flag --precision of commands that run a model. Once the model is loaded,
+// it is what the model took, so that settings in files say that.
+type precisionFlag struct {
+	diffusioninst.Precision
+	warned bool
+}
+
+func (p *precisionFlag) add(f *pflag.FlagSet) {
+	f.Var(p, "precision", "type of convolutions and linear maps: float32, bfloat16 (half of the weights' memory; fast where the processor has AMX or AVX512-BF16), or auto: bfloat16 on such a processor, else, and on a GPU, float32")
+}
+
+func (p *precisionFlag) Set(text string) (err error) {
+	p.Precision, err = diffusioninst.ParsePrecision(text)
+	return err
+}
+
+func (p *precisionFlag) Type() string { return "auto|float32|bfloat16" }
+
+// take notes the precision of a model, and warns once if it is slow.
+func (p *precisionFlag) take(model *diffusioninst.Model, warn func(format string, args ...any)) {
+	p.Precision = model.Precision()
+	if p.Precision == diffusioninst.PrecisionBFloat16 && !model.Device().IsCUDA() && torch.BFloat16Instructions() == "" && !p.warned {
+		warn("--precision bfloat16: this processor has no instructions for it (AMX, AVX512-BF16): slower than float32")
+		p.warned = true
+	}
+}
