@@ -14,6 +14,7 @@
 //	GET  /v1/models            names, classes and devices
 //	GET  /healthz              200 while the process runs
 //	GET  /readyz               200 after Warm and until Shutdown
+//	GET  /, /openapi.json      the page for browsers; all paths for other programs
 //	/v2/…                      the Open Inference Protocol over REST
 //	/inference.GRPCInferenceService/…   the same over gRPC, if the http.Server has HTTP/2
 //

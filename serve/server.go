@@ -27,6 +27,7 @@ type Server struct {
 	scheduler *scheduler
 	metrics   metrics
 	mux       *http.ServeMux
+	routes    []string // method and path, as in /openapi.json
 	warm      atomic.Bool
 	ctx       context.Context // of all requests; done when Shutdown gives up
 	cancel    context.CancelCauseFunc
@@ -71,6 +72,7 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 	s.route("GET", "/healthz", s.health)
 	s.route("GET", "/readyz", s.ready)
 	s.routeInference()
+	s.routePage()
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, problem(http.StatusNotFound, "not_found", "there is nothing at %s", r.URL.Path))
 	})
@@ -83,8 +85,13 @@ var probes = map[string]bool{
 	inferenceService + "ServerLive": true, inferenceService + "ServerReady": true, healthCheck: true,
 }
 
+// open are the other paths that need none: the page, which sends a token with its own requests, and the
+// description of the paths.
+var open = map[string]bool{"/": true, "/page/app.js": true, "/page/style.css": true, "/openapi.json": true}
+
 // route answers a method at a path, and says which method it is to all others.
 func (s *Server) route(method, path string, f http.HandlerFunc) {
+	s.routes = append(s.routes, method+" "+path)
 	s.mux.HandleFunc(method+" "+path, f)
 	s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", method)
@@ -100,7 +107,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.admission.isClosed() {
 		a.Header().Set("Connection", "close")
 	}
-	if !probes[r.URL.Path] && !s.allowed(r) {
+	if !probes[r.URL.Path] && !open[r.URL.Path] && !s.allowed(r) {
 		s.refuseToken(a, r)
 		return
 	}

@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		method, path string
 		status       int
-	}{{"GET", "/v1/segment", 405}, {"POST", "/readyz", 405}, {"GET", "/", 404}, {"GET", "/v1/../etc/passwd", 307}, {"DELETE", "/v1/models", 405}} {
+	}{{"GET", "/v1/segment", 405}, {"POST", "/readyz", 405}, {"GET", "/none", 404}, {"GET", "/v1/../etc/passwd", 307}, {"DELETE", "/v1/models", 405}} {
 		w := send(s, httptest.NewRequest(c.method, c.path, nil))
 		require.Equal(t, c.status, w.Code, c.path)
 	}
