@@ -182,34 +182,42 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	ids := choose(set.Data, ix, o)
 	var notes pictureNotes
 	defer notes.print(cmd)
+	warn, drawn := warner(cmd), 0
 	for done, id := range ids {
 		err := cmd.Context().Err()
 		if err == nil {
-			err = o.show(cmd, set, ix, id, choice, &notes)
+			var p *coco.LabeledImage
+			if p, err = set.Data.LabeledImage(ix, id); err == nil {
+				var img *picture.Picture
+				img, err = await(cmd.Context(), func() (*picture.Picture, error) { return openPicture(set.Folder, p, choice) })
+				if err != nil && o.onError == "skip" && cmd.Context().Err() == nil {
+					warn("skipped: image %d: %v", id, err)
+					continue
+				}
+				if err == nil {
+					notes.add(p.FileName, img)
+					drawn++
+					err = o.show(cmd, id, p, img)
+				}
+			}
 		}
 		if err != nil {
 			return stopped(err, "stopped after %d of %s", done, counted(len(ids), "picture"))
 		}
 	}
+	if drawn == 0 && len(ids) > 0 {
+		return fmt.Errorf("none of %s can be read", counted(len(ids), "picture"))
+	}
 	return nil
 }
 
-// show draws the image with an id.
-func (o showOptions) show(cmd *cobra.Command, set *annotation.Set, ix *coco.Index, id int64, choice picture.Options, notes *pictureNotes) error {
-	p, err := set.Data.LabeledImage(ix, id)
-	if err != nil {
-		return err
-	}
-	img, err := await(cmd.Context(), func() (*picture.Picture, error) { return openPicture(set.Folder, p, choice) })
-	if err != nil {
-		return err
-	}
-	notes.add(p.FileName, img)
+// show draws the annotations of a picture into it.
+func (o showOptions) show(cmd *cobra.Command, id int64, p *coco.LabeledImage, img *picture.Picture) error {
 	items, err := p.OverlayItems()
 	if err != nil {
 		return err
 	}
-	dst, err := mask.Overlay(img.Image, items, mask.OverlayOptions{})
+	dst, err := mask.Overlay(img.Image, items, o.overlay)
 	if err != nil {
 		return err
 	}

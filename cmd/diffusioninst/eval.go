@@ -93,7 +93,8 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 	if _, err := o.match.options(data); err != nil {
 		return err
 	}
-	if n := withoutDetections(data, results); n > 0 {
+	// Detections of which none fits are an error below.
+	if n := withoutDetections(data, results); n > 0 && (n < len(data.Images) || len(results) == 0) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d pictures have no detections\n", n, len(data.Images))
 	}
 	if o.match.chooseTruth != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -23,6 +24,25 @@ type strangeFile struct {
 	annotations          []string // of each annotation what follows image_id and category_id
 	imageID, categoryID  string
 	name                 string
+	order                binary.AppendByteOrder // of text that is not UTF-8, with units of so many bytes
+	unit                 int
+	mark                 string
+}
+
+// encoded returns text in the file's encoding.
+func (f strangeFile) encoded(text string) (out []byte) {
+	text = f.mark + text
+	for _, c := range text {
+		switch f.unit {
+		case 2:
+			out = f.order.AppendUint16(out, uint16(c))
+		case 4:
+			out = f.order.AppendUint32(out, uint32(c))
+		default:
+			return []byte(text)
+		}
+	}
+	return out
 }
 
 func squareAt(i int) string {
@@ -56,7 +76,7 @@ func (f strangeFile) write(t *testing.T) (file, folder string) {
 	text := fmt.Sprintf(`{"images": [{"id": %s, "file_name": %s, %s}], "categories": [{"id": %s, "name": "nucleus"%s}], "annotations": [%s]%s}`,
 		imageID, or(f.name, `"0001.png"`), or(f.image, `"width": 160, "height": 128`), categoryID, f.category, strings.Join(records, ",\n"), f.top)
 	file = filepath.Join(folder, "data.json")
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o666))
+	require.NoError(t, os.WriteFile(file, f.encoded(text), 0o666))
 	return file, folder
 }
 
@@ -102,6 +122,15 @@ func TestCommandsTakeStrangeFields(t *testing.T) {
 		"string ids":       {imageID: `"0001"`, categoryID: `"cell"`},
 		"Windows":          {name: `"images\\0001.png"`},
 		"Windows absolute": {name: `"C:\\data\\0001.png"`},
+		"Label Studio":     {name: `"/data/local-files/?d=images/0001.png"`},
+		"points":           {annotations: []string{`"area": 400, "bbox": [10, 20, 20, 20], "segmentation": [[[10, 20], [30, 20], [30, 40], [10, 40]]]`}},
+		"runs in a list":   {annotations: []string{`"area": 3, "bbox": [0, 0, 1, 3], "segmentation": [{"size": [128, 160], "counts": [0, 3, 20477]}]`}},
+		"no crowd":         {annotations: []string{strings.Replace(squareAt(0), `"iscrowd": 0`, `"iscrowd": false, "attributes": {"occluded": false}`, 1)}},
+		"strings in masks": {annotations: []string{`"area": "400", "bbox": ["10", "20", "20", "20"], "segmentation": [["10", "20", "30", "20", "30", "40", "10", "40"]]`}},
+		"mark":             {mark: "\uFEFF"},
+		"UTF-16":           {order: binary.LittleEndian, unit: 2},
+		"UTF-16, big":      {order: binary.BigEndian, unit: 2, mark: "\uFEFF"},
+		"UTF-32":           {order: binary.LittleEndian, unit: 4, mark: "\uFEFF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, folder := f.write(t)

@@ -71,3 +71,27 @@ func TestCheckGroupsProblems(t *testing.T) {
 	require.ErrorContains(t, err, "has 2 problems")
 	require.Contains(t, text, "image 1 (record 0): size 0×0")
 }
+
+// One picture that is missing or damaged does not keep the others from being drawn.
+func TestShowSkipsPictures(t *testing.T) {
+	file, folder := strangeFile{top: `, "x": 1`}.write(t)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	more := `"images": [{"id": 2, "file_name": "missing.png", "width": 160, "height": 128}, {"id": 3, "file_name": "cut.png", "width": 160, "height": 128}, {"id": 4, "file_name": "small.png", "width": 9, "height": 9}, `
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), `"images": [`, more, 1)), 0o666))
+	whole, err := os.ReadFile(filepath.Join(folder, "0001.png"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "cut.png"), whole[:60], 0o666))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "small.png"), whole, 0o666))
+	show := []string{"data", "show", file, "--images", folder, "--out", filepath.Join(folder, "drawn"), "--ids", "2,3,4,1"}
+	_, err = program(t, show...)
+	require.ErrorContains(t, err, "missing.png")
+	out, words, err := runProgram(nil, append(show, "--on-error", "skip")...)
+	require.NoError(t, err)
+	require.Contains(t, out, "4 instances")
+	for _, name := range []string{"skipped: image 2: ", "skipped: image 3: ", "skipped: image 4: ", "missing.png", "cut.png", "160×128 pixels, but 9×9"} {
+		require.Equal(t, 1, strings.Count(words, name), name+"\n"+words)
+	}
+	_, err = program(t, "data", "show", file, "--images", folder, "--out", filepath.Join(folder, "drawn"), "--ids", "2", "--on-error", "skip")
+	require.ErrorContains(t, err, "none of 1 picture can be read")
+}

@@ -203,11 +203,11 @@ func (d *decoder) frame(s []byte) error {
 	n := int(s[5])
 	switch {
 	case s[0] != 8:
-		return fmt.Errorf("JPEG of %d bits is not supported", s[0])
+		return fmt.Errorf("a JPEG of %d bits is not supported: save it as PNG or TIFF", s[0])
 	case d.width == 0 || d.height == 0:
 		return fmt.Errorf("a JPEG of %d×%d pixels", d.width, d.height)
 	case n != 1 && n != 3 && n != 4:
-		return fmt.Errorf("a JPEG of %d components is not supported", n)
+		return fmt.Errorf("a JPEG of %d components is not supported: save it as PNG, or as TIFF with LZW or deflate", n)
 	}
 	h, v := 1, 1
 	for i := range n {

@@ -14,8 +14,9 @@ import (
 	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
-// NewReader returns a reader of the text of r in UTF-8, without a byte order mark. UTF-16
-// is recognised by its mark or, in text that starts with an ASCII character, by the zero
+// NewReader returns a reader of the text of r in UTF-8, without a byte order mark. UTF-32 is
+// recognised by its mark, UTF-16
+// by its mark or, in text that starts with an ASCII character, by the zero
 // byte beside it. All else is passed on as it is.
 func NewReader(r io.Reader) io.Reader {
 	if nilcheck.Is(r) {
@@ -37,7 +38,7 @@ func (d *reader) Read(p []byte) (int, error) {
 }
 
 func decoder(r io.Reader) io.Reader {
-	var first [3]byte
+	var first [4]byte
 	n, err := io.ReadFull(r, first[:])
 	head, rest := first[:n], r
 	if err != nil {
@@ -56,8 +57,12 @@ func decoder(r io.Reader) io.Reader {
 		return &utf16Reader{r: bufio.NewReader(from(skip)), order: order}
 	}
 	switch {
-	case bytes.Equal(head, []byte("\xEF\xBB\xBF")):
+	case bytes.HasPrefix(head, []byte("\xEF\xBB\xBF")):
 		return from(3)
+	case n == 4 && string(head) == "\xFF\xFE\x00\x00":
+		return &utf32Reader{r: rest, order: binary.LittleEndian}
+	case n == 4 && string(head) == "\x00\x00\xFE\xFF":
+		return &utf32Reader{r: rest, order: binary.BigEndian}
 	case n < 2:
 	case head[0] == 0xFF && head[1] == 0xFE:
 		return wide(2, binary.LittleEndian)
