@@ -70,6 +70,11 @@ func TestNormalizeTravelsWithTheConfiguration(t *testing.T) {
 	var read Config
 	require.NoError(t, json.Unmarshal(text, &read))
 	require.Equal(t, picture.Normalize("1,99.8"), read.Input.Normalize)
+	m, err := New(t.Context(), read, 1, smallModel(t).Device()) // its text is on the heap, which cgo must not see
+	require.NoError(t, err)
+	_, err = m.Segment(t.Context(), image.NewGray(image.Rect(0, 0, 64, 64)), Options{})
+	require.NoError(t, err)
+	require.NoError(t, m.Close())
 	c.Input.Normalize = "bright"
 	_, err = New(context.Background(), c, 1, smallModel(t).Device())
 	var config *ConfigError
