@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= passive
 with := scripts/with-libtorch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench fuzz sanitize test-libtorch2 test-fresh generate lint clean
+.PHONY: help setup build demo test bench bench-peer fuzz sanitize test-libtorch2 test-fresh generate lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: ## run all tests
 
 bench: ## run the benchmarks, without the tests
 	@$(with) go test -run '^$$' -bench . -benchmem ./...
+
+bench-peer: build ## time a picture by this module and by torchvision's Mask R-CNN, which must be installed
+	@scripts/bench-peer
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@$(with) scripts/fuzz $(FUZZTIME)

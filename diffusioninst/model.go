@@ -87,6 +87,15 @@ func (m *Model) Parameters() int64 {
 	return m.store.Elements()
 }
 
+// Bytes returns the memory that the parameters take; 0 after Close.
+func (m *Model) Bytes() int64 {
+	if m.store == nil || m.gate.enter() != nil {
+		return 0
+	}
+	defer m.gate.leave()
+	return m.store.Bytes()
+}
+
 // Check returns an *OptionError if options contradict each other or the model, as Segment
 // would.
 func (m *Model) Check(o Options) error {

@@ -2,7 +2,10 @@ package diffusioninst
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"runtime/trace"
+	"time"
 
 	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
@@ -57,6 +60,11 @@ type Options struct {
 	// one in tiles, reports its steps during the last of them. OnStep runs while the
 	// network waits: in it Segment and torch.Do return torch.ErrNested.
 	OnStep func(*StepResult)
+	// OnPart, if not nil, is called with the time that each part of the call has taken, as it
+	// ends: "prepare", which resizes the picture, then for each pass through the network
+	// "backbone", "mask branch", "sampling" and "masks", and at last "merge". A GPU works on while
+	// the parts before "masks" end. It runs where OnStep does.
+	OnPart func(part string, took time.Duration)
 }
 
 // OptionError says which option is impossible, and why.
@@ -98,13 +106,23 @@ type settings struct {
 	maxViews  int64    // 0 for none
 	normalize picture.Normalize
 	onStep    func(*StepResult)
+	onPart    func(part string, took time.Duration)
+}
+
+// part runs one part of a call and reports its time.
+func (s *settings) part(ctx context.Context, name string, f func()) {
+	start := time.Now()
+	trace.WithRegion(ctx, "diffusioninst."+name, f)
+	if s.onPart != nil {
+		s.onPart(name, time.Since(start))
+	}
 }
 
 // resolve fills in the settings of the model c.
 func (o Options) resolve(c Config) (*settings, error) {
 	s := &settings{
 		rules: c.Quirks.rules(), sampling: c.Sampling, ensemble: c.Ensemble, proposals: c.Proposals,
-		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, seeds: o.Seeds, onStep: o.OnStep,
+		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, seeds: o.Seeds, onStep: o.OnStep, onPart: o.OnPart,
 		normalize: cmp.Or(o.Normalize, c.Input.Normalize),
 	}
 	if err := s.normalize.Check(); err != nil {

@@ -2,7 +2,6 @@ package diffusioninst
 
 import (
 	"context"
-	"runtime/trace"
 
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/sampler"
@@ -47,10 +46,13 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 		p.held = new(int64)
 	}
 	m := p.model
-	trace.WithRegion(ctx, "diffusioninst.features", func() {
-		mark := s.Mark()
-		x := p.pack(s)
+	mark := s.Mark()
+	var x *torch.Tensor
+	p.part(ctx, "backbone", func() {
+		x = p.pack(s)
 		p.levels = m.backbone.Forward(x)
+	})
+	p.part(ctx, "mask branch", func() {
 		p.features = m.branch.Forward(p.levels)
 		if p.watch != nil {
 			p.watch.input(x)
@@ -75,7 +77,7 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	}
 	p.sizes = torch.From(s, whwh, shape[0], 1, 4).To(m.device)
 	var err error
-	trace.WithRegion(ctx, "diffusioninst.sampling", func() {
+	p.part(ctx, "sampling", func() {
 		for r, noise := range noises {
 			p.restart = r
 			mark := s.Mark()
@@ -92,7 +94,7 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 		l.Close()
 	}
 	out := make([][]Instance, len(p.views))
-	trace.WithRegion(ctx, "diffusioninst.masks", func() {
+	p.part(ctx, "masks", func() {
 		for i := range out {
 			if out[i], err = p.finish(s, i, p.found[i]); err != nil {
 				return

@@ -55,6 +55,9 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 		return nil, err
 	}
 	defer m.gate.leave()
+	if !m.device.IsCUDA() {
+		defer torch.ReuseMemory()()
+	}
 	return q.run(ctx, m)
 }
 
@@ -136,20 +139,27 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		}
 		p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
 		var seeds []uint64
-		for _, v := range views {
-			seeds = append(seeds, v.seed)
-			pixels, err := v.read(q.images[v.picture])
-			if err != nil {
-				return nil, q.name(v.picture, q.wrap(v, err))
+		var err error
+		q.part(ctx, "prepare", func() {
+			for _, v := range views {
+				seeds = append(seeds, v.seed)
+				var pixels Pixels
+				if pixels, err = v.read(q.images[v.picture]); err != nil {
+					err = q.name(v.picture, q.wrap(v, err))
+					return
+				}
+				p.pixels = append(p.pixels, pixels)
 			}
-			p.pixels = append(p.pixels, pixels)
+		})
+		if err != nil {
+			return nil, err
 		}
 		if q.onStep != nil {
 			p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
 				record.add(views[i], p.restart, at, boxes, scores, found)
 			}
 		}
-		err := torch.Do(ctx, func(s *torch.Scope) error {
+		err = torch.Do(ctx, func(s *torch.Scope) error {
 			s.StopWith(ctx)
 			of, err := p.run(ctx, s, q.noises(seeds)...)
 			for i, list := range of {
@@ -165,10 +175,12 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		}
 	}
 	out := make([]*Result, len(q.images))
-	for i := range out {
-		out[i] = q.merge(q.byPicture[i], found[i])
-		out[i].Warning = q.warnings[i]
-	}
+	q.part(ctx, "merge", func() {
+		for i := range out {
+			out[i] = q.merge(q.byPicture[i], found[i])
+			out[i].Warning = q.warnings[i]
+		}
+	})
 	return out, nil
 }
 

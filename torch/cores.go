@@ -1,11 +1,19 @@
 package torch
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 )
+
+// Threads returns how many threads one operator of Do uses; see SetThreads.
+func Threads() int {
+	pool.Lock()
+	defer pool.Unlock()
+	return cmp.Or(pool.threads, defaultThreads())
+}
 
 // defaultThreads is how many threads there are to share out.
 func defaultThreads() int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -65,4 +66,36 @@ func TestCacheMemoryReleasedBeforeItsTensors(t *testing.T) {
 	}))
 	kept.Close()
 	require.Equal(t, before, CachedMemory())
+}
+
+// What a request leaves behind serves the next one, and goes back when none comes.
+func TestReuseMemory(t *testing.T) {
+	before := CachedMemory()
+	work := func() {
+		release := ReuseMemory()
+		defer release()
+		require.NoError(t, Do(context.Background(), func(s *Scope) error {
+			s.Full(3, F32(CPU), 1<<20)
+			return nil
+		}))
+	}
+	outer := ReuseMemory()
+	work()
+	held := CachedMemory()
+	require.Greater(t, held, before, "nothing was kept")
+	outer()
+	outer() // once is enough
+	require.Equal(t, held, CachedMemory(), "given back at once")
+	work()
+	require.Equal(t, held, CachedMemory(), "not used again")
+	require.Eventually(t, func() bool { return CachedMemory() == before }, time.Minute, 50*time.Millisecond, "not given back")
+
+	// What is made while nothing uses the cache, such as weights, does not lie in it.
+	work()
+	require.NoError(t, Do(context.Background(), func(s *Scope) error {
+		kept := s.Full(3, F32(CPU), 1<<20).Keep()
+		defer kept.Close()
+		require.Eventually(t, func() bool { return CachedMemory() == before }, time.Minute, 50*time.Millisecond)
+		return nil
+	}))
 }

@@ -101,11 +101,18 @@ func start() chan<- *job {
 			libtorch.SleepWhileWaiting() // starts as many threads as there are processors
 		}
 		for range max(pool.workers, 1) {
-			w := &worker{jobs: pool.jobs, setThreads: func() { libtorch.SetThreads(pool.threads) }}
+			w := &worker{jobs: pool.jobs, setThreads: setThreads}
 			go w.work()
 		}
 	}
 	return pool.jobs
+}
+
+// setThreads leaves OMP_NUM_THREADS to OpenMP, which reads it.
+func setThreads() {
+	if pool.threads > 0 {
+		libtorch.ShareThreads(pool.threads)
+	}
 }
 
 // worker is a goroutine that is locked to its thread and runs jobs.

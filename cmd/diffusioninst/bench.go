@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,10 +42,13 @@ func newBenchCommand() *cobra.Command {
 --steps and, with --train, for training steps. Without pictures one is drawn; reading
 them is not timed.
 
-A product of large float32 matrices is timed before and after each line, since shared
-machines change their speed. The column "products per picture" is a picture's time
-divided by that of such a product: the number to compare with other runs and machines.
-Times are medians; memory is the process's own, without a GPU's.`,
+A matrix product and a convolution in the model's precision are timed before and after each
+line, since shared machines change their speed. "Floor" is the time that the products of a
+picture, counted from the shapes of the operators, would take at the higher of these two
+rates: a model that reaches 75 % of it loses a quarter to everything else. The column
+"products" is a picture's time divided by that of the matrix product: the number to compare
+with other runs and machines. Below each line are the times of a picture's parts. Times are
+medians; memory is the process's own, without a GPU's.`,
 		Example: `  diffusioninst bench --weights untrained
   diffusioninst bench --weights model.pth --device cuda --steps 1,4 --json pictures/
   diffusioninst bench --weights untrained --config small.yaml --size 256x256 --train 4`,
@@ -60,34 +61,8 @@ Times are medians; memory is the process's own, without a GPU's.`,
 	f.StringVar(&o.size, "size", "1216x800", "width and height of the drawn picture in pixels, such as 1216x800")
 	f.IntVar(&o.train, "train", 0, "also time training steps on batches of this many drawn pictures")
 	f.DurationVar(&o.least, "time", 5*time.Second, "least time to measure each line")
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
+	f.BoolVar(&o.json, "json", false, "print one JSON object: seconds, stages, peak_rss_bytes, weights_bytes, model_flop, product_flop_per_second, floor_fraction, precision and more, of the first line and for each in rows")
 	return cmd
-}
-
-// A benchReport is what bench prints.
-type benchReport struct {
-	Device   string `json:"device"`
-	LibTorch string `json:"libtorch"`
-	Model    string `json:"model"`
-	// Precision is the type of the model's products, float32 or bfloat16.
-	Precision string     `json:"precision"`
-	Pictures  int        `json:"pictures"` // number of different pictures
-	Width     int        `json:"width"`    // of the first picture
-	Height    int        `json:"height"`
-	Rows      []benchRow `json:"rows"`
-}
-
-// A benchRow is one thing that was timed.
-type benchRow struct {
-	What       string  `json:"what"` // "segment" or "train"
-	Steps      int     `json:"steps,omitempty"`
-	Batch      int     `json:"batch"`
-	Runs       int     `json:"runs"`
-	Seconds    float64 `json:"seconds_per_picture"` // median
-	Rate       float64 `json:"pictures_per_second"`
-	PeakMemory int64   `json:"peak_memory_bytes"`       // of the process; 0 if the system does not say
-	Product    float64 `json:"product_flop_per_second"` // of matrix products before and after
-	Products   float64 `json:"products_per_picture"`
 }
 
 func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
@@ -107,7 +82,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	}
 	defer model.Close()
 	r := benchReport{
-		Device: model.Device().String(), Precision: model.Precision().String(), LibTorch: torch.Version(), Pictures: len(images),
+		Device: model.Device().String(), LibTorch: torch.Version(), Pictures: len(images), Weights: model.Bytes(),
 		Model: fmt.Sprintf("%s, %.1f M parameters", o.model.weights, float64(model.Parameters())/1e6),
 		Width: images[0].Bounds().Dx(), Height: images[0].Bounds().Dy(),
 	}
@@ -122,6 +97,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 			return stop
 		}
 	}
+	r.benchRow = r.Rows[0]
 	if o.json {
 		e := json.NewEncoder(cmd.OutOrStdout())
 		e.SetIndent("", "  ")
@@ -132,17 +108,23 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 
 // rows times all that is asked for, and adds the lines to r.
 func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, images []image.Image, r *benchReport) error {
+	dtype := torch.Float32
+	if model.Precision() == diffusioninst.PrecisionBFloat16 {
+		dtype = torch.BFloat16
+	}
 	for _, steps := range o.steps {
+		parts := partTimes{}
 		options := o.model.options
-		options.Steps = steps
-		row, err := o.row(cmd, model.Device(), 1, func(i int) error {
+		options.Steps, options.OnPart = steps, parts.add
+		row, err := o.row(cmd, model.Device(), dtype, 1, func(i int) error {
+			parts.begin()
 			_, err := model.Segment(cmd.Context(), images[i%len(images)], options)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		row.What, row.Steps = "segment", steps
+		row.What, row.Steps, row.Stages = "segment", steps, parts.medians()
 		r.Rows = append(r.Rows, row)
 	}
 	if o.train == 0 {
@@ -212,55 +194,44 @@ func (o *benchOptions) training(cmd *cobra.Command, model *diffusioninst.Model) 
 			}})
 		}
 	}
-	row, err := o.row(cmd, model.Device(), o.train, func(int) error {
+	row, err := o.row(cmd, model.Device(), torch.Float32, o.train, func(int) error {
 		_, err := trainer.Step(cmd.Context(), batch)
 		return err
 	})
-	row.What = "train"
+	row.What, row.FLOP, row.Floor = "train", 0, 0 // the products of backward passes are not counted
 	return row, err
 }
 
-// row times do, which processes a batch of pictures.
-func (o *benchOptions) row(cmd *cobra.Command, device torch.Device, batch int, do func(i int) error) (benchRow, error) {
+// row times do, which processes a batch of pictures with products in the type d, after it has warmed up.
+func (o *benchOptions) row(cmd *cobra.Command, device torch.Device, d torch.DType, batch int, do func(i int) error) (benchRow, error) {
 	ctx := cmd.Context()
-	before, err := matrixProduct(ctx, device)
+	var err error
+	counts := torch.Count(func() { err = do(0) })
+	if err != nil {
+		return benchRow{}, err
+	}
+	before, err := machineRates(ctx, device, d)
 	if err != nil {
 		return benchRow{}, err
 	}
 	resetPeakMemory()
+	computed := processTime()
 	times, err := measure(ctx, o.least, do)
 	if err != nil {
 		return benchRow{}, err
 	}
+	computed = processTime() - computed
 	memory := peakMemory()
-	after, err := matrixProduct(ctx, device)
+	after, err := machineRates(ctx, device, d)
 	if err != nil {
 		return benchRow{}, err
 	}
-	slices.Sort(times)
-	each := times[len(times)/2].Seconds() / float64(batch)
-	product := (before + after).Seconds() / 2
+	each := median(times) / float64(batch)
+	rates := before.mean(after)
+	flop := counts.FLOP / int64(batch)
 	return benchRow{
-		Batch: batch, Runs: len(times), Seconds: each, Rate: 1 / each, PeakMemory: memory,
-		Product: productFLOP / product, Products: each / product,
+		Batch: batch, Runs: len(times), Seconds: each, Rate: 1 / each, Processor: computed.Seconds() / float64(batch*len(times)), PeakMemory: memory, FLOP: flop,
+		Product: rates.product, Convolution: rates.convolution, Products: each * rates.product / productFLOP,
+		Floor: float64(flop) / rates.best() / each, Precision: d.String(),
 	}, nil
-}
-
-func (r benchReport) write(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "%s in %s on %s, LibTorch %s, %d×%d pixels\n", r.Model, r.Precision, r.Device, r.LibTorch, r.Width, r.Height)
-	fmt.Fprintf(w, "\tpictures/s\ttime per picture\tproducts per picture\tmatrix product\tpeak memory\truns\n")
-	for _, row := range r.Rows {
-		what := fmt.Sprintf("training, batch %d", row.Batch)
-		if row.What == "segment" {
-			what = "segment, " + counted(row.Steps, "step")
-		}
-		memory := "-"
-		if row.PeakMemory > 0 {
-			memory = fmt.Sprintf("%d MB", row.PeakMemory/1e6)
-		}
-		fmt.Fprintf(w, "%s\t%.3g\t%v\t%.3g\t%.0f GFLOP/s\t%s\t%d\n", what, row.Rate,
-			time.Duration(row.Seconds*float64(time.Second)).Round(100*time.Microsecond), row.Products, row.Product/1e9, memory, row.Runs)
-	}
-	return w.Flush()
 }

@@ -6,19 +6,17 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/diffusioninst/go/torch"
 )
 
-// measure runs do once to warm up, and then at least three times and for the time least. It
-// returns the times of these.
-func measure(ctx context.Context, least time.Duration, do func(i int) error) ([]time.Duration, error) {
-	if err := do(0); err != nil {
-		return nil, err
-	}
-	var times []time.Duration
+// measure runs do at least three times and for the time least, and returns the seconds of each.
+func measure(ctx context.Context, least time.Duration, do func(i int) error) ([]float64, error) {
+	var times []float64
 	for begin := time.Now(); len(times) < 3 || time.Since(begin) < least; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -27,46 +25,126 @@ func measure(ctx context.Context, least time.Duration, do func(i int) error) ([]
 		if err := do(len(times)); err != nil {
 			return nil, err
 		}
-		times = append(times, time.Since(start))
+		times = append(times, time.Since(start).Seconds())
 	}
 	return times, nil
 }
 
-// The matrix product that times are compared with is (512×2048)·(2048×2048) in float32.
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// modelParts are the parts of a call, in their order; see diffusioninst.Options.OnPart.
+var modelParts = []string{"prepare", "backbone", "mask branch", "sampling", "masks", "merge"}
+
+// partTimes are the seconds of each part of each run.
+type partTimes map[string][]float64
+
+// begin begins a run.
+func (p partTimes) begin() {
+	for _, part := range modelParts {
+		p[part] = append(p[part], 0)
+	}
+}
+
+// add adds to the time of a part, of which a picture in tiles has several.
+func (p partTimes) add(part string, took time.Duration) {
+	p[part][len(p[part])-1] += took.Seconds()
+}
+
+// medians leaves out the first run, which warms up.
+func (p partTimes) medians() map[string]float64 {
+	out := map[string]float64{}
+	for part, times := range p {
+		out[part] = median(times[1:])
+	}
+	return out
+}
+
+// What times are compared with: a matrix product (512×2048)·(2048×2048), and a convolution of 3×3
+// with 128 channels over 64×64 pixels.
 const (
 	productRows, productSide = 512, 2048
 	productFLOP              = 2 * productRows * productSide * productSide
+	convChannels, convSide   = 128, 64
+	convFLOP                 = 2 * 9 * convChannels * convChannels * convSide * convSide
 )
 
-// matrixProduct returns the time of one such product, the best of three rounds of at least
-// 20 ms each.
-func matrixProduct(ctx context.Context, device torch.Device) (time.Duration, error) {
-	best := time.Duration(1<<63 - 1)
+// rates are floating-point operations per second of the machine.
+type rates struct{ product, convolution float64 }
+
+func (r rates) mean(other rates) rates {
+	return rates{(r.product + other.product) / 2, (r.convolution + other.convolution) / 2}
+}
+
+func (r rates) best() float64 { return max(r.product, r.convolution) }
+
+// machineRates times products in a type on a device, by the best kernels that there are.
+func machineRates(ctx context.Context, device torch.Device, d torch.DType) (rates, error) {
+	var out rates
 	err := torch.Do(ctx, func(s *torch.Scope) error {
-		g := torch.NewGenerator(1)
-		x := s.Randn(g, torch.Float32, productRows, productSide).To(device)
-		y := s.Randn(g, torch.Float32, productSide, productSide).To(device)
-		products := func(n int) time.Duration {
-			mark := s.Mark()
-			defer s.Release(mark)
-			start := time.Now()
-			var z *torch.Tensor
-			for range n {
-				z = x.Matmul(y)
-			}
-			z.Select(0, 0).Select(0, 0).Item() // waits for the device
-			return time.Since(start)
-		}
-		n := 1
-		for products(n) < 20*time.Millisecond && n < 1<<12 {
-			n *= 2
-		}
-		for range 3 {
-			best = min(best, products(n)/time.Duration(n))
-		}
+		o := newOperands(s, device, d)
+		out.product = max(rateOf(s, wallTime, productFLOP, o.linear), rateOf(s, wallTime, productFLOP, o.blas))
+		out.convolution = rateOf(s, wallTime, convFLOP, o.convolution)
 		return nil
 	})
-	return best, err
+	return out, err
+}
+
+// operands are those of the products that are timed.
+type operands struct{ x, weight, pixels, filters *torch.Tensor }
+
+func newOperands(s *torch.Scope, device torch.Device, d torch.DType) operands {
+	g := torch.NewGenerator(1)
+	random := func(shape ...int) *torch.Tensor { return s.Randn(g, torch.Float32, shape...).To(device).ToDType(d) }
+	return operands{
+		random(productRows, productSide), random(productSide, productSide),
+		random(1, convChannels, convSide, convSide).ChannelsLast(), random(convChannels, convChannels, 3, 3).ChannelsLast(),
+	}
+}
+
+func (o operands) linear() *torch.Tensor { return o.x.LinearOneDNN(o.weight, nil) }
+func (o operands) blas() *torch.Tensor   { return o.x.Linear(o.weight, nil) }
+func (o operands) convolution() *torch.Tensor {
+	return o.pixels.Conv2dOneDNN(o.filters, nil, [2]int{1, 1}, [2]int{1, 1})
+}
+
+var clockStart = time.Now()
+
+func wallTime() time.Duration { return time.Since(clockStart) }
+
+// processTime returns the time that the process's threads have computed.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return wallTime()
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// rateOf returns the rate of an operator by a clock, the best of three rounds of at least 20 ms each.
+func rateOf(s *torch.Scope, clock func() time.Duration, flop float64, run func() *torch.Tensor) float64 {
+	rounds := func(n int) time.Duration {
+		mark := s.Mark()
+		defer s.Release(mark)
+		start := clock()
+		var z *torch.Tensor
+		for range n {
+			z = run()
+		}
+		z.Select(0, 0).Sum().Item() // waits for the device
+		return max(clock()-start, time.Nanosecond)
+	}
+	n := 1
+	for rounds(n) < 20*time.Millisecond && n < 1<<12 {
+		n *= 2
+	}
+	best := time.Duration(1<<63 - 1)
+	for range 3 {
+		best = min(best, rounds(n))
+	}
+	return flop * float64(n) / best.Seconds()
 }
 
 // resetPeakMemory makes peakMemory count from now if the system supports that; otherwise it

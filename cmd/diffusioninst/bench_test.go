@@ -34,6 +34,31 @@ func TestBench(t *testing.T) {
 		require.Positive(t, got.Seconds)
 		require.InEpsilon(t, 1/got.Seconds, got.Rate, 1e-9)
 		require.InEpsilon(t, got.Seconds*got.Product/productFLOP, got.Products, 1e-9)
+		require.Positive(t, got.Convolution)
+		require.Equal(t, "float32", got.Precision)
+		if got.What == "train" {
+			require.Nil(t, got.Stages)
+			continue
+		}
+		require.InEpsilon(t, float64(got.FLOP)/max(got.Product, got.Convolution)/got.Seconds, got.Floor, 1e-9)
+		sum := 0.0
+		for _, part := range modelParts {
+			require.Contains(t, got.Stages, part)
+			sum += got.Stages[part]
+		}
+		require.Positive(t, sum)
+		require.Len(t, got.Stages, len(modelParts), "a part that the table leaves out")
+	}
+	// Two more steps are two more passes through the decoder, and no more of the backbone.
+	require.Greater(t, r.Rows[1].FLOP, r.Rows[0].FLOP)
+	require.Less(t, r.Rows[1].FLOP, 3*r.Rows[0].FLOP)
+
+	var first map[string]any
+	require.NoError(t, json.Unmarshal([]byte(text), &first))
+	for _, key := range []string{
+		"seconds", "stages", "peak_rss_bytes", "weights_bytes", "model_flop", "product_flop_per_second", "floor_fraction", "precision",
+	} {
+		require.NotZero(t, first[key], key)
 	}
 	require.Equal(t, before, torch.Live())
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 
 // liveCheck runs tensor operations and says on what. It is nil in a program built without cgo.
 var liveCheck func() (string, error)
+
+// speedCheck compares products with what the processor can do. It is nil in a program built without cgo.
+var speedCheck func(context.Context) libtorchenv.Check
 
 var errUnfit = errors.New("something is missing: see the lines that begin with \"missing\"")
 
@@ -30,14 +34,20 @@ func newDoctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check this machine: what is there, what is missing, how to fix it",
 		Long: `Doctor checks what the module needs to be built and run: Go, a C++20 compiler,
-LibTorch and its flags, a fast BLAS, processor, memory and GPU. Lines begin with ok,
+LibTorch and its flags, a fast BLAS, processor, memory and GPU. It times a convolution and
+matrix products, and compares them with what the processor can do at best. Lines begin with ok,
 warning (it works, but slowly or in part) or missing (without it nothing works); the
 exit status is 1 if something is missing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := await(cmd.Context(), func() (diagnosis, error) {
 				checks, in := libtorchenv.Diagnose(cmd.Context(), libtorchenv.FromEnvironment())
-				return diagnosis{OK: true, Checks: append(checks, live(liveCheck)), LibTorch: in}, cmd.Context().Err()
+				works := live(liveCheck)
+				checks = append(checks, works)
+				if works.State == libtorchenv.OK && speedCheck != nil {
+					checks = append(checks, speedCheck(cmd.Context()))
+				}
+				return diagnosis{OK: true, Checks: checks, LibTorch: in}, cmd.Context().Err()
 			})
 			if err != nil {
 				return err

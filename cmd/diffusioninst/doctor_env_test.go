@@ -60,7 +60,15 @@ func TestEnvForTheShell(t *testing.T) {
 	require.Equal(t, want.CXXFlags+"\n"+want.LDFlags, string(got))
 }
 
+// unmeasured leaves out the speed, which takes a while.
+func unmeasured(t *testing.T) {
+	check := speedCheck
+	speedCheck = nil
+	t.Cleanup(func() { speedCheck = check })
+}
+
 func TestDoctorNamesWhatIsMissing(t *testing.T) {
+	unmeasured(t)
 	dir := t.TempDir()
 	t.Setenv("LIBTORCH", dir)
 	out, err := runCommand(t, newDoctorCommand(), "--json")
@@ -81,6 +89,7 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) {
 }
 
 func TestDoctorRunsTheLiveCheck(t *testing.T) {
+	unmeasured(t)
 	defer func(check func() (string, error)) { liveCheck = check }(liveCheck)
 
 	liveCheck = func() (string, error) { return "2×2 product on the CPU", nil }

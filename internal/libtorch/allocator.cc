@@ -1,6 +1,6 @@
 // Memory of large CPU tensors. Every operator allocates its result, and page faults on fresh
 // 4 KiB pages take a third of the time of an inference: so large tensors are put in huge pages,
-// and training, which needs the same sizes at every step, keeps freed memory in a cache.
+// and freed memory is kept in a cache during a picture or a training.
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "count.h"
 #include "kernels.h"
 
 namespace {
@@ -33,11 +34,13 @@ void* huge(size_t size) {
 // Cache is a best-fit allocator: it splits segments into blocks and coalesces free neighbours.
 class Cache {
  public:
-  void use(bool on) {
+  void use(int users, int keepers) {
     std::lock_guard<std::mutex> lock(mutex_);
-    users_ += on ? 1 : -1;
-    if (users_ == 0) trim();
-    if (users_ == 0) peak_ = live_;
+    users_ += users;
+    keepers_ += keepers;
+    if (keepers_ > 0) return;
+    trim();
+    peak_ = live_;
   }
 
   size_t held() {
@@ -90,7 +93,7 @@ class Cache {
       }
     }
     free_.insert({b->second.size, b->first});
-    if (users_ == 0) trim();
+    if (keepers_ == 0) trim();
     return true;
   }
 
@@ -131,7 +134,7 @@ class Cache {
   }
 
   std::mutex mutex_;
-  int users_ = 0;
+  int users_ = 0, keepers_ = 0;
   size_t held_ = 0, live_ = 0, peak_ = 0;
   std::map<char*, size_t> segments_;
   std::map<char*, Block> blocks_;            // ordered by address, so that neighbours are adjacent
@@ -160,6 +163,7 @@ struct LargeTensors final : c10::Allocator {
   c10::DeleterFnPtr raw_deleter() const override { return &give; }
 
   c10::DataPtr get(size_t n) const {
+    di::counted_bytes += static_cast<int64_t>(n);
     void* p = nullptr;
     if (n >= kLeast) p = cache().take(n);
     if (p == nullptr && n >= kHuge && n < SIZE_MAX / 2) p = huge(up(n, kPage));
@@ -175,6 +179,6 @@ void di_use_huge_pages() noexcept {
   c10::SetCPUAllocator(&large, 1);
 }
 
-void di_cache_memory(bool on) noexcept { cache().use(on); }
+void di_cache_memory(int users, int keepers) noexcept { cache().use(users, keepers); }
 
 size_t di_cached_memory() noexcept { return cache().held(); }

@@ -185,10 +185,6 @@ void di_benchmark_cudnn(bool on) noexcept { at::globalContext().setBenchmarkCuDN
 
 int di_threads() noexcept { return at::get_num_threads(); }
 
-void di_set_threads(int n) noexcept {
-  if (n > 0) at::set_num_threads(n);
-}
-
 void di_share_threads(int n) noexcept {
   at::get_num_threads();  // LibTorch's first call in a thread sets its default, which would undo n
 #ifdef _OPENMP

@@ -19,12 +19,27 @@ func BLASCore() string { return C.GoString(C.di_blas_core()) }
 // environment says how they wait. It is to be called once.
 func SleepWhileWaiting() { C.di_sleep_while_waiting() }
 
-// CacheMemory counts the users of the cache of freed CPU memory up (on) or down. While there
-// is one, the memory of freed tensors is kept for new ones.
-func CacheMemory(on bool) { C.di_cache_memory(C.bool(on)) }
+// CacheMemory adds to the numbers of users and of keepers of the cache of freed CPU memory. While it
+// has users, tensors get their memory from it; while it has keepers, it holds on to what is free.
+func CacheMemory(users, keepers int) { C.di_cache_memory(C.int(users), C.int(keepers)) }
 
 // CachedMemory returns the bytes that the cache holds, in use or free.
 func CachedMemory() int64 { return int64(C.di_cached_memory()) }
+
+// Counts are numbers of what all threads have done; see di_counts in kernels.h.
+type Counts struct{ Operators, Layouts, Bytes, FLOP int64 }
+
+// Count starts to count operators and their products, or stops; uses may overlap.
+func Count(on bool) { C.di_count(C.bool(on)) }
+
+// Counted returns what has been counted since the process began.
+func Counted() Counts {
+	c := C.di_counted()
+	return Counts{int64(c.operators), int64(c.layouts), int64(c.bytes), int64(c.flop)}
+}
+
+// PeakRate returns the floating-point operations per second of one core in float32, measured.
+func PeakRate() float64 { return float64(C.di_peak_rate()) }
 
 // RoIAlign returns the features (R, bins·bins, C) pooled from boxes (R,4), x1 y1 x2 y2 in pixels
 // of the input. levels are (B,C,h,w) each; image and level, int64 (R), name the image and the level

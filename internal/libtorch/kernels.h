@@ -17,10 +17,26 @@ const char* di_blas_core(void) DI_NOEXCEPT;
 // wait; see blas.cc.
 void di_sleep_while_waiting(void) DI_NOEXCEPT;
 
-// Counts the users of the cache of freed CPU memory up (on) or down: it is active while there
-// is one. di_cached_memory returns the bytes that it holds, in use or free.
-void di_cache_memory(bool on) DI_NOEXCEPT;
+// The cache of freed CPU memory; see allocator.cc. It serves tensors while it has users, and keeps what
+// is free while it has keepers: both numbers change by what is given. di_cached_memory returns the
+// bytes that it holds, in use or free.
+void di_cache_memory(int users, int keepers) DI_NOEXCEPT;
 size_t di_cached_memory(void) DI_NOEXCEPT;
+
+// What all threads have done since the process began; see count.cc. Operators, layouts and products
+// are counted between di_count(true) and di_count(false).
+typedef struct {
+  int64_t operators;  // called by this module, not by other operators
+  int64_t layouts;    // copies of a tensor into another order of memory
+  int64_t bytes;      // that tensors on the CPU have asked for
+  int64_t flop;       // of matrix products and convolutions: two for a multiplication and an addition
+} di_counts;
+void di_count(bool on) DI_NOEXCEPT;
+di_counts di_counted(void) DI_NOEXCEPT;
+
+// The multiply-adds in float32 that one core does in a second, times two: the best of short runs of
+// its widest vectors; see peak.cc.
+double di_peak_rate(void) DI_NOEXCEPT;
 
 // RoIAlign over a feature pyramid; see roi_align.cc.
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,

@@ -183,6 +183,3 @@ func CUDADevices() int { return int(C.di_cuda_devices()) }
 
 // Threads returns the number of threads that an operator called from this thread uses.
 func Threads() int { return int(C.di_threads()) }
-
-// SetThreads sets the number of threads of operators called from this thread, and the default of later threads.
-func SetThreads(n int) { C.di_set_threads(C.int(n)) }

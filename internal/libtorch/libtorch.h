@@ -80,7 +80,6 @@ int di_cuda_devices(void) DI_NOEXCEPT;
 void di_allow_tf32(bool allow) DI_NOEXCEPT;
 void di_benchmark_cudnn(bool on) DI_NOEXCEPT;
 int di_threads(void) DI_NOEXCEPT;
-void di_set_threads(int n) DI_NOEXCEPT;  // for the calling thread, and the default of later threads
 void di_share_threads(int n) DI_NOEXCEPT;  // for the calling thread only
 
 #ifdef __cplusplus

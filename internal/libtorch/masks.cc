@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "count.h"
 #include "gpu.h"
 #include "kernels.h"
 #include "shim.h"
@@ -118,6 +119,7 @@ struct Job {
         auto [fx0, fx1] = reach(xs, x0, x1);
         auto [fy0, fy1] = reach(ys, y0, y1);
         int64_t fw = fx1 - fx0, ow = x1 - x0;
+        di::counted_flop += 2 * fw * (fy1 - fy0) * params();
         a.resize(channels() * fw);
         b.resize(channels() * fw);
         row.resize(fw);

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include "autograd.h"
+#include "count.h"
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
@@ -130,6 +131,7 @@ void product(const Item<double>& i) { narrow_of(i); }
 // multiply returns a·b, (B,m,k) times (B,k,n); a is transposed first if ta is set, b if tb is.
 at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) {
   int64_t items = a.size(0), m = a.size(ta ? 2 : 1), k = a.size(ta ? 1 : 2), n = b.size(tb ? 1 : 2);
+  di::counted_flop += 2 * items * m * k * n;
   auto c = di::empty({items, m, n}, a.options().memory_format(at::MemoryFormat::Contiguous));
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "small_bmm", [&] {
     auto left = batch<scalar_t>(a, ta), right = batch<scalar_t>(b, tb);
