@@ -54,6 +54,9 @@ func peopleCheckpoints(t *testing.T) (file func(name string) string, plain, enab
 		"plain.pth":     {{"model", miniState(t, "", 0)}},
 		"module.pth":    {{"model", miniState(t, "module.", 0)}},
 		"orig_mod.pth":  miniState(t, "_orig_mod.module.", 0),
+		"fsdp.pth":      {{"model", miniState(t, "_fsdp_wrapped_module.", 0)}},
+		"deepspeed.pt":  {{"module", miniState(t, "module.", 0)}, {"ds_config", unknown}, {"param_shapes", pickletest.List{}}},
+		"flat.pth":      {{"model", pickletest.Dict{{"_flat_param", pickletest.Tensor{Shape: []int{1}, Values: []float32{1}}}}}},
 		"lightning.pth": {{"state_dict", append(miniState(t, "model.", 0), [2]any{"loss.weight", pickletest.Tensor{Shape: []int{1}, Values: []float32{1}}})}, {"hyper_parameters", unknown}},
 		"both.pth":      {{"model", miniState(t, "", 0)}, {"ema_state", miniState(t, "", 3)}, {"cfg", unknown}},
 		"averages.pth":  {{"ema_state", miniState(t, "", 3)}},
@@ -88,7 +91,7 @@ func TestWeightsAsPeopleHaveThem(t *testing.T) {
 	high, said := best("averages.pth", plain)
 	require.Empty(t, said)
 	require.Greater(t, high, low+0.2)
-	for _, weights := range []string{"module.pth", "orig_mod.pth", "lightning.pth"} {
+	for _, weights := range []string{"module.pth", "orig_mod.pth", "lightning.pth", "fsdp.pth", "deepspeed.pt"} {
 		score, said := best(weights, enabled)
 		require.Equal(t, low, score, weights)
 		require.Empty(t, said)
@@ -112,6 +115,7 @@ func TestWeightsAsPeopleHaveThem(t *testing.T) {
 		{"plain.pth", "on", "no averaged weights (EMA), but those of model"},
 		{"averages.pth", "off", "averaged weights (EMA) only, but those of ema_state"},
 		{"plain.pth", "maybe", "not auto, on or off"},
+		{"flat.pth", "auto", "flattened by FSDP: save the full state dictionary"},
 	} {
 		_, err := program(t, "segment", "--weights", file(c.weights), "--ema", c.ema, "--device", "cpu", "--output", t.TempDir(), picture)
 		require.ErrorContains(t, err, c.says)

@@ -93,7 +93,8 @@ func (f *File) collectMetadata(m *machine, top []pair) error {
 		}
 	}
 	ofMMEngine := valueOf(top, "message_hub") != nil || valueOf(entries(valueOf(top, "meta")), "mmengine_version") != nil
-	f.swapped = ofMMEngine && valueOf(top, "ema_state_dict") != nil
+	ofLightning := valueOf(top, "averaging_state") != nil && valueOf(top, "current_model_state") != nil
+	f.swapped = ofMMEngine && valueOf(top, "ema_state_dict") != nil || ofLightning
 	return nil
 }
 

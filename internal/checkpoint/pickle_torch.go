@@ -62,10 +62,14 @@ func allowTorch() {
 		}
 		return args[0], nil
 	}, "Size")
+	const (
+		quantised = "it is quantised: save the model as it was before"
+		sparse    = "it is sparse: save tensor.to_dense()"
+	)
 	for form, what := range map[string]string{
-		"_rebuild_qtensor": "it is quantised", "_rebuild_sparse_tensor": "it is sparse", "_rebuild_sparse_csr_tensor": "it is sparse",
-		"_rebuild_nested_tensor": "it is nested", "_rebuild_meta_tensor_no_storage": "it has a shape but no values (device meta)",
-		"_rebuild_wrapper_subclass": "it is of a tensor class that wraps others",
+		"_rebuild_qtensor": quantised, "_rebuild_sparse_tensor": sparse, "_rebuild_sparse_csr_tensor": sparse,
+		"_rebuild_nested_tensor": "it is nested", "_rebuild_meta_tensor_no_storage": "it has a shape but no values (device meta): save the model after its weights were loaded",
+		"_rebuild_wrapper_subclass": "it is of a tensor class that wraps others, such as DTensor: save tensor.full_tensor(), or the model's full state dictionary",
 	} {
 		allow("torch._utils", func(m *machine, _ tuple) (any, error) { return &array{problem: unsupported("%s", what)}, m.charge(256) }, form)
 	}

@@ -53,10 +53,11 @@ var landmarks = []string{
 // tensor is returned as it is, for Match and For. Averages are sets whose place
 // says so ("ema_state", "model_ema", "teacher", …), also under names without dots, and the
 // averages of a training state of this module. MMEngine saves averages as state_dict and what
-// they are averages of as ema_state_dict.
+// they are averages of as ema_state_dict; Lightning's WeightAveraging saves the latter as
+// current_model_state.
 //
 // AverageAuto takes the averages if they are preferred, or if f is the state of a training
-// run or MMEngine's, whose users take them.
+// run, MMEngine's or Lightning's, whose users take them.
 // It is an error if the weights that o wants are not in f, or are there in several places
 // none of which is the usual one (ErrAmbiguous).
 func (f *File) Weights(o Average, prefer bool) (*File, error) {
@@ -66,6 +67,9 @@ func (f *File) Weights(o Average, prefer bool) (*File, error) {
 		sets = f.findUnnamed(f.findDotless(sets))
 	} else {
 		prefer = true
+	}
+	if err := f.scattered(sets); err != nil {
+		return nil, err
 	}
 	prefer = prefer || f.swapped
 	if len(sets) > 0 || o == AverageOn && !f.mentionsAverages() {
@@ -127,7 +131,7 @@ func (f *File) addSet(sets []Set, g *group, prefix string, mark *Tensor) []Set {
 		return sets
 	}
 	s := Set{Name: name, group: g, prefix: prefix, mark: mark}
-	s.Averaged = slices.ContainsFunc(words, func(w string) bool { return averageWords[w] })
+	s.Averaged = slices.ContainsFunc(words, func(w string) bool { return averageWords[w] }) && !slices.Contains(words, "online")
 	if part, _, _ := strings.Cut(name, "."); f.swapped && (part == "state_dict" || part == "ema_state_dict") {
 		s.Averaged = !s.Averaged
 	}

@@ -28,6 +28,15 @@ func joined(dicts ...pt.Dict) pt.Dict {
 	return out
 }
 
+// bytesKeys returns d with names that are bytes objects.
+func bytesKeys(d pt.Dict) (out pt.Dict) {
+	for _, item := range d {
+		name := item[0].(string)
+		out = append(out, [2]any{pt.Raw("C" + string(rune(len(name))) + name), item[1]})
+	}
+	return out
+}
+
 // valueOfMark returns the value in the set of weights that is taken.
 func valueOfMark(t *testing.T, f *File, o Average, prefer bool) (float32, *File) {
 	t.Helper()
@@ -44,23 +53,27 @@ func valueOfMark(t *testing.T, f *File, o Average, prefer bool) (float32, *File)
 func TestWeightsAreFoundAnywhere(t *testing.T) {
 	optimizer := [2]any{"optimizer", pt.Dict{{"state", pt.Dict{{0, pt.Dict{{"exp_avg", ones(3)}}}}}}}
 	for name, root := range map[string]pt.Dict{
-		"":                        stateDict("", 1),
-		"module":                  stateDict("module.", 1),
-		"_orig_mod":               stateDict("_orig_mod.", 1),
-		"_orig_mod.module":        stateDict("_orig_mod.module.", 1),
-		"module._orig_mod.model":  stateDict("module._orig_mod.model.", 1),
-		"detector.net":            stateDict("detector.net.", 1),
-		"whatever":                stateDict("whatever.", 1),
-		"model":                   {{"model", stateDict("", 1)}, optimizer},
-		"model.module":            {{"model", stateDict("module.", 1)}, optimizer, {"iteration", 3}},
-		"state_dict.model":        {{"state_dict", joined(stateDict("model.", 1), pt.Dict{{"criterion.weight", ones(4)}})}, {"hyper_parameters", pt.Dict{{"lr", 0.1}}}},
-		"weights":                 {{"weights", stateDict("", 1)}},
-		"params":                  {{"params", stateDict("", 1)}, optimizer},
-		"model.state_dict":        {{"model", pt.Dict{{"state_dict", stateDict("", 1)}}}},
-		"checkpoint.model.module": {{"checkpoint", pt.Dict{{"model", stateDict("module.", 1)}}}, {"name", "run"}},
-		"network":                 {{"epoch", 3}, {"network", stateDict("", 1)}},
-		"0":                       {{0, stateDict("", 1)}, {1, pt.Dict{{"exp_avg", ones(2)}}}},
-		"module.model":            {{"module", stateDict("model.", 1)}, {"arch", "r50"}},
+		"":                           stateDict("", 1),
+		"module":                     stateDict("module.", 1),
+		"_orig_mod":                  stateDict("_orig_mod.", 1),
+		"_orig_mod.module":           stateDict("_orig_mod.module.", 1),
+		"module._orig_mod.model":     stateDict("module._orig_mod.model.", 1),
+		"detector.net":               stateDict("detector.net.", 1),
+		"whatever":                   stateDict("whatever.", 1),
+		"net":                        {{"net", stateDict("", 1)}, optimizer},
+		"model.module":               {{"model", stateDict("module.", 1)}, optimizer, {"iteration", 3}},
+		"state_dict.model":           {{"state_dict", joined(stateDict("model.", 1), pt.Dict{{"criterion.weight", ones(4)}})}, {"hyper_parameters", pt.Dict{{"lr", 0.1}}}},
+		"weights":                    {{"weights", stateDict("", 1)}},
+		"params":                     {{"params", stateDict("", 1)}, optimizer},
+		"model.state_dict":           {{"model", pt.Dict{{"state_dict", stateDict("", 1)}}}},
+		"checkpoint.model.module":    {{"checkpoint", pt.Dict{{"model", stateDict("module.", 1)}}}, {"name", "run"}},
+		"network":                    {{"epoch", 3}, {"network", stateDict("", 1)}},
+		"0":                          {{0, stateDict("", 1)}, {1, pt.Dict{{"exp_avg", ones(2)}}}},
+		"module.model":               {{"module", stateDict("model.", 1)}, {"arch", "r50"}},
+		"module.module":              {{"module", stateDict("module.", 1)}, {"optimizer", pt.Dict{{"fp32_flat_groups", pt.List{ones(3)}}}}, {"ds_version", "0.14"}}, // DeepSpeed
+		"state_dict._forward_module": {{"state_dict", stateDict("_forward_module.", 1)}},
+		"model._fsdp_wrapped_module": {{"model", stateDict("_fsdp_wrapped_module.", 1)}},
+		"model":                      {{pt.Raw("C\x05model"), bytesKeys(stateDict("", 1))}},
 	} {
 		f, err := readPTH(t, root)
 		require.NoError(t, err, name)
@@ -103,7 +116,12 @@ func TestAverages(t *testing.T) {
 		"best and last":       {pt.Dict{{"model", stateDict("", 1)}, {"best_model", stateDict("", 3)}, {"model_ema", stateDict("", 2)}}, "model", "model_ema", 1},
 		"LitEma": {pt.Dict{{"state_dict", joined(stateDict("model.", 1), pt.Dict{{"model_ema.decay", ones(1)}, {"model_ema.num_updates", ones(1)},
 			{"model_ema." + strings.ReplaceAll(mark, ".", ""), pt.Tensor{Shape: []int{1}, Values: []float32{2}}}, {"model_ema.headbias", ones(1)}})}}, "state_dict.model", "state_dict.model_ema", 1},
-		"swa": {pt.Dict{{"model", stateDict("", 1)}, {"swa_model", joined(stateDict("module.", 2), pt.Dict{{"n_averaged", ones(1)}})}}, "model", "swa_model.module", 1},
+		"Lightning, WeightAveraging": {pt.Dict{{"state_dict", stateDict("model.", 2)}, {"current_model_state", stateDict("model.", 1)}, {"averaging_state", pt.Dict{{"n_averaged", ones(1)}}}}, "current_model_state.model", "state_dict.model", 2},
+		"Lightning, EMA":             {pt.Dict{{"state_dict", stateDict("net.", 1)}, {"callbacks", pt.Dict{{"EMA{'decay': 0.999}", pt.Dict{{"ema_state_dict", stateDict("net.", 2)}}}}}}, "state_dict.net", "callbacks.EMA{'decay': 0.999}.ema_state_dict.net", 1},
+		"ema-pytorch":                {pt.Dict{{"ema", joined(stateDict("online_model.", 1), stateDict("ema_model.", 2))}}, "ema.online_model", "ema.ema_model", 1},
+		"ema-pytorch and the model":  {pt.Dict{{"model", stateDict("", 1)}, {"ema", joined(stateDict("online_model.", 3), stateDict("ema_model.", 2))}}, "model", "ema.ema_model", 1},
+		"of a compiled model in DDP": {pt.Dict{{"model", stateDict("module._orig_mod.", 1)}, {"ema", stateDict("module.module._orig_mod.", 2)}}, "model.module._orig_mod", "ema.module.module._orig_mod", 1},
+		"swa":                        {pt.Dict{{"model", stateDict("", 1)}, {"swa_model", joined(stateDict("module.", 2), pt.Dict{{"n_averaged", ones(1)}})}}, "model", "swa_model.module", 1},
 	} {
 		f, err := readPTH(t, c.root)
 		require.NoError(t, err, name)
