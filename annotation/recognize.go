@@ -1,10 +1,10 @@
 package annotation
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -22,7 +22,11 @@ var errUnknown = errors.New("its format is not recognised")
 func recognize(input string) (string, error) {
 	format, err := Recognize(input)
 	switch {
-	case format == "results", errors.Is(err, errUnknown) && strings.EqualFold(filepath.Ext(input), ".json"):
+	case format == "results":
+		return "", fmt.Errorf("annotation: %s: it is a list, as files of results (detections) are, not a data set: eval --gt DATASET --dets FILE compares results with one, and convert --gt DATASET converts them", input)
+	case errors.Is(err, errForeign):
+		return "", fmt.Errorf("annotation: %s: %w", input, err)
+	case errors.Is(err, errUnknown) && strings.EqualFold(filepath.Ext(input), ".json"):
 		return "coco", nil
 	case err != nil:
 		return "", fmt.Errorf("annotation: %s: %w", input, err)
@@ -41,6 +45,7 @@ func Recognize(input string) (string, error) {
 		return ofFile(input)
 	}
 	found := map[string]bool{} // the forms of single files
+	var other error            // about a file of a tool that is not read
 	done := errors.New("done")
 	err = filepath.WalkDir(input, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -59,7 +64,11 @@ func Recognize(input string) (string, error) {
 		if strings.HasPrefix(d.Name(), ".") {
 			return nil
 		}
-		if format, err := ofFile(name); err == nil {
+		format, err := ofFile(name)
+		if errors.Is(err, errForeign) {
+			other = fmt.Errorf("%s: %w", name, err)
+		}
+		if err == nil {
 			found[format] = true
 			if format != "labels" && !(format == "yolo" && path.Ext(name) == ".txt") {
 				return done
@@ -78,7 +87,7 @@ func Recognize(input string) (string, error) {
 	if len(label(input)) > 0 {
 		return "labels", nil
 	}
-	return "", errUnknown
+	return "", cmp.Or(other, errUnknown)
 }
 
 func isFolder(path string) bool {
@@ -128,38 +137,30 @@ func ofJSON(name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	d := json.NewDecoder(utf.NewReader(f))
-	token, err := d.Token()
-	if err != nil {
-		return "", errUnknown
+	format, keys := "", map[string]bool{}
+	list := eachKey(json.NewDecoder(utf.NewReader(f)), func(key string) {
+		keys[key] = true
+		if format == "" {
+			format = formatOfKey[key]
+		}
+	})
+	if format == "labelme" || format == "geojson" {
+		return format, nil
 	}
-	if token == json.Delim('[') {
+	if err := foreignTool(keys); err != nil {
+		return "", err
+	}
+	if list {
 		return "results", nil
 	}
-	for depth := 1; depth > 0; {
-		token, err := d.Token()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return "", errUnknown
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		case "FeatureCollection", "geometry":
-			return "geojson", nil
-		case "shapes":
-			return "labelme", nil
-		case "annotations", "images":
-			return "coco", nil
-		case "label":
-			return "labelmap", nil
-		case "file":
-			return "masks", nil
-		}
+	if format == "" {
+		return "", errUnknown
 	}
-	return "", errUnknown
+	return format, nil
+}
+
+// formatOfKey is the form of JSON that has a key, of the first that is here.
+var formatOfKey = map[string]string{
+	"FeatureCollection": "geojson", "geometry": "geojson", "shapes": "labelme", "annotations": "coco", "images": "coco",
+	"label": "labelmap", "file": "masks",
 }

@@ -139,15 +139,25 @@ func (p *parser) ids(to *[]int64) error {
 
 // box reads four numbers, or none, and reports which in has.
 func (p *parser) box(to *[4]float64, has *bool) error {
-	n := 0
+	n, nulls := 0, 0
 	*to, *has = [4]float64{}, false
 	err := p.array(func(i int) error {
 		if i == len(to) {
 			return p.failf("a box of more than 4 numbers")
 		}
 		n++
+		if nulls == i && p.acceptNull() {
+			nulls++
+			return nil
+		}
 		return p.float(&to[i])
 	})
+	if err == nil && nulls == len(to) {
+		return nil // four times null for none
+	}
+	if err == nil && nulls > 0 {
+		err = p.failf("a box with null")
+	}
 	if err == nil && n != 0 && n != len(to) {
 		err = p.failf("a box of %d numbers", n)
 	}
@@ -170,7 +180,7 @@ func (p *parser) polygon() ([]float64, error) {
 	return share(&p.floats, p.points), err
 }
 
-// coordinates adds a number, or a list of two, to the points.
+// coordinates adds a number, or a list or object of two, to the points.
 func (p *parser) coordinates(int) error {
 	v, err := p.number()
 	switch {
@@ -188,6 +198,13 @@ func (p *parser) coordinates(int) error {
 			err = p.failf("a point of %d numbers", n)
 		}
 		return err
+	case p.peek() == '{':
+		var point [2]float64
+		if point, err = p.point(); err != nil {
+			return err
+		}
+		p.points = append(p.points, point[:]...)
+		return nil
 	case p.peek() == '"':
 		v, err = p.quoted()
 	}

@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -30,19 +31,15 @@ func (p *parser) segmentation(to *Segmentation) error {
 
 // mask reads a mask: a list of polygons, or an object with the size and run lengths, plain or
 // compressed. An empty list is not a mask. Other tools also write a polygon that is not in a
-// list, and objects in a list. A polygon that cannot be read is a fault of its own; the mask
+// list, points as objects of x and y, objects in a list, and all of it as text. A polygon that cannot be read is a fault of its own; the mask
 // fails if nothing is left of it.
 func (p *parser) mask(to *Segmentation) error {
 	*to = Segmentation{}
 	switch p.peek() {
 	case '{':
 		return p.rle(to)
-	case '"': // "" for none
-		text, err := p.bytes()
-		if err == nil && len(text) > 0 {
-			err = p.failf("a string where a mask should be")
-		}
-		return err
+	case '"':
+		return p.maskText(to)
 	}
 	parts, flat, masks := 0, false, []Segmentation(nil)
 	p.points = p.points[:0]
@@ -57,6 +54,9 @@ func (p *parser) mask(to *Segmentation) error {
 				}
 				return err
 			})
+		case c == '{' && i == 0 && p.isPoint():
+			flat = true
+			return p.coordinates(i)
 		case c == '{' && !flat:
 			return p.part(i, func() error {
 				var s Segmentation
@@ -85,6 +85,54 @@ func (p *parser) mask(to *Segmentation) error {
 	}
 	to.joinPoints()
 	return nil
+}
+
+// maskText reads a string that is the JSON text of a mask, or empty for none.
+func (p *parser) maskText(to *Segmentation) error {
+	text, err := p.bytes()
+	if err != nil || len(text) == 0 {
+		return err
+	}
+	inner := newParser(bytes.NewReader(bytes.Clone(text)))
+	if c := inner.peek(); c != '[' && c != '{' {
+		return p.failf("a string where a mask should be")
+	}
+	err = inner.mask(to)
+	if err == nil {
+		err = inner.end()
+	}
+	if err != nil {
+		return p.failf("a string where a mask should be: in it, %v", err)
+	}
+	p.parts = append(p.parts, inner.parts...)
+	return nil
+}
+
+// isPoint reports whether an object of x and y comes next, which it does not read.
+func (p *parser) isPoint() bool {
+	m := p.mark()
+	defer p.release(m)
+	_, err := p.point()
+	p.rewind(m)
+	return err == nil
+}
+
+// point reads an object of x and y.
+func (p *parser) point() (v [2]float64, err error) {
+	var has [2]bool
+	err = p.object(func(name []byte) error {
+		if len(name) == 1 && (name[0] == 'x' || name[0] == 'y') {
+			i := name[0] - 'x'
+			has[i] = true
+			return p.float(&v[i])
+		}
+		p.skipped = p.skipped[:0]
+		return p.skip(&p.skipped)
+	})
+	if err == nil && has != [2]bool{true, true} {
+		err = p.failf("a point without x and y")
+	}
+	return v, err
 }
 
 // part reads a part of a mask. If it fails, though the text is sound, the part is left

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -42,6 +43,7 @@ type Stats struct {
 // CategoryStats holds the counts of one category.
 type CategoryStats struct {
 	ID          int64  `json:"id"`
+	Key         string `json:"key,omitempty"` // the id as the file has it if that is a string
 	Name        string `json:"name"`
 	Annotations int    `json:"annotations"`
 	Images      int    `json:"images"` // with at least one
@@ -96,7 +98,7 @@ func (d *Dataset) Stats() Stats {
 		for _, a := range of {
 			images[d.Annotations[a].ImageID] = true
 		}
-		s.PerCategory = append(s.PerCategory, CategoryStats{c.ID, c.Name, len(of), len(images)})
+		s.PerCategory = append(s.PerCategory, CategoryStats{c.ID, c.Key(), c.Name, len(of), len(images)})
 	}
 	return s
 }
@@ -109,12 +111,17 @@ func (s Stats) WriteText(w io.Writer) error {
 	fmt.Fprintf(t, "annotations\t%d\t(%d of crowds, at most %d on an image)\n", s.Annotations, s.Crowds, s.MostObjects)
 	fmt.Fprintf(t, "areas\tsmall %d, medium %d, large %d\n", s.Small, s.Medium, s.Large)
 	fmt.Fprintf(t, "masks\tpolygons %d, run lengths %d, compressed %d, none %d\n", s.Polygons, s.Runs, s.Compressed, s.NoMask)
-	fmt.Fprintf(t, "categories\t%d\n\n", s.Categories)
+	fmt.Fprintf(t, "categories\t%d\n", s.Categories)
+	if len(s.PerCategory) == 0 {
+		return t.Flush()
+	}
+	fmt.Fprintln(t)
 	rows := slices.Clone(s.PerCategory)
 	slices.SortStableFunc(rows, func(a, b CategoryStats) int { return cmp.Compare(b.Annotations, a.Annotations) })
 	fmt.Fprint(t, "id\tcategory\tannotations\timages\n")
 	for _, c := range rows {
-		fmt.Fprintf(t, "%d\t%s\t%d\t%d\n", c.ID, c.Name, c.Annotations, c.Images)
+		id := cmp.Or(c.Key, strconv.FormatInt(c.ID, 10))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", id, c.Name, c.Annotations, c.Images)
 	}
 	return t.Flush()
 }

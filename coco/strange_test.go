@@ -73,20 +73,42 @@ func TestNumbersAsStrings(t *testing.T) {
 	require.Equal(t, [][]float64{{1, 1, 4, 1, 4, 4.5}}, a.Segmentation.Polygons)
 }
 
+// A box of nulls is none.
+func TestBoxesOfNull(t *testing.T) {
+	require.False(t, readAs(t, "", `"bbox": [null, null, null, null]`, "").Annotations[0].HasBBox)
+	for _, box := range []string{"[null]", "[null, 1, 2, 3]", "[1, null, 2, 3]"} {
+		_, err := Read(strings.NewReader(`{"annotations": [{"id": 4, "image_id": 1, "category_id": 1, "bbox": ` + box + `}]}`))
+		require.ErrorContains(t, err, "annotation 4 (record 0): bbox: byte", box)
+	}
+}
+
+func TestStatsHaveStringIDs(t *testing.T) {
+	d, err := Read(strings.NewReader(`{"categories": [{"id": "cell", "name": "a"}]}`))
+	require.NoError(t, err)
+	require.Equal(t, "cell", d.Stats().PerCategory[0].Key)
+	var out bytes.Buffer
+	require.NoError(t, d.Stats().WriteText(&out))
+	require.Contains(t, out.String(), "cell  a")
+}
+
 func TestMasksInOtherForms(t *testing.T) {
 	square, runs := []float64{1, 1, 4, 1, 4, 4, 1, 4}, []uint32{9, 3, 68}
 	for text, want := range map[string]Segmentation{
-		`[1, 1, 4, 1, 4, 4, 1, 4]`:                                                     {Polygons: [][]float64{square}},
-		`["1", 1, 4, 1, 4, 4, 1, "4"]`:                                                 {Polygons: [][]float64{square}},
-		`[[1, 1], [4, 1], [4, 4], [1, 4]]`:                                             {Polygons: [][]float64{square}},
-		`[[[1, 1], [4, 1], [4, 4], [1, 4]]]`:                                           {Polygons: [][]float64{square}},
-		`[{"size": [8, 10], "counts": [9, 3, 68]}]`:                                    {Height: 8, Width: 10, Counts: runs},
-		`{"size": ["8", 10.0], "counts": ["9", 3, 68], "more": {"x": [NaN]}}`:          {Height: 8, Width: 10, Counts: runs},
-		`{"counts": "b'93T2'", "size": [8, 10]}`:                                       {Height: 8, Width: 10, Compressed: "93T2"},
-		`{"counts": "b'9\\\\3'", "size": [8, 10]}`:                                     {Height: 8, Width: 10, Compressed: `9\3`},
-		`[{"size": [8, 10], "counts": [9, 3, 68]}, {"size": [8, 10], "counts": [80]}]`: {Height: 8, Width: 10, Compressed: "93T2"},
-		`[{"size": [8, 10], "counts": [80]}, [1, 1, 2, 1, 2, 4, 1, 4]]`:                {Height: 8, Width: 10, Compressed: "93T2"},
-		`""`: {}, `[]`: {}, `{}`: {}, `null`: {},
+		`[1, 1, 4, 1, 4, 4, 1, 4]`:                                                                 {Polygons: [][]float64{square}},
+		`["1", 1, 4, 1, 4, 4, 1, "4"]`:                                                             {Polygons: [][]float64{square}},
+		`[[1, 1], [4, 1], [4, 4], [1, 4]]`:                                                         {Polygons: [][]float64{square}},
+		`[[[1, 1], [4, 1], [4, 4], [1, 4]]]`:                                                       {Polygons: [][]float64{square}},
+		`[{"size": [8, 10], "counts": [9, 3, 68]}]`:                                                {Height: 8, Width: 10, Counts: runs},
+		`{"size": ["8", 10.0], "counts": ["9", 3, 68], "more": {"x": [NaN]}}`:                      {Height: 8, Width: 10, Counts: runs},
+		`{"counts": "b'93T2'", "size": [8, 10]}`:                                                   {Height: 8, Width: 10, Compressed: "93T2"},
+		`{"counts": "b'9\\\\3'", "size": [8, 10]}`:                                                 {Height: 8, Width: 10, Compressed: `9\3`},
+		`[{"size": [8, 10], "counts": [9, 3, 68]}, {"size": [8, 10], "counts": [80]}]`:             {Height: 8, Width: 10, Compressed: "93T2"},
+		`[{"size": [8, 10], "counts": [80]}, [1, 1, 2, 1, 2, 4, 1, 4]]`:                            {Height: 8, Width: 10, Compressed: "93T2"},
+		`[[{"x": 1, "y": 1}, {"y": "1", "x": 4, "id": [{}]}, {"x": 4, "y": 4}, {"x": 1, "y": 4}]]`: {Polygons: [][]float64{square}},
+		`[{"x": 1, "y": 1}, {"x": 4, "y": 1}, {"x": 4, "y": 4}, {"x": 1, "y": 4}]`:                 {Polygons: [][]float64{square}},
+		`"[[1, 1, 4, 1, 4, 4, 1, 4]]"`:                                                             {Polygons: [][]float64{square}},
+		`" {\"size\": [8, 10], \"counts\": [9, 3, 68]} "`:                                          {Height: 8, Width: 10, Counts: runs},
+		`"[]"`: {}, `""`: {}, `[]`: {}, `{}`: {}, `null`: {},
 	} {
 		require.Equal(t, want, readAs(t, "", `"segmentation": `+text, "").Annotations[0].Segmentation, text)
 	}

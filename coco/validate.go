@@ -97,8 +97,6 @@ func (d *Dataset) validateAnnotation(ix *Index, i int, problems *Problems) {
 	if text := boxProblem(a.BBox); box && text != "" {
 		add("%s", text)
 		box = false
-	} else if !a.HasBBox {
-		add("no box")
 	}
 	place, ok := ix.images[a.ImageID]
 	if !ok {

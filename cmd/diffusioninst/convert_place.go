@@ -27,7 +27,7 @@ func (o *convertOptions) prepare(ctx context.Context, input, output string) (out
 	}
 	if o.from == "" {
 		if o.from, err = await(ctx, func() (string, error) { return annotation.Recognize(input) }); err != nil {
-			return nil, fmt.Errorf("%s: %w: name it with --from", input, err)
+			return nil, fmt.Errorf("%s: %w (--from names a format)", input, err)
 		}
 	}
 	from, to := realPath(input), realPath(output)

@@ -52,7 +52,7 @@ func openInstances(input, format, truth string, minScore float64, o annotation.O
 	}
 	if format == "" {
 		if format, err = annotation.Recognize(input); err != nil {
-			return nil, fmt.Errorf("%s: %w: name it with --from", input, err)
+			return nil, fmt.Errorf("%s: %w (--from names a format)", input, err)
 		}
 	}
 	in := &instanceInput{images: map[string]*coco.Image{}, byName: map[string]*coco.Category{}}

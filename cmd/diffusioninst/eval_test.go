@@ -97,7 +97,7 @@ func TestEvalErrors(t *testing.T) {
 	for name, c := range map[string]struct{ args, want string }{
 		"no files":      {"", "required flag"},
 		"other results": {"--gt " + truth + " --dets " + other + " --iou bbox", "result 0 (image 999)"},
-		"swapped":       {"--gt " + dets + " --dets " + truth, "an object"},
+		"swapped":       {"--gt " + dets + " --dets " + truth, "it is a list, as files of results (detections) are"},
 		"a data set":    {"--gt " + truth + " --dets " + truth, "convert --gt " + truth + " --to results " + truth},
 		"iou":           {"--gt " + truth + " --dets " + dets + " --iou iou", "not segm"},
 		"style":         {"--gt " + truth + " --dets " + dets + " --style voc", "not coco"},
