@@ -6,8 +6,8 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// A SyncGroup lets the workers of a Team train on parts of one batch with the batch norm
-// statistics of all of it (SyncBN); see BatchNormTraining.
+// A SyncGroup lets the workers of a Team, or processes, train on parts of one batch with the
+// batch norm statistics of all of it (SyncBN); see BatchNormTraining.
 type SyncGroup struct{ g *libtorch.Group }
 
 // NewSyncGroup returns a group with a number of members.
@@ -17,7 +17,17 @@ func NewSyncGroup(members int) *SyncGroup {
 	return g
 }
 
-// Abort makes all members fail that wait for the others, now or later.
+// NewSyncGroupOver returns a group whose members meet in gather, such as other processes. gather
+// returns the values of all members that have pictures, equally many of each, in an order that is the same
+// for every member; its error makes the batch norm, forward or backward, fail with its text. It may be called on any
+// thread. Members of such a group need no rank.
+func NewSyncGroupOver(gather func(mine []float64) ([][]float64, error)) *SyncGroup {
+	g := &SyncGroup{libtorch.NewGroupElsewhere(gather)}
+	runtime.AddCleanup(g, (*libtorch.Group).Free, g.g)
+	return g
+}
+
+// Abort makes all members of a NewSyncGroup fail that wait for the others, now or later.
 func (g *SyncGroup) Abort() {
 	g.g.Abort()
 	runtime.KeepAlive(g)

@@ -2,8 +2,10 @@ package torch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,6 +87,48 @@ func TestBatchNormTrainingIsLibTorchs(t *testing.T) {
 	require.Equal(t, before, Live())
 }
 
+// meeting returns members of groups that meet in Go functions.
+func meeting(n int) []*SyncMember {
+	to := make([][]chan []float64, n)
+	for i := range to {
+		for range n {
+			to[i] = append(to[i], make(chan []float64, 1))
+		}
+	}
+	out := make([]*SyncMember, n)
+	for i := range out {
+		out[i] = &SyncMember{Group: NewSyncGroupOver(func(mine []float64) (all [][]float64, err error) {
+			for k := range n {
+				to[i][k] <- slices.Clone(mine)
+			}
+			for k := range n {
+				all = append(all, <-to[k][i])
+			}
+			return all, nil
+		})}
+	}
+	return out
+}
+
+func TestSyncGroupOverThatFails(t *testing.T) {
+	for name, gather := range map[string]func([]float64) ([][]float64, error){
+		"error":     func([]float64) ([][]float64, error) { return nil, errors.New("rank 3 is lost") },
+		"panic":     func([]float64) ([][]float64, error) { panic("rank 3 is lost") },
+		"too short": func(mine []float64) ([][]float64, error) { return [][]float64{mine, mine[1:]}, nil },
+	} {
+		err := Do(context.Background(), func(s *Scope) error {
+			c := normCase{[]int{2, 3, 4, 4}, Float32, true, true}
+			c.run(s, 0, 2, BatchNormTraining.Forward, &SyncMember{Group: NewSyncGroupOver(gather)})
+			return nil
+		})
+		want := "rank 3 is lost"
+		if name == "too short" {
+			want = "member 1 brings 6 values, this one 7"
+		}
+		require.ErrorContains(t, err, want, name)
+	}
+}
+
 // Members of a group normalise their pictures as one would all of them; what they
 // add to the gradients of weight and bias adds up to one's.
 func TestBatchNormTrainingOfAGroup(t *testing.T) {
@@ -95,11 +139,15 @@ func TestBatchNormTrainingOfAGroup(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			require.NoError(t, Do(context.Background(), func(s *Scope) error {
 				whole := c.run(s, 0, c.shape[0], composedNorm, nil)
-				group := NewSyncGroup(3)
+				members := meeting(3)
+				if c.dtype == Float32 || c.relu {
+					group := NewSyncGroup(3)
+					members = []*SyncMember{{group, 0}, {group, 1}, {group, 2}}
+				}
 				cuts := []int{0, 1, 3, c.shape[0]} // members with different numbers of pictures
 				parts := make([]normResult, 3)
 				for _, err := range team.Do(context.Background(), 3, func(i int, own *Scope) error {
-					r := c.run(own, cuts[i], cuts[i+1], BatchNormTraining.Forward, &SyncMember{group, i})
+					r := c.run(own, cuts[i], cuts[i+1], BatchNormTraining.Forward, members[i])
 					parts[i] = normResult{r.y.Keep(), r.dx.Keep(), r.dweight.Keep(), r.dbias.Keep(), r.mean.Keep(), r.variance.Keep()}
 					return nil
 				}) {

@@ -42,6 +42,18 @@ func SetThreads(n int) bool {
 	return true
 }
 
+// ShareCores sets the threads of one operator to this process's share of the physical cores, of a number
+// of processes that compute on this machine at once. A number above 1 in OMP_NUM_THREADS, which torchrun
+// sets to 1 without being asked, overrides it. It must be called before the first Do; it returns false when it
+// comes too late.
+func ShareCores(processes int) bool {
+	threads := physicalCores() / max(processes, 1)
+	if n := defaultThreads(); n > 1 && n != physicalCores() {
+		threads = n
+	}
+	return SetThreads(max(threads, 1))
+}
+
 // SetWorkers sets how many Do may run at once. The default is 1: one operator
 // already uses all cores. It must be called before the first Do; it returns false
 // when it comes too late.

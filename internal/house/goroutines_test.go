@@ -20,6 +20,7 @@ var startGoroutines = map[string]bool{
 	"serve/schedule.go":                true,
 	"torch/worker.go":                  true,
 	"torch/team.go":                    true,
+	"torch/processes/join.go":          true, // c10d's calls, and a watcher that calls only the store
 	"train/data/loader.go":             true,
 	"cmd/diffusioninst/signals.go":     true,
 	"cmd/diffusioninst/serve_admin.go": true, // the server for operators

@@ -1,4 +1,5 @@
-// An all-gather between the threads that train one model, for synchronised batch norm (SyncBN).
+// An all-gather between the members that train one model, for synchronised batch norm (SyncBN):
+// threads of this process or, by a function of the Go side, anything else.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -11,11 +12,12 @@ namespace di {
 class Group {
  public:
   explicit Group(size_t members) : slots_(members) {}
+  virtual ~Group() = default;
 
   // gather waits for all members and returns the values of each, by rank. Members that pass
   // different numbers of values are out of step: that is an error for all of them. Calls after
   // abort fail, too.
-  std::vector<std::vector<double>> gather(size_t rank, std::vector<double> values);
+  virtual std::vector<std::vector<double>> gather(size_t rank, std::vector<double> values);
 
   // abort makes all waiting and later calls of gather fail.
   void abort();

@@ -61,6 +61,8 @@ di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 // waiting and later calls fail.
 typedef struct di_group_s* di_group;
 di_group di_group_new(size_t members) DI_NOEXCEPT;
+// A group whose members meet in a function of the Go side, a cgo.Handle; see group.go.
+di_group di_group_elsewhere(uintptr_t function) DI_NOEXCEPT;
 void di_group_free(di_group group) DI_NOEXCEPT;
 void di_group_abort(di_group group) DI_NOEXCEPT;
 
