@@ -21,16 +21,16 @@ type noised struct {
 	times         []float64 // one per picture
 }
 
-// noise draws the start of a batch.
-func (t *Trainer) noise(samples []data.Sample) noised {
-	n := noised{samples: samples}
+// noise draws the start of this process's part of a batch.
+func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
+	n := noised{samples: samples, height: whole.Height, width: whole.Width}
 	strides := t.network.Backbone.Strides()
 	divisor := strides[len(strides)-1]
 	d := diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}
-	for _, s := range samples {
+	for i, s := range samples {
+		t.drawFor(drawSample, whole.first+int64(i))
 		boxes, time := d.boxes(s, t.options.Draws)
 		n.boxes, n.times = append(n.boxes, boxes...), append(n.times, float64(time))
-		n.height, n.width = max(n.height, s.Height), max(n.width, s.Width)
 	}
 	n.height, n.width = (n.height+divisor-1)/divisor*divisor, (n.width+divisor-1)/divisor*divisor
 	return n

@@ -1,7 +1,10 @@
 package train
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 )
@@ -79,4 +82,60 @@ func (r *Random) Classes(weights []float32, n int) []int {
 		out[i] = all[i].index
 	}
 	return out
+}
+
+// numbered are the Draws of a seed whose numbers depend on what they are for alone, such as the
+// sample's place in the run: not on who draws, nor on what was drawn before.
+type numbered struct {
+	*Random
+	seed uint64
+	// sequential draws go on from the state of a checkpoint of version 1, one after the other.
+	sequential bool
+}
+
+func newNumbered(seed uint64) *numbered { return &numbered{Random: NewRandom(seed), seed: seed} }
+
+// What numbers are drawn for.
+const (
+	drawSample  uint64 = iota + 1 // n is the sample's number in the run
+	drawClasses                   // n is the number of the first sample of the batch
+)
+
+// drawFor makes the next draws those for n of a use. Draws of the caller's go on in sequence.
+func (t *Trainer) drawFor(use uint64, n int64) {
+	d, ok := t.options.Draws.(*numbered)
+	if !ok || d.sequential {
+		return
+	}
+	var key []byte
+	for _, v := range []uint64{d.seed, use, uint64(n)} {
+		key = binary.LittleEndian.AppendUint64(key, v)
+	}
+	sum := sha256.Sum256(key)
+	d.source.Seed(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:]))
+}
+
+// numberedState begins the state of numbered draws in a checkpoint.
+var numberedState = []byte("numbered:")
+
+// MarshalBinary returns the seed or, of sequential draws, the generator's state.
+func (d *numbered) MarshalBinary() ([]byte, error) {
+	if d.sequential {
+		return d.Random.MarshalBinary()
+	}
+	return binary.LittleEndian.AppendUint64(bytes.Clone(numberedState), d.seed), nil
+}
+
+// UnmarshalBinary continues from either.
+func (d *numbered) UnmarshalBinary(state []byte) error {
+	seed, ok := bytes.CutPrefix(state, numberedState)
+	if ok && len(seed) == 8 {
+		d.seed, d.sequential = binary.LittleEndian.Uint64(seed), false
+		return nil
+	}
+	if err := d.Random.UnmarshalBinary(state); err != nil {
+		return err
+	}
+	d.sequential = true
+	return nil
 }

@@ -29,7 +29,12 @@ type Options struct {
 	// name; nil is FreezeStages(2), an empty one lets everything learn.
 	Frozen []string
 	Seed   uint64 // of times, noise and stochastic depth
-	Draws  Draws  // times and noise from elsewhere; nil is NewRandom(Seed)
+	// Draws are times and noise from elsewhere. By default they derive from Seed and the number of
+	// the sample in the run, so that they do not depend on Processes.
+	Draws Draws
+	// Processes are the processes that train this model together, each on its part of every batch; a
+	// *processes.Group of package torch/processes is one. By default there are no others.
+	Processes Processes
 	// Replicas is how many networks over the same parameters learn side by side, each
 	// from its part of a batch on its share of the CPU's cores: 1. Several use the cores
 	// better, since small operators gain little from many; they take as much memory as
@@ -104,8 +109,11 @@ func (o Options) withDefaults(classes int) (Options, error) {
 	if o.Optimizer == nil {
 		o.Optimizer = func(groups []nn.ParamGroup) nn.Optimizer { return nn.NewAdamW(groups, nn.AdamWOptions{}) }
 	}
+	if err := o.checkProcesses(); err != nil {
+		return o, err
+	}
 	if o.Draws == nil {
-		o.Draws = NewRandom(o.Seed)
+		o.Draws = newNumbered(o.Seed)
 	}
 	if o.Frozen == nil {
 		o.Frozen = FreezeStages(2)

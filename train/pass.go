@@ -57,7 +57,7 @@ func (t *Trainer) forward(p *pass) error {
 	var err error
 	p.stages, err = net.Decoder.Forward(levels, start, n.times, true)
 	if lost := (*nn.NotFiniteError)(nil); errors.As(err, &lost) {
-		return notFinite(lost.Where, lost.Stage, n.samples, lost.Value)
+		return notFinite(lost.Where, lost.Stage, ids(n.samples), lost.Value)
 	}
 	return err
 }
@@ -91,7 +91,7 @@ func (t *Trainer) losses(p *pass, common []settled, share float64) ([]Loss, *tor
 	var losses []Loss
 	for i, v := range torch.Values[float64](stacked.Detach()) {
 		if !finite(v) {
-			return nil, nil, notFinite(terms[i].loss, terms[i].stage, p.noised.samples, v)
+			return nil, nil, notFinite(terms[i].loss, terms[i].stage, ids(p.noised.samples), v)
 		}
 		losses = append(losses, Loss{terms[i].name(), v})
 	}

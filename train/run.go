@@ -26,7 +26,7 @@ const (
 	ModelFile = "model.safetensors"
 )
 
-// A Run is a training run in a folder. It can be stopped at any moment, by kill -9 too,
+// A Run is a training run in a folder, which rank 0 of several processes writes. It can be stopped at any moment, by kill -9 too,
 // and continued: what was lost since the last checkpoint is computed again, bit-identically
 // on the CPU with the same number of threads.
 type Run struct {
@@ -43,7 +43,8 @@ type Run struct {
 
 	SaveEvery     int // steps between checkpoints: 500; negative saves at the end alone
 	EvaluateEvery int // steps between evaluations; 0 evaluates at the end alone
-	// Evaluate measures a model on pictures that are not trained on; it may be nil.
+	// Evaluate measures a model on pictures that are not trained on; it may be nil. Of several
+	// processes all call it at the same step, and rank 0's metrics count.
 	Evaluate func(ctx context.Context, m *diffusioninst.Model) ([]journal.Scalar, error)
 	Best     string // the metric of Evaluate that the best checkpoint has the most of
 
@@ -79,12 +80,15 @@ func (r *Run) Do(ctx context.Context) error {
 	if r.Steps < 1 || r.Parts < 0 || r.EvaluateEvery < 0 {
 		return fmt.Errorf("train: a run of %d steps of %d parts, evaluated every %d", r.Steps, r.Parts, r.EvaluateEvery)
 	}
-	if err := os.MkdirAll(r.Folder, 0o777); err != nil {
-		return err
-	}
 	state, err := r.begin(ctx)
 	if err != nil {
 		return err
+	}
+	if !r.Trainer.first() { // nothing to write, and the same steps
+		if err := r.Trainer.agree(ctx, nil); err != nil {
+			return err
+		}
+		return r.loop(ctx, nil, state)
 	}
 	// Steps are counted from 1 in the journal. An evaluation that is due writes with the last step.
 	next := r.Trainer.steps + 1
@@ -92,25 +96,32 @@ func (r *Run) Do(ctx context.Context) error {
 		next--
 	}
 	log, err := journal.Open(r.Folder, next, "train", "evaluation")
-	if err != nil {
-		return err
-	}
-	if r.due(state) {
+	if err == nil && r.due(state) {
 		err = log.Add("train", next, state.At, state.Row)
 	}
-	if err == nil {
+	if err = r.Trainer.agree(ctx, err); err == nil {
 		err = r.loop(ctx, log, state)
+	}
+	if log == nil {
+		return err
 	}
 	return errors.Join(err, log.Close())
 }
 
 // begin puts the trainer and the batches where the run begins.
 func (r *Run) begin(ctx context.Context) (*runState, error) {
+	var err error
+	if r.Trainer.first() {
+		err = os.MkdirAll(r.Folder, 0o777)
+		if _, none := os.Stat(r.path(LastCheckpoint)); err == nil && none == nil && r.Resume == "" {
+			err = fmt.Errorf("train: %s: %w", r.Folder, ErrRunExists)
+		}
+	}
+	if err := r.Trainer.agree(ctx, err); err != nil {
+		return nil, err
+	}
 	if r.Resume != "" {
 		return r.resume(ctx)
-	}
-	if _, err := os.Stat(r.path(LastCheckpoint)); err == nil {
-		return nil, fmt.Errorf("train: %s: %w", r.Folder, ErrRunExists)
 	}
 	return &runState{Data: r.Data}, nil
 }
@@ -124,18 +135,18 @@ func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) e
 			if err == nil && best {
 				err = r.save(log, state, BestCheckpoint)
 			}
-			if err != nil {
+			if err = r.Trainer.agree(ctx, err); err != nil {
 				return r.stop(ctx, log, state, err)
 			}
 		}
 		if done > saved && (done == r.Steps || r.SaveEvery >= 0 && done%cmp.Or(r.SaveEvery, 500) == 0) {
-			if err := r.save(log, state, LastCheckpoint); err != nil {
+			if err := r.Trainer.agree(ctx, r.save(log, state, LastCheckpoint)); err != nil {
 				return err
 			}
 			saved = done
 		}
 		if done >= r.Steps {
-			return r.export(ctx)
+			return r.Trainer.agree(ctx, r.export(ctx))
 		}
 		if err := r.step(ctx, log, state); err != nil {
 			return r.stop(ctx, log, state, err)
@@ -157,20 +168,28 @@ func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) e
 	begin := time.Now()
 	var parts [][]data.Sample
 	pictures := 0
+	var own error
 	for range max(r.Parts, 1) {
 		part, err := r.Batches.Next(ctx)
-		if err != nil {
+		if err != nil && r.Trainer.peers == nil {
 			return err
 		}
+		own = cmp.Or(own, err)
 		parts = append(parts, part)
 		pictures += len(part)
+	}
+	if r.Trainer.peers != nil {
+		own = cmp.Or(own, ctx.Err()) // all stop before the same step
 	}
 	waited := time.Since(begin)
 	before, err := r.Trainer.drawsState()
 	if err != nil {
 		return err
 	}
-	report, err := r.Trainer.Step(context.WithoutCancel(ctx), parts...)
+	if own == nil {
+		own = r.Trainer.checkParts(parts)
+	}
+	report, err := r.Trainer.step(context.WithoutCancel(ctx), own, parts...)
 	if lost := (*nn.NotFiniteError)(nil); errors.As(err, &lost) {
 		return errors.Join(err, r.saveFailed(log, state, before))
 	}
@@ -179,6 +198,9 @@ func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) e
 	}
 	state.Position = r.Batches.Position()
 	state.At, state.Row = time.Now(), report.scalars()
+	if log == nil {
+		return nil
+	}
 	if err := log.Add("train", r.Trainer.steps, state.At, state.Row); err != nil {
 		return err
 	}
@@ -199,6 +221,10 @@ func (r *Run) evaluate(ctx context.Context, log *journal.Journal, state *runStat
 	if err != nil {
 		return false, err
 	}
+	if log == nil {
+		state.Evaluated = r.Trainer.steps
+		return false, nil
+	}
 	if err := log.Add("evaluation", r.Trainer.steps, time.Now(), metrics); err != nil {
 		return false, err
 	}
@@ -216,8 +242,8 @@ func (r *Run) evaluate(ctx context.Context, log *journal.Journal, state *runStat
 
 // stop saves where the run was cancelled; other errors leave the last checkpoint as it is.
 func (r *Run) stop(ctx context.Context, log *journal.Journal, state *runState, err error) error {
-	if ctx.Err() == nil {
-		return err
+	if r.Trainer.peers != nil && !errors.Is(err, context.Canceled) || ctx.Err() == nil && r.Trainer.peers == nil {
+		return err // another process that is lost, too: the step may have been begun
 	}
-	return errors.Join(ctx.Err(), r.save(log, state, LastCheckpoint))
+	return errors.Join(cmp.Or(ctx.Err(), context.Canceled), r.save(log, state, LastCheckpoint))
 }

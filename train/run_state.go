@@ -28,6 +28,9 @@ func (r *Run) path(name string) string { return filepath.Join(r.Folder, name) }
 
 // save writes a checkpoint. What the journal says of steps until then is on the disk before it.
 func (r *Run) save(log *journal.Journal, state *runState, name string) error {
+	if !r.Trainer.first() {
+		return nil
+	}
 	if err := log.Sync(); err != nil {
 		return err
 	}
@@ -96,6 +99,9 @@ func differences(a, b string) (inA, inB string) {
 
 // export writes the model that was trained.
 func (r *Run) export(ctx context.Context) error {
+	if !r.Trainer.first() {
+		return nil
+	}
 	for _, ending := range []string{".safetensors", ".pth"} {
 		name := strings.TrimSuffix(ModelFile, ".safetensors") + ending
 		if err := r.Trainer.Export(ctx, r.path(name), ExportOptions{}); err != nil {

@@ -21,7 +21,8 @@ import (
 // metadata has, under checkpoint.StateKey, a memory in JSON and, under
 // checkpoint.ConfigKey, the model's configuration.
 const (
-	stateVersion = 1
+	// Since version 2 draws depend on the number of the sample, Samples; version 1 has the state of a generator.
+	stateVersion = 2
 	checksumName = "checksum"
 )
 
@@ -42,6 +43,7 @@ func (e *StateError) Unwrap() error { return e.Err }
 type memory struct {
 	Version int              `json:"version"`
 	Step    int              `json:"step"`
+	Samples int64            `json:"samples,omitempty"` // that were trained on, of all processes
 	Classes []string         `json:"classes"`
 	Note    []byte           `json:"note,omitempty"`
 	Draws   []byte           `json:"draws,omitempty"` // state of the generator
@@ -53,7 +55,7 @@ type memory struct {
 
 // memory gathers what the trainer remembers. It must be called inside torch.Do.
 func (t *Trainer) memory() (memory, error) {
-	m := memory{Version: stateVersion, Step: t.steps, Classes: t.config.Classes, Batches: map[string]int64{}}
+	m := memory{Version: stateVersion, Step: t.steps, Samples: t.samples, Classes: t.config.Classes, Batches: map[string]int64{}}
 	if d, ok := t.options.Draws.(encoding.BinaryMarshaler); ok {
 		var err error
 		if m.Draws, err = d.MarshalBinary(); err != nil {
@@ -62,6 +64,9 @@ func (t *Trainer) memory() (memory, error) {
 	}
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		m.Depth = b.RandomState()
+	}
+	if d, ok := t.options.Draws.(*numbered); ok && d.sequential {
+		m.Version = 1
 	}
 	if t.scale != nil {
 		scale := *t.scale
@@ -137,8 +142,8 @@ func readMemory(file *checkpoint.File) (memory, string, error) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return m, "", fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	if m.Version != stateVersion {
-		return m, "", fmt.Errorf("it is of version %d, this program reads version %d", m.Version, stateVersion)
+	if m.Version < 1 || m.Version > stateVersion {
+		return m, "", fmt.Errorf("it is of version %d, this program reads versions 1 to %d", m.Version, stateVersion)
 	}
 	return m, text, nil
 }

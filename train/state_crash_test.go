@@ -46,7 +46,7 @@ func TestSurvivesKills(t *testing.T) {
 	}
 	const kills = 20
 	path := filepath.Join(t.TempDir(), "state.safetensors")
-	resumed := newTrainer(t, small(2), Options{EMA: 0.9})
+	resumed := newTrainer(t, small(2), Options{EMA: 0.9, Draws: NewRandom(0)})
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	saves, during := uint64(0), 0
 	for range kills {
@@ -78,7 +78,7 @@ func TestSurvivesKills(t *testing.T) {
 // the save as its note and as the number of draws.
 func saveForEver(t *testing.T, path string) {
 	ctx := context.Background()
-	tr, err := New(ctx, small(2), nn.FromSeed(1), torch.CPU, Options{EMA: 0.9})
+	tr, err := New(ctx, small(2), nn.FromSeed(1), torch.CPU, Options{EMA: 0.9, Draws: NewRandom(0)})
 	require.NoError(t, err)
 	saves := uint64(0)
 	if note, err := tr.Resume(ctx, path); err == nil {

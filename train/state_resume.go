@@ -21,7 +21,17 @@ import (
 // Errors are a *StateError. Its cause is ErrCorrupt for a file that is cut off or
 // damaged, and one *nn.LoadError for the state of another model or recipe, which
 // names every tensor that does not fit. After an error the trainer is as it was before.
+//
+// With Options.Processes rank 0 reads the file and gives it to the others, however many there
+// were when it was written.
 func (t *Trainer) Resume(ctx context.Context, path string) (note []byte, err error) {
+	if t.peers != nil {
+		return t.resumeTogether(ctx, path)
+	}
+	return t.resume(ctx, path)
+}
+
+func (t *Trainer) resume(ctx context.Context, path string) (note []byte, err error) {
 	fail := func(err error) ([]byte, error) { return nil, &StateError{path, err} }
 	file, err := checkpoint.Open(path)
 	if err != nil {
@@ -149,7 +159,7 @@ func (t *Trainer) restore(s *torch.Scope, values map[string]*torch.Tensor, m mem
 	for _, n := range t.store.Norms() {
 		n.Batches = m.Batches[n.Name]
 	}
-	t.steps = m.Step
+	t.steps, t.samples = m.Step, m.Samples
 	return nil
 }
 

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"runtime/trace"
 	"sync/atomic"
 
@@ -14,38 +13,58 @@ import (
 // Step trains on one batch. A batch that does not fit into memory at once comes in parts,
 // whose gradients are averaged. A sample that cannot be trained on is a *data.SampleError and
 // a value that is not finite a *nn.NotFiniteError; after either no parameter has changed.
+//
+// With Options.Processes a batch is what all processes pass together, in the order of their ranks, and
+// some may pass a part without samples. The report is that of the whole batch, and an error that one
+// process has is a *ProcessError in all.
 func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, error) {
-	var all []data.Sample
+	return t.step(ctx, t.checkParts(parts), parts...)
+}
+
+// checkParts refuses samples that cannot be trained on.
+func (t *Trainer) checkParts(parts [][]data.Sample) error {
 	for _, part := range parts {
-		if len(part) == 0 {
-			return nil, errors.New("train: a batch without samples")
+		for _, s := range part {
+			if err := s.Check(len(t.config.Classes)); err != nil {
+				return err
+			}
 		}
-		all = append(all, part...)
-	}
-	for _, s := range all {
-		if err := s.Check(len(t.config.Classes)); err != nil {
-			return nil, err
-		}
-	}
-	for _, part := range parts {
 		if err := checkMemory(t.config, t.options.maxBytes(t.device), part); err != nil {
-			return nil, err
+			return err
 		}
+	}
+	return nil
+}
+
+// step is Step unless this process has an error, which all shall have.
+func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (*Report, error) {
+	batches, err := t.wholeBatches(ctx, parts, own)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, b := range batches {
+		all = append(all, b.IDs...)
 	}
 	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps)}
-	err := torch.Do(ctx, func(s *torch.Scope) error {
+	err = torch.Do(ctx, func(s *torch.Scope) error {
 		defer t.clearGrads()
-		for _, part := range parts {
+		for i, part := range parts {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			mark := s.Mark()
-			losses, err := t.accumulate(ctx, s, part, 1/float64(len(parts)))
+			losses, err := t.accumulate(ctx, s, part, batches[i], 1/float64(len(parts)))
 			if err != nil {
 				return err
 			}
 			r.add(losses)
 			s.Release(mark)
+		}
+		if t.peers != nil {
+			if err := t.sumGrads(ctx, s); err != nil {
+				return err
+			}
 		}
 		defer trace.StartRegion(ctx, "train: optimizer").End()
 		return t.update(r, all)
@@ -54,11 +73,12 @@ func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, er
 		return nil, err
 	}
 	t.steps++
+	t.samples += int64(len(all))
 	return r, nil
 }
 
 // update moves the parameters along the gradients that the replicas have accumulated.
-func (t *Trainer) update(r *Report, samples []data.Sample) error {
+func (t *Trainer) update(r *Report, samples []string) error {
 	t.gather()
 	if t.scale != nil {
 		t.scale.unscale(t.store.Parameters())
@@ -82,13 +102,16 @@ func (t *Trainer) update(r *Report, samples []data.Sample) error {
 
 // accumulate adds the gradient of share times the objective of samples to the gradients
 // of the replicas, each of which takes a part of the samples. It returns share times the losses.
-func (t *Trainer) accumulate(ctx context.Context, s *torch.Scope, samples []data.Sample, share float64) ([]Loss, error) {
-	passes := t.passes(s, t.noise(samples))
+func (t *Trainer) accumulate(ctx context.Context, s *torch.Scope, samples []data.Sample, whole wholeBatch, share float64) ([]Loss, error) {
+	if t.peers != nil {
+		return t.accumulateTogether(ctx, s, samples, whole, share)
+	}
+	passes := t.passes(s, t.noise(samples, whole))
 	defer closeScopes(passes, s)
 	if err := t.each(ctx, passes, func(_ int, p *pass) error { return t.predict(ctx, p) }); err != nil {
 		return nil, err
 	}
-	common := t.settle(passes)
+	common := t.settle(t.totals(passes), whole)
 	losses := make([][]Loss, len(passes))
 	err := t.each(ctx, passes, func(i int, p *pass) (err error) {
 		losses[i], err = t.learn(ctx, p, common, share)
@@ -130,9 +153,15 @@ func closeScopes(passes []*pass, s *torch.Scope) {
 	}
 }
 
-// settle adds up the matches of all passes and derives what their losses have in common.
-func (t *Trainer) settle(passes []*pass) []settled {
-	o, classes := t.options.Objective, len(t.config.Classes)
+// settle derives from the totals of all passes what their losses have in common.
+func (t *Trainer) settle(totals []stageTotals, whole wholeBatch) []settled {
+	t.drawFor(drawClasses, whole.number)
+	return t.options.Objective.settle(totals, t.options.Draws)
+}
+
+// totals adds up the matches of all passes.
+func (t *Trainer) totals(passes []*pass) []stageTotals {
+	classes := len(t.config.Classes)
 	totals := make([]stageTotals, len(passes[0].pairs))
 	for k := range totals {
 		totals[k] = passes[0].pairs[k].totals(classes)
@@ -140,7 +169,7 @@ func (t *Trainer) settle(passes []*pass) []settled {
 			totals[k].add(p.pairs[k].totals(classes))
 		}
 	}
-	return o.settle(totals, t.options.Draws)
+	return totals
 }
 
 // each runs one phase of all passes side by side, each on its replica's own worker, and

@@ -22,6 +22,9 @@ type Trainer struct {
 	optimizer nn.Optimizer
 	average   *nn.EMA // nil without Options.EMA
 	steps     int
+	samples   int64  // trained on, by all processes
+	peers     *peers // nil without others
+	learned   []int  // places of the parameters that have a gradient in any process
 	release   func() // of cached memory
 	replicas  []*replica
 	team      *torch.Team // nil with one replica
@@ -30,8 +33,8 @@ type Trainer struct {
 
 // notFinite is a *nn.NotFiniteError. No parameter has changed when a step returns it, but
 // running statistics of batch norms may have.
-func notFinite(where string, stage int, samples []data.Sample, value float64) error {
-	return fmt.Errorf("train: %w", &nn.NotFiniteError{Where: where, Stage: stage, Samples: ids(samples), Value: value})
+func notFinite(where string, stage int, samples []string, value float64) error {
+	return fmt.Errorf("train: %w", &nn.NotFiniteError{Where: where, Stage: stage, Samples: samples, Value: value})
 }
 
 // New returns a trainer of the model that c describes, whose parameters start as the
@@ -88,11 +91,14 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 			return err
 		}
 		prepared = true
-		if err := t.replicate(); err != nil {
-			t.close()
-			return err
+		err = t.replicate()
+		if err == nil {
+			err = t.meet(ctx)
 		}
-		return nil
+		if err != nil {
+			t.close()
+		}
+		return err
 	})
 	if err != nil {
 		t.release()

@@ -20,6 +20,10 @@ type LoaderOptions struct {
 	Augment Augmentation
 	// Seed is where the order and all augmentation come from.
 	Seed uint64
+	// Rank and Ranks make Next return a part of each batch only, in the same order of all pictures:
+	// that of process Rank, from 0, of Ranks. The parts differ by one sample at most; with fewer samples than
+	// processes some are empty. By default there is one process.
+	Rank, Ranks int
 	// InOrder goes through the pictures by number, not in another random order in each
 	// epoch.
 	InOrder bool
@@ -156,6 +160,8 @@ func (o LoaderOptions) check(d Dataset) error {
 	case o.Batch > maxBatch || o.Workers > maxWorkers || o.Prefetch > maxAhead/o.Batch:
 		return fmt.Errorf("data: batches of %d samples, %d of them ahead, by %d workers: want at most %d samples, %d ahead in all, and %d workers",
 			o.Batch, o.Prefetch, o.Workers, maxBatch, maxAhead, maxWorkers)
+	case o.Ranks < 0 || o.Rank < 0 || o.Rank >= max(o.Ranks, 1):
+		return fmt.Errorf("data: part %d of batches in %d parts, counted from 0", o.Rank, o.Ranks)
 	case o.Workers < 0 || o.Prefetch < 0:
 		return fmt.Errorf("data: %d workers, %d batches ahead", o.Workers, o.Prefetch)
 	case o.Repeat != nil && len(o.Repeat) != d.Len():
@@ -216,9 +222,12 @@ func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 // fill plans batches up to the number wanted ahead.
 func (l *Loader) fill() {
 	for len(l.ahead) < l.options.Prefetch {
-		picks := l.plan.next()
+		picks := part(l.plan.next(), l.options.Rank, max(l.options.Ranks, 1))
 		b := &batch{picks: picks, samples: make([]Sample, len(picks)), errs: make([][]error, len(picks)), ends: make([]relay.End, len(picks)), ready: make(chan struct{})}
 		b.missing.Store(int64(len(picks)))
+		if len(picks) == 0 {
+			close(b.ready)
+		}
 		l.ahead = append(l.ahead, b)
 		for i := range picks {
 			l.jobs <- job{b, i}

@@ -297,3 +297,31 @@ func BenchmarkLoader(b *testing.B) {
 		})
 	}
 }
+
+// The parts of all processes together are the batches of one, wherever a process begins.
+func TestPartsOfBatches(t *testing.T) {
+	for name, o := range variants {
+		d := numbered{count: 11}
+		if o.OnError != nil {
+			d.broken = map[int]bool{2: true, 5: true}
+		}
+		whole := take(t, newLoader(t, d, o), 6)
+		for ranks := 1; ranks <= 5; ranks++ {
+			together := make([][]Sample, 6)
+			for rank := range ranks {
+				o.Rank, o.Ranks = rank, ranks
+				l := newLoader(t, d, o)
+				require.NoError(t, l.SeekTo(1))
+				for i, b := range take(t, l, 5) {
+					together[i+1] = append(together[i+1], b...)
+				}
+				require.EqualValues(t, 6, l.Position())
+			}
+			require.Empty(t, cmp.Diff(whole[1:], together[1:]), "%s, %d processes", name, ranks)
+		}
+	}
+	for _, o := range []LoaderOptions{{Batch: 1, Rank: 1}, {Batch: 1, Ranks: -1}, {Batch: 1, Rank: 2, Ranks: 2}, {Batch: 1, Rank: -1, Ranks: 2}} {
+		_, err := NewLoader(numbered{count: 3}, o)
+		require.ErrorContains(t, err, "parts, counted from 0", "%+v", o)
+	}
+}

@@ -148,3 +148,8 @@ func (b *batches) seek(n int64) {
 		b.next()
 	}
 }
+
+// part returns the i-th of n parts of a batch. The first is not empty.
+func part(picks []pick, i, n int) []pick {
+	return picks[(i*len(picks)+n-1)/n : ((i+1)*len(picks)+n-1)/n]
+}

@@ -1,0 +1,379 @@
+package train
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"slices"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
+)
+
+// wholeBatch is what a process knows of a batch of which it has a part.
+type wholeBatch struct {
+	Pictures      []int // of each process
+	Height, Width int   // of the largest picture
+	IDs           []string
+	first         int64 // number of this process's first sample in the run
+	number        int64 // number of the batch's first sample
+}
+
+// wholeBatches learns from the others what the batches are of which parts are this process's
+// share; own is an error that all shall have.
+func (t *Trainer) wholeBatches(ctx context.Context, parts [][]data.Sample, own error) ([]wholeBatch, error) {
+	mine := make([]wholeBatch, len(parts))
+	for i, part := range parts {
+		mine[i] = wholeBatch{Pictures: []int{len(part)}, IDs: ids(part)}
+		for _, s := range part {
+			mine[i].Height, mine[i].Width = max(mine[i].Height, s.Height), max(mine[i].Width, s.Width)
+		}
+	}
+	all, rank := [][]wholeBatch{mine}, 0
+	if t.peers != nil {
+		t.peers.err = nil
+		rank = t.peers.Rank()
+		type plan struct {
+			Step    int
+			Samples int64
+			Parts   []wholeBatch
+		}
+		plans, err := tell(ctx, t.peers, plan{t.steps, t.samples, mine}, own)
+		if err != nil {
+			return nil, err
+		}
+		all = nil
+		for _, p := range plans {
+			if p.Step != t.steps || p.Samples != t.samples || len(p.Parts) != len(parts) {
+				return nil, errors.New("train: the processes are not at the same step, with as many parts")
+			}
+			all = append(all, p.Parts)
+		}
+	} else if own != nil {
+		return nil, own
+	}
+	out := make([]wholeBatch, len(parts))
+	next := t.samples
+	for i := range out {
+		w := &out[i]
+		w.number, w.first = next, next
+		for r, other := range all {
+			n := other[i].Pictures[0]
+			if r < rank {
+				w.first += int64(n)
+			}
+			next += int64(n)
+			w.Pictures, w.IDs = append(w.Pictures, n), append(w.IDs, other[i].IDs...)
+			w.Height, w.Width = max(w.Height, other[i].Height), max(w.Width, other[i].Width)
+		}
+		if next == w.number {
+			return nil, errors.New("train: a batch without samples")
+		}
+	}
+	return out, nil
+}
+
+// stageCount is stageTotals in a message.
+type stageCount struct {
+	Proposals int64
+	Matches   []int64
+}
+
+// accumulateTogether is accumulate for one of several processes.
+func (t *Trainer) accumulateTogether(ctx context.Context, s *torch.Scope, samples []data.Sample, whole wholeBatch, share float64) ([]Loss, error) {
+	var passes []*pass
+	err := caught(func() error {
+		if len(samples) == 0 {
+			return nil
+		}
+		t.reseed(whole)
+		passes = t.passes(s, t.noise(samples, whole))
+		return t.predict(ctx, passes[0])
+	})
+	totals, err := t.settleAll(ctx, passes, err)
+	if err != nil {
+		return nil, err
+	}
+	common := t.settle(totals, whole)
+	var losses []Loss
+	err = caught(func() (err error) {
+		if len(passes) > 0 {
+			losses, err = t.learn(ctx, passes[0], common, share)
+		}
+		return err
+	})
+	if losses, err = t.share(ctx, losses, err); err != nil {
+		return nil, err
+	}
+	return losses, t.followed(ctx, s, whole)
+}
+
+// settleAll is totals over all processes. own is an error of this one; without pictures it has no pass.
+func (t *Trainer) settleAll(ctx context.Context, passes []*pass, own error) ([]stageTotals, error) {
+	var mine []stageCount
+	if len(passes) > 0 && own == nil {
+		for _, s := range t.totals(passes) {
+			mine = append(mine, stageCount{s.proposals, s.matches})
+		}
+	}
+	all, err := tell(ctx, t.peers, mine, own)
+	if err != nil {
+		return nil, err
+	}
+	var sum []stageTotals
+	for _, counts := range all {
+		for k, c := range counts {
+			if k == len(sum) {
+				sum = append(sum, stageTotals{matches: make([]int64, len(t.config.Classes))})
+			}
+			sum[k].add(stageTotals{c.Proposals, c.Matches})
+		}
+	}
+	return sum, nil
+}
+
+// result is what a process says after its backward pass.
+type result struct {
+	Losses  []Loss
+	Learned []int // places of the parameters that have gradients
+}
+
+// share exchanges the results of all processes and adds up the losses.
+func (t *Trainer) share(ctx context.Context, losses []Loss, own error) ([]Loss, error) {
+	var mine result
+	if own == nil {
+		mine.Losses = losses
+		err := caught(func() error {
+			for i, p := range t.store.Parameters() {
+				if g := p.Tensor.Grad(nil); g != nil {
+					mine.Learned = append(mine.Learned, i)
+					g.Close()
+				}
+			}
+			return nil
+		})
+		own = err
+	}
+	all, err := tell(ctx, t.peers, mine, own)
+	if err != nil {
+		return nil, err
+	}
+	var sum []Loss
+	t.learned = nil
+	for _, r := range all {
+		t.learned = append(t.learned, r.Learned...)
+		switch {
+		case len(r.Losses) == 0: // no pictures
+		case sum == nil:
+			sum = slices.Clone(r.Losses)
+		default:
+			addLosses(sum, r.Losses)
+		}
+	}
+	slices.Sort(t.learned)
+	t.learned = slices.Compact(t.learned)
+	return sum, nil
+}
+
+// bucketBytes is how much of the gradients is added up in one operation.
+const bucketBytes = 25 << 20
+
+// sumGrads adds up the gradients of all processes, the last layers' first.
+func (t *Trainer) sumGrads(ctx context.Context, s *torch.Scope) error {
+	defer s.Release(s.Mark())
+	var grads []*torch.Tensor
+	for _, i := range slices.Backward(t.learned) {
+		p := t.store.Parameters()[i].Tensor
+		if p.Grad(s) == nil { // another process has pictures that need it
+			torch.WithGrad(func() { s.Adopt(p).Sum().MulScalar(0).Backward() })
+		}
+		grads = append(grads, p.Grad(s))
+	}
+	return t.sumOver(ctx, s, grads, 1)
+}
+
+// sumOver replaces tensors of one type by factor times their sums over all processes, bucket by bucket.
+func (t *Trainer) sumOver(ctx context.Context, s *torch.Scope, tensors []*torch.Tensor, factor float64) error {
+	type bucket struct {
+		tensors []*torch.Tensor
+		data    []byte
+		wait    func(context.Context) error
+	}
+	var all []*bucket
+	for _, x := range tensors {
+		data := x.Bytes()
+		if n := len(all); n == 0 || len(all[n-1].data)+len(data) > bucketBytes {
+			all = append(all, &bucket{})
+		}
+		b := all[len(all)-1]
+		b.tensors, b.data = append(b.tensors, x), append(b.data, data...)
+	}
+	for _, b := range all {
+		b.wait = t.peers.Sum(b.tensors[0].DType(), b.data)
+	}
+	var err error
+	for _, b := range all {
+		err = errors.Join(err, b.wait(ctx))
+	}
+	if err != nil {
+		t.peers.err = err
+		return err
+	}
+	for _, b := range all {
+		at := 0
+		for _, x := range b.tensors {
+			n := x.Elements() * x.DType().Size()
+			sum := s.FromBytes(b.data[at:at+n], x.DType(), torch.CPU, x.Shape()...)
+			if factor != 1 {
+				sum = sum.MulScalar(factor)
+			}
+			x.CopyInPlace(sum)
+			at += n
+		}
+	}
+	return nil
+}
+
+// followed makes the running statistics of batch norms the same in all processes after a batch: those
+// of all pictures with synchronised norms, otherwise the mean of the processes that have some.
+func (t *Trainer) followed(ctx context.Context, s *torch.Scope, whole wholeBatch) error {
+	defer s.Release(s.Mark())
+	var stats []*torch.Tensor
+	idle := whole.Pictures[t.peers.Rank()] == 0
+	active := 0
+	for _, n := range whole.Pictures {
+		active += min(n, 1)
+	}
+	for _, n := range t.store.Norms() {
+		if !n.Training || n.Kind != nn.BatchNorm {
+			continue
+		}
+		if idle {
+			n.Batches++
+		}
+		stats = append(stats, s.Adopt(n.Mean), s.Adopt(n.Variance))
+	}
+	if len(stats) == 0 || t.options.SyncBatchNorm && active == len(whole.Pictures) {
+		return nil
+	}
+	// With synchronised norms all that have pictures have the same: the first one's count.
+	first := slices.IndexFunc(whole.Pictures, func(n int) bool { return n > 0 })
+	if idle || t.options.SyncBatchNorm && t.peers.Rank() != first {
+		for _, x := range stats {
+			x.CopyInPlace(s.Zeros(torch.Options{DType: x.DType(), Device: x.Device()}, x.Shape()...))
+		}
+	}
+	if t.options.SyncBatchNorm {
+		active = 1
+	}
+	return t.sumOver(ctx, s, stats, 1/float64(active))
+}
+
+// reseed gives the stochastic depth of this process numbers of its own, which need no place in a checkpoint.
+func (t *Trainer) reseed(whole wholeBatch) {
+	b, ok := t.network.Backbone.(backbone.Stochastic)
+	if !ok {
+		return
+	}
+	h := fnv.New64a()
+	for _, v := range []uint64{t.options.Seed, uint64(whole.number), uint64(t.peers.Rank())} {
+		_ = binary.Write(h, binary.LittleEndian, v)
+	}
+	b.Reseed(h.Sum64())
+}
+
+// meet makes all processes start from rank 0's parameters, and joins the synchronised norms. It must be called
+// inside torch.Do.
+func (t *Trainer) meet(ctx context.Context) error {
+	p := t.options.Processes
+	if p == nil {
+		return nil
+	}
+	t.peers = &peers{Processes: p}
+	if t.options.SyncBatchNorm {
+		group := torch.NewSyncGroupOver(t.peers.norm)
+		for _, n := range t.store.Norms() {
+			n.Member = &torch.SyncMember{Group: group}
+		}
+	}
+	return t.broadcast(ctx, leaves(t.store))
+}
+
+// broadcast replaces tensors by those of rank 0.
+func (t *Trainer) broadcast(ctx context.Context, tensors []*torch.Tensor) error {
+	for _, x := range tensors {
+		data := x.Bytes()
+		if err := t.peers.Broadcast(ctx, 0, data); err != nil {
+			return err
+		}
+		if t.peers.Rank() == 0 {
+			continue
+		}
+		s := torch.NewScope()
+		s.Adopt(x).Detach().CopyInPlace(s.FromBytes(data, x.DType(), torch.CPU, x.Shape()...))
+		s.Close()
+	}
+	return nil
+}
+
+// resumeTogether is resume by rank 0, whose state all take over.
+func (t *Trainer) resumeTogether(ctx context.Context, path string) (note []byte, err error) {
+	t.peers.err = nil
+	var m memory
+	if t.peers.Rank() == 0 {
+		if note, err = t.resume(ctx, path); err == nil {
+			err = torch.Do(ctx, func(*torch.Scope) (err error) {
+				m, err = t.memory()
+				return err
+			})
+		}
+		m.Note = note
+	}
+	all, err := tell(ctx, t.peers, m, err)
+	if err != nil {
+		return nil, err
+	}
+	m = all[0]
+	err = torch.Do(ctx, func(s *torch.Scope) error {
+		values := map[string]*torch.Tensor{}
+		for _, p := range t.tensors() {
+			data := s.Adopt(p.Tensor).Detach().Bytes()
+			if err := t.peers.Broadcast(ctx, 0, data); err != nil {
+				return err
+			}
+			if t.peers.Rank() > 0 {
+				values[p.Name] = s.FromBytes(data, p.Tensor.DType(), torch.CPU, p.Tensor.Shape()...)
+			}
+		}
+		if t.peers.Rank() > 0 {
+			if err := t.setRandom(m); err != nil {
+				return err
+			}
+			if err := t.restore(s, values, m); err != nil {
+				return err
+			}
+		}
+		// What a checkpoint of version 1 says of draws is for one process.
+		if d, ok := t.options.Draws.(*numbered); ok && d.sequential {
+			*d = *newNumbered(t.options.Seed)
+		}
+		return nil
+	})
+	return m.Note, err
+}
+
+// agree returns the error of the process with the lowest rank that has one, in all of them.
+func (t *Trainer) agree(ctx context.Context, own error) error {
+	if t.peers == nil {
+		return own
+	}
+	t.peers.err = nil
+	_, err := tell(ctx, t.peers, struct{}{}, own)
+	return err
+}
+
+// first reports whether this is the process that writes.
+func (t *Trainer) first() bool { return t.peers == nil || t.peers.Rank() == 0 }
