@@ -4,9 +4,11 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/diffusioninst/go/torch/processes"
 	"github.com/diffusioninst/go/train"
 )
 
@@ -24,6 +26,8 @@ type trainOptions struct {
 	saveEvery, evalEvery     int
 	threads                  int
 	workers, replicas        int
+	processes                int
+	processesTimeout         time.Duration
 	precision, norm          string
 	evalSteps                []int
 	seed                     uint64
@@ -52,6 +56,8 @@ These files are written to the output folder:
   train.csv, evaluation.csv, events.out.tfevents.*  losses and metrics, for
                      spreadsheets and TensorBoard
   train.png, evaluation.png  plots of them
+Several processes, on one machine or many, learn what one does: losses are normalised over
+the whole batch, and --batch counts the pictures of all. Rank 0 writes the files.
 A run that was killed continues from its last checkpoint with --resume. On the CPU, with
 the same number of threads, the model is bit-identical to that of an uninterrupted run.`,
 		Example: `  diffusioninst train --config config.yaml --train train.json --val val.json --images pictures --out run
@@ -80,6 +86,8 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.IntVar(&o.batch, "batch", 0, "pictures per step (default: SOLVER.IMS_PER_BATCH of the configuration)")
 	f.IntVar(&o.accumulate, "accumulate", 1, "compute a batch in this many parts, one after the other, to save memory")
 	f.IntVar(&o.replicas, "replicas", 1, "compute a batch in this many parts at the same time, each on its share of the cores: faster; batch norm sees one part unless the configuration says SyncBN")
+	f.IntVar(&o.processes, "processes", 0, "start this many processes on this machine, each of which computes a part of every batch; under torchrun, srun or mpirun and in Kubeflow the command joins the others by itself")
+	f.DurationVar(&o.processesTimeout, "processes-timeout", processes.DefaultTimeout, "how long processes wait for each other, to meet and in each step, before the run ends with an error that names the missing ones")
 	f.StringVar(&o.precision, "precision", "", "type of convolutions and linear layers: float32, bfloat16, or float16 on a GPU (default: bfloat16 if SOLVER.AMP is enabled, else float32)")
 	f.StringVar(&o.norm, "norm", "", strings.Replace(normUsage, "the model's, usually auto", "INPUT.NORMALIZE of the configuration, usually auto", 1))
 	f.BoolVar(&o.tf32, "tf32", false, tf32Usage)

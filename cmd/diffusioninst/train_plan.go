@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/torch/processes"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
 )
@@ -25,7 +26,7 @@ const mostSteps = 1_000_000_000
 func (o *trainOptions) check() error {
 	for name, value := range map[string]int{
 		"steps": o.steps, "batch": o.batch, "accumulate": o.accumulate, "workers": o.workers,
-		"threads": o.threads, "replicas": o.replicas, "save-every": o.saveEvery, "eval-every": o.evalEvery,
+		"threads": o.threads, "replicas": o.replicas, "processes": o.processes, "save-every": o.saveEvery, "eval-every": o.evalEvery,
 	} {
 		if o.set(name) && value < 1 {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, value)
@@ -33,6 +34,12 @@ func (o *trainOptions) check() error {
 	}
 	if o.steps > mostSteps {
 		return fmt.Errorf("--steps %d: at most %d", o.steps, mostSteps)
+	}
+	if o.processes > processes.MostProcesses {
+		return fmt.Errorf("--processes %d: at most %d", o.processes, processes.MostProcesses)
+	}
+	if o.processesTimeout <= 0 {
+		return fmt.Errorf("--processes-timeout %v: a time above 0 is required", o.processesTimeout)
 	}
 	if err := checkThreads(o.threads); err != nil {
 		return err

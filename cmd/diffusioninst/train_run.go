@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/torch/processes"
 	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/data"
 	"github.com/diffusioninst/go/train/journal"
@@ -28,23 +30,46 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if o.threads > 0 {
+	if o.processes > 0 && os.Getenv(launched) == "" {
+		return o.startProcesses(cmd)
+	}
+	group, err := o.join(cmd)
+	if err != nil {
+		return err
+	}
+	here := 1 // processes on this machine
+	if group != nil {
+		defer group.Close()
+		here = group.Plan().LocalSize
+		warn = warner(cmd)
+	}
+	switch {
+	case o.threads > 0:
 		torch.SetThreads(o.threads)
+	case here > 1:
+		torch.ShareCores(here)
 	}
 	device, err := torch.ParseDevice(o.device)
 	if err != nil {
 		return err
 	}
-	locks, err := lockOutputs(o.out)
-	if err != nil {
-		return err
+	if group == nil || group.Rank() == 0 {
+		locks, err := lockOutputs(o.out)
+		if err != nil {
+			return err
+		}
+		defer locks.Close()
 	}
-	defer locks.Close()
 	var notes pictureNotes
 	remark := func(path string, p *picture.Picture) { notes.printFirst(cmd, filepath.Base(path), p) }
 	plan, err := o.plan(ctx, warn, remark)
 	if err != nil {
 		return err
+	}
+	if group != nil {
+		plan.recipe.Options.Processes = group
+		plan.loader.Rank, plan.loader.Ranks = group.Rank(), group.Size()
+		plan.loader.Workers = max(1, cmp.Or(plan.loader.Workers, runtime.GOMAXPROCS(0)*3/4)/here)
 	}
 	torch.AllowTF32(o.tf32)
 	torch.BenchmarkCuDNN(plan.recipe.CuDNNBenchmark)
@@ -75,7 +100,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		},
 	}
 	if o.val != "" {
-		if run.Evaluate, err = o.evaluation(ctx, plan, warn, remark); err != nil {
+		if run.Evaluate, err = o.evaluation(ctx, plan, group, warn, remark); err != nil {
 			return err
 		}
 		run.Best = metricName("AP", o.evalSteps, 0)
@@ -96,6 +121,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if line != nil {
 		line.clear()
 	}
+	if group != nil && group.Rank() > 0 {
+		return err // the files are rank 0's
+	}
 	if errors.Is(err, context.Canceled) {
 		if _, none := os.Stat(filepath.Join(o.out, train.LastCheckpoint)); none != nil {
 			return stopped(err, "stopped before the first step")
@@ -110,7 +138,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 
 // evaluation returns a function that measures a model on the data set of --val: the average
 // precisions of masks with each number of denoising steps.
-func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn func(string, ...any), remark func(string, *picture.Picture)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
+func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, group *processes.Group, warn func(string, ...any), remark func(string, *picture.Picture)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
 	annotations := o.options(picturesOf(cmp.Or(o.valImages, o.images), o.val), true, warn)
 	annotations.Split = "val"
 	set, err := openSet(ctx, o.val, annotations)
@@ -133,11 +161,17 @@ func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, warn fun
 		var out []journal.Scalar
 		for i, steps := range o.evalSteps {
 			options := diffusioninst.Options{Steps: steps, Score: 0.05, Limit: most, Normalize: picture.None}
-			results, _, err := set.Run(ctx, m.Segment, options, func() {})
+			results, ids, err := spread(ctx, group, set, func(part *evaluation.Set) ([]coco.Result, error) {
+				results, _, err := part.Run(ctx, m.Segment, options, func() {})
+				return results, err
+			})
 			if err != nil {
 				return nil, err
 			}
-			report, err := coco.Evaluate(ctx, set.Data, results, coco.Options{Images: set.IDs(), MaxDets: []int{1, min(10, most), most}})
+			if group != nil && group.Rank() > 0 {
+				continue // rank 0 has all results
+			}
+			report, err := coco.Evaluate(ctx, set.Data, results, coco.Options{Images: ids, MaxDets: []int{1, min(10, most), most}})
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,172 @@
+//go:build cgo
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/relay"
+	"github.com/diffusioninst/go/torch/processes"
+)
+
+// launched is set in the processes that --processes has started.
+const launched = "DIFFUSIONINST_LAUNCHED"
+
+// endAfter is how long processes may go on when one of them has failed: they find out and say so.
+const endAfter = 8 * time.Second
+
+// join meets the other processes of a run that torchrun, Kubeflow, srun, mpirun or --processes has
+// started; nil if there are none. All but rank 0 write nothing but errors.
+func (o *trainOptions) join(cmd *cobra.Command) (*processes.Group, error) {
+	plan, err := processes.FromEnvironment(os.LookupEnv)
+	if err != nil || plan.Alone() {
+		return nil, err
+	}
+	group, err := processes.Join(cmd.Context(), plan, processes.Options{Timeout: o.processesTimeout})
+	if err != nil {
+		return nil, err
+	}
+	if group.Rank() > 0 {
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
+	} else {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d processes, %d on this machine (%s)\n", plan.Size, plan.LocalSize, plan.Source)
+	}
+	return group, nil
+}
+
+// startProcesses runs the command in o.processes processes of this machine.
+func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
+	plan, err := processes.FromEnvironment(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if !plan.Alone() {
+		return fmt.Errorf("--processes %d: the environment of %s says already that this is one of %d processes", o.processes, plan.Source, plan.Size)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	store, err := processes.OpenStore()
+	if err != nil {
+		return fmt.Errorf("--processes %d: %w", o.processes, err)
+	}
+	defer store.Close()
+	ctx, kill := context.WithCancel(context.Background())
+	defer kill()
+	// On Linux the processes end with the thread that starts them.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	all := make([]*exec.Cmd, o.processes)
+	said := make([]bytes.Buffer, o.processes)
+	for rank := range all {
+		c := exec.CommandContext(ctx, program, os.Args[1:]...)
+		c.Env = append(append(os.Environ(), store.Environment(rank, o.processes)...), launched+"=1")
+		c.Stdout, c.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+		if rank > 0 {
+			c.Stdout, c.Stderr = nil, &said[rank]
+		}
+		alone(c)
+		if err := c.Start(); err != nil {
+			kill()
+			for _, started := range all[:rank] {
+				_ = started.Wait()
+			}
+			return err
+		}
+		all[rank] = c
+	}
+	// A signal to this program, to be passed on once: a second one would end them without saving.
+	stop := context.AfterFunc(cmd.Context(), func() {
+		for _, c := range all {
+			_ = c.Process.Signal(syscall.SIGTERM)
+		}
+	})
+	defer stop()
+	errs := make(chan error, len(all))
+	relay.Each(len(all), len(all), func(rank int) {
+		if err := all[rank].Wait(); err != nil {
+			time.AfterFunc(endAfter, kill)
+			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, bytes.TrimSpace(said[rank].Bytes()))
+		}
+	})
+	close(errs)
+	err = <-errs // the first; nil if all have succeeded
+	if cmd.Context().Err() != nil {
+		return stopped(cmd.Context().Err(), "with all %d processes", o.processes)
+	}
+	return err
+}
+
+// spread makes a function that evaluates do its part of the pictures of a set in each process, and gives
+// rank 0 the results of all, in the order of the pictures.
+func spread(ctx context.Context, group *processes.Group, set *evaluation.Set, run func(part *evaluation.Set) ([]coco.Result, error)) ([]coco.Result, []int64, error) {
+	if group == nil {
+		results, err := run(set)
+		return results, set.IDs(), err
+	}
+	part := *set
+	n, rank, size := len(set.Images), group.Rank(), group.Size()
+	part.Images = append([]evaluation.Image{}, set.Images[rank*n/size:(rank+1)*n/size]...)
+	type outcome struct {
+		Results []byte
+		IDs     []int64
+		Error   string
+	}
+	var mine outcome
+	var own error
+	if len(part.Images) > 0 {
+		var results []coco.Result
+		if results, own = run(&part); own == nil {
+			var text bytes.Buffer
+			own = coco.WriteResults(&text, results)
+			mine = outcome{Results: text.Bytes(), IDs: part.IDs()}
+		}
+	}
+	if own != nil {
+		mine.Error = own.Error()
+	}
+	var message bytes.Buffer
+	if err := gob.NewEncoder(&message).Encode(mine); err != nil {
+		return nil, nil, err
+	}
+	all, err := group.Gather(context.WithoutCancel(ctx), message.Bytes())
+	if err != nil {
+		return nil, nil, errors.Join(own, err)
+	}
+	var results []coco.Result
+	var ids []int64
+	for r, text := range all {
+		var o outcome
+		if err := gob.NewDecoder(bytes.NewReader(text)).Decode(&o); err != nil {
+			return nil, nil, err
+		}
+		if o.Error != "" {
+			return nil, nil, errors.Join(own, ctx.Err(), fmt.Errorf("rank %d: %s", r, o.Error))
+		}
+		if len(o.IDs) == 0 || rank > 0 {
+			continue
+		}
+		part, err := coco.ReadResults(bytes.NewReader(o.Results))
+		if err != nil {
+			return nil, nil, err
+		}
+		results, ids = append(results, part...), append(ids, o.IDs...)
+	}
+	return results, ids, nil
+}
