@@ -1,10 +1,6 @@
 package diffusioninst
 
-import (
-	"slices"
-
-	"github.com/diffusioninst/go/torch"
-)
+import "github.com/diffusioninst/go/torch"
 
 // Pixels is a picture in the size that the network sees.
 type Pixels struct {
@@ -16,9 +12,8 @@ type Pixels struct {
 // and Std and padded with zeros on the right and below to width × height pixels.
 // Consecutive pictures of one size are copied together. It must be called inside torch.Do.
 func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, device torch.Device) *torch.Tensor {
-	// Copies: cgo must not see memory that holds Go pointers, and in holds those of its options.
-	mean := torch.From(s, slices.Clone(in.Mean[:])).ToDType(torch.Float32).To(device)
-	std := torch.From(s, slices.Clone(in.Std[:])).ToDType(torch.Float32).To(device)
+	mean := torch.From(s, in.Mean[:]).ToDType(torch.Float32).To(device)
+	std := torch.From(s, in.Std[:]).ToDType(torch.Float32).To(device)
 	var parts []*torch.Tensor
 	for from := 0; from < len(pictures); {
 		w, h := pictures[from].Width, pictures[from].Height

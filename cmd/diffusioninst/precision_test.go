@@ -52,7 +52,7 @@ func TestPrecision(t *testing.T) {
 	if torch.BFloat16Instructions() != "" {
 		auto = "bfloat16"
 	}
-	require.Contains(t, text, "parameters in "+auto+" on cpu")
+	require.Contains(t, text, ", "+auto+", on cpu, ")
 	_, err = bench(t, "--precision", "float16")
 	require.ErrorContains(t, err, "slower than float32 on processors")
 }

@@ -72,12 +72,19 @@ func IsChannelsLast(t Handle) bool { return bool(C.di_is_channels_last(C.di_tens
 // FromBytes returns a new tensor with a copy of row-major data.
 func FromBytes(data []byte, shape []int, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)
-	return one(C.di_from_bytes(unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), p, n, C.int(dtype), C.int(device)))
+	if len(data) == 0 {
+		return one(C.di_from_bytes(nil, 0, p, n, C.int(dtype), C.int(device)))
+	}
+	// With &data[0] cgo checks the slice for Go pointers, otherwise the whole struct that it may lie in.
+	return one(C.di_from_bytes(unsafe.Pointer(&data[0]), C.size_t(len(data)), p, n, C.int(dtype), C.int(device)))
 }
 
 // ToBytes copies the tensor's elements into data, in row-major order.
 func ToBytes(t Handle, data []byte) *Error {
-	return takeError(C.di_to_bytes(C.di_tensor(t), unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))))
+	if len(data) == 0 {
+		return takeError(C.di_to_bytes(C.di_tensor(t), nil, 0))
+	}
+	return takeError(C.di_to_bytes(C.di_tensor(t), unsafe.Pointer(&data[0]), C.size_t(len(data))))
 }
 
 // Empty returns a new tensor with undefined elements.
