@@ -23,7 +23,7 @@ func needsBFloat16(t *testing.T) {
 }
 
 // In bfloat16 features are within 2e-2 of the reference's, and at least 98% of the instances match.
-// The networks' weights are random, which enlarges what rounding does: scores of instances lie
+// The networks' weights are random, which amplifies rounding errors: scores of instances lie
 // close together, and those at the cut of the best N pairs change places with those behind it. Of
 // several steps only the first is comparable, since a renewed proposal more shifts the noise of all others.
 func TestGoldenInBFloat16(t *testing.T) {

@@ -30,6 +30,15 @@ type Picture struct {
 	held []int // the channels of the file that Image has
 }
 
+// PixelSide returns the side of a pixel in micrometres: 0 if the file does not say, or if pixels
+// are not square but for what files round.
+func (p *Picture) PixelSide() float64 {
+	if ratio := p.PixelSize[0] / p.PixelSize[1]; ratio > 0.999 && ratio < 1.001 {
+		return p.PixelSize[0]
+	}
+	return 0
+}
+
 // Normalized returns the picture as [Normalize.Apply] makes it, with what is to be said about that
 // in Notes and Warnings.
 func (p *Picture) Normalized(n Normalize) (*Picture, error) {

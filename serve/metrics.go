@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -115,10 +116,7 @@ func (m *metrics) write(w io.Writer) {
 	defer m.lock.Unlock()
 	header(w, "requests_total", "counter", "Requests by route and status.")
 	keys := slices.SortedFunc(maps.Keys(m.requests), func(a, b requestKey) int {
-		if a.route != b.route {
-			return bytes.Compare([]byte(a.route), []byte(b.route))
-		}
-		return a.status - b.status
+		return cmp.Or(cmp.Compare(a.route, b.route), a.status-b.status)
 	})
 	for _, k := range keys {
 		fmt.Fprintf(w, "diffusioninst_requests_total{route=%q,status=\"%d\"} %d\n", k.route, k.status, m.requests[k])

@@ -85,19 +85,11 @@ func (q *query) encode(seen *picture.Picture, j *job) (kind string, body []byte,
 		return o.kind, body, warnings, err
 	}
 	var b bytes.Buffer
-	covered, err := o.write(&b, evaluation.LabeledImage(j.result, 0, "", evaluation.Categories(j.classes)), j, pixelSide(seen))
+	covered, err := o.write(&b, evaluation.LabeledImage(j.result, 0, "", evaluation.Categories(j.classes)), j, seen.PixelSide())
 	if covered > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d instances are partly covered by others and lose those pixels", covered))
 	}
 	return o.kind, b.Bytes(), warnings, err
-}
-
-// pixelSide returns the side of a picture's pixels in µm, or 0 if it is unknown or they are not square.
-func pixelSide(p *picture.Picture) float64 {
-	if ratio := p.PixelSize[0] / p.PixelSize[1]; ratio > 0.999 && ratio < 1.001 {
-		return p.PixelSize[0]
-	}
-	return 0
 }
 
 func encodePNG(img image.Image) ([]byte, error) {

@@ -45,20 +45,25 @@ var weightsEndings = []string{".safetensors", ".pth", ".pkl", ".ckpt", ".pt"}
 
 func fixed(values ...string) func() []string { return func() []string { return values } }
 
+// valuesOf returns what a flag takes, nil if that is not known.
+func valuesOf(f *pflag.Flag) func() []string {
+	switch kind := f.Value.Type(); {
+	case strings.Contains(kind, "|"):
+		return fixed(strings.Split(kind, "|")...)
+	case kind != "int":
+		return flagValues[f.Name]
+	}
+	return nil
+}
+
 // completeFlags lets shells complete the values of the flags of all commands.
 func completeFlags(cmd *cobra.Command) {
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		switch {
 		case f.Name == "weights":
 			_ = cmd.RegisterFlagCompletionFunc(f.Name, completeWeights)
-		case strings.Contains(f.Value.Type(), "|"):
-			values := strings.Split(f.Value.Type(), "|")
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-				return completions(values, typed, false), cobra.ShellCompDirectiveNoFileComp
-			})
-		case flagValues[f.Name] != nil && f.Value.Type() != "int":
-			list := f.Value.Type() == "stringSlice"
-			values := flagValues[f.Name]
+		case valuesOf(f) != nil:
+			values, list := valuesOf(f), f.Value.Type() == "stringSlice"
 			_ = cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 				return completions(values(), typed, list), cobra.ShellCompDirectiveNoFileComp
 			})

@@ -18,6 +18,14 @@ var outputFormats = []string{"coco", "results", "labelme", "labelmap", "masks", 
 // singleFiles are the formats that are one file.
 var singleFiles = []string{"coco", "results", "html"}
 
+// singleFile returns the name of the file of such a format in a folder.
+func singleFile(format string) string {
+	if format == "html" {
+		return "report.html"
+	}
+	return format + ".json"
+}
+
 // needPictures are the formats that need the pictures.
 var needPictures = []string{"overlay", "dsb", "html"}
 

@@ -184,22 +184,19 @@ func runShow(cmd *cobra.Command, o showOptions, file string) error {
 	defer notes.print(cmd)
 	warn, drawn := warner(cmd), 0
 	for done, id := range ids {
-		err := cmd.Context().Err()
+		var img *picture.Picture
+		p, err := set.Data.LabeledImage(ix, id)
 		if err == nil {
-			var p *coco.LabeledImage
-			if p, err = set.Data.LabeledImage(ix, id); err == nil {
-				var img *picture.Picture
-				img, err = await(cmd.Context(), func() (*picture.Picture, error) { return openPicture(set.Folder, p, choice) })
-				if err != nil && o.onError == "skip" && cmd.Context().Err() == nil {
-					warn("skipped: image %d: %v", id, err)
-					continue
-				}
-				if err == nil {
-					notes.add(p.FileName, img)
-					drawn++
-					err = o.show(cmd, id, p, img)
-				}
+			img, err = await(cmd.Context(), func() (*picture.Picture, error) { return openPicture(set.Folder, p, choice) })
+			if err != nil && o.onError == "skip" && cmd.Context().Err() == nil {
+				warn("skipped: image %d: %v", id, err)
+				continue
 			}
+		}
+		if err == nil {
+			notes.add(p.FileName, img)
+			drawn++
+			err = o.show(cmd, id, p, img)
 		}
 		if err != nil {
 			return stopped(err, "stopped after %d of %s", done, counted(len(ids), "picture"))

@@ -56,22 +56,16 @@ func (s *pictureSource) sizeOfPixel() (float64, error) {
 		return s.pixelSize, nil
 	}
 	o, err := s.open()
-	if err != nil || !square(o.PixelSize) {
+	if err != nil {
 		return 0, err
 	}
-	return o.PixelSize[0], nil
+	return o.PixelSide(), nil
 }
 
 // oblong reports whether the picture's pixels are known not to be square, so that no single
 // number is their size.
 func (s *pictureSource) oblong() bool {
-	return s.pixelSize == 0 && s.opened != nil && s.opened.PixelSize[0] > 0 && !square(s.opened.PixelSize)
-}
-
-// square reports whether width and height are equal but for what files round.
-func square(size [2]float64) bool {
-	ratio := size[0] / size[1]
-	return ratio > 0.999 && ratio < 1.001
+	return s.pixelSize == 0 && s.opened != nil && s.opened.PixelSize[0] > 0 && s.opened.PixelSide() == 0
 }
 
 // measure measures the instances of the picture, once for all formats.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -147,6 +148,23 @@ func realPath(path string) string {
 		}
 		rest = filepath.Join(filepath.Base(at), rest)
 	}
+}
+
+// ownFolders are the real paths of folders that a command writes.
+type ownFolders []string
+
+func newOwnFolders(folders []string) ownFolders {
+	out := make(ownFolders, len(folders))
+	for i, f := range folders {
+		out[i] = realPath(f)
+	}
+	return out
+}
+
+// hold reports whether a path lies in one of the folders.
+func (o ownFolders) hold(path string) bool {
+	path = realPath(path)
+	return slices.ContainsFunc(o, func(folder string) bool { return within(path, folder) })
 }
 
 // within reports whether a path is a folder or lies below it. Both are of realPath.

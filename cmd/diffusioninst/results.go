@@ -72,9 +72,9 @@ func mergeResults(cmd *cobra.Command, folder, out string) error {
 		switch {
 		case !slices.Contains(first.Formats, f):
 		case f == "html":
-			left = append(left, "report.html")
+			left = append(left, singleFile(f))
 		default:
-			w, err := newInstanceWriter(cmd.OutOrStdout(), f, filepath.Join(out, f+".json"), writerOptions{Categories: first.Classes, Polygons: first.Polygons, MaxPixels: -1})
+			w, err := newInstanceWriter(cmd.OutOrStdout(), f, filepath.Join(out, singleFile(f)), writerOptions{Categories: first.Classes, Polygons: first.Polygons, MaxPixels: -1})
 			if err != nil {
 				return err
 			}

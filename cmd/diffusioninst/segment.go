@@ -156,7 +156,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if part, err = o.openShard(cmd, inputs); part == nil {
 			return err
 		}
-		inputs, o.output, o.resume = inputs[part.first:part.last], part.partial, true
+		inputs, o.output, o.resume = part.pictures(inputs), part.partial, true
 	}
 	r := &segmentRun{cmd: cmd, part: part, inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
 		return slices.Contains(measuringFormats, f)
@@ -222,7 +222,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	r.sizes = newSizeHint(config.Input, r.options)
 	err = r.do(cmd.Context())
 	if part != nil && err == nil {
-		return part.finish(table, r.failed)
+		return part.finish(table)
 	}
 	if r.done > 0 {
 		fmt.Fprintf(table, "results written to %s\n", o.output)
@@ -286,10 +286,7 @@ func (o *segmentOptions) writers(classes []coco.Category, settings [][2]string) 
 	for _, f := range formats {
 		path := filepath.Join(o.output, f)
 		if slices.Contains(singleFiles, f) {
-			path += ".json"
-			if f == "html" {
-				path = filepath.Join(o.output, "report.html")
-			}
+			path = filepath.Join(o.output, singleFile(f))
 		}
 		w, err := newInstanceWriter(os.Stdout, f, path, writerOptions{Categories: classes, Polygons: o.polygons, Overlay: o.overlay, Settings: settings, MaxPixels: -1})
 		if err != nil {

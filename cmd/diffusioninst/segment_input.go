@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -80,10 +79,7 @@ func pageName(o picture.Options) string {
 // path below that folder. Pictures in the folders own, which the command writes, are left out
 // and counted; one that an argument names itself is refused.
 func findInputs(args, own []string) (inputs []segmentInput, left int, err error) {
-	own = slices.Clone(own)
-	for i := range own {
-		own[i] = realPath(own[i])
-	}
+	written := newOwnFolders(own)
 	for _, arg := range args {
 		if arg == "-" {
 			inputs = append(inputs, segmentInput{path: "-", name: "stdin.png"})
@@ -110,8 +106,8 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 					return nil, 0, err
 				}
 			}
-			if slices.ContainsFunc(own, func(o string) bool { return within(realPath(p), o) }) {
-				if p == arg || folder && slices.ContainsFunc(own, func(o string) bool { return within(realPath(arg), o) }) {
+			if written.hold(p) {
+				if p == arg || folder && written.hold(arg) {
 					return nil, 0, fmt.Errorf("%s lies in a folder that this command writes, and would be replaced: choose another --output", p)
 				}
 				left++

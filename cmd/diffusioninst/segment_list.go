@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/diffusioninst/go/internal/regular"
@@ -34,7 +34,7 @@ func readList(path string, stdin io.Reader) ([]string, error) {
 		text, err = utf.Text(text)
 	}
 	if err == nil && bytes.IndexByte(text, 0) >= 0 {
-		err = fmt.Errorf("not a text file")
+		err = errors.New("not a text file")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--list %s: %w", path, err)
@@ -60,15 +60,12 @@ func readList(path string, stdin io.Reader) ([]string, error) {
 // a picture that fails, so that the numbers of the others stay. Names are paths below the folder
 // that all pictures share. Pictures in the folders own, which the command writes, are refused.
 func listedInputs(lines, own []string) ([]segmentInput, error) {
-	own = slices.Clone(own)
-	for i := range own {
-		own[i] = realPath(own[i])
-	}
+	written := newOwnFolders(own)
 	var out []segmentInput
 	seen := map[string]bool{}
 	for _, line := range lines {
 		if line == "-" {
-			return nil, fmt.Errorf(`--list: a line "-" would be standard input, which has no place in a list`)
+			return nil, errors.New(`--list: a line "-" would be standard input, which has no place in a list`)
 		}
 		address, err := parseAddress(line)
 		if err != nil {
@@ -96,7 +93,7 @@ func listedInputs(lines, own []string) ([]segmentInput, error) {
 				continue
 			}
 			seen[absolute] = true
-			if slices.ContainsFunc(own, func(o string) bool { return within(realPath(path), o) }) {
+			if written.hold(path) {
 				return nil, fmt.Errorf("%s lies in a folder that this command writes: choose another --output", path)
 			}
 			out = append(out, segmentInput{path: path, name: absolute})

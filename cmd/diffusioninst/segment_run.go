@@ -134,11 +134,11 @@ func (r *segmentRun) next(ctx context.Context, i, k int, stream *picture.Stream)
 
 // id returns the number of the next picture: among those of all shards, if there are several.
 func (r *segmentRun) id() int64 {
-	before := 0
+	first := 1
 	if r.part != nil {
-		before = r.part.first
+		first = r.part.First
 	}
-	return int64(before + r.done + r.failed + 1)
+	return int64(first + r.done + r.failed)
 }
 
 func (r *segmentRun) stopped(cause error) error {

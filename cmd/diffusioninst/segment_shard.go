@@ -22,7 +22,6 @@ import (
 type shardRun struct {
 	shardInfo
 	shard
-	first, last   int // of its pictures, from 0
 	partial, path string
 }
 
@@ -46,8 +45,8 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 	}
 	r := &shardRun{shard: s, path: filepath.Join(o.output, s.folder())}
 	r.partial = r.path + partialEnding
-	r.first, r.last = s.bounds(len(inputs))
-	r.shardInfo = shardInfo{Shard: s.index, Of: s.of, First: r.first + 1, Count: r.last - r.first, Pictures: len(inputs), List: listSum(inputs), Failed: []failedPicture{}}
+	first, last := s.bounds(len(inputs))
+	r.shardInfo = shardInfo{Shard: s.index, Of: s.of, First: first + 1, Count: last - first, Pictures: len(inputs), List: listSum(inputs), Failed: []failedPicture{}}
 	done, err := r.finished()
 	if err != nil {
 		return nil, err
@@ -57,6 +56,11 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 		return nil, err
 	}
 	return r, nil
+}
+
+// pictures returns those of all pictures that are the shard's.
+func (r *shardRun) pictures(all []segmentInput) []segmentInput {
+	return all[r.First-1:][:r.Count]
 }
 
 // finished reports whether the shard is there.
@@ -90,7 +94,7 @@ func (r *shardRun) failed(id int64, in segmentInput, err error) {
 }
 
 // finish writes what the shard is and gives its folder its name.
-func (r *shardRun) finish(out io.Writer, failed int) error {
+func (r *shardRun) finish(out io.Writer) error {
 	if err := writeJSON(filepath.Join(r.partial, shardName), r.shardInfo); err != nil {
 		return err
 	}
@@ -98,8 +102,8 @@ func (r *shardRun) finish(out io.Writer, failed int) error {
 		return err
 	}
 	text := fmt.Sprintf("shard %v written to %s", r.shard, r.path)
-	if failed > 0 {
-		text += fmt.Sprintf("; %s could not be segmented: see %s", counted(failed, "picture"), filepath.Join(r.path, shardName))
+	if len(r.Failed) > 0 {
+		text += fmt.Sprintf("; %s could not be segmented: see %s", counted(len(r.Failed), "picture"), filepath.Join(r.path, shardName))
 	}
 	_, err := fmt.Fprintln(out, text)
 	return err
