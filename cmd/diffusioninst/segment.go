@@ -44,7 +44,7 @@ func newSegmentCommand() *cobra.Command {
 		Use:   "segment PICTURE|FOLDER|GLOB...",
 		Short: "Find the instances in pictures",
 		Long: `Find the instances in pictures: JPEG (rotated as its EXIF data says), PNG, WebP, BMP,
-TIFF, GIF, PNM, TGA, PCX. Arguments are files, folders, globs, https:// addresses, or "-" for standard input. Pictures of
+TIFF, GIF, PNM, TGA, PCX, SGI, QOI, ICO. Arguments are files, folders, globs, https:// addresses, or "-" for standard input. Pictures of
 more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
 
 On standard input pictures may follow each other without a gap, as ffmpeg's image2pipe
