@@ -40,8 +40,10 @@ func mine(batch []data.Sample, rank, size int) []data.Sample {
 	return batch[(rank*len(batch)+size-1)/size : ((rank+1)*len(batch)+size-1)/size]
 }
 
-// learnTogether makes three steps, of two parts each: the last has fewer pictures than there are processes.
-func learnTogether(o Options) (l lesson, err error) {
+// learnTogether makes three steps of two parts each and saves the state to a folder, or, if from is a
+// state, resumes from it; then it makes three more, of which one is of pictures without objects and one
+// of fewer pictures than there are processes.
+func learnTogether(o Options, from, to string) (l lesson, err error) {
 	rank, size := 0, 1
 	if o.Processes != nil {
 		rank, size = o.Processes.Rank(), o.Processes.Size()
@@ -53,18 +55,29 @@ func learnTogether(o Options) (l lesson, err error) {
 		return l, err
 	}
 	defer tr.Close()
+	ctx := context.Background()
 	step := func(parts ...[]data.Sample) error {
 		for i := range parts {
 			parts[i] = mine(parts[i], rank, size)
 		}
-		r, err := tr.Step(context.Background(), parts...)
+		r, err := tr.Step(ctx, parts...)
 		if err == nil {
 			l.Totals, l.Norms = append(l.Totals, r.Total), append(l.Norms, r.Norm)
 		}
 		return err
 	}
 	batch := five()
-	if err := errors.Join(step(batch[:3], batch[1:]), step(batch[1:], batch[:4])); err != nil {
+	if from == "" {
+		if err := errors.Join(step(batch[:3], batch[1:]), step(batch[1:], batch[:4])); err != nil {
+			return l, err
+		}
+		if rank == 0 {
+			err = tr.Save(ctx, to, nil)
+		}
+	} else {
+		_, err = tr.Resume(ctx, from)
+	}
+	if err != nil {
 		return l, err
 	}
 	if rank > 0 || size == 1 { // the error of one is that of all, and nothing moves
@@ -74,7 +87,16 @@ func learnTogether(o Options) (l lesson, err error) {
 		return l, fmt.Errorf("a broken sample gives %w", err)
 	}
 	batch = five()
-	if err := step(batch[:1], batch[:3]); err != nil {
+	if rank == size-1 { // one that is cancelled stops all
+		cancelled, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = cancelled
+	}
+	if err := step(batch); !errors.Is(err, context.Canceled) {
+		return l, fmt.Errorf("a cancelled step gives %w", err)
+	}
+	ctx = context.Background()
+	if err := errors.Join(step(batch[2:4], batch[2:3]), step(batch[:1], batch[:3]), step(batch)); err != nil {
 		return l, err
 	}
 	for _, p := range tr.store.Parameters() {
@@ -83,6 +105,12 @@ func learnTogether(o Options) (l lesson, err error) {
 	return l, nil
 }
 
+// stateOf is where processes of a number leave their state of a recipe.
+func stateOf(folder string, recipe, size int) string {
+	return filepath.Join(folder, fmt.Sprintf("%d-of-%d.safetensors", recipe, size))
+}
+
+// learnWithOthers learns each recipe from the start, and the last from the state that one process fewer has left.
 func learnWithOthers(folder string) error {
 	plan, err := processes.FromEnvironment(os.LookupEnv)
 	if err != nil {
@@ -94,13 +122,21 @@ func learnWithOthers(folder string) error {
 	}
 	defer group.Close()
 	var all []lesson
-	for _, o := range togetherOptions() {
+	learn := func(i int, o Options, from string) error {
 		o.Processes = group
-		l, err := learnTogether(o)
-		if err != nil {
+		l, err := learnTogether(o, from, stateOf(folder, i, plan.Size))
+		all = append(all, l)
+		return err
+	}
+	recipes := togetherOptions()
+	for i, o := range recipes {
+		if err := learn(i, o, ""); err != nil {
 			return err
 		}
-		all = append(all, l)
+	}
+	last := len(recipes) - 1
+	if err := learn(last, recipes[last], stateOf(folder, last, plan.Size-1)); err != nil {
+		return err
 	}
 	text, err := json.Marshal(all)
 	if err != nil {
@@ -110,7 +146,8 @@ func learnWithOthers(folder string) error {
 }
 
 // Two and three processes learn what one does, with synchronised norms, a federated loss, batches in parts,
-// pictures without objects and fewer pictures than processes; and all the same bits.
+// pictures without objects and fewer pictures than processes; and all the same bits. A state of one is
+// resumed by two, of two by three, and of three by one.
 func TestProcessesLearnAsOne(t *testing.T) {
 	store, err := processes.OpenStore()
 	if errors.Is(err, processes.ErrUnavailable) {
@@ -118,48 +155,58 @@ func TestProcessesLearnAsOne(t *testing.T) {
 	}
 	require.NoError(t, err)
 	store.Close()
+	folder := t.TempDir()
 	var want []lesson
-	for _, o := range togetherOptions() {
-		l, err := learnTogether(o)
+	recipes := togetherOptions()
+	last := len(recipes) - 1
+	for i, o := range recipes {
+		l, err := learnTogether(o, "", stateOf(folder, i, 1))
 		require.NoError(t, err)
 		want = append(want, l)
 	}
-	for _, size := range []int{2, 3} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			store, err := processes.OpenStore()
-			require.NoError(t, err)
-			defer store.Close()
-			folder := t.TempDir()
-			var all []*proctest.Child
-			for rank := range size {
-				cmd := proctest.Command(t, os.Args[0])
-				cmd.Env = append(append(os.Environ(), store.Environment(rank, size)...), asRank+"="+folder)
-				all = append(all, proctest.Start(t, cmd))
-			}
-			var first string
-			for rank, c := range all {
-				require.Zero(t, c.Wait(), c.Output())
-				text, err := os.ReadFile(filepath.Join(folder, fmt.Sprint(rank)))
-				require.NoError(t, err)
-				if rank == 0 {
-					first = string(text)
-				}
-				require.Equal(t, first, string(text), "all ranks have the same bits")
-			}
-			var got []lesson
-			require.NoError(t, json.Unmarshal([]byte(first), &got))
-			for i, w := range want {
-				for k := range w.Totals {
-					require.InEpsilon(t, w.Totals[k], got[i].Totals[k], 1e-9)
-					require.InEpsilon(t, w.Norms[k], got[i].Norms[k], 1e-8)
-				}
-				worst := 0.0
-				for k, p := range w.Parameters {
-					worst = max(worst, distance(got[i].Parameters[k], p))
-				}
-				require.Less(t, worst, 1e-8)
-				t.Logf("%d processes, recipe %d: parameters within %.1e of one process's", size, i, worst)
-			}
-		})
+	// same compares a lesson, perhaps of the last steps only.
+	same := func(t *testing.T, recipe int, got lesson, how string) {
+		w := want[recipe]
+		first := len(w.Totals) - len(got.Totals)
+		for k := range got.Totals {
+			require.InEpsilon(t, w.Totals[first+k], got.Totals[k], 1e-9)
+			require.InEpsilon(t, w.Norms[first+k], got.Norms[k], 1e-8)
+		}
+		worst := 0.0
+		for k, p := range w.Parameters {
+			worst = max(worst, distance(got.Parameters[k], p))
+		}
+		require.Less(t, worst, 1e-8)
+		t.Logf("recipe %d, %s: parameters within %.1e of one process's", recipe, how, worst)
 	}
+	for _, size := range []int{2, 3} {
+		store, err := processes.OpenStore()
+		require.NoError(t, err)
+		defer store.Close()
+		var all []*proctest.Child
+		for rank := range size {
+			cmd := proctest.Command(t, os.Args[0])
+			cmd.Env = append(append(os.Environ(), store.Environment(rank, size)...), asRank+"="+folder, "OMP_NUM_THREADS=1")
+			all = append(all, proctest.Start(t, cmd))
+		}
+		var first string
+		for rank, c := range all {
+			require.Zero(t, c.Wait(), c.Output())
+			text, err := os.ReadFile(filepath.Join(folder, fmt.Sprint(rank)))
+			require.NoError(t, err)
+			if rank == 0 {
+				first = string(text)
+			}
+			require.Equal(t, first, string(text), "all ranks have the same bits")
+		}
+		var got []lesson
+		require.NoError(t, json.Unmarshal([]byte(first), &got))
+		for i := range want {
+			same(t, i, got[i], fmt.Sprintf("%d processes", size))
+		}
+		same(t, last, got[len(want)], fmt.Sprintf("%d processes after %d", size, size-1))
+	}
+	l, err := learnTogether(recipes[last], stateOf(folder, last, 3), "")
+	require.NoError(t, err)
+	same(t, last, l, "one process after 3")
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"runtime/trace"
 	"sync/atomic"
@@ -16,9 +17,13 @@ import (
 //
 // With Options.Processes a batch is what all processes pass together, in the order of their ranks, and
 // some may pass a part without samples. The report is that of the whole batch, and an error that one
-// process has is a *ProcessError in all.
+// process has is a *ProcessError in all. So is the end of one's ctx before the step, which is then not interrupted.
 func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, error) {
-	return t.step(ctx, t.checkParts(parts), parts...)
+	own := t.checkParts(parts)
+	if t.peers != nil { // all stop before the same step
+		own, ctx = cmp.Or(own, ctx.Err()), context.WithoutCancel(ctx)
+	}
+	return t.step(ctx, own, parts...)
 }
 
 // checkParts refuses samples that cannot be trained on.
