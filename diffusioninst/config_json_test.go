@@ -26,7 +26,7 @@ func filled() Config {
 			Classes: 2, FilterParams: 33, Hidden: 64, Dynamic: 16, FeedForward: 128, Heads: 4, Stages: 3, ClassLayers: 2, BoxLayers: 1,
 			Bins: 5, Samples: 1, Prior: 0.05, FilterState: true,
 		},
-		MaskBranch: maskhead.BranchConfig{Width: 32, Channels: 4, Levels: 2, Convs: 1},
+		MaskBranch: maskhead.BranchConfig{Width: 32, Channels: 4, Levels: 2, Convs: 1, Upsample: 2},
 		MaskHead:   maskhead.Head{Channels: 4, Layers: 2},
 		Sampling: sampler.Config{
 			Schedule: sampler.Sigmoid(100), Sampler: sampler.DPMSolver2M{Eta: 0.5}, Grid: sampler.KarrasGrid{Rho: 5, Max: 30, Min: 0.01},
@@ -87,7 +87,7 @@ func TestConfigurationText(t *testing.T) {
 		"Decoder": {
 			"Classes": 2, "FilterParams": 33, "Hidden": 64, "Dynamic": 16, "FeedForward": 128, "Heads": 4, "Stages": 3, "ClassLayers": 2,
 			"BoxLayers": 1, "Bins": 5, "Samples": 1, "Prior": 0.05, "FilterState": true},
-		"MaskBranch": {"Width": 32, "Channels": 4, "Levels": 2, "Convs": 1},
+		"MaskBranch": {"Width": 32, "Channels": 4, "Levels": 2, "Convs": 1, "Upsample": 2},
 		"MaskHead": {"Channels": 4, "Layers": 2},
 		"Sampling": {
 			"Sampler": {"DPMSolver2M": {"Eta": 0.5}}, "Grid": {"KarrasGrid": {"Rho": 5, "Max": 30, "Min": 0.01}},

@@ -88,6 +88,9 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		c.Input.Scale, c.Input.Longest = 1, 0
 	}
 	c.Sampling.Steps = head.SampleStep
+	if head.MaskUpsample > 1 { // the default is not written to checkpoints, which older versions read
+		c.MaskBranch.Upsample = head.MaskUpsample
+	}
 	if !head.UseNMS {
 		c.NMS = -1
 	}

@@ -21,6 +21,7 @@ func (c Config) withMetadata(text string) (Config, error) {
 	c.Decoder = m.Decoder
 	c.Decoder.Hidden, c.Decoder.Dynamic, c.Decoder.FeedForward = sizes.Hidden, sizes.Dynamic, sizes.FeedForward
 	c.Decoder.Stages, c.Decoder.ClassLayers, c.Decoder.BoxLayers, c.Decoder.Bins = sizes.Stages, sizes.ClassLayers, sizes.BoxLayers, sizes.Bins
+	c.MaskBranch.Upsample = m.MaskBranch.Upsample
 	m.Decoder, m.MaskBranch, m.MaskHead = c.Decoder, c.MaskBranch, c.MaskHead
 	switch b := c.Backbone.(type) {
 	case backbone.ResNetFPN:

@@ -1,6 +1,7 @@
 package diffusioninst
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,6 +9,7 @@ import (
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -61,4 +63,17 @@ func TestBookkeepingOfSwinIsNoParameter(t *testing.T) {
 	require.True(t, checkpoint.Bookkeeping(at+".relative_position_index"))
 	require.True(t, checkpoint.Bookkeeping("backbone.bottom_up.layers.0.blocks.1.attn_mask"))
 	require.False(t, checkpoint.Bookkeeping(at+".relative_position_bias_table"))
+}
+
+// What no parameter's shape tells comes from the metadata.
+func TestMetadataCompletesTheConfiguration(t *testing.T) {
+	inferred := Config{Classes: []string{"class 1"}, MaskBranch: maskhead.BranchConfig{Width: 32, Levels: 2, Convs: 1}}
+	written := inferred
+	written.Classes, written.MaskBranch = []string{"nucleus"}, maskhead.BranchConfig{Width: 1 << 20, Upsample: 2}
+	text, err := json.Marshal(written)
+	require.NoError(t, err)
+	c, err := inferred.withMetadata(string(text))
+	require.NoError(t, err)
+	require.Equal(t, []string{"nucleus"}, c.Classes)
+	require.Equal(t, maskhead.BranchConfig{Width: 32, Levels: 2, Convs: 1, Upsample: 2}, c.MaskBranch)
 }

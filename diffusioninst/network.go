@@ -34,6 +34,9 @@ func NewNetwork(root nn.Path, c Config) (*Network, error) {
 	if n.Branch, err = maskhead.NewBranch(root.Sub("head"), n.Backbone.Channels(), c.MaskBranch); err != nil {
 		return nil, err
 	}
+	if stride := n.Backbone.Strides()[0]; stride%n.Branch.Upsample != 0 {
+		return nil, configError("mask features upsampled by %d do not divide the finest level's stride of %d", n.Branch.Upsample, stride)
+	}
 	n.Decoder, err = decoder.New(root.Sub("head"), n.Backbone.Strides(), c.Decoder)
 	return n, err
 }

@@ -13,13 +13,17 @@ type BranchConfig struct {
 	Channels int // channels of the mask features; default 8
 	Levels   int // pyramid levels that are merged, from the finest on; default 3
 	Convs    int // 3×3 convolutions after the merge; default 4, negative for none
+	// Upsample is the factor, 1, 2, 4 or 8, by which the mask features are larger than
+	// the finest level: dynamic heads then draw finer masks, with the same parameters, at the
+	// square of the cost. Default 1.
+	Upsample int `json:",omitempty"`
 }
 
 func (c BranchConfig) withDefaults() BranchConfig {
 	for _, f := range []struct {
 		field    *int
 		standard int
-	}{{&c.Width, 128}, {&c.Channels, 8}, {&c.Levels, 3}, {&c.Convs, 4}} {
+	}{{&c.Width, 128}, {&c.Channels, 8}, {&c.Levels, 3}, {&c.Convs, 4}, {&c.Upsample, 1}} {
 		if *f.field == 0 {
 			*f.field = f.standard
 		}
@@ -33,7 +37,9 @@ type Branch struct {
 	Refine []*nn.Conv2d
 	Tower  []*nn.Conv2d
 	Last   *nn.Conv2d
-	eager  bool
+	// Upsample is that of the BranchConfig.
+	Upsample int
+	eager    bool
 }
 
 // NewBranch returns a mask branch for a pyramid with the given number of channels. Its
@@ -44,12 +50,15 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	if in < 1 || c.Width < 0 || c.Channels < 0 || c.Levels < 0 {
 		return nil, fmt.Errorf("maskhead: a branch over %d channels with %+v: want positive sizes, or 0 for the defaults", in, c)
 	}
+	if c.Upsample < 1 || c.Upsample > 8 || c.Upsample&(c.Upsample-1) != 0 {
+		return nil, fmt.Errorf("maskhead: a branch that upsamples its features by %d: want 1, 2, 4 or 8", c.Upsample)
+	}
 	conv := func(at nn.Path, from int) *nn.Conv2d {
 		norm := at.Sub(1)
 		return nn.NewConv2d(at.Sub(0), from, c.Width,
 			nn.ConvOptions{Kernel: 3, Norm: nn.BatchNorm, NormAt: &norm, ReLU: true})
 	}
-	b := &Branch{eager: p.Eager()}
+	b := &Branch{Upsample: c.Upsample, eager: p.Eager()}
 	for i := range c.Levels {
 		b.Refine = append(b.Refine, conv(p.Sub("mask_refine", i), in))
 	}
@@ -60,8 +69,8 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	return b, nil
 }
 
-// Forward returns the mask features (B,Channels,H,W) of a pyramid, whose finest level
-// (B,C,H,W) comes first. In inference they are of the parameters' type, in which instances' filters
+// Forward returns the mask features (B,Channels,u·H,u·W) of a pyramid, whose finest level
+// (B,C,H,W) comes first; u is Upsample. In inference they are of the parameters' type, in which instances' filters
 // multiply them.
 func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 	s := levels[0].Scope()
@@ -81,6 +90,9 @@ func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 		s.Release(mark, x)
 	}
 	x = b.Last.Forward(x)
+	if b.Upsample > 1 { // with pixel centres where targets and masks have them: (i+½)·stride
+		x = x.UpsampleBilinear2d([]int{x.Size(2) * b.Upsample, x.Size(3) * b.Upsample}, false)
+	}
 	s.Release(mark, x)
 	return x
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/modeltest"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -40,4 +41,35 @@ func TestAlignedBilinear(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Enlarged mask features lie where a finer stride's targets are sampled: pixel 2i+1 is a quarter
+// of a coarse pixel beyond the centre of pixel i.
+func TestUpsampledFeatures(t *testing.T) {
+	modeltest.Do(t, func(s *torch.Scope) {
+		var features [2]*torch.Tensor
+		for i := range features {
+			store := nn.NewStore(nn.FromSeed(1), nn.StoreOptions{Inference: true})
+			defer store.Close()
+			branch, err := NewBranch(store.Root(), 4, BranchConfig{Width: 8, Levels: 1, Upsample: i + 1})
+			require.NoError(t, err)
+			require.NoError(t, store.Err())
+			level := s.Randn(torch.NewGenerator(3), torch.Float32, 1, 4, 6, 5)
+			features[i] = branch.Forward([]*torch.Tensor{level})
+		}
+		require.Equal(t, []int{1, 8, 12, 10}, features[1].Shape())
+		coarse, fine := torch.Values[float32](features[0]), torch.Values[float32](features[1])
+		at := func(x []float32, w, row, column int) float64 { return float64(x[row*w+column]) }
+		for row := range 5 {
+			for column := range 4 {
+				top := 0.75*at(coarse, 5, row, column) + 0.25*at(coarse, 5, row, column+1)
+				bottom := 0.75*at(coarse, 5, row+1, column) + 0.25*at(coarse, 5, row+1, column+1)
+				require.InDelta(t, 0.75*top+0.25*bottom, at(fine, 10, 2*row+1, 2*column+1), 1e-5)
+			}
+		}
+		for _, factor := range []int{-1, 3, 16} {
+			_, err := NewBranch(nn.NewStore(nn.FromSeed(1), nn.StoreOptions{}).Root(), 4, BranchConfig{Upsample: factor})
+			require.ErrorContains(t, err, "1, 2, 4 or 8")
+		}
+	})
 }

@@ -5,7 +5,7 @@ import "github.com/diffusioninst/go/torch"
 // Dice returns the dice losses 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of M masks,
 // shape (M). p are the probabilities that row i of filters (M,Params) gives on the mask
 // features (B,Channels,h,w) of picture image[i]; image must ascend. g is row truth[i] of
-// truths, uint8 (G,h·w) of 0 and 1. Gradients flow to features and filters. It is one fused
+// truths (G,h·w): uint8 of 0 and 1, or the parts of pixels, from 0 to 1, in the features' type. Gradients flow to features and filters. It is one fused
 // kernel, except for heads that are larger than the kernel allows.
 func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
 	h = h.withDefaults()

@@ -19,6 +19,7 @@ type diceCase struct {
 	h, w              int
 	features, filters []float64
 	truths            []uint8
+	parts             []float64 // in place of truths, if not nil
 }
 
 func newDiceCase(head Head, h, w int) diceCase {
@@ -47,7 +48,11 @@ func (c diceCase) run(s *torch.Scope, d torch.Options, features, filters []float
 		if fused {
 			dice = c.head.Dice
 		}
-		losses = dice(x, f, []int64{0, 0, 0, 2}, torch.From(s, c.truths, 3, c.h*c.w).To(d.Device), []int64{1, 0, 1, 2})
+		truths := torch.From(s, c.truths, 3, c.h*c.w)
+		if c.parts != nil {
+			truths = torch.From(s, c.parts, 3, c.h*c.w).ToDType(d.DType)
+		}
+		losses = dice(x, f, []int64{0, 0, 0, 2}, truths.To(d.Device), []int64{1, 0, 1, 2})
 		losses.Mul(torch.From(s, []float64{1, -2, 0.5, 3}).ToDType(d.DType).To(d.Device)).Sum().Backward()
 		losses, dfeatures, dfilters = losses.To(torch.CPU), x.Grad(s).To(torch.CPU), f.Grad(s).To(torch.CPU)
 	})
@@ -55,7 +60,12 @@ func (c diceCase) run(s *torch.Scope, d torch.Options, features, filters []float
 }
 
 func TestFusedDiceIsTheComposedOne(t *testing.T) {
+	parts := newDiceCase(Head{}, 31, 23)
+	for range parts.truths {
+		parts.parts = append(parts.parts, rand.Float64())
+	}
 	for _, c := range []diceCase{
+		parts,
 		newDiceCase(Head{}, 48, 40),
 		newDiceCase(Head{}, 5, 7),
 		newDiceCase(Head{Channels: 8, Layers: 1}, 9, 8),

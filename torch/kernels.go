@@ -31,8 +31,8 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 // MaskDice returns the dice loss 1 − 2Σpg/(Σp²+Σg²+1e-5) (Milletari et al. 2016) of each of
 // M dynamic masks, (M). p is the sigmoid of layers 1×1 convolutions with ReLU between
 // over the mask features (B,C,h,w) of picture image[i], whose weights are row i of
-// filters (M,params); image must ascend. g is the row truth[i] of truths, uint8
-// (G,h·w) of 0 and 1. Gradients flow to features and filters. It is for up to 8 layers
+// filters (M,params); image must ascend. g is the row truth[i] of truths
+// (G,h·w): uint8 of 0 and 1, or the parts of pixels, from 0 to 1, in the features' type. Gradients flow to features and filters. It is for up to 8 layers
 // of up to 32 channels, and on a GPU for up to 4 layers of up to 16.
 func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []int64, layers int) *Tensor {
 	f, w, of := features.handle(), filters.handle(), truths.handle()

@@ -10,23 +10,33 @@ import (
 type batch struct {
 	samples []data.Sample
 	input   *torch.Tensor // (B,3,H,W), normalised, padded with zeros on the right and below
-	masks   *torch.Tensor // of all samples' objects: uint8 (G, h·w) of 0 and 1 at the mask features' pixels
+	masks   *torch.Tensor // of all samples' objects (G, h·w) at the mask features' pixels: uint8 of 0 and 1, or float32 parts
 }
 
-// newBatch packs pictures into their common size. The mask features have a stride.
-func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, device torch.Device) *batch {
+// newBatch packs pictures into their common size. The mask features have a stride; with
+// coverage the masks are the parts of their pixels that objects cover.
+func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, coverage bool, device torch.Device) *batch {
 	var pictures []diffusioninst.Pixels
 	var bits []uint8
+	var parts []float32
 	objects := 0
 	for _, sample := range n.samples {
 		pictures = append(pictures, diffusioninst.Pixels{RGB: sample.RGB, Width: sample.Width, Height: sample.Height})
-		bits = append(bits, maskTargets(sample, n.width/stride, n.height/stride, stride)...)
+		if w, h := n.width/stride, n.height/stride; coverage {
+			parts = append(parts, maskCoverage(sample, w, h, stride)...)
+		} else {
+			bits = append(bits, maskTargets(sample, w, h, stride)...)
+		}
 		objects += len(sample.Objects)
+	}
+	masks := torch.From(s, bits, objects, len(bits)/max(objects, 1))
+	if coverage {
+		masks = torch.From(s, parts, objects, len(parts)/max(objects, 1))
 	}
 	return &batch{
 		samples: n.samples,
 		input:   c.Pack(s, pictures, n.width, n.height, device),
-		masks:   torch.From(s, bits, objects, len(bits)/max(objects, 1)).To(device),
+		masks:   masks.To(device),
 	}
 }
 
@@ -40,6 +50,27 @@ func maskTargets(s data.Sample, w, h, stride int) []uint8 {
 			for x0, x1 := range o.Mask.Row(y*stride + stride/2) {
 				for x := (x0 - stride/2 + stride - 1) / stride; x*stride+stride/2 < x1; x++ {
 					plane[y*w+x] = 1
+				}
+			}
+		}
+	}
+	return out
+}
+
+// maskCoverage returns which part of each square of stride² pixels a sample's objects cover, in the
+// layout of maskTargets. Upsampled like a mask, it is closer to the object than what the centres say.
+func maskCoverage(s data.Sample, w, h, stride int) []float32 {
+	out := make([]float32, len(s.Objects)*w*h)
+	part := 1 / float32(stride*stride)
+	for i, o := range s.Objects {
+		plane := out[i*w*h : (i+1)*w*h]
+		for y := range min(h*stride, o.Mask.Height) {
+			row := plane[y/stride*w:][:w]
+			for x0, x1 := range o.Mask.Row(y) {
+				for x := x0; x < min(x1, w*stride); {
+					end := min((x/stride+1)*stride, x1)
+					row[x/stride] += part * float32(end-x)
+					x = end
 				}
 			}
 		}

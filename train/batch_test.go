@@ -27,12 +27,19 @@ func TestMaskTargetsAreEveryFewPixels(t *testing.T) {
 					s.Objects = append(s.Objects, data.Object{Mask: m})
 				}
 				w, h := s.Width/stride+2, s.Height/stride+3 // padded
-				got := maskTargets(s, w, h, stride)
+				got, parts := maskTargets(s, w, h, stride), maskCoverage(s, w, h, stride)
 				for i, o := range s.Objects {
 					for y := range h {
 						for x := range w {
 							want := o.Mask.Get(x*stride+stride/2, y*stride+stride/2)
 							require.Equal(t, want, got[(i*h+y)*w+x] == 1, "object %d at %d, %d", i, x, y)
+							covered := 0
+							for k := range stride * stride {
+								if o.Mask.Get(x*stride+k%stride, y*stride+k/stride) {
+									covered++
+								}
+							}
+							require.InDelta(t, float64(covered)/float64(stride*stride), parts[(i*h+y)*w+x], 1e-6, "object %d at %d, %d", i, x, y)
 						}
 					}
 				}

@@ -17,5 +17,10 @@ func (m *matchedPairs) maskLoss(all settled, b *batch, head maskhead.Head, featu
 	}
 	rows := torch.From(features.Scope(), m.rows).To(features.Device())
 	filters := out.Filters.Flatten(0, 1).IndexSelect(0, rows)
-	return head.Dice(exact(features), exact(filters), m.images, b.masks, m.truths).Sum().DivScalar(all.divisor())
+	features = exact(features)
+	truths := b.masks
+	if truths.DType() != torch.Uint8 {
+		truths = truths.ToDType(features.DType())
+	}
+	return head.Dice(features, exact(filters), m.images, truths, m.truths).Sum().DivScalar(all.divisor())
 }

@@ -21,9 +21,12 @@ type Objective struct {
 	Gamma       float64 // exponent of the focal loss: 2
 	NoFocal     bool    // plain binary cross entropy; only with Federated
 	Federated   *Federated
-	BestIoUs    int         // whose sum is the number of proposals a ground truth takes: 5
-	LastStage   bool        // losses of the last stage alone, no deep supervision
-	Extra       []StageLoss // terms of your own
+	BestIoUs    int  // whose sum is the number of proposals a ground truth takes: 5
+	LastStage   bool // losses of the last stage alone, no deep supervision
+	// MaskCoverage makes the masks learn which part of each of the mask features' pixels an
+	// object covers. Without it they learn, as in the paper, whether it covers the centre.
+	MaskCoverage bool
+	Extra        []StageLoss // terms of your own
 	// Quirks makes matching drop a ground truth that loses its last proposal to
 	// another, as the reference does.
 	Quirks diffusioninst.Quirks

@@ -47,7 +47,7 @@ func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 // forward runs the network on noised ground truths.
 func (t *Trainer) forward(p *pass) error {
 	s, n, net := p.scope, p.noised, p.replica.network
-	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0], t.device)
+	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0]/net.Branch.Upsample, t.options.Objective.MaskCoverage, t.device)
 	start := torch.From(s, n.boxes, len(n.samples), t.config.Proposals, 4).To(t.device)
 	levels := net.Backbone.Forward(p.batch.input.ToDType(t.options.dtype()))
 	p.features = net.Branch.Forward(levels)

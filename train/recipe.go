@@ -98,6 +98,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 		Objective: Objective{
 			ClassWeight: head.ClassWeight, L1Weight: head.L1Weight, GIoUWeight: head.GIoUWeight,
 			Alpha: head.Alpha, Gamma: head.Gamma, NoFocal: !head.UseFocal, BestIoUs: head.OTAK, LastStage: !head.DeepSupervision,
+			MaskCoverage: head.MaskCoverage,
 		},
 		Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
 		Clip: -1, Frozen: []string{}, Seed: uint64(max(d.Seed, 0)),

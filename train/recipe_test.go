@@ -39,7 +39,7 @@ func TestLoadRecipe(t *testing.T) {
 MODEL:
   BACKBONE: {FREEZE_AT: 0}
   RESNETS: {NORM: SyncBN}
-  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false}
+  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true}
 SOLVER:
   OPTIMIZER: SGD
   LR_SCHEDULER_NAME: WarmupCosineLR
@@ -56,6 +56,7 @@ MODEL_EMA: {ENABLED: true, DECAY: 0.99}
 	require.True(t, o.SyncBatchNorm)
 	require.True(t, o.Objective.NoFocal)
 	require.True(t, o.Objective.LastStage)
+	require.True(t, o.Objective.MaskCoverage)
 	require.Empty(t, o.Frozen)
 	require.NotNil(t, o.Frozen)
 	require.Equal(t, 0.99, o.EMA)

@@ -107,6 +107,10 @@ type DiffusionInst struct {
 	SNRScale        float64 `key:"SNR_SCALE"`        // signal scale
 	SampleStep      int     `key:"SAMPLE_STEP"`      // sampling steps
 	UseNMS          bool    `key:"USE_NMS"`          //
+
+	// The following keys are this module's, not the official project's.
+	MaskUpsample int  `key:"MASK_UPSAMPLE"` // factor by which the mask features are enlarged: 1, 2 or 4
+	MaskCoverage bool `key:"MASK_COVERAGE"` // masks learn the covered parts of pixels instead of their centres
 }
 
 // ROIHeads says which pyramid levels boxes are pooled from.

@@ -50,7 +50,7 @@ func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bin
 }
 
 // MaskDice returns the dice loss (M) of dynamic masks: features (B,C,h,w); filters (M,params) in
-// ascending order of image; truths uint8 (G,h·w); truth, int64 (M) on the CPU, is the row of truths
+// ascending order of image; truths (G,h·w), uint8 of 0 and 1 or of the features' type; truth, int64 (M) on the CPU, is the row of truths
 // of each filter.
 func MaskDice(features, filters Handle, image []int64, truths, truth Handle, layers int) (Handle, *Error) {
 	return one(C.di_mask_dice(C.di_tensor(features), C.di_tensor(filters), (*C.int64_t)(unsafe.SliceData(image)),

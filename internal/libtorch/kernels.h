@@ -43,8 +43,8 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
 
 // The dice loss (M) of dynamic masks; see mask_dice.cc. features (B,C,h,w); filters (M,params)
-// in ascending order of image, n = M; truths uint8 (G,h·w); truth int64 (M) on the CPU: the row of
-// truths of each filter.
+// in ascending order of image, n = M; truths (G,h·w), uint8 of 0 and 1 or of the features' type; truth
+// int64 (M) on the CPU: the row of truths of each filter.
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) DI_NOEXCEPT;
 

@@ -27,7 +27,8 @@ constexpr int64_t kShared = 48 << 10;  // bytes of shared memory per GPU block
 template <typename T>
 struct Job {
   const T *features, *filters;  // (B,C,P), (M,params)
-  const uint8_t* truths;        // (G,P)
+  const uint8_t* truths;        // (G,P), or
+  const T* parts;               // (G,P): of 0 to 1
   const int64_t* truth;         // (M)
   const int64_t* from;          // (B+1): the instances of each image
   int64_t instances, channels, pixels, layers, params;
@@ -66,8 +67,12 @@ struct Block {
   DI_INLINE int64_t groups() const { return (count + kLanes * kGroup - 1) / (kLanes * kGroup); }
 
   DI_INLINE void truth(int64_t m) {
-    const uint8_t* from = job.truths + job.truth[m] * job.pixels + first;
-    for (int64_t i = 0; i < count; i++) g[i] = static_cast<T>(from[i]);
+    int64_t from = job.truth[m] * job.pixels + first;
+    if (job.parts) {
+      std::copy_n(job.parts + from, count, g);
+    } else {
+      for (int64_t i = 0; i < count; i++) g[i] = static_cast<T>(job.truths[from + i]);
+    }
     for (int64_t i = count; i < kBlock; i++) g[i] = T(0);
   }
 
@@ -208,6 +213,7 @@ struct Dice {
   at::Tensor image;  // int64 (M), used on a GPU only
 
   int64_t pixels() const { return truths.size(1); }
+  bool whole() const { return truths.scalar_type() == at::kByte; }
 
   // tile returns how many pixels at a time fit into the shared memory of a GPU block.
   int64_t tile() const {
@@ -221,7 +227,7 @@ struct Dice {
   di::gpu::Kernel kernel(const char* function) const {
     using di::gpu::define;
     return {"mask_dice.cu", function,
-            {di::gpu::type_of(filters), define("CHANNELS", features.size(1)), define("LAYERS", layers), define("TILE", tile())}};
+            {di::gpu::type_of(filters), std::string("-DTRUTH=") + (whole() ? "unsigned char" : "SCALAR"), define("CHANNELS", features.size(1)), define("LAYERS", layers), define("TILE", tile())}};
   }
 
   template <typename T>
@@ -229,7 +235,11 @@ struct Dice {
     Job<T> j{};
     j.features = static_cast<const T*>(features.data_ptr());
     j.filters = static_cast<const T*>(filters.data_ptr());
-    j.truths = static_cast<const uint8_t*>(truths.data_ptr());
+    if (whole()) {
+      j.truths = static_cast<const uint8_t*>(truths.data_ptr());
+    } else {
+      j.parts = static_cast<const T*>(truths.data_ptr());
+    }
     j.truth = static_cast<const int64_t*>(truth.data_ptr());
     j.from = from.data();
     j.instances = filters.size(0);
@@ -328,9 +338,9 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
     TORCH_CHECK(d.filters.size(1) == (layers - 1) * (c * c + c) + c + 1, "filters of ", d.filters.size(1),
                 " parameters do not fit ", layers, " layers of ", c, " channels");
     TORCH_CHECK(d.truths.size(1) == d.features.size(2) * d.features.size(3), "truths and features differ in size");
-    TORCH_CHECK(d.truths.scalar_type() == at::kByte && d.truth.scalar_type() == at::kLong &&
+    TORCH_CHECK((d.whole() || d.truths.scalar_type() == d.features.scalar_type()) && d.truth.scalar_type() == at::kLong &&
                     d.features.scalar_type() == d.filters.scalar_type(),
-                "truths must be uint8, truth int64, features and filters of one type");
+                "truths must be uint8 or of the features' type, truth int64, features and filters of one type");
     TORCH_CHECK(d.truth.numel() == m && static_cast<int64_t>(n) == m, "image and truth must have one entry per filter");
     d.from.assign(d.features.size(0) + 1, 0);
     TORCH_CHECK(d.truth.is_cpu() && d.filters.device() == d.features.device() && d.truths.device() == d.features.device(),

@@ -1,5 +1,5 @@
 // The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.cc. SCALAR is
-// float or double, CHANNELS and LAYERS describe the filters, TILE is the number of threads per
+// float or double, TRUTH unsigned char or SCALAR, CHANNELS and LAYERS describe the filters, TILE is the number of threads per
 // block of the backward pass. One block per instance loops over the pixels of its image.
 
 using T = SCALAR;
@@ -46,14 +46,14 @@ __device__ T block_sum(T v) {
 
 // Writes the losses (M) and, for the backward pass, sums (M,2): Σpg and Σp²+Σg²+ε.
 extern "C" __global__ void mask_dice(const T* features, const T* filters, const long long* image,
-                                     const unsigned char* truths, const long long* truth, T* losses, T* sums,
+                                     const TRUTH* truths, const long long* truth, T* losses, T* sums,
                                      long long pixels) {
   __shared__ T filter[kParams];
   long long m = blockIdx.x;
   for (int i = threadIdx.x; i < kParams; i += blockDim.x) filter[i] = filters[m * kParams + i];
   __syncthreads();
   const T* plane = features + image[m] * CHANNELS * pixels;
-  const unsigned char* mask = truths + truth[m] * pixels;
+  const TRUTH* mask = truths + truth[m] * pixels;
   T pg = 0, squares = 0;
   for (long long i = threadIdx.x; i < pixels; i += blockDim.x) {
     Pixel x;
@@ -73,7 +73,7 @@ extern "C" __global__ void mask_dice(const T* features, const T* filters, const 
 
 // Adds to the gradient of the features (B,C,P) and writes that of the filters (M,params).
 extern "C" __global__ void mask_dice_backward(const T* features, const T* filters, const long long* image,
-                                              const unsigned char* truths, const long long* truth, const T* sums,
+                                              const TRUTH* truths, const long long* truth, const T* sums,
                                               const T* grad, T* dfeatures, T* dfilters, long long pixels) {
   constexpr int kRows = LAYERS * CHANNELS, kOutputs = kHidden * CHANNELS + 1;
   constexpr int kEach = (kParams + TILE - 1) / TILE;
@@ -84,7 +84,7 @@ extern "C" __global__ void mask_dice_backward(const T* features, const T* filter
   for (int i = t; i < kParams; i += TILE) filter[i] = filters[m * kParams + i];
   __syncthreads();
   long long first = image[m] * CHANNELS * pixels;
-  const unsigned char* mask = truths + truth[m] * pixels;
+  const TRUTH* mask = truths + truth[m] * pixels;
   T s = sums[2 * m + 1], slope0 = T(-2) * grad[m] / s, slope1 = T(4) * grad[m] * sums[2 * m] / (s * s);
   T total[kEach] = {};
   for (long long base = 0; base < pixels; base += TILE) {
