@@ -43,7 +43,7 @@ func decodeBMP(data []byte, o Options) (*decoded, error) {
 	if least == 0 {
 		// What is left out has the first colour. A run has up to 255 pixels in 2 bytes.
 		if n > 1<<20 && float64(n) > 128*float64(len(h.pixels)) {
-			return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+			return nil, errCut()
 		}
 		indices := h.runs(n)
 		d.U8 = make([]uint8, 0, 3*n)
@@ -53,7 +53,7 @@ func decodeBMP(data []byte, o Options) (*decoded, error) {
 		return d, nil
 	}
 	if len(h.pixels) < stride*(h.height-1)+(h.width*h.depth+7)/8 {
-		return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+		return nil, errCut()
 	}
 	d.U8 = make([]uint8, 0, 3*n)
 	for y := range h.height {

@@ -138,37 +138,3 @@ func TestLargePicturesOfSmallFiles(t *testing.T) {
 		require.Less(t, used, uint64(4*len(file)+1<<20), name)
 	}
 }
-
-// Decoders make room for all pixels of PNG and BMP files at once: headers are not believed.
-func TestClaimedPixelsThatDoNotCome(t *testing.T) {
-	const side = 2600
-	var b bytes.Buffer
-	require.NoError(t, png.Encode(&b, image.NewNRGBA(image.Rect(0, 0, side, side))))
-	_, err := Decode(bytes.NewReader(b.Bytes()), Options{})
-	require.NoError(t, err, "flat, and whole")
-	claim := func(data []byte) []byte {
-		data = bytes.Clone(data)
-		binary.BigEndian.PutUint32(data[16:], 9000)
-		binary.BigEndian.PutUint32(data[20:], 9000)
-		binary.BigEndian.PutUint32(data[29:], crc32.ChecksumIEEE(data[12:29]))
-		return data
-	}
-	bmp, err := os.ReadFile("testdata/rgb.bmp")
-	require.NoError(t, err)
-	binary.LittleEndian.PutUint32(bmp[18:], 9000)
-	binary.LittleEndian.PutUint32(bmp[22:], 9000)
-	files := map[string][]byte{"bmp": bmp, "flat": claim(b.Bytes())}
-	for _, name := range []string{"rgb.png", "plain/rgb.ico"} {
-		data, err := os.ReadFile("testdata/" + name)
-		require.NoError(t, err)
-		at := bytes.Index(data, []byte("\x89PNG"))
-		files[name] = append(bytes.Clone(data[:at]), claim(data[at:])...)
-	}
-	for name, file := range files {
-		bounded(t, len(file), func() int {
-			_, err := Decode(bytes.NewReader(file), Options{})
-			require.ErrorIs(t, err, ErrTruncated, name)
-			return 0
-		})
-	}
-}

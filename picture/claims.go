@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bufio"
+	"compress/lzw"
 	"compress/zlib"
 	"encoding/binary"
 	"image"
@@ -9,16 +10,23 @@ import (
 	"io"
 )
 
-// believed refuses a PNG or BMP file whose header claims pixels that do not come: the decoders
-// make room for all of them at once. What takes no more than the file and a little is not looked
-// at, so that few pictures are read twice. The source is somewhere in the file afterwards.
+// errCut is the error of a picture whose header claims more pixels than follow.
+func errCut() error { return &Error{Kind: ErrTruncated, Reason: "the pixels end too early"} }
+
+// costly reports whether so many bytes are more than a header is believed for: those of a file
+// of size bytes, and a little.
+func costly(bytes, size int64) bool { return bytes > 4*size+16<<20 }
+
+// believed refuses a PNG, BMP, GIF or WebP file whose header claims pixels that do not come: the
+// decoders make room for all of them at once. What is not costly is not looked at, so that few
+// pictures are read twice. The source is somewhere in the file afterwards.
 func (s *seekable) believed(header image.Config, format string) error {
 	pixels := int64(header.Width) * int64(header.Height)
 	size := int64(4) // of a pixel in memory
 	switch header.ColorModel {
 	case color.GrayModel:
 		size = 1
-	case color.Gray16Model:
+	case color.Gray16Model, color.YCbCrModel:
 		size = 2
 	case color.RGBA64Model, color.NRGBA64Model:
 		size = 8
@@ -27,26 +35,29 @@ func (s *seekable) believed(header image.Config, format string) error {
 			size = 1
 		}
 	}
-	if pixels*size <= 4*s.size+16<<20 {
+	if !costly(pixels*size, s.size) {
 		return nil
 	}
-	cut := &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+	if err := s.rewind(); err != nil {
+		return err
+	}
+	whole := true
+	var err error
 	switch format {
 	case "bmp":
-		if least := min(size, 3) * pixels; least > s.size {
-			return cut
-		}
+		whole = min(size, 3)*pixels <= s.size
 	case "png":
-		if err := s.rewind(); err != nil {
-			return err
-		}
-		least, err := pngBytes(s, pixels)
-		if err != nil {
-			return decodeError(err, s.ended)
-		}
-		if !least {
-			return cut
-		}
+		whole, err = pngBytes(s, pixels)
+	case "gif":
+		whole, err = gifPixels(bufio.NewReader(s))
+	case "webp":
+		whole, err = webpPixels(s, s.size)
+	}
+	if err != nil {
+		return decodeError(err, s.ended)
+	}
+	if !whole {
+		return errCut()
 	}
 	return nil
 }
@@ -65,15 +76,58 @@ func pngBytes(r io.Reader, pixels int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := io.CopyN(io.Discard, z, need)
-	return n == need, ignoreEOF(err)
+	return expands(z, need)
 }
 
-func ignoreEOF(err error) error {
+// expands reports whether r has n bytes.
+func expands(r io.Reader, n int64) (bool, error) {
+	got, err := io.CopyN(io.Discard, r, n)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil
+		err = nil
 	}
-	return err
+	return got == n, err
+}
+
+// gifPixels reports whether the first frame of a GIF file has the pixels that it claims.
+func gifPixels(r *bufio.Reader) (bool, error) {
+	frame, err := gifStart(&discarding{r})
+	if err != nil {
+		return false, err
+	}
+	bits, err := r.ReadByte()
+	if err != nil || bits < 2 || bits > 8 {
+		return true, nil // the decoder says what is wrong
+	}
+	return expands(lzw.NewReader(&gifData{r: r}, lzw.LSB, int(bits)), int64(frame.width)*int64(frame.height))
+}
+
+// gifData reads the parts of a block of a GIF file up to the empty one.
+type gifData struct {
+	r    *bufio.Reader
+	left int
+	end  bool
+}
+
+func (g *gifData) ReadByte() (byte, error) {
+	var one [1]byte
+	_, err := io.ReadFull(g, one[:])
+	return one[0], err
+}
+
+func (g *gifData) Read(b []byte) (int, error) {
+	if g.left == 0 && !g.end {
+		n, err := g.r.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		g.left, g.end = int(n), n == 0
+	}
+	if g.end {
+		return 0, io.EOF
+	}
+	n, err := g.r.Read(b[:min(len(b), g.left)])
+	g.left -= n
+	return n, err
 }
 
 // pngData reads the data of the IDAT chunks of a PNG file, whose header has been read.

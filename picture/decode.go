@@ -221,6 +221,15 @@ func (s *seekable) rewind() error {
 	return nil
 }
 
+// all reads what is left.
+func (s *seekable) all() ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, s.size+bytes.MinRead))
+	if _, err := b.ReadFrom(s); err != nil {
+		return nil, readError(err)
+	}
+	return b.Bytes(), nil
+}
+
 func rewindable(r io.Reader, limit int64) (*seekable, error) {
 	if s, ok := r.(io.ReadSeeker); ok {
 		if start, err := s.Seek(0, io.SeekCurrent); err == nil {
@@ -273,9 +282,9 @@ func (s *seekable) tiff(o Options) (*tiffFile, error) {
 	case random:
 		return openTIFF(io.NewSectionReader(at, s.start, s.size), s.size)
 	}
-	data, err := io.ReadAll(s)
+	data, err := s.all()
 	if err != nil {
-		return nil, readError(err)
+		return nil, err
 	}
 	return openTIFF(bytes.NewReader(data), int64(len(data)))
 }

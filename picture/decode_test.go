@@ -192,7 +192,7 @@ func FuzzDecode(f *testing.F) {
 // fuzzDecode decodes data. Whatever the data, there must be a typed error or a picture
 // within the limits.
 func fuzzDecode(t *testing.T, data []byte) {
-	limits := Options{MaxPixels: 1 << 16, MaxSide: 1 << 12}
+	limits := Options{MaxPixels: 1 << 23, MaxSide: 1 << 14} // more than the bound on what is allocated
 	var img *Picture
 	var err error
 	bounded(t, len(data), func() int {

@@ -51,9 +51,9 @@ func (s *seekable) plain(o Options) (*Picture, error) {
 		if !f.is(header[:n]) {
 			continue
 		}
-		data, err := io.ReadAll(s)
+		data, err := s.all()
 		if err != nil {
-			return nil, readError(err)
+			return nil, err
 		}
 		d, err := f.decode(data, o)
 		if err != nil {

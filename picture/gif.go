@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bufio"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"io"
@@ -18,8 +19,8 @@ func gifFrame(img image.Image, canvas image.Rectangle, r io.Reader) image.Image 
 	}
 	fill := max(0, slices.IndexFunc(m.Palette, func(c color.Color) bool { return c == color.RGBA{} }))
 	if m.Palette[fill] == (color.RGBA{}) {
-		if table := gifTable(r); len(table) >= 3*(fill+1) {
-			c := table[3*fill:]
+		if head, err := gifStart(&discarding{bufio.NewReader(r)}); err == nil && len(head.table) >= 3*(fill+1) {
+			c := head.table[3*fill:]
 			m.Palette[fill] = color.RGBA{c[0], c[1], c[2], 255}
 		}
 	}
@@ -39,34 +40,42 @@ func gifFrame(img image.Image, canvas image.Rectangle, r io.Reader) image.Image 
 	return whole
 }
 
-// gifTable returns the colour table of a GIF's first frame, nil if the file is damaged.
-func gifTable(r io.Reader) []byte {
-	s := &discarding{bufio.NewReader(r)}
+// gifHead is what is before the pixels of a GIF's first frame.
+type gifHead struct {
+	table         []byte
+	width, height int // of the frame
+}
+
+// gifStart reads up to the pixels of the first frame.
+func gifStart(s taker) (h gifHead, err error) {
 	head, err := s.copied(13)
-	if err != nil {
-		return nil
+	if err == nil {
+		h.table, err = s.copied(gifTableSize(head[10]))
 	}
-	table, _ := s.copied(gifTableSize(head[10]))
-	for {
-		kind, err := s.copied(1)
-		switch {
-		case err == nil && kind[0] == 0x21: // an extension
-			if s.take(1) != nil || gifSubBlocks(s) != nil {
-				return nil
+	for err == nil {
+		var kind, place []byte
+		if kind, err = s.copied(1); err != nil {
+			break
+		}
+		switch kind[0] {
+		case 0x21: // an extension
+			if err = s.take(1); err == nil {
+				err = gifSubBlocks(s)
 			}
-		case err == nil && kind[0] == 0x2c:
-			place, err := s.copied(9)
-			if err != nil {
-				return nil
+		case 0x2c:
+			if place, err = s.copied(9); err != nil {
+				break
 			}
+			h.width, h.height = int(binary.LittleEndian.Uint16(place[4:])), int(binary.LittleEndian.Uint16(place[6:]))
 			if n := gifTableSize(place[8]); n > 0 {
-				table, _ = s.copied(n)
+				h.table, err = s.copied(n)
 			}
-			return table
+			return h, err
 		default:
-			return nil
+			return h, corrupt("a GIF without a frame")
 		}
 	}
+	return h, err
 }
 
 // gifTableSize is the size in bytes of the colour table that a byte of flags announces.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"io"
+	"sync"
 
 	"github.com/diffusioninst/go/internal/jpeg"
 )
@@ -17,11 +18,10 @@ func (s *seekable) isJPEG() bool {
 
 // jpeg reads a JPEG picture. Its rows are brought to colours and turned while others are decoded.
 func (s *seekable) jpeg(o Options) (*Picture, error) {
-	file := bytes.NewBuffer(make([]byte, 0, s.size+bytes.MinRead))
-	if _, err := file.ReadFrom(s); err != nil {
-		return nil, readError(err)
+	data, err := s.all()
+	if err != nil {
+		return nil, err
 	}
-	data := file.Bytes()
 	header, err := jpeg.ReadHeader(data)
 	if err != nil {
 		return nil, decodeError(err, false)
@@ -37,17 +37,48 @@ func (s *seekable) jpeg(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	turn := orientation(bytes.NewReader(data), "jpeg")
-	out := turn.canvas(header.Width, header.Height)
-	err = jpeg.DecodeRows(data, func(img image.Image, from, to int) {
-		turn.draw(rgbaRowsOf(img, false), img.Bounds(), img.Bounds(), from, to, out)
-	})
-	if err != nil {
+	drawn := drawing{turn: orientation(bytes.NewReader(data), "jpeg"), size: image.Pt(header.Width, header.Height)}
+	if err := jpeg.DecodeRows(data, drawn.rows); err != nil {
 		return nil, decodeError(err, false)
 	}
-	p.Image = out
+	p.Image = drawn.out
 	if chosen != nil {
-		p.Image = imageOf(selectChannels(rasterOf(out), chosen))
+		p.Image = imageOf(selectChannels(rasterOf(drawn.out), chosen))
 	}
 	return p, nil
+}
+
+// A drawing is a picture that is drawn row by row. It has room when an eighth of its rows is
+// there, so that a header that claims what does not come costs little.
+type drawing struct {
+	turn turning
+	size image.Point // as stored
+
+	mu      sync.Mutex
+	held    int      // rows that are there
+	waiting [][2]int // those that are not drawn
+	out     *image.RGBA
+}
+
+func (d *drawing) rows(img image.Image, from, to int) {
+	for _, rows := range d.ready(from, to) {
+		d.turn.draw(rgbaRowsOf(img, false), img.Bounds(), img.Bounds(), rows[0], rows[1], d.out)
+	}
+}
+
+// ready returns the rows to draw when some more are there.
+func (d *drawing) ready(from, to int) [][2]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held += to - from
+	d.waiting = append(d.waiting, [2]int{from, to})
+	if d.held < d.size.Y/8 {
+		return nil
+	}
+	if d.out == nil {
+		d.out = d.turn.canvas(d.size.X, d.size.Y)
+	}
+	ready := d.waiting
+	d.waiting = nil
+	return ready
 }

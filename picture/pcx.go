@@ -26,19 +26,18 @@ func decodePCX(data []byte, o Options) (*decoded, error) {
 	case stride < (width*bits+7)/8:
 		return nil, corrupt("rows of %d bytes for %d pixels", stride, width)
 	case float64(full)*float64(height) > 32*float64(len(data)):
-		return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+		return nil, errCut()
 	}
-	rows, err := pcxRows(data[128:], full*height, data[2] == 1)
-	if err != nil {
-		return nil, err
-	}
+	rows, row := pcxRows{src: data[128:], runs: data[2] == 1}, make([]byte, full)
 	palette := pcxPalette(data, bits, planes)
 	d := &decoded{Raster: &tiff.Raster{Width: width, Height: height, Samples: 3}, bits: 8}
 	if palette == nil && planes == 1 {
 		d.Samples = 1
 	}
-	for y := range height {
-		row := rows[y*full:][:full]
+	for range height {
+		if !rows.next(row) {
+			return nil, errCut()
+		}
 		for x := range width {
 			if bits == 8 && planes == 3 {
 				d.U8 = append(d.U8, row[x], row[stride+x], row[2*stride+x])
@@ -62,32 +61,38 @@ func decodePCX(data []byte, o Options) (*decoded, error) {
 	return d, nil
 }
 
-// pcxRows expands runs to n bytes.
-func pcxRows(src []byte, n int, runs bool) ([]byte, error) {
-	if !runs {
-		if len(src) < n {
-			return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
-		}
-		return src[:n], nil
+// pcxRows expands runs, which may go on in the next row.
+type pcxRows struct {
+	src   []byte
+	runs  bool
+	value byte
+	left  int // of the run
+}
+
+// next fills a row, and reports whether there is one.
+func (p *pcxRows) next(row []byte) bool {
+	if !p.runs {
+		n := copy(row, p.src)
+		p.src = p.src[n:]
+		return n == len(row)
 	}
-	out := make([]byte, 0, n)
-	for len(out) < n && len(src) > 0 {
-		b, count := src[0], 1
-		src = src[1:]
-		if b >= 0xc0 {
-			if len(src) == 0 {
-				break
+	for i := range row {
+		for p.left == 0 {
+			if len(p.src) == 0 {
+				return false
 			}
-			b, count, src = src[0], int(b&0x3f), src[1:]
+			p.value, p.left = p.src[0], 1
+			if p.src = p.src[1:]; p.value >= 0xc0 {
+				if len(p.src) == 0 {
+					return false
+				}
+				p.left, p.value, p.src = int(p.value&0x3f), p.src[0], p.src[1:]
+			}
 		}
-		for range min(count, n-len(out)) {
-			out = append(out, b)
-		}
+		row[i] = p.value
+		p.left--
 	}
-	if len(out) < n {
-		return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
-	}
-	return out, nil
+	return true
 }
 
 // pcxPalette returns the colours of a picture of indices: nil if its values are grey.

@@ -93,7 +93,7 @@ func (h pnm) size() int { return h.height * ((h.width*h.bits() + 7) / 8) }
 // raw reads samples of 1, 8 or 16 bits.
 func (h pnm) raw(r *tiff.Raster, pix []byte, n int) error {
 	if len(pix) < h.size() {
-		return &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+		return errCut()
 	}
 	switch {
 	case h.kind == '4':
@@ -142,7 +142,7 @@ func (h pnm) plain(r *tiff.Raster, pix []byte, n int) error {
 		v, ok := next()
 		switch {
 		case !ok && len(pix) == 0:
-			return &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+			return errCut()
 		case !ok:
 			return corrupt("sample %d is not a number from 0 to %d", i+1, h.most)
 		case h.kind == '1':
@@ -159,7 +159,7 @@ func (h pnm) plain(r *tiff.Raster, pix []byte, n int) error {
 // floats reads numbers of 32 bits, whose rows begin with the lowest.
 func (h pnm) floats(pix []byte, n int) ([]float64, error) {
 	if len(pix) < h.size() {
-		return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+		return nil, errCut()
 	}
 	var order binary.ByteOrder = binary.BigEndian
 	if h.scale < 0 {

@@ -11,7 +11,7 @@ func isQOI(h []byte) bool { return strings.HasPrefix(string(h), "qoif") }
 
 // decodeQOI reads QOI pictures (qoiformat.org), without their alpha.
 func decodeQOI(data []byte, o Options) (*decoded, error) {
-	cut := &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+	cut := errCut()
 	if len(data) < 14 {
 		return nil, cut
 	}
@@ -25,7 +25,7 @@ func decodeQOI(data []byte, o Options) (*decoded, error) {
 	if n/62 > len(src) {
 		return nil, cut
 	}
-	d := &decoded{Raster: &tiff.Raster{Width: int(width), Height: int(height), Samples: 3, U8: make([]uint8, 0, 3*n)}, bits: 8}
+	d := &decoded{Raster: &tiff.Raster{Width: int(width), Height: int(height), Samples: 3}, bits: 8}
 	var seen [64][4]uint8
 	p := [4]uint8{3: 255}
 	for done := 0; done < n; {

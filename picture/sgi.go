@@ -14,7 +14,7 @@ func isSGI(h []byte) bool {
 // left out.
 func decodeSGI(data []byte, o Options) (*decoded, error) {
 	const start = 512
-	cut := &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+	cut := errCut()
 	word := func(at int) int { return int(binary.BigEndian.Uint16(data[at:])) }
 	runs, size := data[2] == 1, int(data[3])
 	width, height, planes := word(6), word(8), word(10)

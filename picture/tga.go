@@ -61,7 +61,7 @@ func decodeTGA(data []byte, o Options) (*decoded, error) {
 	if err != nil {
 		return nil, err
 	}
-	cut := &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+	cut := errCut()
 	table := (t.entry + 7) / 8 * t.colours
 	if len(data) < 18+t.id+table {
 		return nil, cut
@@ -120,7 +120,7 @@ func (t *tga) bitmap(data []byte, o Options) (*decoded, error) {
 	}
 	stride := (t.width + 7) / 8
 	if len(data) < 18+t.id+stride*t.height {
-		return nil, &Error{Kind: ErrTruncated, Reason: "the pixels end too early"}
+		return nil, errCut()
 	}
 	d := &decoded{Raster: &tiff.Raster{Width: t.width, Height: t.height, Samples: 1, U8: make([]uint8, 0, n)}, bits: 1, turn: t.turn}
 	for y := range t.height {

@@ -12,8 +12,8 @@ import (
 
 // firstFrame returns the first frame of an animated WebP, which package webp refuses, and
 // its canvas: nil if it is no animated WebP.
-func firstFrame(r io.Reader, o Options) (frame *image.RGBA, canvas image.Rectangle, err error) {
-	kind, chunks, err := riff.NewReader(r)
+func firstFrame(source *seekable, o Options) (frame *image.RGBA, canvas image.Rectangle, err error) {
+	kind, chunks, err := riff.NewReader(source)
 	if err != nil || kind != (riff.FourCC{'W', 'E', 'B', 'P'}) {
 		return nil, canvas, nil
 	}
@@ -36,15 +36,15 @@ func firstFrame(r io.Reader, o Options) (frame *image.RGBA, canvas image.Rectang
 			if canvas.Empty() || length < 16 {
 				return nil, canvas, nil
 			}
-			body, err := io.ReadAll(data)
-			if err != nil || len(body) < 16 {
+			body := bytes.NewBuffer(make([]byte, 0, min(int64(length), source.size)+bytes.MinRead))
+			if _, err := body.ReadFrom(data); err != nil || body.Len() < 16 {
 				return nil, canvas, &Error{Kind: ErrTruncated, Reason: "the first frame of an animation is cut", Err: err}
 			}
-			at := image.Pt(2*three(body), 2*three(body[3:]))
-			size := image.Pt(1+three(body[6:]), 1+three(body[9:]))
-			img, err := webp.Decode(bytes.NewReader(still(body[16:], size)))
+			head, chunks := body.Bytes()[:16], body.Bytes()[16:]
+			at := image.Pt(2*three(head), 2*three(head[3:]))
+			img, err := decodeStill(chunks, image.Pt(1+three(head[6:]), 1+three(head[9:])), at, canvas)
 			if err != nil {
-				return nil, canvas, &Error{Kind: ErrCorrupt, Reason: err.Error(), Err: err}
+				return nil, canvas, decodeError(err, false)
 			}
 			opaque := upright.apply(func() rowReader { return rgbaRowsOf(img, true) }, img.Bounds(), img.Bounds())
 			opaque.Rect = opaque.Rect.Add(at)
@@ -55,6 +55,24 @@ func firstFrame(r io.Reader, o Options) (frame *image.RGBA, canvas image.Rectang
 
 // three reads 24 bits.
 func three(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
+
+// decodeStill decodes the chunks of a frame of some size at a place of its canvas.
+func decodeStill(chunks []byte, size, at image.Point, canvas image.Rectangle) (image.Image, error) {
+	file := still(chunks, size)
+	source := &seekable{ReadSeeker: bytes.NewReader(file), size: int64(len(file))}
+	header, err := webp.DecodeConfig(source)
+	if err != nil {
+		return nil, err
+	}
+	place := image.Rectangle{Min: at, Max: at.Add(size)}
+	if header.Width != size.X || header.Height != size.Y || !place.In(canvas) {
+		return nil, corrupt("a frame of %d×%d pixels at %v, which claims %v of %v", header.Width, header.Height, at, size, canvas.Max)
+	}
+	if err := source.believed(header, "webp"); err != nil {
+		return nil, err
+	}
+	return webp.Decode(bytes.NewReader(file))
+}
 
 // still makes a WebP of one picture of the chunks of a frame.
 func still(chunks []byte, size image.Point) []byte {

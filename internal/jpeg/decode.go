@@ -10,9 +10,9 @@ import (
 // A component is one plane of samples.
 type component struct {
 	id, h, v, table int
-	across, down    int // blocks that hold the picture
-	stride, rows    int // blocks that are stored: whole MCUs
-	coefficients    [][64]int16
+	across, down    int           // blocks that hold the picture
+	stride, rows    int           // blocks that are stored: whole MCUs
+	coefficients    [][][64]int16 // by row of blocks: nil if not read
 	dequantizer     *dequantizer
 	pix             []uint8 // samples, 8·stride per row
 	// Of the scan:
@@ -54,8 +54,9 @@ func Decode(data []byte) (image.Image, error) {
 
 // DecodeRows decodes as Decode does and calls done with rows from, …, to−1 of the picture as soon
 // as they are there, and with them the chroma of the rows around. Each row is handed over once,
-// in any order and in several goroutines, always of the same picture; done must neither keep it
-// nor look at other rows. The picture is of use only if there is no error in the end.
+// in any order and in several goroutines; done must not look at other rows. Later calls may be
+// of another picture, with room for more rows. The rows are of use only if there is no error
+// in the end.
 func DecodeRows(data []byte, done func(img image.Image, from, to int)) error {
 	_, err := decode(data, done)
 	return err

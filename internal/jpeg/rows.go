@@ -18,7 +18,6 @@ type rows struct {
 	missing  []atomic.Int32 // of each row: those of itself and its neighbours that are not transformed
 }
 
-// rows makes room for the samples.
 func (d *decoder) rows(done func(img image.Image, from, to int)) *rows {
 	first := d.components[0]
 	r := &rows{decoder: d, done: done, missing: make([]atomic.Int32, first.rows/first.v)}
@@ -27,11 +26,28 @@ func (d *decoder) rows(done func(img image.Image, from, to int)) *rows {
 	}
 	r.missing[0].Add(-1)
 	r.missing[len(r.missing)-1].Add(-1)
-	for _, c := range d.components {
-		c.pix = make([]uint8, 64*c.stride*c.rows)
-	}
-	r.img = d.image()
 	return r
+}
+
+// room makes room for the samples of the first n rows.
+func (r *rows) room(n int) {
+	for _, c := range r.components {
+		pix := make([]uint8, 64*c.stride*c.v*n)
+		copy(pix, c.pix)
+		c.pix = pix
+	}
+	r.img = r.image()
+}
+
+// part returns how many rows have room while those behind the first n are read: all of most
+// pictures. The header is not believed: what is beyond four times the rows read has room only if
+// it is little next to the file.
+func (r *rows) part(n int) int {
+	row := 0
+	for _, c := range r.components {
+		row += 64 * c.stride * c.v
+	}
+	return min(len(r.missing), max(n+1, 4*n, (len(r.data)+4<<20)/row))
 }
 
 // A band holds the coefficients of a row of MCUs, in the order of the file.
@@ -76,14 +92,18 @@ func (r *rows) stream(s *scan) error {
 		}
 		return next - 1, failed == nil
 	}
-	relay.Each(workers, len(r.missing), func(int) {
-		b := <-bands
-		if y, ok := read(b); ok {
-			s.transform(b, y)
-			r.finish(y)
-		}
-		bands <- b
-	})
+	for from, to := 0, 0; from < len(r.missing) && failed == nil; from = to {
+		to = r.part(from)
+		r.room(to)
+		relay.Each(workers, to-from, func(int) {
+			b := <-bands
+			if y, ok := read(b); ok {
+				s.transform(b, y)
+				r.finish(y)
+			}
+			bands <- b
+		})
+	}
 	r.streamed = failed == nil
 	return failed
 }
@@ -120,6 +140,7 @@ func (r *rows) finish(y int) {
 // in the end. It returns the picture.
 func (r *rows) rest() image.Image {
 	if !r.streamed {
+		r.room(len(r.missing))
 		relay.Each(r.workers(0), len(r.missing), func(y int) {
 			for _, c := range r.components {
 				for v := range c.v {
@@ -138,11 +159,15 @@ func (r *rows) rest() image.Image {
 
 // transform writes the samples of a row of blocks.
 func (c *component) transform(y int) {
+	var row [][64]int16
+	if c.coefficients != nil {
+		row = c.coefficients[y]
+	}
 	for x := range c.stride {
 		var b block
 		last := 0
-		if c.coefficients != nil {
-			for k, v := range c.coefficients[y*c.stride+x] {
+		if row != nil {
+			for k, v := range row[x] {
 				if v != 0 {
 					b[c.dequantizer.at[k]&31] += int64(v) * c.dequantizer.factor[k]
 					last = k

@@ -111,7 +111,7 @@ func (s *scan) row(b *band) error {
 func (s *scan) read() error {
 	for _, c := range s.components {
 		if c.coefficients == nil {
-			c.coefficients = make([][64]int16, c.stride*c.rows)
+			c.coefficients = make([][][64]int16, c.rows)
 		}
 	}
 	first := s.components[0]
@@ -126,7 +126,7 @@ func (s *scan) read() error {
 				return err
 			}
 			if single {
-				if err := s.coefficients(first, &first.coefficients[y*first.stride+x]); err != nil {
+				if err := s.coefficients(first, first.block(x, y)); err != nil {
 					return err
 				}
 				continue
@@ -134,7 +134,7 @@ func (s *scan) read() error {
 			for _, c := range s.components {
 				for v := range c.v {
 					for h := range c.h {
-						if err := s.coefficients(c, &c.coefficients[(y*c.v+v)*c.stride+x*c.h+h]); err != nil {
+						if err := s.coefficients(c, c.block(x*c.h+h, y*c.v+v)); err != nil {
 							return err
 						}
 					}
@@ -143,4 +143,14 @@ func (s *scan) read() error {
 		}
 	}
 	return s.bits.overrun()
+}
+
+// block returns the coefficients of a block. A row has room when its first one is read.
+func (c *component) block(x, y int) *[64]int16 {
+	row := c.coefficients[y]
+	if row == nil {
+		row = make([][64]int16, c.stride)
+		c.coefficients[y] = row
+	}
+	return &row[x]
 }
