@@ -26,8 +26,13 @@ import (
 // launched is set in the processes that --processes has started.
 const launched = "DIFFUSIONINST_LAUNCHED"
 
-// endAfter is how long processes may go on when one of them has failed: they find out and say so.
-const endAfter = 8 * time.Second
+// endAfter is how long the other processes may go on when one has ended with an error. They know of
+// it: it has told them, or its connections have been closed.
+const endAfter = time.Second
+
+// endLost is endAfter if the process was killed: the others have to find out, which takes them a step and
+// three seconds.
+const endLost = 8 * time.Second
 
 // join meets the other processes of a run that torchrun, Kubeflow, srun, mpirun or --processes has
 // started; nil if there are none. All but rank 0 write nothing but errors.
@@ -101,7 +106,13 @@ func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
 	errs := make(chan error, len(all))
 	relay.Each(len(all), len(all), func(rank int) {
 		if err := all[rank].Wait(); err != nil {
-			time.AfterFunc(endAfter, kill)
+			switch {
+			case cmd.Context().Err() != nil: // rank 0 saves
+			case all[rank].ProcessState.Exited():
+				time.AfterFunc(endAfter, kill)
+			default:
+				time.AfterFunc(min(endLost, o.processesTimeout+endLost/2), kill)
+			}
 			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, bytes.TrimSpace(said[rank].Bytes()))
 		}
 	})

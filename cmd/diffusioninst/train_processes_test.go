@@ -19,6 +19,7 @@ import (
 
 	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/torch/processes"
+	"github.com/diffusioninst/go/train"
 	"github.com/diffusioninst/go/train/journal"
 )
 
@@ -51,75 +52,141 @@ func ranksOf(folder string) map[int]int {
 	return out
 }
 
-// A run of two processes, one of which is killed again and again at random moments, the start included,
-// ends each time and names the rank; resumed, it becomes what it had been without kills.
+// processesRun returns a function that starts a run of several processes, or continues it.
+func processesRun(t *testing.T, args []string) func(folder string, size, steps int, more ...string) *proctest.Child {
+	return func(folder string, size, steps int, more ...string) *proctest.Child {
+		more = append(more, "--out", folder, "--steps", strconv.Itoa(steps), "--processes", strconv.Itoa(size))
+		if _, err := os.Stat(filepath.Join(folder, train.LastCheckpoint)); err == nil {
+			more = append(more, "--resume")
+		}
+		return proctest.Start(t, asChild(t, slices.Concat(args, more)...))
+	}
+}
+
+// waitForRanks waits until all processes of a run have been started and returns them.
+func waitForRanks(c *proctest.Child, folder string, size int) map[int]int {
+	ranks := ranksOf(folder)
+	for len(ranks) < size && !c.Ended() {
+		time.Sleep(time.Millisecond)
+		ranks = ranksOf(folder)
+	}
+	return ranks
+}
+
+// Runs of two processes, one of which is killed again and again at random moments, the start included,
+// end each time and name the rank; resumed, they become what they had been without kills. Then other
+// numbers of processes go on with them.
 func TestProcessesSurviveKills(t *testing.T) {
 	needProcesses(t)
 	kills := rounds(t, 2)
-	args := append(tinyRun(t, ""), "--val", "", "--save-every", "1", "--processes", "2", "--processes-timeout", "2m")
+	run := processesRun(t, append(tinyRun(t, ""), "--val", "", "--save-every", "1", "--processes-timeout", "2m"))
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	run := func(folder string, steps int) *proctest.Child {
-		more := []string{"--out", folder, "--steps", strconv.Itoa(steps)}
-		if _, err := os.Stat(filepath.Join(folder, "last.safetensors")); err == nil {
-			more = append(more, "--resume")
-		}
-		cmd := proctest.Command(t, os.Args[0], slices.Concat(args, more)...)
-		cmd.Env = append(os.Environ(), asProgram+"=1")
-		return proctest.Start(t, cmd)
-	}
-	folder, whole := t.TempDir(), t.TempDir()
+	folder := t.TempDir()
 	begin := time.Now()
-	c := run(folder, 1)
+	c := run(folder, 2, 1)
 	require.Zero(t, c.Wait(), c.Output())
 	start := time.Since(begin)
-	for i := range kills {
-		c := run(folder, 1<<20)
-		time.Sleep(time.Duration(r.Int64N(int64(2 * start))))
-		ranks := ranksOf(folder)
-		for len(ranks) < 2 && !c.Ended() {
-			time.Sleep(time.Millisecond)
-			ranks = ranksOf(folder)
+	finish := func() {
+		series, err := journal.Read(filepath.Join(folder, "train.csv"))
+		require.NoError(t, err)
+		done := series[0].Points[len(series[0].Points)-1].Step
+		whole := t.TempDir()
+		var models [][]byte
+		for _, f := range []string{folder, whole} {
+			c := run(f, 2, done+2)
+			require.Zero(t, c.Wait(), c.Output())
+			text, err := os.ReadFile(filepath.Join(f, "model.safetensors"))
+			require.NoError(t, err)
+			models = append(models, text)
 		}
+		require.True(t, bytes.Equal(models[0], models[1]), "the models differ")
+		t.Logf("%d steps, a start takes %v", done+2, start.Round(time.Millisecond))
+		for i, size := range []int{3, 1} {
+			c := run(folder, size, done+3+i)
+			require.Zero(t, c.Wait(), c.Output())
+		}
+	}
+	var longest time.Duration
+	for i := range kills {
+		if i > 0 && i%trainPerFolder == 0 {
+			finish()
+			folder = t.TempDir()
+			c := run(folder, 2, 1)
+			require.Zero(t, c.Wait(), c.Output())
+		}
+		c := run(folder, 2, 1<<20)
+		time.Sleep(time.Duration(r.Int64N(int64(2 * start))))
+		ranks := waitForRanks(c, folder, 2)
 		lost := r.IntN(2)
 		require.NoError(t, syscall.Kill(ranks[lost], syscall.SIGKILL), c.Output())
 		killed := time.Now()
 		require.Equal(t, 1, c.Wait(), c.Output())
 		require.Contains(t, c.Output(), fmt.Sprintf("rank %d: signal: killed", lost))
-		t.Logf("kill %d, of rank %d: all ended after %v", i, lost, time.Since(killed).Round(10*time.Millisecond))
+		took := time.Since(killed).Round(10 * time.Millisecond)
+		longest = max(longest, took)
+		t.Logf("kill %d, of rank %d: all ended after %v", i, lost, took)
 	}
-	done := func() int {
-		series, err := journal.Read(filepath.Join(folder, "train.csv"))
-		require.NoError(t, err)
-		return series[0].Points[len(series[0].Points)-1].Step
-	}()
-	for _, f := range []string{folder, whole} {
-		c := run(f, done+2)
-		require.Zero(t, c.Wait(), c.Output())
-	}
-	read := func(folder string) []byte {
-		text, err := os.ReadFile(filepath.Join(folder, "model.safetensors"))
-		require.NoError(t, err)
-		return text
-	}
-	require.True(t, bytes.Equal(read(whole), read(folder)), "the models differ")
+	finish()
+	t.Logf("%d kills: all ended after at most %v", kills, longest)
 }
 
+// The others of a process that stands still end after the timeout and name it.
+func TestProcessesEndWithoutOneThatStands(t *testing.T) {
+	needProcesses(t)
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	run := processesRun(t, append(tinyRun(t, ""), "--val", "", "--save-every", "1", "--processes-timeout", "3s"))
+	folder := t.TempDir()
+	c := run(folder, 3, 1<<20)
+	saved := func() bool {
+		_, err := os.Stat(filepath.Join(folder, train.LastCheckpoint))
+		return err == nil || c.Ended()
+	}
+	for !saved() {
+		time.Sleep(time.Millisecond)
+	}
+	ranks := waitForRanks(c, folder, 3)
+	require.NoError(t, syscall.Kill(ranks[1], syscall.SIGSTOP), c.Output())
+	stopped := time.Now()
+	require.Equal(t, 1, c.Wait(), c.Output())
+	require.Contains(t, c.Output(), "rank 1 is lost")
+	require.Empty(t, ranksOf(folder))
+	t.Logf("all ended after %v", time.Since(stopped).Round(10*time.Millisecond))
+}
+
+// The metrics do not depend on the number of processes.
 func TestProcessesEvaluate(t *testing.T) {
 	needProcesses(t)
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	args := append(tinyRun(t, ""), "--steps", "1")
-	evaluate := func(more ...string) string {
+	args := append(tinyRun(t, ""), "--weights", "builtin:nuclei")
+	base, err := filepath.Abs("../../nuclei/train.yaml")
+	require.NoError(t, err)
+	config := filepath.Join(t.TempDir(), "still.yaml") // nothing learns, batch norms included
+	text := "_BASE_: " + base + `
+MODEL: {RESNETS: {NORM: FrozenBN}}
+INPUT: {CROP: {ENABLED: True, TYPE: absolute, SIZE: [32, 32]}}
+SOLVER: {BASE_LR: 1.0e-30, IMS_PER_BATCH: 3}
+`
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o666))
+	args[slices.Index(args, "--config")+1] = config
+	run := processesRun(t, args)
+	evaluate := func(size int) (values []float64) {
 		folder := t.TempDir()
-		cmd := proctest.Command(t, os.Args[0], slices.Concat(args, []string{"--out", folder}, more)...)
-		cmd.Env = append(os.Environ(), asProgram+"=1")
-		proctest.Run(t, cmd)
-		text, err := os.ReadFile(filepath.Join(folder, "evaluation.csv"))
+		c := run(folder, size, 1)
+		require.Zero(t, c.Wait(), c.Output())
+		series, err := journal.Read(filepath.Join(folder, "evaluation.csv"))
 		require.NoError(t, err)
-		return string(text)
+		for _, s := range series {
+			values = append(values, s.Points[0].Value)
+		}
+		return values
 	}
-	require.Contains(t, evaluate("--processes", "2"), "AP")
+	want := evaluate(1)
+	require.NotZero(t, want[0])
+	require.Equal(t, want, evaluate(3))
 }
 
 func TestProcessesRefuse(t *testing.T) {

@@ -162,11 +162,10 @@ char* dp_work_wait(dp_work w, int64_t timeout_ms, bool* done) noexcept {
   auto& work = reinterpret_cast<Work*>(w)->work;
   char* failed = guard([&] { work->wait(milliseconds(timeout_ms)); });
   *done = failed == nullptr || work->isCompleted();
-  if (!*done) {
-    std::free(failed);
-    return nullptr;
-  }
-  return failed;
+  if (failed == nullptr) return nullptr;
+  std::free(failed);
+  // It may have ended after the wait had given up: what counts is how it ended.
+  return *done ? guard([&] { work->wait(); }) : nullptr;
 }
 
 void dp_work_free(dp_work w) noexcept { delete reinterpret_cast<Work*>(w); }

@@ -47,11 +47,11 @@ func OpenStore(host string, port int, listen bool, timeout time.Duration) (*Stor
 // Close ends the connection, and the store if it was opened with it.
 func (s *Store) Close() { C.dp_store_free(s.s) }
 
-// Set gives a key a value.
+// Set gives a key a value, which is not empty.
 func (s *Store) Set(key string, value []byte) error {
 	k := C.CString(key)
 	defer C.free(unsafe.Pointer(k))
-	return take(C.dp_store_set(s.s, k, unsafe.Pointer(unsafe.SliceData(value)), C.size_t(len(value))))
+	return take(C.dp_store_set(s.s, k, unsafe.Pointer(&value[0]), C.size_t(len(value))))
 }
 
 // Get returns the value of a key, nil if the key is absent.
@@ -96,7 +96,8 @@ func OpenGroup(s *Store, prefix, address string, rank, size int, timeout time.Du
 // Close ends the connections.
 func (g *Group) Close() { C.dp_group_free(g.g) }
 
-// A Work is an operation in progress, whose memory stays where it is until Free.
+// A Work is an operation in progress, whose memory, which is not empty, stays where it is until Free. With
+// &data[0] cgo checks that memory alone for Go pointers, and not the whole struct that it may lie in.
 type Work struct {
 	w      C.dp_work
 	pinned runtime.Pinner
@@ -105,9 +106,7 @@ type Work struct {
 func begin(start func(w *Work) *C.char, memory ...[]byte) (*Work, error) {
 	w := &Work{}
 	for _, m := range memory {
-		if len(m) > 0 {
-			w.pinned.Pin(unsafe.SliceData(m))
-		}
+		w.pinned.Pin(&m[0])
 	}
 	if err := take(start(w)); err != nil {
 		w.pinned.Unpin()
@@ -119,21 +118,21 @@ func begin(start func(w *Work) *C.char, memory ...[]byte) (*Work, error) {
 // Sum replaces data, elements of a size in bytes and an at::ScalarType, by the sums over all processes.
 func (g *Group) Sum(data []byte, size, dtype int) (*Work, error) {
 	return begin(func(w *Work) *C.char {
-		return C.dp_sum(g.g, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)/size), C.int(dtype), &w.w)
+		return C.dp_sum(g.g, unsafe.Pointer(&data[0]), C.size_t(len(data)/size), C.int(dtype), &w.w)
 	}, data)
 }
 
 // Broadcast replaces data by that of process root.
 func (g *Group) Broadcast(data []byte, root int) (*Work, error) {
 	return begin(func(w *Work) *C.char {
-		return C.dp_broadcast(g.g, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), C.int(root), &w.w)
+		return C.dp_broadcast(g.g, unsafe.Pointer(&data[0]), C.size_t(len(data)), C.int(root), &w.w)
 	}, data)
 }
 
 // AllGather fills all with what each process passes, equally many bytes, one after the other.
 func (g *Group) AllGather(mine, all []byte) (*Work, error) {
 	return begin(func(w *Work) *C.char {
-		return C.dp_all_gather(g.g, unsafe.Pointer(unsafe.SliceData(mine)), unsafe.Pointer(unsafe.SliceData(all)), C.size_t(len(mine)), C.int(g.size), &w.w)
+		return C.dp_all_gather(g.g, unsafe.Pointer(&mine[0]), unsafe.Pointer(&all[0]), C.size_t(len(mine)), C.int(g.size), &w.w)
 	}, mine, all)
 }
 
