@@ -60,8 +60,9 @@ func (f Federated) choose(t stageTotals, draws Draws) []int64 {
 }
 
 // classLoss is the focal loss (Lin et al. 2017) of logits (B,N,K) over all proposals
-// and classes that count, divided by the number of matches.
-func (o Objective) classLoss(m *matchedPairs, all settled, logits *torch.Tensor) *torch.Tensor {
+// and classes that count, divided by the number of matches. The target of the matches is
+// quality (M) if that is not nil, in the quality focal loss (Li et al., arXiv 2006.04388).
+func (o Objective) classLoss(m *matchedPairs, all settled, logits, quality *torch.Tensor) *torch.Tensor {
 	s := logits.Scope()
 	x := exact(logits.Flatten(0, 1))
 	like := torch.Options{DType: x.DType(), Device: x.Device()}
@@ -80,7 +81,10 @@ func (o Objective) classLoss(m *matchedPairs, all settled, logits *torch.Tensor)
 		for i, row := range m.rows {
 			at[i] = row*int64(shape[1]) + column(m.classes[i])
 		}
-		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), s.Full(1, like, len(at)))
+		if quality == nil {
+			quality = s.Full(1, like, len(at))
+		}
+		target = target.IndexCopy(0, torch.From(s, at).To(x.Device()), quality.ToDType(x.DType()))
 	}
 	target = target.Reshape(shape...)
 	loss := x.BCEWithLogits(target, nil, nil, 0)
@@ -90,8 +94,12 @@ func (o Objective) classLoss(m *matchedPairs, all settled, logits *torch.Tensor)
 	return loss.Sum().DivScalar(all.divisor())
 }
 
-// focalWeight is α_t·(1−p_t)^γ. With targets of 0 and 1, 1−p_t is |p−target|.
+// focalWeight is α_t·(1−p_t)^γ or, in the quality focal loss, |p−target|^γ. With targets of 0
+// and 1, 1−p_t is |p−target|.
 func (o Objective) focalWeight(x, target *torch.Tensor) *torch.Tensor {
 	far := x.Sigmoid().Sub(target).Abs().PowScalar(o.Gamma)
+	if o.ScoreTarget != ScoreOne {
+		return far
+	}
 	return far.Mul(target.MulScalar(2*o.Alpha - 1).AddScalar(1 - o.Alpha))
 }

@@ -74,7 +74,7 @@ func TestClassLossGradients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			checkGradient(t, x, []int{2, 3, 5}, func(x *torch.Tensor) *torch.Tensor {
 				m := somePairs()
-				return o.classLoss(m, o.settle([]stageTotals{m.totals(5)}, NewRandom(4))[0], x)
+				return o.classLoss(m, o.settle([]stageTotals{m.totals(5)}, NewRandom(4))[0], x, nil)
 			})
 		})
 	}
@@ -97,7 +97,7 @@ func TestFocalLossByHand(t *testing.T) {
 		}
 	}
 	modeltest.Do(t, func(s *torch.Scope) {
-		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, alone(m), torch.From(s, x, 2, 3, 5))
+		got := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, alone(m), torch.From(s, x, 2, 3, 5), nil)
 		require.InEpsilon(t, want/3, got.Item(), 1e-12)
 	})
 }
@@ -107,7 +107,7 @@ func TestFocalLossOfExtremeLogitsIsFinite(t *testing.T) {
 		torch.WithGrad(func() {
 			x := torch.From(s, []float32{200, -200, 0, 1e4, -1e4, 90, -90, 88}, 1, 2, 4).SetRequiresGrad(true)
 			m := &matchedPairs{rows: []int64{0, 1}, classes: []int64{1, 0}, total: 2}
-			loss := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, alone(m), x)
+			loss := Objective{Alpha: 0.25, Gamma: 2}.classLoss(m, alone(m), x, nil)
 			loss.Backward()
 			require.NotZero(t, loss.Item())
 			require.Equal(t, 1.0, x.Grad(s).IsFinite().All().Item())
@@ -143,7 +143,8 @@ func TestMaskLossGradients(t *testing.T) {
 			1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0,
 		}, 3, 20)}
-		return somePairs().maskLoss(settled{pairs: 3}, b, head, features, decoder.Output{Boxes: filters, Filters: filters})
+		out, m := decoder.Output{Boxes: filters, Filters: filters}, somePairs()
+		return m.maskLoss(settled{pairs: 3}, features, out, func() *torch.Tensor { return m.maskDice(b, head, features, out) })
 	}
 	t.Run("filters", func(t *testing.T) {
 		checkGradient(t, filters, []int{2, 3, params}, func(x *torch.Tensor) *torch.Tensor {
@@ -163,7 +164,7 @@ func TestLossesWithoutMatchesAreZeroAndKeepTheGraph(t *testing.T) {
 			m := &matchedPairs{total: 6}
 			boxes := s.Full(3, torch.F32(torch.CPU), 2, 3, 4).SetRequiresGrad(true)
 			l1, giou := m.boxLosses(settled{}, boxes)
-			masks := m.maskLoss(settled{}, &batch{}, maskhead.Head{}, s.Zeros(torch.F32(torch.CPU), 2, 8, 4, 4), decoder.Output{Boxes: boxes})
+			masks := m.maskLoss(settled{}, s.Zeros(torch.F32(torch.CPU), 2, 8, 4, 4), decoder.Output{Boxes: boxes}, nil)
 			for _, v := range []*torch.Tensor{l1, giou, masks} {
 				require.Zero(t, v.Item())
 				v.Backward()

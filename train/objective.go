@@ -1,8 +1,10 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/maskhead"
@@ -26,7 +28,10 @@ type Objective struct {
 	// MaskCoverage makes the masks learn which part of each of the mask features' pixels an
 	// object covers. Without it they learn, as in the paper, whether it covers the centre.
 	MaskCoverage bool
-	Extra        []StageLoss // terms of your own
+	// ScoreTarget makes the class scores learn how good a proposal's mask or box is. The class loss
+	// is then the quality focal loss (Li et al., arXiv 2006.04388) with Gamma, which has no Alpha.
+	ScoreTarget ScoreTarget
+	Extra       []StageLoss // terms of your own
 	// Quirks makes matching drop a ground truth that loses its last proposal to
 	// another, as the reference does.
 	Quirks diffusioninst.Quirks
@@ -53,7 +58,7 @@ func (o Objective) withDefaults(classes int) (Objective, error) {
 		return o, fmt.Errorf("train: objective: the focal loss's alpha is %v, the weights are %v, %v, %v and %v: want an alpha of at most 1 and a weight above 0",
 			o.Alpha, o.ClassWeight, o.L1Weight, o.GIoUWeight, o.MaskWeight)
 	}
-	if err := o.checkExtra(); err != nil {
+	if err := errors.Join(o.ScoreTarget.check(), o.checkExtra()); err != nil {
 		return o, err
 	}
 	if o.BestIoUs == 0 {
@@ -117,12 +122,13 @@ func (o Objective) terms(p *pass, head maskhead.Head, common []settled) []term {
 	for k, i := range o.order(len(p.stages)) {
 		mark := s.Mark()
 		pairs, all, stage := p.pairs[k], common[k], p.stages[i]
+		dice := sync.OnceValue(func() *torch.Tensor { return pairs.maskDice(p.batch, head, p.features, stage) })
 		values := []*torch.Tensor{
-			o.classLoss(pairs, all, stage.Logits).MulScalar(o.ClassWeight),
+			o.classLoss(pairs, all, stage.Logits, pairs.quality(o.ScoreTarget, p.batch, stage.Boxes, dice)).MulScalar(o.ClassWeight),
 		}
 		l1, giou := pairs.boxLosses(all, stage.Boxes)
 		values = append(values, l1.MulScalar(o.L1Weight), giou.MulScalar(o.GIoUWeight),
-			pairs.maskLoss(all, p.batch, head, p.features, stage).MulScalar(o.MaskWeight))
+			pairs.maskLoss(all, p.features, stage, dice).MulScalar(o.MaskWeight))
 		names := []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"}
 		for _, e := range o.Extra {
 			names = append(names, e.Name())

@@ -98,7 +98,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 		Objective: Objective{
 			ClassWeight: head.ClassWeight, L1Weight: head.L1Weight, GIoUWeight: head.GIoUWeight,
 			Alpha: head.Alpha, Gamma: head.Gamma, NoFocal: !head.UseFocal, BestIoUs: head.OTAK, LastStage: !head.DeepSupervision,
-			MaskCoverage: head.MaskCoverage,
+			MaskCoverage: head.MaskCoverage, ScoreTarget: scoreTargets[head.ScoreTarget],
 		},
 		Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
 		Clip: -1, Frozen: []string{}, Seed: uint64(max(d.Seed, 0)),
@@ -130,6 +130,9 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 	o.Schedule, err = schedule(solver)
 	return o, err
 }
+
+// scoreTargets are the values of SCORE_TARGET.
+var scoreTargets = map[string]ScoreTarget{"one": ScoreOne, "mask": ScoreMaskIoU, "box": ScoreBoxIoU}
 
 func schedule(solver detectron2.Solver) (nn.LRSchedule, error) {
 	w := nn.Warmup{Steps: solver.WarmupIters, From: solver.WarmupFactor}

@@ -39,7 +39,7 @@ func TestLoadRecipe(t *testing.T) {
 MODEL:
   BACKBONE: {FREEZE_AT: 0}
   RESNETS: {NORM: SyncBN}
-  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true}
+  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true, SCORE_TARGET: mask}
 SOLVER:
   OPTIMIZER: SGD
   LR_SCHEDULER_NAME: WarmupCosineLR
@@ -57,6 +57,7 @@ MODEL_EMA: {ENABLED: true, DECAY: 0.99}
 	require.True(t, o.Objective.NoFocal)
 	require.True(t, o.Objective.LastStage)
 	require.True(t, o.Objective.MaskCoverage)
+	require.Equal(t, ScoreMaskIoU, o.Objective.ScoreTarget)
 	require.Empty(t, o.Frozen)
 	require.NotNil(t, o.Frozen)
 	require.Equal(t, 0.99, o.EMA)

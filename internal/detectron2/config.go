@@ -109,8 +109,9 @@ type DiffusionInst struct {
 	UseNMS          bool    `key:"USE_NMS"`          //
 
 	// The following keys are this module's, not the official project's.
-	MaskUpsample int  `key:"MASK_UPSAMPLE"` // factor by which the mask features are enlarged: 1, 2 or 4
-	MaskCoverage bool `key:"MASK_COVERAGE"` // masks learn the covered parts of pixels instead of their centres
+	MaskUpsample int    `key:"MASK_UPSAMPLE"` // factor by which the mask features are enlarged: 1, 2 or 4
+	MaskCoverage bool   `key:"MASK_COVERAGE"` // masks learn the covered parts of pixels instead of their centres
+	ScoreTarget  string `key:"SCORE_TARGET"`  // class score that a match learns: "one", or the IoU of its "mask" or "box"
 }
 
 // ROIHeads says which pyramid levels boxes are pooled from.
