@@ -15,11 +15,12 @@ import (
 // A Recipe is how a Detectron2 YAML file of the official project wants a model trained;
 // diffusioninst.LoadConfig reads the model in it.
 type Recipe struct {
-	Options Options
-	Batch   int               // pictures of a step
-	Augment data.Augmentation // what happens to them
-	Weights string            // file to start from, as written; may be empty
-	Steps   int               // of the whole run
+	Options   Options
+	Batch     int               // pictures of a step
+	Augment   data.Augmentation // what happens to them
+	CopyPaste float64           // share of samples that get objects of others; see data.LoaderOptions
+	Weights   string            // file to start from, as written; may be empty
+	Steps     int               // of the whole run
 	// Steps in which the learning rate rises to its full height; SetSteps may shorten it.
 	WarmupSteps int
 	// Steps between checkpoints, and between evaluations; 0 for one at the end.
@@ -64,7 +65,7 @@ func recipe(d *detectron2.Config, images []int) (*Recipe, error) {
 		return nil, err
 	}
 	r := &Recipe{
-		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), Weights: d.Model.Weights,
+		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), CopyPaste: d.Input.CopyPaste, Weights: d.Model.Weights,
 		Steps: d.Solver.MaxIter, WarmupSteps: d.Solver.WarmupIters, SaveEvery: d.Solver.CheckpointPeriod, EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
 		FilterEmpty: d.DataLoader.FilterEmptyAnnotations, GroupAspects: d.DataLoader.AspectRatioGrouping, Workers: d.DataLoader.NumWorkers,
 		CuDNNBenchmark: d.CuDNNBenchmark, solver: d.Solver,

@@ -48,11 +48,13 @@ SOLVER:
   CLIP_GRADIENTS: {ENABLED: false}
   AMP: {ENABLED: true}
 MODEL_EMA: {ENABLED: true, DECAY: 0.99}
+INPUT: {COPY_PASTE: 0.5}
 `), []int{4, 9, 0})
 	require.NoError(t, err)
 	o = r.Options
 	require.Equal(t, &Federated{Weights: []float32{2, 3, 0}, Classes: 50}, o.Objective.Federated)
 	require.Equal(t, torch.BFloat16, o.Precision)
+	require.Equal(t, 0.5, r.CopyPaste)
 	require.True(t, o.SyncBatchNorm)
 	require.True(t, o.Objective.NoFocal)
 	require.True(t, o.Objective.LastStage)

@@ -127,7 +127,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any), rema
 		return nil, fmt.Errorf("--accumulate %d: a batch of %d pictures cannot be divided into so many equal parts", o.accumulate, p.recipe.Batch)
 	}
 	p.loader = data.LoaderOptions{
-		Batch: p.recipe.Batch / o.accumulate, Augment: p.recipe.Augment, Seed: p.recipe.Options.Seed,
+		Batch: p.recipe.Batch / o.accumulate, Augment: p.recipe.Augment, CopyPaste: p.recipe.CopyPaste, Seed: p.recipe.Options.Seed,
 		GroupAspects: p.recipe.GroupAspects, Workers: p.recipe.Workers,
 	}
 	if p.recipe.FilterEmpty {

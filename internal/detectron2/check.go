@@ -162,6 +162,7 @@ func inputRules(c *Config) []rule {
 		{"INPUT.SCALE_RANGE", len(in.ScaleRange) == 0 || len(in.ScaleRange) == 2 && factors(in.ScaleRange[0], in.ScaleRange[1]), fmt.Sprintf("nothing, or two factors above 0 and at most %d, the smaller first", maxFactor)},
 		between("INPUT.LARGE_SCALE_JITTER.SIZE", in.LargeScaleJitter.Size, 32, maxSide),
 		{"INPUT.LARGE_SCALE_JITTER.RANGE", factors(in.LargeScaleJitter.Range[0], in.LargeScaleJitter.Range[1]), fmt.Sprintf("two factors above 0 and at most %d, the smaller first", maxFactor)},
+		part("INPUT.COPY_PASTE", in.CopyPaste, 1),
 		part("INPUT.COLOR_JITTER.BRIGHTNESS", in.ColorJitter.Brightness, 1),
 		part("INPUT.COLOR_JITTER.CONTRAST", in.ColorJitter.Contrast, 1),
 		part("INPUT.COLOR_JITTER.SATURATION", in.ColorJitter.Saturation, 1),

@@ -148,6 +148,7 @@ type Input struct {
 	LargeScaleJitter ScaleJitter `key:"LARGE_SCALE_JITTER"`
 	Rotate           bool        `key:"ROTATE"` // by a random multiple of 90°
 	ColorJitter      ColorJitter `key:"COLOR_JITTER"`
+	CopyPaste        float64     `key:"COPY_PASTE"` // share of the pictures that get objects of others
 }
 
 // ScaleJitter describes large-scale jitter (Ghiasi et al. 2021), in place of MinSizeTrain

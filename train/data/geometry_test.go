@@ -17,7 +17,7 @@ import (
 // colour, and boxes are the masks'.
 func exact(t *testing.T, s Sample) {
 	t.Helper()
-	require.NoError(t, s.Check(4))
+	require.NoError(t, s.Check(8))
 	visible := map[[3]uint8]bool{}
 	for y := range s.Height {
 		for x := range s.Width {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,9 @@ type LoaderOptions struct {
 	Batch int
 	// Augment changes every sample; nil leaves them as they are.
 	Augment Augmentation
+	// CopyPaste is the share of samples, 0 to 1, that get about half of the objects of another picture,
+	// which is drawn and augmented like theirs (Ghiasi et al., arXiv 2012.07177, without blending).
+	CopyPaste float64
 	// Seed is where the order and all augmentation come from.
 	Seed uint64
 	// Rank and Ranks make Next return a part of each batch only, in the same order of all pictures:
@@ -162,6 +166,8 @@ func (o LoaderOptions) check(d Dataset) error {
 			o.Batch, o.Prefetch, o.Workers, maxBatch, maxAhead, maxWorkers)
 	case o.Ranks < 0 || o.Rank < 0 || o.Rank >= max(o.Ranks, 1):
 		return fmt.Errorf("data: part %d of batches in %d parts, counted from 0", o.Rank, o.Ranks)
+	case !(o.CopyPaste >= 0 && o.CopyPaste <= 1):
+		return fmt.Errorf("data: a share of %v of the samples with objects of others: want 0 to 1", o.CopyPaste)
 	case o.Workers < 0 || o.Prefetch < 0:
 		return fmt.Errorf("data: %d workers, %d batches ahead", o.Workers, o.Prefetch)
 	case o.Repeat != nil && len(o.Repeat) != d.Len():
@@ -255,8 +261,29 @@ func (l *Loader) work(ctx context.Context, j job) {
 	}
 }
 
-// sample reads a picture as sample n of the run.
+// sample makes sample n of the run of a picture.
 func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error) {
+	s, err := l.augmented(ctx, index, random(l.options.Seed, forSample, n, 0))
+	if err != nil || l.options.CopyPaste == 0 {
+		return s, err
+	}
+	r := random(l.options.Seed, forPaste, n, 0)
+	if r.Float64() >= l.options.CopyPaste {
+		return s, nil
+	}
+	other, err := l.augmented(ctx, r.IntN(l.data.Len()), r)
+	if err != nil {
+		return Sample{}, err
+	}
+	classes := len(l.data.Classes()) // an augmentation may be anyone's
+	if err := errors.Join(s.Check(classes), other.Check(classes)); err != nil {
+		return Sample{}, err
+	}
+	return paste(s, other, r)
+}
+
+// augmented reads a picture and augments it.
+func (l *Loader) augmented(ctx context.Context, index int, r *rand.Rand) (Sample, error) {
 	s, err := l.data.Sample(ctx, index)
 	if err != nil {
 		return Sample{}, err
@@ -267,7 +294,7 @@ func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error)
 	if l.options.Augment == nil {
 		return s, nil
 	}
-	changed, err := l.options.Augment.Apply(s, random(l.options.Seed, forSample, n, 0))
+	changed, err := l.options.Augment.Apply(s, r)
 	if err != nil {
 		return Sample{}, &SampleError{ID: s.ID, Reason: "augmentation", Err: err}
 	}

@@ -50,6 +50,7 @@ var variants = map[string]LoaderOptions{
 	"plain":    {Batch: 4, Seed: 3, Augment: mixed},
 	"in order": {Batch: 3, InOrder: true, Augment: mixed},
 	"repeated": {Batch: 4, Seed: 4, Augment: mixed, Repeat: []float64{1, 1.5, 1, 0.25, 2.1, 1, 1, 1, 1, 0, 1}},
+	"pasted":   {Batch: 4, Seed: 7, Augment: mixed, CopyPaste: 0.6},
 	"grouped":  {Batch: 2, Seed: 5, Augment: mixed, GroupAspects: true},
 	"grouped, repeated, replaced": {Batch: 2, Seed: 6, Augment: mixed, GroupAspects: true,
 		Repeat: []float64{1, 1.5, 1, 0.25, 2.1, 1, 1, 1, 1, 0, 1}, OnError: func(error) error { return nil }},

@@ -13,6 +13,7 @@ const (
 	forEpoch purpose = iota + 1
 	forSample
 	forReplacement
+	forPaste
 )
 
 // random returns the generator of one use of a seed: n counts epochs or samples.
