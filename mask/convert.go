@@ -152,11 +152,21 @@ func (b *Bitmap) storeStrip(i int, columns []uint64) {
 func transpose64(a *[64]uint64) {
 	keep := ^uint64(0) >> 32
 	for half := 32; half > 0; half >>= 1 {
-		for i := 0; i < 64; i = (i + half + 1) &^ half {
-			swap := (a[i]>>half ^ a[i|half]) & keep
-			a[i] ^= swap << half
-			a[i|half] ^= swap
+		for i := 0; i < 64; i += 2 * half {
+			swapQuarters(a[i:][:half], a[i+half:][:half], keep)
 		}
 		keep ^= keep << (half >> 1)
+	}
+}
+
+// swapQuarters exchanges the left halves, the bits of keep, of a square's lower rows with the
+// right halves of its upper ones.
+func swapQuarters(upper, lower []uint64, keep uint64) {
+	shift := len(upper) & 63
+	lower = lower[:len(upper)] // spares a check in the loop
+	for i, u := range upper {
+		swap := (u>>shift ^ lower[i]) & keep
+		upper[i] = u ^ swap<<shift
+		lower[i] ^= swap
 	}
 }

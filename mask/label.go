@@ -20,7 +20,7 @@ var labelFont = sync.OnceValues(func() (*opentype.Font, error) { return opentype
 
 // drawLabels writes the labels of items, the first ones choosing their places
 // first.
-func drawLabels(dst *image.RGBA, items []OverlayItem, colors []color.NRGBA, opt OverlayOptions) error {
+func drawLabels(dst *image.RGBA, items []instance, colors []color.NRGBA, opt OverlayOptions) error {
 	parsed, err := labelFont()
 	if err != nil {
 		return fmt.Errorf("mask: font of the labels: %w", err)

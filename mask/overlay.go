@@ -29,14 +29,6 @@ type OverlayItem struct {
 	Color color.Color
 }
 
-// extent is the item's box, or its mask's.
-func (i *OverlayItem) extent() image.Rectangle {
-	if i.Box.Empty() && i.Mask != nil {
-		return i.Mask.Box()
-	}
-	return i.Box
-}
-
 // OverlayOptions are the settings of Overlay. The zero value suits any picture: with more
 // than 20 instances, or several that all have the same Class, it draws contours only, so that the
 // picture stays to be seen.
@@ -115,37 +107,34 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 			return fmt.Errorf("mask: item %d: %w", i, err)
 		}
 	}
+	instances := measured(items)
 	width, height := float64(bounds.Dx()), float64(bounds.Dy())
-	contours := opt.resolve(items, width, height)
+	contours := opt.resolve(instances, width, height)
 	if !(opt.FontSize <= maxFontSize) {
 		return fmt.Errorf("mask: overlay labels of %v pixels: want at most %d", opt.FontSize, maxFontSize)
 	}
 	if opt.FontSize == 0 {
 		opt.FontSize = min(max(math.Round(math.Sqrt(width*height)/45), 11), 48)
 		if contours {
-			opt.FontSize = min(opt.FontSize, max(11, float64(typicalSide(items)/4)))
+			opt.FontSize = min(opt.FontSize, max(11, float64(typicalSide(instances)/4)))
 		}
 	}
 
-	colors := itemColors(dst, items, contours)
-	areas, order := make([]int, len(items)), make([]int, len(items))
-	for i, item := range items {
+	colors := itemColors(dst, instances, contours)
+	order := make([]int, len(items))
+	for i := range order {
 		order[i] = i
-		areas[i] = item.Box.Dx() * item.Box.Dy()
-		if item.Mask != nil {
-			areas[i] = item.Mask.Area()
-		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(areas[b], areas[a]) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(instances[b].size(), instances[a].size()) })
 	for _, i := range order {
-		item := items[i]
-		if i >= opt.Boxes && !(opt.Boxes == onlyBoxes && item.boxOnly()) {
-			item.Box = image.Rectangle{}
+		one := instances[i]
+		if i >= opt.Boxes && !(opt.Boxes == onlyBoxes && one.area == 0) {
+			one.Box = image.Rectangle{}
 		}
-		drawInstance(dst, item, colors[i], opt)
+		drawInstance(dst, one, colors[i], opt)
 	}
 	if opt.FontSize > 0 && opt.Labels > 0 {
-		return drawLabels(dst, items, colors, opt)
+		return drawLabels(dst, instances, colors, opt)
 	}
 	return nil
 }
@@ -154,9 +143,9 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 const maxFontSize = 1000
 
 // drawInstance draws everything of an item but its label.
-func drawInstance(dst *image.RGBA, item OverlayItem, c color.NRGBA, opt OverlayOptions) {
-	if item.Mask != nil {
-		m := item.Mask.only(item.Mask.Box())
+func drawInstance(dst *image.RGBA, item instance, c color.NRGBA, opt OverlayOptions) {
+	if item.area > 0 {
+		m := item.Mask.only(item.box)
 		if opt.FillOpacity > 0 {
 			fill := c
 			fill.A = uint8(math.Round(255 * min(opt.FillOpacity, 1)))

@@ -7,7 +7,7 @@ import (
 
 // itemColors returns the opaque colours of items on a picture. apart is true if those that have
 // none get colours by which neighbours are told apart, in place of the palette's order.
-func itemColors(dst *image.RGBA, items []OverlayItem, apart bool) []color.NRGBA {
+func itemColors(dst *image.RGBA, items []instance, apart bool) []color.NRGBA {
 	out := make([]color.NRGBA, len(items))
 	own := make([]int, len(items)) // in the palette
 	for i := range own {
@@ -27,7 +27,7 @@ func itemColors(dst *image.RGBA, items []OverlayItem, apart bool) []color.NRGBA 
 
 // neighboursApart gives each item the first colour from its own on, round the palette, that no
 // earlier item near it has.
-func neighboursApart(own []int, items []OverlayItem, dst *image.RGBA) {
+func neighboursApart(own []int, items []instance, dst *image.RGBA) {
 	palette, n := visibleOn(dst), len(okabeIto)
 	bounds := dst.Bounds()
 	grid, near := newRectGrid(bounds.Dx(), bounds.Dy()), max(2, typicalSide(items)/4)

@@ -13,7 +13,7 @@ const onlyBoxes = math.MinInt
 
 // resolve puts numbers in the place of zeros, and reports whether contours only are drawn unless
 // something else is asked for.
-func (o *OverlayOptions) resolve(items []OverlayItem, width, height float64) (contours bool) {
+func (o *OverlayOptions) resolve(items []instance, width, height float64) (contours bool) {
 	contours = contoursOnly(items)
 	opacity, all, boxes, line := .4, max(len(items), 1), max(len(items), 1), max(1, int(math.Round(min(width, height)/400)))
 	if contours {
@@ -39,7 +39,7 @@ func (o *OverlayOptions) resolve(items []OverlayItem, width, height float64) (co
 
 // contoursOnly reports whether fills, boxes and labels would hide the picture or say nothing:
 // there are many instances, or several of one class.
-func contoursOnly(items []OverlayItem) bool {
+func contoursOnly(items []instance) bool {
 	masks := 0
 	for i := range items {
 		if items[i].Mask != nil {
@@ -47,15 +47,15 @@ func contoursOnly(items []OverlayItem) bool {
 		}
 	}
 	return masks > maxFilled || masks > 1 && items[0].Class != "" &&
-		!slices.ContainsFunc(items, func(item OverlayItem) bool { return item.Class != items[0].Class })
+		!slices.ContainsFunc(items, func(item instance) bool { return item.Class != items[0].Class })
 }
 
 // typicalSide is the root of the median area of the masks.
-func typicalSide(items []OverlayItem) int {
+func typicalSide(items []instance) int {
 	var areas []int
 	for i := range items {
-		if m := items[i].Mask; m != nil && !m.Empty() {
-			areas = append(areas, m.Area())
+		if items[i].area > 0 {
+			areas = append(areas, items[i].area)
 		}
 	}
 	if len(areas) == 0 {
@@ -64,6 +64,3 @@ func typicalSide(items []OverlayItem) int {
 	slices.Sort(areas)
 	return int(math.Sqrt(float64(areas[len(areas)/2])))
 }
-
-// boxOnly reports whether an item has no pixels, so that its box is all there is to see.
-func (i *OverlayItem) boxOnly() bool { return i.Mask == nil || i.Mask.Empty() }

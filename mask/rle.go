@@ -59,25 +59,28 @@ func (r RLE) BBox() (x, y, w, h float64) {
 		return 0, 0, 0, 0
 	}
 	height := uint32(r.Height)
-	left, top, right, bottom := uint32(math.MaxUint32), uint32(math.MaxUint32), uint32(0), uint32(0)
-	var pos uint32
-	for i, c := range r.Counts {
-		if i&1 == 1 && c > 0 {
-			last := pos + c - 1
-			x0, x1 := pos/height, last/height
-			left, right = min(left, x0), max(right, x1)
-			if x0 < x1 { // the run turns a column's end, so it touches bottom and top
-				top, bottom = 0, height-1
-			} else {
-				top, bottom = min(top, pos%height), max(bottom, last%height)
+	top, bottom := height, uint32(0)
+	var pos, first, end uint32 // the first set pixel and the one after the last
+	for i := 1; i < len(r.Counts); i += 2 {
+		pos += r.Counts[i-1]
+		if n := r.Counts[i]; n > 0 {
+			if end == 0 {
+				first = pos
 			}
+			row := pos % height
+			top, bottom = min(top, row), max(bottom, row+n)
+			pos += n
+			end = pos
 		}
-		pos += c
 	}
-	if left == math.MaxUint32 {
+	if end == 0 {
 		return 0, 0, 0, 0
 	}
-	return float64(left), float64(top), float64(right - left + 1), float64(bottom - top + 1)
+	if bottom > height { // a run turns a column's end, so it touches bottom and top
+		top, bottom = 0, height
+	}
+	left, right := first/height, (end-1)/height
+	return float64(left), float64(top), float64(right - left + 1), float64(bottom - top)
 }
 
 // pixels returns width*height, or an error if no mask can have that size.

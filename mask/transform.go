@@ -43,8 +43,9 @@ func (b *Bitmap) Transpose() *Bitmap {
 	r := b.Rect
 	out := NewBitmapIn(b.Height, b.Width, image.Rect(r.Min.Y, r.Min.X, r.Max.Y, r.Max.X))
 	var block [64]uint64
-	for top := r.Min.Y &^ 63; top < r.Max.Y; top += 64 {
-		for left := r.Min.X &^ 63; left < r.Max.X; left += 64 {
+	box := b.Box()
+	for top := box.Min.Y &^ 63; top < box.Max.Y; top += 64 {
+		for left := box.Min.X &^ 63; left < box.Max.X; left += 64 {
 			if b.load(left, top, &block) {
 				transpose64(&block)
 				out.store(top, left, &block)
@@ -57,9 +58,10 @@ func (b *Bitmap) Transpose() *Bitmap {
 // load reads the 64×64 pixels from (left, top), both multiples of 64, and reports whether any is
 // set; if none is, block may be anything.
 func (b *Bitmap) load(left, top int, block *[64]uint64) bool {
-	clear(block[:])
 	var any uint64
 	first, last := max(top, b.Rect.Min.Y), min(top+64, b.Rect.Max.Y)
+	clear(block[:first-top])
+	clear(block[last-top:])
 	at := b.index(image.Pt(left, first))
 	for i := range block[first-top : last-top] {
 		w := b.Words[at+i*b.Stride]
