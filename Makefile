@@ -30,10 +30,10 @@ demo: ## segment a picture and compare with its true masks: make demo IMAGE=path
 	@$(with) go run ./cmd/diffusioninst segment --weights $(WEIGHTS) $(if $(TRUTH),--gt "$(TRUTH)") --output "$(OUTPUT)/" "$(IMAGE)"
 
 test: ## run all tests
-	@$(with) go test -timeout 30m ./...
+	@$(with) go test -timeout 30m work
 
 bench: ## run the benchmarks, without the tests
-	@$(with) go test -run '^$$' -bench . -benchmem ./...
+	@$(with) go test -run '^$$' -bench . -benchmem work
 
 bench-peer: build ## time a picture by this module and by torchvision's Mask R-CNN, which must be installed
 	@scripts/bench-peer
@@ -51,7 +51,7 @@ test-fresh: ## time demo and test in a clone on a fresh Debian 12 without LibTor
 	@scripts/test-fresh
 
 generate: ## regenerate generated files
-	@go generate ./...
+	@go generate work
 
 lint: ## check formatting, go vet, staticcheck, shell scripts
 	@scripts/lint

@@ -52,6 +52,14 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
+// Flush sends what was written; package grpc asks for it.
+func (a *answer) Flush() {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	_ = http.NewResponseController(a.ResponseWriter).Flush()
+}
+
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
@@ -114,7 +122,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch {
 	case isGRPC(r):
-		s.failGRPC(w, &p)
+		s.failGRPC(w, r, &p)
 	case strings.HasPrefix(r.URL.Path, "/v2"): // where an error is a sentence
 		s.send(w, r, p.Status, map[string]string{"error": p.Message})
 	default:

@@ -1,6 +1,6 @@
 // Package serve answers HTTP requests with what models find in pictures. A Server is an
-// http.Handler for any mux; nothing in it is global, and it imports the standard library and
-// this module alone.
+// http.Handler for any mux; nothing in it is global. It is a module of its own, so that importers of
+// the SDK do not inherit gRPC and Prometheus.
 //
 //	s, err := serve.New(map[string]*diffusioninst.Model{"nuclei": model}, serve.Options{})
 //	if err != nil { … }
@@ -16,7 +16,8 @@
 //	GET  /readyz               200 after Warm and until Shutdown
 //	GET  /, /openapi.json      the page for browsers; all paths for other programs
 //	/v2/…                      the Open Inference Protocol over REST
-//	/inference.GRPCInferenceService/…   the same over gRPC, if the http.Server has HTTP/2
+//	/inference.GRPCInferenceService/…   the same over gRPC, with health checks and reflection,
+//	                           if the http.Server has HTTP/2
 //
 // # Admission
 //
@@ -26,9 +27,4 @@
 // and pictures are held within Options.MaxHeld, by what the headers of the request and of the
 // picture say before anything is read, and calls of the model within
 // Options.Segment.MaxBytes. Clients take turns.
-//
-// # Dependencies
-//
-// The few messages of gRPC are read and written here, over the HTTP/2 of package net/http: importers of
-// the SDK inherit no module by this package.
 package serve

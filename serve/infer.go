@@ -80,25 +80,37 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request, parse func(body [
 			s.fail(w, r, err)
 			return true
 		}
-		j, seen, q, err := s.inferenceJob(ctx, w, p, in, held)
+		result, left, err := s.runInference(ctx, w, p, in, held)
 		if err != nil {
 			s.fail(w, r, err)
-			return true
+		} else {
+			send(in, result)
 		}
-		note(w, slog.String("inference", in.id))
-		return s.wait(ctx, w, r, p, j, func() {
-			j.note(w)
-			if j.err != nil {
-				s.fail(w, r, ended(ctx, j.err))
-				return
-			}
-			if _, result, err := s.result(w, q, seen, j); err != nil {
-				s.fail(w, r, err)
-			} else {
-				send(in, result)
-			}
-		})
+		return !left
 	})
+}
+
+// runInference returns the result for a picture. left says that the place is the scheduler's, since
+// the request's time ended before.
+func (s *Server) runInference(ctx context.Context, w http.ResponseWriter, p *place, in *inference, held int64) (result []byte, left bool, err error) {
+	j, seen, q, err := s.inferenceJob(ctx, w, p, in, held)
+	if err != nil {
+		return nil, false, err
+	}
+	note(w, slog.String("inference", in.id))
+	s.scheduler.add(j)
+	select {
+	case <-j.done:
+		j.note(w)
+		if j.err != nil {
+			return nil, false, ended(ctx, j.err)
+		}
+		_, result, err = s.result(w, q, seen, j)
+		return result, false, err
+	case <-ctx.Done():
+		s.scheduler.abandon(j, p.leave)
+		return nil, true, ended(ctx, ctx.Err())
+	}
 }
 
 func (s *Server) inferenceJob(ctx context.Context, w http.ResponseWriter, p *place, in *inference, held int64) (*job, *picture.Picture, *query, error) {

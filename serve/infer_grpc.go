@@ -2,194 +2,314 @@ package serve
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "github.com/diffusioninst/go/serve/internal/inference"
 )
 
-// Paths of gRPC are those of its services and methods. A call is a POST with one message before
-// its answer, and a status in the trailers (https://grpc.io/docs/guides/wire.html). It needs HTTP/2.
-const (
-	inferenceService = "/inference.GRPCInferenceService/"
-	healthCheck      = "/grpc.health.v1.Health/Check"
-)
-
-// maxSmallMessage bounds the messages of calls without a picture.
+// maxSmallMessage bounds what a call without a picture may send.
 const maxSmallMessage = 1 << 16
 
 func isGRPC(r *http.Request) bool {
 	kind := r.Header.Get("Content-Type")
-	return kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+proto")
+	return r.ProtoMajor >= 2 && (kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+"))
 }
 
+// routeGRPC answers calls of the inference protocol, of health checks and of reflection on the port
+// of everything else.
 func (s *Server) routeGRPC() {
-	boolean := func(is bool) []byte {
-		if !is {
-			return nil // the default of a message
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(int(s.options.MaxBody)), grpc.UnaryInterceptor(s.callUnary), grpc.StreamInterceptor(s.callStream))
+	s.serving = health.NewServer()
+	s.serving.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	pb.RegisterGRPCInferenceServiceServer(s.grpc, inferenceGRPC{s: s})
+	healthpb.RegisterHealthServer(s.grpc, s.serving)
+	reflection.Register(s.grpc)
+	s.refuser = grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		return callOf(stream.Context()).problem.grpcError()
+	}))
+	for service := range s.grpc.GetServiceInfo() {
+		s.mux.HandleFunc("/"+service+"/", s.serveGRPC)
+	}
+	for _, m := range pb.GRPCInferenceService_ServiceDesc.Methods { // by name in the metrics
+		s.mux.HandleFunc("/"+pb.GRPCInferenceService_ServiceDesc.ServiceName+"/"+m.MethodName, s.serveGRPC)
+	}
+}
+
+// A call is a call of gRPC, whose handler runs in a goroutine of package grpc.
+type call struct {
+	w        http.ResponseWriter
+	admitted context.Context // of a picture, until its time ends
+	place    *place
+	left     bool             // the place is the scheduler's
+	received func(whole bool) // ends the time for the body
+	problem  *Problem
+
+	lock    sync.Mutex
+	over    bool
+	running chan struct{} // closed by the end of the handler
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
+	if !isGRPC(r) {
+		s.fail(w, r, problem(http.StatusUnsupportedMediaType, "media_type", "%s takes calls of gRPC: HTTP/2 and application/grpc", r.URL.Path))
+		return
+	}
+	c := &call{w: w}
+	if r.URL.Path != pb.GRPCInferenceService_ModelInfer_FullMethodName {
+		r.Body = http.MaxBytesReader(nil, r.Body, maxSmallMessage)
+		s.serveCall(r.Context(), c, w, r)
+		return
+	}
+	s.inside(w, r, func(ctx context.Context, p *place) bool {
+		length := r.ContentLength
+		if length < 0 {
+			length = s.options.MaxBody // nobody knows before it is read
 		}
-		return appendVarint(nil, 1, 1)
-	}
-	for method, f := range map[string]func(message []byte) ([]byte, error){
-		inferenceService + "ServerLive":  func([]byte) ([]byte, error) { return boolean(true), nil },
-		inferenceService + "ServerReady": func([]byte) ([]byte, error) { return boolean(s.isReady()), nil },
-		inferenceService + "ModelReady": func(message []byte) ([]byte, error) {
-			_, err := s.modelOf(message)
-			return boolean(s.isReady()), err
-		},
-		inferenceService + "ServerMetadata": func([]byte) ([]byte, error) {
-			b := appendBytes(appendBytes(nil, 1, inferenceServer.Name), 2, inferenceServer.Version)
-			return appendBytes(b, 3, inferenceServer.Extensions[0]), nil
-		},
-		inferenceService + "ModelMetadata": func(message []byte) ([]byte, error) {
-			e, err := s.modelOf(message)
-			if err != nil {
-				return nil, err
-			}
-			return inferenceModel(e.name).message(), nil
-		},
-		healthCheck: func([]byte) ([]byte, error) {
-			if s.isReady() {
-				return appendVarint(nil, 1, 1), nil // SERVING
-			}
-			return appendVarint(nil, 1, 2), nil
-		},
-	} {
-		s.routeCall(method, func(w http.ResponseWriter, r *http.Request) {
-			if s.options.ReadTimeout > 0 {
-				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.ReadTimeout)) // as in Server.body
-			}
-			body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxSmallMessage))
-			if err != nil {
-				s.fail(w, r, bodyProblem(err, "bad_body"))
-				return
-			}
-			message, err := unframe(body)
-			if err == nil {
-				message, err = f(message)
-			}
-			if err != nil {
-				s.fail(w, r, err)
-				return
-			}
-			s.sendGRPC(w, message)
-		})
-	}
-	s.routeCall(inferenceService+"ModelInfer", func(w http.ResponseWriter, r *http.Request) {
-		s.infer(w, r, parseGRPC, func(in *inference, result []byte) { s.sendGRPC(w, in.message(result)) })
+		if err := p.hold(length + 1); err != nil {
+			s.fail(w, r, err)
+			return true
+		}
+		c.place = p
+		s.serveCall(ctx, c, w, r)
+		return !c.left
 	})
 }
 
-// routeCall answers the calls of a method, within their own time.
-func (s *Server) routeCall(path string, f http.HandlerFunc) {
-	s.route("POST", path, func(w http.ResponseWriter, r *http.Request) {
-		if !isGRPC(r) || r.ProtoMajor < 2 {
-			s.fail(w, r, problem(http.StatusUnsupportedMediaType, "media_type", "%s takes calls of gRPC: HTTP/2 and application/grpc", path))
-			return
-		}
-		if text := r.Header.Get("Grpc-Timeout"); text != "" {
-			d, err := grpcTimeout(text)
-			if err != nil {
-				s.fail(w, r, err)
-				return
-			}
-			ctx, cancel := context.WithTimeout(r.Context(), d)
-			defer cancel()
-			r = r.WithContext(ctx)
-		}
-		f(w, r)
-	})
-}
-
-// grpcTimeout reads the header of that name: up to 8 digits and a unit.
-func grpcTimeout(text string) (time.Duration, error) {
-	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}
-	unit := units[text[len(text)-1]]
-	n, err := strconv.ParseUint(text[:len(text)-1], 10, 63)
-	if err != nil || unit == 0 || len(text) > 9 {
-		return 0, badInference("grpc-timeout %q is not a time", text)
+// serveCall lets package grpc answer a call, and waits for its handler, which that does not. ctx ends the
+// call but not the connection to its client, who is told why.
+func (s *Server) serveCall(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) {
+	c.admitted, c.received = ctx, s.reading(ctx, w)
+	s.grpc.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+	c.received(false)
+	c.lock.Lock()
+	c.over = true
+	c.lock.Unlock()
+	if c.running != nil {
+		<-c.running
+	} else if c.place != nil { // package grpc has refused what it has read
+		logProblem(w, problem(http.StatusBadRequest, "bad_body", "the message could not be read"))
 	}
-	return time.Duration(min(n, uint64(1000*time.Hour/unit))) * unit, nil
 }
 
-// unframe returns the only message of a body.
-func unframe(body []byte) ([]byte, error) {
+// begin reports whether the handler of a call may run: not if the client has left before.
+func (c *call) begin() bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if !c.over {
+		c.running = make(chan struct{})
+	}
+	return !c.over
+}
+
+// callUnary calls the handler of a method with one message.
+func (s *Server) callUnary(ctx context.Context, in any, _ *grpc.UnaryServerInfo, f grpc.UnaryHandler) (out any, err error) {
+	c := callOf(ctx)
+	if !c.begin() {
+		return nil, status.FromContextError(context.Canceled).Err()
+	}
+	defer close(c.running)
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
+		}
+		if s.options.WriteTimeout > 0 {
+			_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout)) // as in Server.write
+		}
+		if err != nil {
+			out, err = nil, s.callFailed(c, err)
+		}
+	}()
+	c.received(true)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.admitted, func() { cancel(context.Cause(c.admitted)) })()
+	return f(ctx, in)
+}
+
+// callStream calls the handler of a method with a stream of answers, which ends with the server.
+func (s *Server) callStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, f grpc.StreamHandler) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	return f(service, endingStream{stream, ctx})
+}
+
+// An endingStream is a stream with another context.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (e endingStream) Context() context.Context { return e.ctx }
+
+// callFailed returns the status of a call that failed, and says why in the log.
+func (s *Server) callFailed(c *call, err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err // of package grpc
+	}
+	p := *asProblem(err)
+	logProblem(c.w, &p)
+	if a, ok := c.w.(*answer); ok {
+		a.status = p.Status
+	}
+	return p.grpcError()
+}
+
+// failGRPC answers a call with a problem, without reading it.
+func (s *Server) failGRPC(w http.ResponseWriter, r *http.Request, p *Problem) {
+	if a, ok := w.(*answer); ok {
+		a.status = p.Status // for the log
+	}
+	s.refuser.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, &call{problem: p})))
+}
+
+// grpcError is a problem as a status of gRPC, with its code for programs.
+func (p *Problem) grpcError() error {
+	st := status.New(p.grpcCode(), p.Message)
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: p.Code, Domain: serverName}}
+	if p.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Duration(p.RetryAfter) * time.Second)})
+	}
+	if with, err := st.WithDetails(details...); err == nil {
+		st = with
+	}
+	return st.Err()
+}
+
+func (p *Problem) grpcCode() codes.Code {
 	switch {
-	case len(body) < 5 || uint64(binary.BigEndian.Uint32(body[1:])) != uint64(len(body)-5):
-		return nil, badInference("the body is not one message of gRPC")
-	case body[0] != 0:
-		return nil, problem(http.StatusUnsupportedMediaType, "content_encoding", "the message is compressed: send it as it is")
+	case p.Code == "not_found", p.Code == "content_encoding":
+		return codes.Unimplemented
+	case p.Status == statusLeft:
+		return codes.Canceled
 	}
-	return body[5:], nil
+	switch p.Status {
+	case http.StatusUnauthorized:
+		return codes.Unauthenticated
+	case http.StatusNotFound:
+		return codes.NotFound
+	case http.StatusTooManyRequests:
+		return codes.ResourceExhausted
+	case http.StatusServiceUnavailable:
+		return codes.Unavailable
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		return codes.DeadlineExceeded
+	case http.StatusInternalServerError:
+		return codes.Internal
+	}
+	return codes.InvalidArgument
 }
 
-// modelOf returns the model of a message with its name and its version.
-func (s *Server) modelOf(message []byte) (*entry, error) {
-	var name, version string
-	if err := eachField(message, func(v field) error {
-		switch v.number {
-		case 1:
-			name = string(v.bytes)
-		case 2:
-			version = string(v.bytes)
-		}
-		return nil
-	}); err != nil {
-		return nil, badInference("%v", err)
-	}
-	return s.named(name, version)
+// inferenceGRPC are the methods of the inference protocol.
+type inferenceGRPC struct {
+	pb.UnimplementedGRPCInferenceServiceServer
+	s *Server
 }
 
-// parseGRPC reads a ModelInferRequest.
-func parseGRPC(body []byte) (*inference, error) {
-	message, err := unframe(body)
+func (g inferenceGRPC) ServerLive(context.Context, *pb.ServerLiveRequest) (*pb.ServerLiveResponse, error) {
+	return &pb.ServerLiveResponse{Live: true}, nil
+}
+
+func (g inferenceGRPC) ServerReady(context.Context, *pb.ServerReadyRequest) (*pb.ServerReadyResponse, error) {
+	return &pb.ServerReadyResponse{Ready: g.s.isReady()}, nil
+}
+
+func (g inferenceGRPC) ModelReady(_ context.Context, in *pb.ModelReadyRequest) (*pb.ModelReadyResponse, error) {
+	_, err := g.s.named(in.GetName(), in.GetVersion())
+	return &pb.ModelReadyResponse{Ready: g.s.isReady()}, err
+}
+
+func (g inferenceGRPC) ServerMetadata(context.Context, *pb.ServerMetadataRequest) (*pb.ServerMetadataResponse, error) {
+	return &pb.ServerMetadataResponse{Name: inferenceServer.Name, Version: inferenceServer.Version, Extensions: inferenceServer.Extensions}, nil
+}
+
+func (g inferenceGRPC) ModelMetadata(_ context.Context, in *pb.ModelMetadataRequest) (*pb.ModelMetadataResponse, error) {
+	e, err := g.s.named(in.GetName(), in.GetVersion())
 	if err != nil {
 		return nil, err
 	}
-	in := &inference{options: url.Values{}}
-	var inputs, raw, contents [][]byte
-	err = eachField(message, func(v field) error {
-		switch v.number {
-		case 1:
-			in.model = string(v.bytes)
-		case 2:
-			in.version = string(v.bytes)
-		case 3:
-			in.id = string(v.bytes)
-		case 4:
-			return in.parameter(v.bytes)
-		case 5:
-			inputs = append(inputs, v.bytes)
-		case 6:
-			return requested(v.bytes)
-		case 7:
-			raw = append(raw, v.bytes)
+	tensors := func(list []InferenceTensor) (out []*pb.ModelMetadataResponse_TensorMetadata) {
+		for _, t := range list {
+			out = append(out, &pb.ModelMetadataResponse_TensorMetadata{Name: t.Name, Datatype: t.Datatype, Shape: t.Shape})
 		}
-		return nil
-	})
-	if err == nil && len(inputs) != 1 {
-		err = badInference("%d inputs: send one picture", len(inputs))
+		return out
 	}
-	if err == nil {
-		contents, err = in.input(inputs[0])
+	m := inferenceModel(e.name)
+	return &pb.ModelMetadataResponse{Name: m.Name, Versions: m.Versions, Platform: m.Platform, Inputs: tensors(m.Inputs), Outputs: tensors(m.Outputs)}, nil
+}
+
+func (g inferenceGRPC) ModelInfer(ctx context.Context, request *pb.ModelInferRequest) (*pb.ModelInferResponse, error) {
+	c := callOf(ctx)
+	held := 3 * int64(proto.Size(request)) // with what is made of it
+	if err := c.place.hold(held); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		switch {
-		case len(contents) == 1 && len(raw) == 0:
-			in.image = contents[0]
-		case len(contents) == 0 && len(raw) == 1:
-			in.image, err = bytesElement(raw[0])
-		default:
-			err = badInference("the picture is not one element of bytes_contents or of raw_input_contents")
+	in, err := parseGRPC(request)
+	if err != nil {
+		return nil, err
+	}
+	result, left, err := g.s.runInference(ctx, c.w, c.place, in, held)
+	c.left = left
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ModelInferResponse{
+		ModelName: in.model, ModelVersion: modelVersion, Id: in.id,
+		Outputs:           []*pb.ModelInferResponse_InferOutputTensor{{Name: outputTensor, Datatype: "BYTES", Shape: in.shape}},
+		RawOutputContents: [][]byte{appendBytesElement(nil, result)},
+	}, nil
+}
+
+// parseGRPC checks a request.
+func parseGRPC(request *pb.ModelInferRequest) (*inference, error) {
+	in := &inference{model: request.GetModelName(), version: request.GetModelVersion(), id: request.GetId(), options: url.Values{}}
+	for name, p := range request.GetParameters() {
+		if err := in.setGRPC(name, p); err != nil {
+			return nil, err
 		}
 	}
-	if errors.Is(err, errProtobuf) {
-		err = badInference("%v", err)
+	for _, o := range request.GetOutputs() {
+		if o.GetName() != outputTensor {
+			return nil, badInference("there is no output %q, but %q", o.GetName(), outputTensor)
+		}
+	}
+	if n := len(request.GetInputs()); n != 1 {
+		return nil, badInference("%d inputs: send one picture", n)
+	}
+	input := request.GetInputs()[0]
+	in.shape = input.GetShape()
+	if err := in.check(input.GetName(), input.GetDatatype()); err != nil {
+		return nil, err
+	}
+	var err error
+	switch contents, raw := input.GetContents().GetBytesContents(), request.GetRawInputContents(); {
+	case len(contents) == 1 && len(raw) == 0:
+		in.image = contents[0]
+	case len(contents) == 0 && len(raw) == 1:
+		in.image, err = bytesElement(raw[0])
+	default:
+		err = badInference("the picture is not one element of bytes_contents or of raw_input_contents")
 	}
 	if err == nil && len(in.image) == 0 {
 		err = problem(http.StatusUnprocessableEntity, "empty_picture", "the picture has no bytes")
@@ -197,161 +317,18 @@ func parseGRPC(body []byte) (*inference, error) {
 	return in, err
 }
 
-// input reads an InferInputTensor, and returns its bytes_contents.
-func (in *inference) input(message []byte) (contents [][]byte, err error) {
-	var name, datatype string
-	err = eachField(message, func(v field) (err error) {
-		switch v.number {
-		case 1:
-			name = string(v.bytes)
-		case 2:
-			datatype = string(v.bytes)
-		case 3:
-			in.shape, err = v.varints(in.shape)
-		case 5:
-			return eachField(v.bytes, func(v field) error {
-				if v.number == 8 {
-					contents = append(contents, v.bytes)
-				}
-				return nil
-			})
-		}
-		return err
-	})
-	if err == nil {
-		err = in.check(name, datatype)
+func (in *inference) setGRPC(name string, p *pb.InferParameter) error {
+	switch v := p.GetParameterChoice().(type) {
+	case *pb.InferParameter_BoolParam:
+		return in.set(name, v.BoolParam)
+	case *pb.InferParameter_Int64Param:
+		return in.set(name, v.Int64Param)
+	case *pb.InferParameter_StringParam:
+		return in.set(name, v.StringParam)
+	case *pb.InferParameter_DoubleParam:
+		return in.set(name, v.DoubleParam)
+	case *pb.InferParameter_Uint64Param:
+		return in.set(name, v.Uint64Param)
 	}
-	return contents, err
-}
-
-// requested checks an InferRequestedOutputTensor.
-func requested(message []byte) error {
-	return eachField(message, func(v field) error {
-		if v.number == 1 && string(v.bytes) != outputTensor {
-			return badInference("there is no output %q, but %q", v.bytes, outputTensor)
-		}
-		return nil
-	})
-}
-
-// parameter reads an entry of a map of parameters.
-func (in *inference) parameter(message []byte) error {
-	var name string
-	var value any
-	err := eachField(message, func(v field) error {
-		if v.number == 1 {
-			name = string(v.bytes)
-			return nil
-		}
-		return eachField(v.bytes, func(v field) error {
-			switch v.number {
-			case 1:
-				value = v.value != 0
-			case 2:
-				value = int64(v.value)
-			case 3:
-				value = string(v.bytes)
-			case 4:
-				value = v.double()
-			case 5:
-				value = v.value
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return in.set(name, value)
-}
-
-// message is a ModelInferResponse.
-func (in *inference) message(result []byte) []byte {
-	b := appendBytes(appendBytes(nil, 1, in.model), 2, modelVersion)
-	if in.id != "" {
-		b = appendBytes(b, 3, in.id)
-	}
-	b = appendBytes(b, 5, InferenceTensor{outputTensor, "BYTES", in.shape}.message())
-	return appendBytes(b, 6, appendBytesElement(nil, result))
-}
-
-func (t InferenceTensor) message() []byte {
-	b := appendBytes(appendBytes(nil, 1, t.Name), 2, t.Datatype)
-	var shape []byte
-	for _, n := range t.Shape {
-		shape = binary.AppendUvarint(shape, uint64(n))
-	}
-	return appendBytes(b, 3, shape)
-}
-
-// message is a ModelMetadataResponse.
-func (m InferenceModel) message() []byte {
-	b := appendBytes(appendBytes(appendBytes(nil, 1, m.Name), 2, m.Versions[0]), 3, m.Platform)
-	return appendBytes(appendBytes(b, 4, m.Inputs[0].message()), 5, m.Outputs[0].message())
-}
-
-// sendGRPC answers a call with a message.
-func (s *Server) sendGRPC(w http.ResponseWriter, message []byte) {
-	if s.options.WriteTimeout > 0 {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout)) // as in Server.write
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/grpc")
-	h.Set("Trailer", "Grpc-Status")
-	w.WriteHeader(http.StatusOK)
-	frame := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message)))
-	if _, err := w.Write(append(frame, message...)); err != nil {
-		return // the client has left
-	}
-	h.Set("Grpc-Status", "0")
-}
-
-// failGRPC answers a call with a status, in the headers as there is no message.
-func (s *Server) failGRPC(w http.ResponseWriter, p *Problem) {
-	h := w.Header()
-	h.Set("Content-Type", "application/grpc")
-	h.Set("Grpc-Status", strconv.Itoa(p.grpcStatus()))
-	h.Set("Grpc-Message", percentEncoded(p.Message))
-	if a, ok := w.(*answer); ok {
-		a.status = p.Status // for the log
-	}
-	w.WriteHeader(http.StatusOK)
-}
-
-// grpcStatus is the number of a problem's status code in gRPC.
-func (p *Problem) grpcStatus() int {
-	switch {
-	case p.Code == "not_found", p.Code == "content_encoding":
-		return 12 // UNIMPLEMENTED
-	case p.Status == statusLeft:
-		return 1 // CANCELLED
-	}
-	switch p.Status {
-	case http.StatusUnauthorized:
-		return 16 // UNAUTHENTICATED
-	case http.StatusNotFound:
-		return 5 // NOT_FOUND
-	case http.StatusTooManyRequests:
-		return 8 // RESOURCE_EXHAUSTED
-	case http.StatusServiceUnavailable:
-		return 14 // UNAVAILABLE
-	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
-		return 4 // DEADLINE_EXCEEDED
-	case http.StatusInternalServerError:
-		return 13 // INTERNAL
-	}
-	return 3 // INVALID_ARGUMENT
-}
-
-// percentEncoded is a text as a header of gRPC has it.
-func percentEncoded(text string) string {
-	var b strings.Builder
-	for _, c := range []byte(text) {
-		if c < ' ' || c > '~' || c == '%' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
+	return in.set(name, nil)
 }

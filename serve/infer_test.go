@@ -3,19 +3,19 @@ package serve
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	pb "github.com/diffusioninst/go/serve/internal/inference"
 )
 
 // inferBody is a request of Triton's client with its picture after the JSON, as recorded.
@@ -129,133 +129,32 @@ func TestBadInferences(t *testing.T) {
 	}
 }
 
-// caller returns a function that calls a method of gRPC of a server.
-func caller(t *testing.T, s *Server) func(path string, message []byte, headers ...string) (status string, answer []byte) {
-	t.Helper()
-	server := httptest.NewUnstartedServer(s)
-	server.Config.Protocols = new(http.Protocols)
-	server.Config.Protocols.SetUnencryptedHTTP2(true)
-	server.Start()
-	t.Cleanup(server.Close)
-	transport := &http.Transport{Protocols: server.Config.Protocols}
-	t.Cleanup(transport.CloseIdleConnections)
-	return func(path string, message []byte, headers ...string) (string, []byte) {
-		frame := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
-		r, err := http.NewRequest("POST", server.URL+path, bytes.NewReader(frame))
-		require.NoError(t, err)
-		r.Header.Set("Content-Type", "application/grpc")
-		r.Header.Set("Te", "trailers")
-		for _, line := range headers {
-			name, value, _ := strings.Cut(line, ": ")
-			r.Header.Set(name, value)
-		}
-		answer, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Do(r)
-		require.NoError(t, err)
-		defer answer.Body.Close()
-		body, err := io.ReadAll(answer.Body)
-		require.NoError(t, err)
-		require.Equal(t, 200, answer.StatusCode)
-		require.Equal(t, "application/grpc", answer.Header.Get("Content-Type"))
-		if status := answer.Header.Get("Grpc-Status"); status != "" {
-			require.Empty(t, body)
-			return status + " " + answer.Header.Get("Grpc-Message"), nil
-		}
-		body, err = unframe(body)
-		require.NoError(t, err)
-		return answer.Trailer.Get("Grpc-Status"), body
-	}
-}
-
-// inferMessage is a ModelInferRequest as Triton's client sends it.
-func inferMessage(data []byte) []byte {
-	seed := appendBytes(appendBytes(nil, 1, "seed"), 2, appendVarint(nil, 2, 3))
-	input := appendBytes(appendBytes(appendBytes(nil, 1, "image"), 2, "BYTES"), 3, []byte{1})
-	b := appendBytes(appendBytes(nil, 1, "tiny"), 3, "7")
-	b = appendBytes(appendBytes(b, 4, seed), 5, input)
-	b = appendBytes(b, 6, appendBytes(nil, 1, "result"))
-	return appendBytes(b, 7, appendBytesElement(nil, data))
-}
-
-func TestInferenceOverGRPC(t *testing.T) {
-	s := newServer(t, Options{Segment: everything, Tokens: []string{"secret"}})
-	call := caller(t, s)
-	data := somePNG(t, 50, 40)
-	const token = "Authorization: Bearer secret"
-	want := post(s, "/v1/segment?seed=3", bytes.NewReader(data), token).Body.String()
-
-	status, answer := call(inferenceService+"ModelInfer", inferMessage(data), token, "Grpc-Timeout: 50S")
-	require.Equal(t, "0", status)
-	var result []byte
-	require.NoError(t, eachField(answer, func(v field) error {
-		if v.number == 6 {
-			result = v.bytes
-		}
-		return nil
-	}))
-	result, err := bytesElement(result)
-	require.NoError(t, err)
-	require.Equal(t, want, string(result))
-
-	ready := func(path string, message []byte) string {
-		status, answer := call(path, message, token)
-		return fmt.Sprint(status, answer)
-	}
-	require.Equal(t, "0[]", ready(inferenceService+"ServerReady", nil))
-	require.Equal(t, "0[8 2]", ready(healthCheck, nil))
-	require.NoError(t, s.Warm(t.Context()))
-	require.Equal(t, "0[8 1]", ready(inferenceService+"ServerLive", nil))
-	require.Equal(t, "0[8 1]", ready(inferenceService+"ServerReady", nil))
-	require.Equal(t, "0[8 1]", ready(inferenceService+"ModelReady", appendBytes(nil, 1, "tiny")))
-	require.Equal(t, "0[8 1]", ready(healthCheck, nil))
-	_, answer = call(inferenceService+"ModelMetadata", appendBytes(nil, 1, "tiny"), token)
-	require.Contains(t, string(answer), "diffusioninst")
-	status, answer = call(inferenceService+"ServerMetadata", nil, token)
-	require.Equal(t, "0", status)
-	require.Contains(t, string(answer), "binary_tensor_data")
-
-	for path, c := range map[string]struct {
-		message []byte
-		status  string
-	}{
-		"ModelReady":       {appendBytes(nil, 1, "other"), "5 "},
-		"ModelMetadata":    {appendBytes(appendBytes(nil, 1, "tiny"), 2, "2"), "5 "},
-		"ModelInfer":       {[]byte("\xff\xff"), "3 "},
-		"ModelStreamInfer": {nil, "12 "},
-		"ServerMetadata":   {make([]byte, maxSmallMessage), "3 "},
-	} {
-		status, _ := call(inferenceService+path, c.message, token)
-		require.True(t, strings.HasPrefix(status, c.status), "%s: %s", path, status)
-	}
-	status, _ = call(inferenceService+"ModelInfer", inferMessage([]byte("no picture")), token)
-	require.True(t, strings.HasPrefix(status, "3 "), status)
-	status, _ = call(inferenceService+"ModelInfer", inferMessage(data), token, "Grpc-Timeout: 1n")
-	require.True(t, strings.HasPrefix(status, "4 "), status)
-	status, _ = call(inferenceService+"ModelInfer", inferMessage(data))
-	require.True(t, strings.HasPrefix(status, "16 "), status)
-	status, _ = call(inferenceService+"ServerLive", nil)
-	require.Equal(t, "0", status, "without a token")
-	require.Equal(t, 415, post(s, inferenceService+"ServerLive", nil).Code, "HTTP/1")
-}
-
 // Whatever a message holds, it is read or refused.
 func FuzzInference(f *testing.F) {
 	data := somePNG(f, 8, 8)
 	body, header := inferBody(data, "")
 	f.Add(body, strings.TrimPrefix(header, headerLength+": "))
-	frame := inferMessage(data)
-	f.Add(append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(frame))), frame...), "")
+	message, err := proto.Marshal(inferRequest(data))
+	require.NoError(f, err)
+	f.Add(message, "")
 	f.Add([]byte(`{"parameters":{"seed":1.5},"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":["AAAA"]}]}`), "")
 	f.Fuzz(func(t *testing.T, body []byte, length string) {
 		for _, parse := range []func() (*inference, error){
-			func() (*inference, error) { return parseGRPC(body) },
+			func() (*inference, error) {
+				var request pb.ModelInferRequest
+				if err := proto.Unmarshal(body, &request); err != nil {
+					return nil, badInference("%v", err)
+				}
+				return parseGRPC(&request)
+			},
 			func() (*inference, error) { return parseREST(body, length) },
 		} {
 			if in, err := parse(); err == nil {
 				require.NotEmpty(t, in.image)
 				_, _ = parseValues(in.options, nil, diffusioninst.Options{})
-				require.NotEmpty(t, in.message(nil))
 			} else {
 				require.Less(t, asProblem(err).Status, 500)
+				require.NotEqual(t, codes.OK, status.Code(asProblem(err).grpcError()))
 			}
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"image"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/diffusioninst/go/coco"
@@ -211,6 +212,20 @@ func callLimit(m *diffusioninst.Model, o diffusioninst.Options) int64 {
 func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Request, p *place, read func(r *http.Request, limit int64, p *place) ([]byte, error)) ([]byte, error) {
 	start := time.Now()
 	defer func() { s.metrics.stage("read", time.Since(start)) }()
+	received := s.reading(ctx, w)
+	data, err := read(r, s.options.MaxBody, p)
+	received(err == nil)
+	cause := context.Cause(ctx)
+	if cause != nil && (err == nil || !errors.Is(cause, context.Canceled)) {
+		return nil, cause
+	}
+	return data, err // package http cancels the request's context if it cannot be read
+}
+
+// reading gives the body of a request its time, which ends with ctx, too, until received is called
+// for the first time. A body that was not received whole stays without time: package http would wait for
+// the rest.
+func (s *Server) reading(ctx context.Context, w http.ResponseWriter) (received func(whole bool)) {
 	// A ResponseWriter without deadlines belongs to a server that does without them.
 	conn := http.NewResponseController(w)
 	if s.options.ReadTimeout > 0 {
@@ -221,19 +236,17 @@ func (s *Server) body(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		defer close(broken)
 		_ = conn.SetReadDeadline(time.Unix(1, 0))
 	})
-	data, err := read(r, s.options.MaxBody, p)
-	if !stop() {
-		<-broken
+	var once sync.Once
+	return func(whole bool) {
+		once.Do(func() {
+			switch {
+			case !stop():
+				<-broken
+			case whole:
+				_ = conn.SetReadDeadline(time.Time{}) // or its end would look like that of the client
+			}
+		})
 	}
-	cause := context.Cause(ctx)
-	switch {
-	case cause != nil && (err == nil || !errors.Is(cause, context.Canceled)):
-		return nil, cause
-	case err != nil: // package http cancels the request's context then
-		return nil, err
-	}
-	_ = conn.SetReadDeadline(time.Time{}) // or its end would look like that of the client
-	return data, nil
 }
 
 // Answer is what a request with JSON as its answer gets. Names are those of COCO's files.

@@ -15,7 +15,12 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
 	"github.com/diffusioninst/go/diffusioninst"
+	pb "github.com/diffusioninst/go/serve/internal/inference"
 )
 
 // A Server is an http.Handler that segments pictures. It is safe for concurrent use.
@@ -25,8 +30,11 @@ type Server struct {
 	tokens    [][sha256.Size]byte
 	admission *admission
 	scheduler *scheduler
-	metrics   metrics
+	metrics   *metrics
 	mux       *http.ServeMux
+	grpc      *grpc.Server
+	refuser   *grpc.Server // answers calls with a Problem, unread
+	serving   *health.Server
 	routes    []string // method and path, as in /openapi.json
 	warm      atomic.Bool
 	ctx       context.Context // of all requests; done when Shutdown gives up
@@ -50,7 +58,8 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 		scheduler: &scheduler{workers: o.Workers, batch: o.Batch, wait: o.BatchWait, waiting: map[string][]*job{}},
 	}
 	s.scheduler.took = s.admission.took
-	s.scheduler.metrics = &s.metrics
+	s.metrics = newMetrics(s)
+	s.scheduler.metrics = s.metrics
 	for name, m := range models {
 		if name == "" || m == nil {
 			return nil, fmt.Errorf("serve: the model named %q: a name and a model are required", name)
@@ -82,7 +91,8 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 // probes are the paths that need no token.
 var probes = map[string]bool{
 	"/healthz": true, "/readyz": true, "/v2/health/live": true, "/v2/health/ready": true,
-	inferenceService + "ServerLive": true, inferenceService + "ServerReady": true, healthCheck: true,
+	pb.GRPCInferenceService_ServerLive_FullMethodName: true, pb.GRPCInferenceService_ServerReady_FullMethodName: true,
+	healthpb.Health_Check_FullMethodName: true, healthpb.Health_Watch_FullMethodName: true,
 }
 
 // open are the other paths that need none: the page, which sends a token with its own requests, and the
@@ -175,6 +185,7 @@ func (s *Server) Warm(ctx context.Context) error {
 		}
 	}
 	s.warm.Store(true)
+	s.serving.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	return nil
 }
 
@@ -188,8 +199,10 @@ func warm(ctx context.Context, m *diffusioninst.Model, o diffusioninst.Options) 
 // its error is returned once they have ended. The models can be closed then. Calling it again
 // waits again.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.serving.Shutdown() // NOT_SERVING, also to those who watch
 	err := s.admission.close(ctx)
 	if err == nil {
+		s.cancel(stopping()) // of those who watch
 		return nil
 	}
 	left := s.admission.count()

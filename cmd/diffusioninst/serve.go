@@ -166,8 +166,13 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	if err := s.Warm(ctx); err != nil {
 		return err
 	}
+	handler, sendTraces, err := traced(ctx, s, o.server.Log)
+	if err != nil {
+		return err
+	}
+	defer sendTraces()
 	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
 		ErrorLog: slog.NewLogLogger(log, slog.LevelWarn),
 	}
 	server.Protocols = new(http.Protocols) // gRPC needs HTTP/2, also without TLS

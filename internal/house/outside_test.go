@@ -38,11 +38,12 @@ func TestOutsideModule(t *testing.T) {
 	version, err := exec.Command("go", "list", "-m", "-f", "{{.GoVersion}}", of).Output()
 	require.NoError(t, err)
 	stated := "go " + strings.TrimSpace(string(version)) + "\n"
-	// In a workspace the module is a main module, as in this repository. With the replace
-	// directive alone and -trimpath, go would compile the C++ of internal/libtorch again.
+	// In a workspace the modules are main modules, as in this repository. With replace directives
+	// alone and -trimpath, go would compile the C++ of internal/libtorch again.
 	for name, text := range map[string]string{
-		"go.mod":  "module example.com/outside\n\n" + stated + "\nrequire " + of + " v0.0.0\n\nreplace " + of + " => " + top + "\n",
-		"go.work": stated + "\nuse .\nuse " + top + "\n",
+		"go.mod": "module example.com/outside\n\n" + stated + "\nrequire " + of + " v0.0.0\nrequire " + of + "/serve v0.0.0\n",
+		"go.work": stated + "\nuse .\nuse " + top + "\nuse " + top + "/serve\n" +
+			"replace " + of + " v0.0.0 => " + top + "\nreplace " + of + "/serve v0.0.0 => " + top + "/serve\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
@@ -51,4 +52,14 @@ func TestOutsideModule(t *testing.T) {
 	cmd.Env = append(os.Environ(), "PWD="+dir, "GOWORK="+filepath.Join(dir, "go.work"), "GOPROXY=off", "GOTOOLCHAIN=local")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "go vet:\n%s", out)
+}
+
+// An importer of the SDK inherits nothing of the server's and the program's modules.
+func TestSDKAlone(t *testing.T) {
+	out, err := os.ReadFile(filepath.Join(root(t), "go.mod")) // with all that it needs indirectly
+	require.NoError(t, err)
+	require.Contains(t, string(out), "golang.org/x/image")
+	for _, name := range []string{"grpc", "protobuf", "prometheus", "opentelemetry", "cobra", "pflag", "progressbar", "gonum"} {
+		require.NotContains(t, string(out), name)
+	}
 }
