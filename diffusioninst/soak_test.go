@@ -2,22 +2,20 @@ package diffusioninst
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"image"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/internal/leak"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
@@ -49,40 +47,14 @@ func TestSoak(t *testing.T) {
 		require.NotEmpty(t, r.Instances)
 		s.want = append(s.want, r)
 	}
-	var rows *csv.Writer
-	if path := os.Getenv("DIFFUSIONINST_SOAK_CSV"); path != "" {
-		f, err := os.Create(path)
-		require.NoError(t, err)
-		defer f.Close()
-		rows = csv.NewWriter(f)
-		require.NoError(t, rows.Write([]string{"seconds", "calls", "tensors", "goroutines", "threads", "files", "resident_kb"}))
-	}
+	watch := leak.NewWatch(t, os.Getenv("DIFFUSIONINST_SOAK_CSV"))
 	rounds := min(max(calls/1000, 5), 200)
-	var first, last usage
-	start := time.Now()
 	for i := range rounds {
-		from, to := calls*i/rounds, calls*(i+1)/rounds
-		s.round(t, from, to)
-		last = measure(t)
-		if i == 0 {
-			first = last
-		}
-		if rows != nil {
-			require.NoError(t, rows.Write([]string{
-				strconv.FormatFloat(time.Since(start).Seconds(), 'f', 1, 64), strconv.Itoa(to), strconv.FormatInt(last.tensors, 10),
-				strconv.Itoa(last.goroutines), strconv.Itoa(last.threads), strconv.Itoa(last.files), strconv.Itoa(last.resident),
-			}))
-			rows.Flush()
-			require.NoError(t, rows.Error())
-		}
+		to := calls * (i + 1) / rounds
+		s.round(t, calls*i/rounds, to)
+		watch.Round(to, torch.Live())
 	}
-	t.Logf("%d calls from %d goroutines in %v: after the first round %+v, after the last %+v",
-		calls, soakGoroutines, time.Since(start).Round(time.Second), first, last)
-	require.Equal(t, first.tensors, last.tensors, "tensors")
-	require.LessOrEqual(t, last.goroutines, first.goroutines, "goroutines")
-	require.LessOrEqual(t, last.threads, first.threads+2, "threads")
-	require.LessOrEqual(t, last.files, first.files, "open files")
-	require.LessOrEqual(t, last.resident, first.resident+first.resident/10, "resident memory in kB")
+	watch.Flat()
 	require.NoError(t, m.Close())
 	require.Equal(t, before, torch.Live(), "tensors left behind")
 }
@@ -173,23 +145,6 @@ func (interrupted) String() string { return "interrupted" }
 func (c interrupted) Step(s *sampler.Step) (*torch.Tensor, error) {
 	c.before()
 	return sampler.DDIM{Eta: 1}.Step(s)
-}
-
-// usage is what the process holds; 0 where the kernel does not tell.
-type usage struct {
-	tensors                    int64
-	goroutines, threads, files int
-	resident                   int // kB
-}
-
-func measure(t *testing.T) usage {
-	t.Helper()
-	debug.FreeOSMemory()
-	u := usage{tensors: torch.Live(), goroutines: runtime.NumGoroutine(), threads: status(t, "Threads"), resident: status(t, "VmRSS")}
-	if files, err := os.ReadDir("/proc/self/fd"); err == nil {
-		u.files = len(files)
-	}
-	return u
 }
 
 // tiny is the least configuration that has all parts: a call takes a millisecond or two.
