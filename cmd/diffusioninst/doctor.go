@@ -19,6 +19,10 @@ var liveCheck func() (string, error)
 // speedCheck compares products with what the processor can do. It is nil in a program built without cgo.
 var speedCheck func(context.Context) libtorchenv.Check
 
+// processesCheck measures how several processes reach each other; it is nil in a program built without cgo.
+// others reports whether this process has nothing else to say.
+var processesCheck func(cmd *cobra.Command, n int) (c libtorchenv.Check, others bool, err error)
+
 var errUnfit = errors.New("something is missing: see the lines that begin with \"missing\"")
 
 // A diagnosis is what doctor prints.
@@ -30,6 +34,7 @@ type diagnosis struct {
 
 func newDoctorCommand() *cobra.Command {
 	var asJSON bool
+	var processes int
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine: what is there, what is missing, how to fix it",
@@ -37,9 +42,29 @@ func newDoctorCommand() *cobra.Command {
 LibTorch and its flags, a fast BLAS, processor, memory and GPU. It times a convolution and
 matrix products, and compares them with what the processor can do at best. Lines begin with ok,
 warning (it works, but slowly or in part) or missing (without it nothing works); the
-exit status is 1 if something is missing.`,
-		Args: cobra.NoArgs,
+exit status is 1 if something is missing.
+
+With --processes it also checks how the processes of train meet, and how fast their
+messages are: under torchrun, srun or mpirun those that were started, otherwise 2
+(or as many as --processes=N says) on this machine.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && cmd.Flags().Changed("processes") {
+				return fmt.Errorf("write --processes=%s", args[0])
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var more []libtorchenv.Check
+			if cmd.Flags().Changed("processes") {
+				if processesCheck == nil {
+					return errors.New("--processes: this program was built without LibTorch (CGO_ENABLED=0)")
+				}
+				c, others, err := processesCheck(cmd, processes)
+				if others || err != nil {
+					return err
+				}
+				more = append(more, c)
+			}
 			d, err := await(cmd.Context(), func() (diagnosis, error) {
 				checks, in := libtorchenv.Diagnose(cmd.Context(), libtorchenv.FromEnvironment())
 				works := live(liveCheck)
@@ -47,7 +72,7 @@ exit status is 1 if something is missing.`,
 				if works.State == libtorchenv.OK && speedCheck != nil {
 					checks = append(checks, speedCheck(cmd.Context()))
 				}
-				return diagnosis{OK: true, Checks: checks, LibTorch: in}, cmd.Context().Err()
+				return diagnosis{OK: true, Checks: append(checks, more...), LibTorch: in}, cmd.Context().Err()
 			})
 			if err != nil {
 				return err
@@ -68,6 +93,8 @@ exit status is 1 if something is missing.`,
 			return nil
 		},
 	}
+	cmd.Flags().IntVar(&processes, "processes", 0, "check also how this many processes of train reach each other")
+	cmd.Flags().Lookup("processes").NoOptDefVal = "2"
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

@@ -34,14 +34,14 @@ const endAfter = time.Second
 // three seconds.
 const endLost = 8 * time.Second
 
-// join meets the other processes of a run that torchrun, Kubeflow, srun, mpirun or --processes has
+// joinProcesses meets the other processes that torchrun, Kubeflow, srun, mpirun or --processes has
 // started; nil if there are none. All but rank 0 write nothing but errors.
-func (o *trainOptions) join(cmd *cobra.Command) (*processes.Group, error) {
+func joinProcesses(cmd *cobra.Command, timeout time.Duration) (*processes.Group, error) {
 	plan, err := processes.FromEnvironment(os.LookupEnv)
 	if err != nil || plan.Alone() {
 		return nil, err
 	}
-	group, err := processes.Join(cmd.Context(), plan, processes.Options{Timeout: o.processesTimeout})
+	group, err := processes.Join(cmd.Context(), plan, processes.Options{Timeout: timeout})
 	if err != nil {
 		return nil, err
 	}
@@ -49,19 +49,27 @@ func (o *trainOptions) join(cmd *cobra.Command) (*processes.Group, error) {
 		cmd.SetOut(io.Discard)
 		cmd.SetErr(io.Discard)
 	} else {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d processes, %d on this machine (%s)\n", plan.Size, plan.LocalSize, plan.Source)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d processes, %d on this machine (%s)\n", plan.Size, plan.LocalSize, startedBy(plan))
 	}
 	return group, nil
 }
 
-// startProcesses runs the command in o.processes processes of this machine.
-func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
+// startedBy names what has started the processes.
+func startedBy(p processes.Plan) string {
+	if os.Getenv(launched) != "" {
+		return "--processes"
+	}
+	return p.Source
+}
+
+// startProcesses runs the command in n processes of this machine.
+func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 	plan, err := processes.FromEnvironment(os.LookupEnv)
 	if err != nil {
 		return err
 	}
 	if !plan.Alone() {
-		return fmt.Errorf("--processes %d: the environment of %s says already that this is one of %d processes", o.processes, plan.Source, plan.Size)
+		return fmt.Errorf("--processes %d: the environment of %s says already that this is one of %d processes", n, plan.Source, plan.Size)
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -69,7 +77,7 @@ func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
 	}
 	store, err := processes.OpenStore()
 	if err != nil {
-		return fmt.Errorf("--processes %d: %w", o.processes, err)
+		return fmt.Errorf("--processes %d: %w", n, err)
 	}
 	defer store.Close()
 	ctx, kill := context.WithCancel(context.Background())
@@ -77,11 +85,11 @@ func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
 	// On Linux the processes end with the thread that starts them.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	all := make([]*exec.Cmd, o.processes)
-	said := make([]bytes.Buffer, o.processes)
+	all := make([]*exec.Cmd, n)
+	said := make([]bytes.Buffer, n)
 	for rank := range all {
 		c := exec.CommandContext(ctx, program, os.Args[1:]...)
-		c.Env = append(append(os.Environ(), store.Environment(rank, o.processes)...), launched+"=1")
+		c.Env = append(append(os.Environ(), store.Environment(rank, n)...), launched+"=1")
 		c.Stdout, c.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		if rank > 0 {
 			c.Stdout, c.Stderr = nil, &said[rank]
@@ -111,7 +119,7 @@ func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
 			case all[rank].ProcessState.Exited():
 				time.AfterFunc(endAfter, kill)
 			default:
-				time.AfterFunc(min(endLost, o.processesTimeout+endLost/2), kill)
+				time.AfterFunc(min(endLost, timeout+endLost/2), kill)
 			}
 			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, bytes.TrimSpace(said[rank].Bytes()))
 		}
@@ -119,7 +127,7 @@ func (o *trainOptions) startProcesses(cmd *cobra.Command) error {
 	close(errs)
 	err = <-errs // the first; nil if all have succeeded
 	if cmd.Context().Err() != nil {
-		return stopped(cmd.Context().Err(), "with all %d processes", o.processes)
+		return stopped(cmd.Context().Err(), "with all %d processes", n)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -187,6 +188,26 @@ SOLVER: {BASE_LR: 1.0e-30, IMS_PER_BATCH: 3}
 	want := evaluate(1)
 	require.NotZero(t, want[0])
 	require.Equal(t, want, evaluate(3))
+}
+
+func TestDoctorMeasuresProcesses(t *testing.T) {
+	needProcesses(t)
+	out := string(proctest.Run(t, asChild(t, "doctor", "--processes=3", "--json")))
+	require.Contains(t, out, `"processes"`)
+	require.Regexp(t, `3 started by --processes, store at 127\.0\.0\.1: met in .*; a message to all takes .*; the sum of 16 MiB takes .* MB/s`, out)
+	require.Equal(t, 1, strings.Count(out, `"processes"`), "one process speaks")
+	_, err := program(t, "doctor", "--processes", "3")
+	require.ErrorContains(t, err, "write --processes=3")
+	_, err = program(t, "doctor", "--processes=1")
+	require.ErrorContains(t, err, "at least 2")
+
+	c := proctest.Start(t, func() *exec.Cmd {
+		cmd := asChild(t, "doctor", "--processes")
+		cmd.Env = append(cmd.Env, "WORLD_SIZE=2", "RANK=5", "MASTER_ADDR=127.0.0.1")
+		return cmd
+	}())
+	require.Equal(t, 1, c.Wait())
+	require.Contains(t, c.Output(), "rank 5 of 2 processes")
 }
 
 func TestProcessesRefuse(t *testing.T) {

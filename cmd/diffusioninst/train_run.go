@@ -31,9 +31,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		return err
 	}
 	if o.processes > 0 && os.Getenv(launched) == "" {
-		return o.startProcesses(cmd)
+		return startProcesses(cmd, o.processes, o.processesTimeout)
 	}
-	group, err := o.join(cmd)
+	group, err := joinProcesses(cmd, o.processesTimeout)
 	if err != nil {
 		return err
 	}
