@@ -98,18 +98,27 @@ func (s *Server) runInference(ctx context.Context, w http.ResponseWriter, p *pla
 		return nil, false, err
 	}
 	note(w, slog.String("inference", in.id))
+	if left, err := s.finished(ctx, w, p, j); err != nil {
+		return nil, left, err
+	}
+	_, result, err = s.result(w, q, seen, j)
+	return result, false, err
+}
+
+// finished waits for a job. left says that the place is the scheduler's, since the request's time ended
+// before.
+func (s *Server) finished(ctx context.Context, w http.ResponseWriter, p *place, j *job) (left bool, err error) {
 	s.scheduler.add(j)
 	select {
 	case <-j.done:
 		j.note(w)
 		if j.err != nil {
-			return nil, false, ended(ctx, j.err)
+			return false, ended(ctx, j.err)
 		}
-		_, result, err = s.result(w, q, seen, j)
-		return result, false, err
+		return false, nil
 	case <-ctx.Done():
 		s.scheduler.abandon(j, p.leave)
-		return nil, true, ended(ctx, ctx.Err())
+		return true, ended(ctx, ctx.Err())
 	}
 }
 

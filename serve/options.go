@@ -51,9 +51,12 @@ type Options struct {
 	ReadTimeout  time.Duration // of a body: 30 s; negative for none
 	WriteTimeout time.Duration // of an answer: 30 s; negative for none
 
+	// LabelStudio makes the server an ML backend of Label Studio; nil for none.
+	LabelStudio *LabelStudio
+
 	// Tokens, if there are any, are what requests must present one of, as
-	// "Authorization: Bearer TOKEN"; /healthz and /readyz are open. They are compared in
-	// constant time.
+	// "Authorization: Bearer TOKEN" or as the password of basic authentication, which Label Studio
+	// has; /healthz and /readyz are open. They are compared in constant time.
 	Tokens []string
 	Log    *slog.Logger // of a line per request; nil for none
 }

@@ -82,6 +82,11 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 	s.route("GET", "/readyz", s.ready)
 	s.routeInference()
 	s.routePage()
+	if o.LabelStudio != nil {
+		if err := s.routeLabelStudio(); err != nil {
+			return nil, err
+		}
+	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, problem(http.StatusNotFound, "not_found", "there is nothing at %s", r.URL.Path))
 	})
@@ -168,6 +173,9 @@ func (s *Server) allowed(r *http.Request) bool {
 		return true
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if _, password, ok := r.BasicAuth(); ok {
+		scheme, token = "Bearer", password
+	}
 	has := sha256.Sum256([]byte(strings.TrimSpace(token)))
 	same := 0
 	for _, want := range s.tokens {

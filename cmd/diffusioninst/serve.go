@@ -30,6 +30,7 @@ type serveOptions struct {
 	admin    string
 	insecure bool
 	tokens   string // file
+	studio   string // address of a Label Studio
 	cert     string
 	key      string
 	drain    time.Duration
@@ -72,6 +73,7 @@ the address of --admin reads the weights anew without losing a request.`,
 	f.StringVar(&o.tokens, "token-file", "", "file of tokens, one per line, one of which requests must present as a bearer token")
 	f.StringVar(&o.cert, "tls-cert", "", "file of the certificate, for HTTPS")
 	f.StringVar(&o.key, "tls-key", "", "file of the certificate's key, for HTTPS")
+	f.StringVar(&o.studio, "label-studio", "", "be the ML backend of the Label Studio at this address, whose token for its API is $LABEL_STUDIO_API_KEY; - reads only pictures that are in the tasks")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "how long requests that were admitted may take when the server is stopped")
 	f.IntVar(&o.server.Workers, "workers", 1, "pictures or batches at a time; more than 1 pays on a GPU only")
 	f.IntVar(&o.server.Batch, "batch", 1, "most pictures of one padded size that go through the network together; pays on a GPU")
@@ -158,6 +160,9 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 		log = slog.NewJSONHandler(cmd.ErrOrStderr(), nil)
 	}
 	o.server.Log, o.server.Segment = slog.New(log), o.model.options
+	if o.studio != "" {
+		o.server.LabelStudio = &serve.LabelStudio{URL: strings.TrimPrefix(o.studio, "-"), Token: os.Getenv("LABEL_STUDIO_API_KEY")}
+	}
 	o.server.MaxBody, o.server.MaxHeld = int64(o.body*(1<<20)), int64(o.held*(1<<30))
 	s, err := serve.New(models.models, o.server)
 	if err != nil {

@@ -110,7 +110,7 @@ func TestServeRefusesFlags(t *testing.T) {
 func TestServeStopsUnderLoad(t *testing.T) {
 	data := onePNG(t)
 	for range rounds(t, 2) {
-		child, address := startServer(t, "--log-json", "--queue", "6", "--per-client", "-1")
+		child, address := startServer(t, "--log-json", "--queue", "6", "--per-client", "-1", "--drain", "10m") // also on a busy machine
 		var lock sync.Mutex
 		received := map[string]int{}
 		var stopped atomic.Bool
