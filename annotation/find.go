@@ -18,6 +18,11 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
 func isPicture(name string) bool {
 	return slices.Contains(picture.Extensions(), strings.ToLower(path.Ext(name)))
 }

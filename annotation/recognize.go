@@ -154,7 +154,10 @@ func ofJSON(name string) (string, error) {
 		return "results", nil
 	}
 	if format == "" {
-		return "", errUnknown
+		if !isRegular(name) { // a pipe, which is read once
+			return "", errUnknown
+		}
+		return "", cmp.Or(notJSON(name), errUnknown)
 	}
 	return format, nil
 }

@@ -12,8 +12,9 @@ import (
 )
 
 // Find returns the path of the image's file in a folder of pictures. The file's name may have
-// the separators of Windows, or be encoded as in an address ("a%20b.png"). Of a name that leaves the folder, such as one with a drive, the
-// last part counts. LVIS gives only the address of a file; the last folder of the address,
+// the separators of Windows, be encoded as in an address ("a%20b.png"), or differ in case
+// ("IMG.JPG" for img.jpg) if only one file does. Of a name that leaves the folder, such as one with
+// a drive, the last part counts. LVIS gives only the address of a file; the last folder of the address,
 // such as val2017, may be missing from the path. If there is no file, the error wraps
 // fs.ErrNotExist.
 func (m *Image) Find(folder string) (string, error) {
@@ -44,6 +45,17 @@ func (m *Image) Find(folder string) (string, error) {
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, name := range names {
+			switch found := inOtherCase(folder, name); len(found) {
+			case 0:
+			case 1:
+				return filepath.Join(folder, filepath.FromSlash(found[0])), nil
+			default:
+				return "", fmt.Errorf("coco: %s differs in case from %s: %w", name, strings.Join(found, " and "), err)
+			}
 		}
 	}
 	if m.FileName != "" && names[0] == path.Base(names[0]) && names[0] != m.FileName {

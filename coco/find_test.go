@@ -31,3 +31,24 @@ func TestFindTakesPathsOfWindows(t *testing.T) {
 		require.ErrorContains(t, err, "leaves the folder", name)
 	}
 }
+
+// A name that differs in case from one file is its; from two it is an error that names them.
+func TestFindTakesTheOtherCase(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "Images"), 0o777))
+	for _, name := range []string{"Images/img 1.jpg", "two.png", "Two.png", "exact.png", "Exact.png"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), nil, 0o666))
+	}
+	for name, want := range map[string]string{
+		"images/IMG 1.JPG": "Images/img 1.jpg", `IMAGES\Img 1.jpg`: "Images/img 1.jpg", "images/img%201.JPG": "Images/img 1.jpg", "exact.png": "exact.png",
+	} {
+		got, err := (&Image{FileName: name}).Find(folder)
+		require.NoError(t, err, name)
+		require.Equal(t, filepath.Join(folder, filepath.FromSlash(want)), got, name)
+	}
+	_, err := (&Image{FileName: "TWO.png"}).Find(folder)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "TWO.png differs in case from Two.png and two.png")
+	_, err = (&Image{FileName: "three.png"}).Find(folder)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

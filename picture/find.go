@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-var extensions = []string{".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jpe", ".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".pfm", ".tga", ".pcx"}
+var extensions = []string{
+	".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jpe", ".jfif", ".apng", ".pnm", ".pbm", ".pgm", ".ppm", ".pam", ".pfm", ".tga", ".pcx",
+	".sgi", ".qoi", ".ico", ".dib", ".btf", ".tf2", ".tf8", ".stk", ".lsm", // the last five are TIFF files
+}
 
 // Extensions returns the file name endings, in lower case, by which [Find] knows pictures in
 // folders, the usual ones first.

@@ -190,12 +190,8 @@ func (l *LabelMe) Sample(ctx context.Context, i int) (Sample, error) {
 // picture returns the path of the picture that belongs to the file.
 func (f labelMeFile) picture() (string, error) {
 	folder := filepath.Dir(f.path)
-	name := filepath.FromSlash(strings.ReplaceAll(f.content.FileName, `\`, "/"))
-	if filepath.IsLocal(name) {
-		at := filepath.Join(folder, name)
-		if _, err := os.Stat(at); err == nil {
-			return at, nil
-		}
+	if at, err := (&coco.Image{FileName: f.content.FileName}).Find(folder); err == nil {
+		return at, nil
 	}
 	stem := strings.TrimSuffix(filepath.Base(f.path), filepath.Ext(f.path))
 	entries, err := os.ReadDir(folder)
