@@ -15,6 +15,7 @@ import (
 type annotationFlags struct {
 	onError, crowd string
 	limitImages    int
+	skipped        map[string]bool // what has been said
 }
 
 func (f *annotationFlags) add(cmd *cobra.Command) {
@@ -38,7 +39,15 @@ func (f *annotationFlags) check() error {
 func (f *annotationFlags) options(images string, masks bool, warn func(string, ...any)) annotation.Options {
 	o := annotation.Options{Images: images, Masks: masks, Limit: f.limitImages, CrowdObjects: f.crowd == "object", Warn: warn}
 	if f.onError == "skip" {
-		o.Skip = func(err error) { warn("skipped: %v", err) }
+		if f.skipped == nil {
+			f.skipped = map[string]bool{}
+		}
+		o.Skip = func(err error) {
+			if said := err.Error(); !f.skipped[said] { // a file may serve training and evaluation
+				f.skipped[said] = true
+				warn("skipped: %s", said)
+			}
+		}
 	}
 	return o
 }

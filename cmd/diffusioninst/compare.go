@@ -108,8 +108,8 @@ func pair(found, truth *coco.LabeledImage) (pairing, error) {
 
 // A comparison compares what is found in pictures with the true masks, and draws both.
 type comparison struct {
-	truths map[string]*coco.LabeledImage // by file name
-	folder string                        // for the drawings
+	truths truths
+	folder string // for the drawings
 	total  agreement
 	lines  []string // one per picture
 	large  []string // files that are too large to be drawn
@@ -125,8 +125,7 @@ func newComparison(truth, folder string, classes []string, o annotation.Options)
 	if err := set.Data.CheckCrowds(); err != nil {
 		return nil, fmt.Errorf("%s: %w", truth, err)
 	}
-	c := &comparison{truths: map[string]*coco.LabeledImage{}, folder: folder}
-	byLast := map[string]*coco.LabeledImage{}
+	c := &comparison{truths: newTruths(), folder: folder}
 	for p, err := range set.Data.LabeledImages() {
 		if err != nil {
 			return nil, err
@@ -140,17 +139,7 @@ func newComparison(truth, folder string, classes []string, o annotation.Options)
 				return nil, fmt.Errorf("%s: %s: the model has no class %q", truth, p.FileName, v.Category)
 			}
 		}
-		name := strings.ReplaceAll(p.FileName, `\`, "/")
-		c.truths[name] = p
-		if _, twice := byLast[path.Base(name)]; twice {
-			p = nil
-		}
-		byLast[path.Base(name)] = p
-	}
-	for name, p := range byLast {
-		if _, known := c.truths[name]; !known && p != nil {
-			c.truths[name] = p
-		}
+		c.truths.add(p)
 	}
 	return c, nil
 }
@@ -165,10 +154,7 @@ var (
 // add compares a picture's instances with the true ones and draws both on the picture.
 // pixels returns the picture.
 func (c *comparison) add(found *coco.LabeledImage, pixels func() (image.Image, error)) error {
-	truth := c.truths[found.FileName]
-	if truth == nil {
-		truth = c.truths[path.Base(found.FileName)]
-	}
+	truth := c.truths.of(found.FileName)
 	if truth == nil {
 		return fmt.Errorf("%s: --gt has no true masks for this picture", found.FileName)
 	}

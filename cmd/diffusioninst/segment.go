@@ -201,7 +201,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	if o.truth != "" {
 		r.truth, err = await(cmd.Context(), func() (*comparison, error) {
-			return newComparison(o.truth, filepath.Join(o.output, comparisonFolder), config.Classes, o.options("", true, warn))
+			return newComparison(o.truth, filepath.Join(o.output, comparisonFolder), config.Classes, o.options(o.sizes(inputs), true, warn))
 		})
 		if err != nil {
 			return o.explain(err)
@@ -295,4 +295,12 @@ func (o *segmentOptions) writers(classes []coco.Category, settings [][2]string) 
 		out = append(out, w)
 	}
 	return out, nil
+}
+
+// sizes returns the folder with the pictures whose sizes a JSON file of true masks may lack.
+func (o *segmentOptions) sizes(inputs []segmentInput) string {
+	if !strings.EqualFold(filepath.Ext(o.truth), ".json") || inputs[0].address != nil {
+		return ""
+	}
+	return filepath.Dir(inputs[0].path)
 }

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/diffusioninst/go/coco"
@@ -54,7 +56,7 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 	if err != nil {
 		return nil, err
 	}
-	truth, err := fingerprint(o.truth)
+	truth, err := truthSum(o.truth, set.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +85,19 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 		out["ema"] = o.model.ema.String()
 	}
 	return out, nil
+}
+
+// truthSum returns the checksum of a JSON file of annotations, and of what other forms hold, which
+// have several files.
+func truthSum(path string, data *coco.Dataset) (string, error) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && strings.EqualFold(filepath.Ext(path), ".json") {
+		return fingerprint(path)
+	}
+	h := sha256.New()
+	if err := data.Write(h); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
 // fingerprint returns the checksum of a file.
