@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +106,33 @@ func shown(u *url.URL) string {
 	public.User, public.RawQuery, public.Fragment = nil, "", ""
 	return public.String()
 }
+
+// recorded returns an address as the files of a run name it, without anything secret. A sum stands
+// for the query, which may tell pictures apart, but for what signs it: an address signed anew is
+// the same.
+func recorded(u *url.URL) string {
+	query := u.Query()
+	azure := query.Has("sig")
+	for name := range query {
+		if lower := strings.ToLower(name); slices.ContainsFunc(signingPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }) ||
+			slices.Contains(signing, lower) || azure && slices.Contains(signingAzure, lower) {
+			query.Del(name)
+		}
+	}
+	if len(query) == 0 {
+		return shown(u)
+	}
+	sum := sha256.Sum256([]byte(query.Encode()))
+	return shown(u) + "#query-" + hex.EncodeToString(sum[:6])
+}
+
+// Parameters by which stores sign addresses: Amazon's and those that follow it, Google's,
+// CloudFront's, and Azure's, whose names are so short that only one beside "sig" is taken for it.
+var (
+	signingPrefixes = []string{"x-amz-", "x-goog-", "x-oss-", "x-ms-"}
+	signing         = []string{"signature", "expires", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "key-pair-id", "policy", "token", "access_token"}
+	signingAzure    = []string{"sig", "se", "st", "sp", "sv", "sr", "spr", "sip", "ss", "srt", "si", "skoid", "sktid", "skt", "ske", "sks", "skv"}
+)
 
 func request(ctx context.Context, method string, u *url.URL) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, u.String(), nil)

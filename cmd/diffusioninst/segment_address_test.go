@@ -3,8 +3,10 @@
 package main
 
 import (
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +35,29 @@ func TestParseAddress(t *testing.T) {
 			require.Equal(t, want, u.String())
 		}
 	}
+}
+
+// Files of a run name addresses without secrets, those signed anew as before, and those of other
+// pictures otherwise.
+func TestRecordedAddresses(t *testing.T) {
+	record := func(text string) string {
+		u, err := url.Parse(text)
+		require.NoError(t, err)
+		return recorded(u)
+	}
+	plain := "https://h/a.png"
+	for _, query := range []string{
+		"", "?X-Amz-Signature=s&X-Amz-Credential=c&X-Amz-Expires=60", "?AWSAccessKeyId=k&Signature=s&Expires=9", "?X-Goog-Signature=s",
+		"?sv=2024&se=2027&sr=b&sp=r&sig=s", "?Policy=p&Signature=s&Key-Pair-Id=k", "?Expires=1&OSSAccessKeyId=k&Signature=s", "?token=s", "#part",
+	} {
+		require.Equal(t, plain, record(plain+query), query)
+	}
+	require.Equal(t, plain, record("https://user:pass@h/a.png"))
+	one, two := record(plain+"?id=1&x-amz-date=1"), record(plain+"?id=2")
+	require.NotEqual(t, one, two)
+	require.Equal(t, one, record(plain+"?X-Amz-Date=2&id=1"))
+	require.NotEqual(t, plain, record(plain+"?sp=1"), "without sig it is no signature of Azure")
+	require.NotContains(t, record(plain+"?key=secret"), "secret")
 }
 
 // Pictures of addresses are those of files: found, measured, named, kept by --resume while the
@@ -85,6 +110,20 @@ func TestSegmentAddresses(t *testing.T) {
 	_, _, err = segment(nil, "--format=results,labelmap", "--output", out, "--resume", "--list", list)
 	require.Error(t, err)
 	require.EqualValues(t, 7, reads.Load(), "only what failed is read again")
+
+	require.NoError(t, os.WriteFile(list, []byte(strings.ReplaceAll(strings.Join(lines, "\n"), "secret", "hidden")), 0o666))
+	_, _, err = segment(nil, "--format=results,labelmap", "--output", out, "--resume", "--list", list)
+	require.Error(t, err)
+	require.EqualValues(t, 9, reads.Load(), "an address signed anew is the same")
+	require.NoError(t, filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		require.NotContains(t, string(text), "secret", path)
+		require.NotContains(t, string(text), "hidden", path)
+		return err
+	}))
 
 	stdout, _, err := segment(nil, "--output", t.TempDir(), server.URL+"/x/a.png")
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 // A segmentInput is a picture to read. The path "-" is standard input.
 type segmentInput struct {
 	path, name string
-	address    *url.URL // if the path is one, else nil
+	address    *url.URL // if the picture has one, which is recorded as path; else nil
 	options    picture.Options
 	tiles      bool // the model sees it in tiles
 }
@@ -90,7 +90,7 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 			return nil, 0, err
 		}
 		if address != nil {
-			inputs = append(inputs, segmentInput{path: arg, name: path.Base(placeOf(address)), address: address})
+			inputs = append(inputs, segmentInput{path: recorded(address), name: path.Base(placeOf(address)), address: address})
 			continue
 		}
 		paths, err := picture.Find([]string{arg})

@@ -72,7 +72,7 @@ func listedInputs(lines, own []string) ([]segmentInput, error) {
 			return nil, fmt.Errorf("--list: %w", err)
 		}
 		if address != nil {
-			if !seen[line] {
+			if line = recorded(address); !seen[line] {
 				seen[line] = true
 				out = append(out, segmentInput{path: line, name: placeOf(address), address: address})
 			}
