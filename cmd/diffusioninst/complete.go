@@ -26,7 +26,7 @@ var flagValues = map[string]func() []string{
 	"tta":       fixed("flip", "640", "800"),
 }
 
-// samplerNames are the values of --samplers; empty in a program built without cgo.
+// samplerNames are the values of --samplers; empty in a program built without cgo, which has them in commandTexts.
 var samplerNames []string
 
 // fileEndings are the endings of the files that flags of a name take.
@@ -63,10 +63,7 @@ func completeFlags(cmd *cobra.Command) {
 		case f.Name == "weights":
 			_ = cmd.RegisterFlagCompletionFunc(f.Name, completeWeights)
 		case valuesOf(f) != nil:
-			values, list := valuesOf(f), f.Value.Type() == "stringSlice"
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-				return completions(values(), typed, list), cobra.ShellCompDirectiveNoFileComp
-			})
+			completeValues(cmd, f, valuesOf(f))
 		case fileEndings[f.Name] != nil && f.Value.Type() == "string":
 			_ = cmd.MarkFlagFilename(f.Name, fileEndings[f.Name]...)
 		case slices.Contains(folderFlags, f.Name) && f.Value.Type() == "string" && !(f.Name == "out" && cmd.Name() == "export"):
@@ -76,6 +73,14 @@ func completeFlags(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		completeFlags(c)
 	}
+}
+
+// completeValues lets shells complete the values of a flag, unless they do so already.
+func completeValues(cmd *cobra.Command, f *pflag.Flag, values func() []string) {
+	list := f.Value.Type() == "stringSlice"
+	_ = cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return completions(values(), typed, list), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // completions returns the values that begin with what is typed, of a list with its last element.

@@ -11,7 +11,7 @@ import (
 )
 
 // companion is the program with every command that make build puts beside one built without
-// cgo, so that only commands that run a model wait for LibTorch to be loaded (0.4 s).
+// cgo, so that only running a model waits for LibTorch to be loaded (0.4 s).
 const companion = "diffusioninst-libtorch"
 
 // companionPath returns the path of the companion beside this program, or "" if there is none
@@ -39,14 +39,19 @@ func forward(args []string) error {
 	return fmt.Errorf("start %s: %w", path, err)
 }
 
-// asksForLibTorch reports whether args are for a command that needs LibTorch: to run it, for
-// its help or to complete its flags. Doctor is one, since it tries LibTorch.
+// asksForLibTorch reports whether args run a command that needs LibTorch. Doctor is one, since it
+// tries LibTorch; help and completion are not, which commandTexts has.
 func asksForLibTorch(args []string) bool {
-	if len(args) > 1 && args[0] == "help" || len(args) > 2 && strings.HasPrefix(args[0], "__complete") {
-		args = args[1:]
-	}
 	if len(args) == 0 {
 		return false
 	}
-	return args[0] == "doctor" || slices.ContainsFunc(needLibTorch, func(c libTorchCommand) bool { return c.name == args[0] })
+	for _, arg := range args[1:] {
+		if arg == "--" {
+			break
+		}
+		if arg == "--help" || arg == "-h" {
+			return false
+		}
+	}
+	return args[0] == "doctor" || slices.ContainsFunc(needLibTorch(), func(c commandText) bool { return c.Use == args[0] || strings.HasPrefix(c.Use, args[0]+" ") })
 }

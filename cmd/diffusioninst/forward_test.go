@@ -15,8 +15,8 @@ import (
 
 func TestWhatAsksForLibTorch(t *testing.T) {
 	for line, want := range map[string]bool{
-		"segment --weights a.pth b.png": true, "segment --help": true, "help segment": true, "train": true, "doctor --json": true,
-		"__complete segment --we": true, "__completeNoDesc bench --": true,
+		"segment --weights a.pth b.png": true, "segment --help": false, "help segment": false, "train -h": false, "segment a.png -- -h": true, "train": true, "doctor --json": true,
+		"__complete segment --we": false, "__completeNoDesc bench --": false, "seg": false,
 		"": false, "--help": false, "--version": false, "help": false, "help info": false, "info builtin:nuclei": false,
 		"convert --to labelme segment out": false, "eval": false, "data simulate": false, "completion bash": false,
 		"__complete seg": false, "__complete segment": false, "__complete info bui": false, "nonsense": false,
@@ -61,6 +61,11 @@ func TestCompanion(t *testing.T) {
 	require.NotContains(t, run("--help"), "companion")
 	require.NotContains(t, run("--help"), "not in this build")
 	require.Contains(t, run("--version"), companion)
+	require.Contains(t, run("segment", "--help"), "--weights")
+	require.NotContains(t, run("help", "segment"), "companion")
+	require.Contains(t, run("__complete", "segment", "--we"), "--weights")
+	require.True(t, strings.HasPrefix(run("__complete", "segment", "--weights", "bui"), "builtin:nuclei\n"))
+	require.True(t, strings.HasPrefix(run("__complete", "sweep", "--samplers", "ddim,he"), "ddim,heun\n"))
 	require.Contains(t, run("info", "builtin:nuclei"), "nucleus")
 	require.Equal(t, "builtin:nuclei", strings.Split(run("__complete", "info", "bui"), "\n")[0])
 }
