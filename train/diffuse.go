@@ -13,12 +13,23 @@ type diffusion struct {
 	proposals int
 }
 
+// beginning is the random start of a picture's proposals.
+type beginning struct {
+	time      int
+	x0, noise []float32 // (N,4), x₀ as cx cy w h in picture sizes
+	// earlier is the time of the state from which the model's own step leads to time; with 0 the
+	// proposals begin with the noised x₀.
+	earlier int
+	seed    uint64 // of that step's noise
+}
+
 // noised is pictures of a batch, their common size, and the network's noisy start.
 type noised struct {
 	samples       []data.Sample
 	height, width int       // padded, so that the coarsest stride divides them
 	boxes         []float32 // N per picture, x1 y1 x2 y2 in pixels
 	times         []float64 // one per picture
+	beginnings    []beginning
 }
 
 // noise draws the start of this process's part of a batch.
@@ -26,11 +37,15 @@ func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
 	n := noised{samples: samples, height: whole.Height, width: whole.Width}
 	strides := t.network.Backbone.Strides()
 	divisor := strides[len(strides)-1]
-	d := diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}
+	d := t.diffusion()
 	for i, s := range samples {
 		t.drawFor(drawSample, whole.first+int64(i))
-		boxes, time := d.boxes(s, t.options.Draws)
-		n.boxes, n.times = append(n.boxes, boxes...), append(n.times, float64(time))
+		b := d.begin(s, t.options.Draws)
+		if t.options.OwnSteps > 0 {
+			b.drawEarlier(t.options.OwnSteps, len(d.schedule), t.options.Draws)
+		}
+		n.boxes, n.times = append(n.boxes, d.pixels(d.state(b, b.time), s)...), append(n.times, float64(b.time))
+		n.beginnings = append(n.beginnings, b)
 	}
 	n.height, n.width = (n.height+divisor-1)/divisor*divisor, (n.width+divisor-1)/divisor*divisor
 	return n
@@ -41,34 +56,61 @@ func (n noised) part(i, parts int) noised {
 	from, to := i*len(n.samples)/parts, (i+1)*len(n.samples)/parts
 	each := len(n.boxes) / len(n.samples)
 	n.samples, n.times, n.boxes = n.samples[from:to], n.times[from:to], n.boxes[from*each:to*each]
+	n.beginnings = n.beginnings[from:to]
 	return n
+}
+
+func (t *Trainer) diffusion() diffusion {
+	return diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}
 }
 
 // leastSide is the least width and height of a padding box, in picture sizes.
 const leastSide = 1e-4
 
-// boxes draws a time t and returns with it N boxes, x1 y1 x2 y2 in pixels: the
-// ground truths and padding boxes x₀, noised to √ᾱ_t·x₀ + √(1−ᾱ_t)·ε and clamped to
-// the signal's range (Chen et al., DiffusionDet, 2022, algorithm 1).
-func (d diffusion) boxes(s data.Sample, draws Draws) (boxes []float32, t int) {
-	t = draws.Time(len(d.schedule))
+// begin draws a time t, the ground truths and padding boxes x₀, and their noise ε
+// (Chen et al., DiffusionDet, 2022, algorithm 1).
+func (d diffusion) begin(s data.Sample, draws Draws) beginning {
+	t := draws.Time(len(d.schedule))
 	noise := draws.Noise(4 * d.proposals)
-	start := d.start(s, draws)
+	return beginning{time: t, x0: d.start(s, draws), noise: noise}
+}
+
+// state is √ᾱ_t·x₀ + √(1−ᾱ_t)·ε, (N,4) in the signal's scale.
+func (d diffusion) state(b beginning, t int) []float64 {
 	alpha, sigma := d.schedule.Alpha(t), d.schedule.Sigma(t)
-	boxes = make([]float32, len(start))
+	x := make([]float64, len(b.x0))
+	for i, v := range b.x0 {
+		x[i] = alpha*float64((v*2-1)*float32(d.scale)) + sigma*float64(b.noise[i])
+	}
+	return x
+}
+
+// pixels maps a state (N,4), clamped to the signal's range, to boxes x1 y1 x2 y2 in pixels.
+func (d diffusion) pixels(x []float64, s data.Sample) []float32 {
+	boxes := make([]float32, len(x))
 	size := [4]float64{float64(s.Width), float64(s.Height), float64(s.Width), float64(s.Height)}
-	for i := 0; i < len(start); i += 4 {
+	for i := 0; i < len(x); i += 4 {
 		var b [4]float64 // cx cy w h
 		for k := range b {
-			x0 := (start[i+k]*2 - 1) * float32(d.scale)
-			x := alpha*float64(x0) + sigma*float64(noise[i+k])
-			b[k] = (min(max(x, -d.scale), d.scale)/d.scale + 1) / 2
+			b[k] = (min(max(x[i+k], -d.scale), d.scale)/d.scale + 1) / 2
 		}
 		for k, v := range [4]float64{b[0] - b[2]/2, b[1] - b[3]/2, b[0] + b[2]/2, b[1] + b[3]/2} {
 			boxes[i+k] = float32(v * size[k])
 		}
 	}
-	return boxes, t
+	return boxes
+}
+
+// signal maps boxes (N,4) in pixels to a state, clamped to the signal's range.
+func (d diffusion) signal(boxes []float32, s data.Sample) []float32 {
+	out := make([]float32, len(boxes))
+	for i := 0; i < len(boxes); i += 4 {
+		for k, v := range centred(diffusioninst.Box{X1: boxes[i], Y1: boxes[i+1], X2: boxes[i+2], Y2: boxes[i+3]}, s) {
+			scale := float32(d.scale)
+			out[i+k] = min(max((v*2-1)*scale, -scale), scale)
+		}
+	}
+	return out
 }
 
 // start is x₀: N boxes cx cy w h in picture sizes, ground truths first. A picture

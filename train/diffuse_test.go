@@ -60,18 +60,21 @@ func TestStartOfTheDiffusion(t *testing.T) {
 func TestNoisyBoxes(t *testing.T) {
 	d := diffusion{sampler.Schedule{0.75, 0.25}, 2, 1}
 	s := picture("x", 100, 50, 1, diffusioninst.Box{X1: 40, Y1: 10, X2: 60, Y2: 40})
-	boxes, time := d.boxes(s, fixed{1, 0.1})
-	require.Equal(t, 1, time)
+	b := d.begin(s, fixed{1, 0.1})
+	require.Equal(t, 1, b.time)
+	boxes := d.pixels(d.state(b, 1), s)
 	// x₀ = 2·(2b−1) of (½, ½, 0.2, 0.6), x = ½·x₀ + √¾·0.1, back to boxes by (x/2+1)/2.
-	var b [4]float64
+	var x [4]float64
 	for k, v := range []float64{0.5, 0.5, 0.2, 0.6} {
-		b[k] = ((2*(2*v-1)/2+math.Sqrt(0.75)*0.1)/2 + 1) / 2
+		x[k] = ((2*(2*v-1)/2+math.Sqrt(0.75)*0.1)/2 + 1) / 2
 	}
-	want := []float64{(b[0] - b[2]/2) * 100, (b[1] - b[3]/2) * 50, (b[0] + b[2]/2) * 100, (b[1] + b[3]/2) * 50}
+	want := []float64{(x[0] - x[2]/2) * 100, (x[1] - x[3]/2) * 50, (x[0] + x[2]/2) * 100, (x[1] + x[3]/2) * 50}
 	require.InDeltaSlice(t, want, []float64{float64(boxes[0]), float64(boxes[1]), float64(boxes[2]), float64(boxes[3])}, 1e-4)
 
-	clamped, _ := d.boxes(s, fixed{1, 100})
+	clamped := d.pixels(d.state(d.begin(s, fixed{1, 100}), 1), s)
 	require.Equal(t, []float32{50, 25, 150, 75}, clamped, "cx cy w h of 1 at most")
+	require.InDeltaSlice(t, []float32{2, 2, 2, 2}, d.signal(clamped, s), 1e-6)
+	require.InDeltaSlice(t, []float32{0, 0, -1.2, 0.4}, d.signal([]float32{40, 10, 60, 40}, s), 1e-6)
 }
 
 func TestDraws(t *testing.T) {

@@ -28,7 +28,12 @@ type Options struct {
 	// Frozen names the parameters and norms that do not learn, by the start of a
 	// name; nil is FreezeStages(2), an empty one lets everything learn.
 	Frozen []string
-	Seed   uint64 // of times, noise and stochastic depth
+	// OwnSteps is the share of pictures, 0 to 1, that start as they do in sampling with several steps:
+	// from what the model's own step, without gradients, makes of the noised ground truths of a
+	// higher time, with the configuration's sampler and renewal. By default all start from noised
+	// ground truths, as in the paper.
+	OwnSteps float64
+	Seed     uint64 // of times, noise and stochastic depth
 	// Draws are times and noise from elsewhere. By default they derive from Seed and the number of
 	// the sample in the run, so that they do not depend on Processes.
 	Draws Draws
@@ -91,6 +96,9 @@ func (o Options) withDefaults(classes int) (Options, error) {
 		return o, fmt.Errorf("train: options: a learning rate of %v, EMA of %v: want a positive rate, and less than 1", o.Rate, o.EMA)
 	}
 	o.EMA = max(o.EMA, 0)
+	if o.OwnSteps = max(o.OwnSteps, 0); !(o.OwnSteps <= 1) {
+		return o, fmt.Errorf("train: options: own steps for a share of %v of the pictures: want at most 1", o.OwnSteps)
+	}
 	set := func(field *float64, standard float64) {
 		if *field == 0 {
 			*field = standard

@@ -9,6 +9,7 @@ import (
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // A pass is the way of one replica's part of a batch through a training step. It has
@@ -31,7 +32,7 @@ type pass struct {
 func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 	torch.WithGrad(func() {
 		region := trace.StartRegion(ctx, "train: forward")
-		err = t.forward(p)
+		err = t.forward(ctx, p)
 		region.End()
 	})
 	if err != nil {
@@ -45,19 +46,27 @@ func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 }
 
 // forward runs the network on noised ground truths.
-func (t *Trainer) forward(p *pass) error {
+func (t *Trainer) forward(ctx context.Context, p *pass) error {
 	s, n, net := p.scope, p.noised, p.replica.network
 	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0]/net.Branch.Upsample, t.options.Objective.MaskCoverage, t.device)
-	start := torch.From(s, n.boxes, len(n.samples), t.config.Proposals, 4).To(t.device)
 	levels := net.Backbone.Forward(p.batch.input.ToDType(t.options.dtype()))
 	p.features = net.Branch.Forward(levels)
 	for i, level := range levels {
 		levels[i] = exact(level)
 	}
+	if err := t.ownSteps(ctx, p, levels); err != nil {
+		return err
+	}
+	start := torch.From(s, n.boxes, len(n.samples), t.config.Proposals, 4).To(t.device)
 	var err error
 	p.stages, err = net.Decoder.Forward(levels, start, n.times, true)
+	return named(err, n.samples)
+}
+
+// named names the samples in a decoder's error.
+func named(err error, samples []data.Sample) error {
 	if lost := (*nn.NotFiniteError)(nil); errors.As(err, &lost) {
-		return notFinite(lost.Where, lost.Stage, ids(n.samples), lost.Value)
+		return notFinite(lost.Where, lost.Stage, ids(samples), lost.Value)
 	}
 	return err
 }

@@ -101,7 +101,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 			Alpha: head.Alpha, Gamma: head.Gamma, NoFocal: !head.UseFocal, BestIoUs: head.OTAK, LastStage: !head.DeepSupervision,
 			MaskCoverage: head.MaskCoverage, ScoreTarget: scoreTargets[head.ScoreTarget],
 		},
-		Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
+		OwnSteps: head.OwnSteps, Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
 		Clip: -1, Frozen: []string{}, Seed: uint64(max(d.Seed, 0)),
 		SyncBatchNorm: d.Model.ResNets.Norm == "SyncBN",
 	}

@@ -39,7 +39,7 @@ func TestLoadRecipe(t *testing.T) {
 MODEL:
   BACKBONE: {FREEZE_AT: 0}
   RESNETS: {NORM: SyncBN}
-  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true, SCORE_TARGET: mask}
+  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true, SCORE_TARGET: mask, OWN_STEPS: 0.5}
 SOLVER:
   OPTIMIZER: SGD
   LR_SCHEDULER_NAME: WarmupCosineLR
@@ -54,7 +54,7 @@ INPUT: {COPY_PASTE: 0.5}
 	o = r.Options
 	require.Equal(t, &Federated{Weights: []float32{2, 3, 0}, Classes: 50}, o.Objective.Federated)
 	require.Equal(t, torch.BFloat16, o.Precision)
-	require.Equal(t, 0.5, r.CopyPaste)
+	require.Equal(t, []float64{0.5, 0.5}, []float64{r.CopyPaste, o.OwnSteps})
 	require.True(t, o.SyncBatchNorm)
 	require.True(t, o.Objective.NoFocal)
 	require.True(t, o.Objective.LastStage)
