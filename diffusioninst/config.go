@@ -28,8 +28,8 @@ type Config struct {
 	SignalScale float64  // of the boxes against the noise: 2
 	// FilterRange above 0 diffuses the mask filters along with the boxes (the paper's
 	// outlook): the state has 4 + MaskHead.Params() numbers, and a filter's number of this
-	// size becomes SignalScale. Such a model needs a training that package train does not
-	// have yet. The default is boxes alone.
+	// size becomes SignalScale. In training their clean value is what the model itself predicts,
+	// without gradients. The default is boxes alone.
 	FilterRange float64
 	NMS         float64 // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
 	Input       Input

@@ -91,6 +91,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 	if head.MaskUpsample > 1 { // the default is not written to checkpoints, which older versions read
 		c.MaskBranch.Upsample = head.MaskUpsample
 	}
+	c.FilterRange = head.FilterRange
 	if !head.UseNMS {
 		c.NMS = -1
 	}

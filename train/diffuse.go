@@ -11,6 +11,8 @@ type diffusion struct {
 	schedule  sampler.Schedule
 	scale     float64 // of the signal against the noise
 	proposals int
+	filters   int     // numbers of a mask filter in the state; 0 without filters
+	limit     float64 // what such a number is that becomes scale: Config.FilterRange
 }
 
 // beginning is the random start of a picture's proposals.
@@ -21,6 +23,9 @@ type beginning struct {
 	// proposals begin with the noised x₀.
 	earlier int
 	seed    uint64 // of that step's noise
+	// filterNoise (N,filters) is that of the first state and, without an earlier one, of the
+	// second at the same time.
+	filterNoise [2][]float32
 }
 
 // noised is pictures of a batch, their common size, and the network's noisy start.
@@ -28,6 +33,7 @@ type noised struct {
 	samples       []data.Sample
 	height, width int       // padded, so that the coarsest stride divides them
 	boxes         []float32 // N per picture, x1 y1 x2 y2 in pixels
+	filters       []float32 // N per picture, of diffusion.filters numbers each; filled in by the pass
 	times         []float64 // one per picture
 	beginnings    []beginning
 }
@@ -44,9 +50,11 @@ func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
 		if t.options.OwnSteps > 0 {
 			b.drawEarlier(t.options.OwnSteps, len(d.schedule), t.options.Draws)
 		}
+		b.drawFilters(d, t.options.Draws)
 		n.boxes, n.times = append(n.boxes, d.pixels(d.state(b, b.time), s)...), append(n.times, float64(b.time))
 		n.beginnings = append(n.beginnings, b)
 	}
+	n.filters = make([]float32, len(samples)*d.proposals*d.filters)
 	n.height, n.width = (n.height+divisor-1)/divisor*divisor, (n.width+divisor-1)/divisor*divisor
 	return n
 }
@@ -54,14 +62,18 @@ func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
 // part is the i-th of parts that differ by one picture at most.
 func (n noised) part(i, parts int) noised {
 	from, to := i*len(n.samples)/parts, (i+1)*len(n.samples)/parts
-	each := len(n.boxes) / len(n.samples)
+	each, filters := len(n.boxes)/len(n.samples), len(n.filters)/len(n.samples)
 	n.samples, n.times, n.boxes = n.samples[from:to], n.times[from:to], n.boxes[from*each:to*each]
-	n.beginnings = n.beginnings[from:to]
+	n.beginnings, n.filters = n.beginnings[from:to], n.filters[from*filters:to*filters]
 	return n
 }
 
 func (t *Trainer) diffusion() diffusion {
-	return diffusion{t.config.Sampling.Schedule, t.config.SignalScale, t.config.Proposals}
+	d := diffusion{schedule: t.config.Sampling.Schedule, scale: t.config.SignalScale, proposals: t.config.Proposals}
+	if t.config.FilterRange > 0 {
+		d.filters, d.limit = t.config.MaskHead.Params(), t.config.FilterRange
+	}
+	return d
 }
 
 // leastSide is the least width and height of a padding box, in picture sizes.
@@ -102,12 +114,11 @@ func (d diffusion) pixels(x []float64, s data.Sample) []float32 {
 }
 
 // signal maps boxes (N,4) in pixels to a state, clamped to the signal's range.
-func (d diffusion) signal(boxes []float32, s data.Sample) []float32 {
-	out := make([]float32, len(boxes))
+func (d diffusion) signal(boxes []float32, s data.Sample) []float64 {
+	out := make([]float64, len(boxes))
 	for i := 0; i < len(boxes); i += 4 {
 		for k, v := range centred(diffusioninst.Box{X1: boxes[i], Y1: boxes[i+1], X2: boxes[i+2], Y2: boxes[i+3]}, s) {
-			scale := float32(d.scale)
-			out[i+k] = min(max((v*2-1)*scale, -scale), scale)
+			out[i+k] = min(max((float64(v)*2-1)*d.scale, -d.scale), d.scale)
 		}
 	}
 	return out

@@ -50,7 +50,7 @@ func TestStartOfTheDiffusion(t *testing.T) {
 		"none":                {nil, 0, []float32{0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := diffusion{sampler.Cosine(1000), 2, 2}
+			d := diffusion{schedule: sampler.Cosine(1000), scale: 2, proposals: 2}
 			got := d.start(picture("x", 100, 50, 1, c.boxes...), fixed{noise: c.noise})
 			require.InDeltaSlice(t, c.want, got, 1e-6)
 		})
@@ -58,7 +58,7 @@ func TestStartOfTheDiffusion(t *testing.T) {
 }
 
 func TestNoisyBoxes(t *testing.T) {
-	d := diffusion{sampler.Schedule{0.75, 0.25}, 2, 1}
+	d := diffusion{schedule: sampler.Schedule{0.75, 0.25}, scale: 2, proposals: 1}
 	s := picture("x", 100, 50, 1, diffusioninst.Box{X1: 40, Y1: 10, X2: 60, Y2: 40})
 	b := d.begin(s, fixed{1, 0.1})
 	require.Equal(t, 1, b.time)
@@ -73,8 +73,8 @@ func TestNoisyBoxes(t *testing.T) {
 
 	clamped := d.pixels(d.state(d.begin(s, fixed{1, 100}), 1), s)
 	require.Equal(t, []float32{50, 25, 150, 75}, clamped, "cx cy w h of 1 at most")
-	require.InDeltaSlice(t, []float32{2, 2, 2, 2}, d.signal(clamped, s), 1e-6)
-	require.InDeltaSlice(t, []float32{0, 0, -1.2, 0.4}, d.signal([]float32{40, 10, 60, 40}, s), 1e-6)
+	require.InDeltaSlice(t, []float64{2, 2, 2, 2}, d.signal(clamped, s), 1e-6)
+	require.InDeltaSlice(t, []float64{0, 0, -1.2, 0.4}, d.signal([]float32{40, 10, 60, 40}, s), 1e-6)
 }
 
 func TestDraws(t *testing.T) {

@@ -19,8 +19,9 @@ func (b *beginning) drawEarlier(share float64, times int, draws Draws) {
 	}
 }
 
-// ownSteps replaces, in the pass, the boxes of the pictures that begin with the model's own
-// step: the decoder estimates the clean boxes at the earlier time, and the sampler steps from there.
+// ownSteps replaces, in the pass, the states of the pictures that begin with the model's own
+// step: the decoder estimates the clean state at the earlier time, and the sampler steps from
+// there. With filters in the state, the other pictures' are noised from such an estimate, too.
 func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor) (err error) {
 	n, d := p.noised, t.diffusion()
 	e := estimate{diffusion: d, decoder: p.replica.network.Decoder}
@@ -28,8 +29,8 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 	var times []float64
 	var states [][]float64
 	for i, b := range n.beginnings {
-		if b.earlier > 0 {
-			at, times, states = append(at, int64(i)), append(times, float64(b.earlier)), append(states, d.state(b, b.earlier))
+		if b.earlier > 0 || d.filters > 0 {
+			at, times, states = append(at, int64(i)), append(times, float64(b.firstTime())), append(states, d.first(b))
 			e.samples = append(e.samples, n.samples[i])
 		}
 	}
@@ -49,6 +50,12 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 		}
 		for k, i := range at {
 			b := n.beginnings[i]
+			boxes, filters := n.boxes[int(i)*4*d.proposals:], n.filters[int(i)*d.filters*d.proposals:]
+			if b.earlier == 0 {
+				_, x0 := d.split(torch.Values[float64](found[k].X0))
+				copy(filters, d.plain(d.noisyFilters(b.filterNoise[1], x0, b.time)))
+				continue
+			}
 			again := func(m sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 				found, err := e.only(k).run(s, [][]float64{torch.Values[float64](x)}, []float64{float64(m.T)})
 				if err != nil {
@@ -57,10 +64,13 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 				return found[0], nil
 			}
 			var x *torch.Tensor
-			if x, err = t.config.Sampling.Advance(ctx, e.tensor(s, states[k]), found[k], b.earlier, b.time, sampler.SeededNoise(b.seed), again); err != nil {
+			x, err = t.config.Sampling.Advance(ctx, e.tensor(s, states[k]), found[k], b.earlier, b.time, sampler.SeededNoise(b.seed), again)
+			if err != nil {
 				return
 			}
-			copy(n.boxes[int(i)*4*d.proposals:], d.pixels(torch.Values[float64](x), n.samples[i]))
+			moved, movedFilters := d.split(torch.Values[float64](x))
+			copy(boxes, d.pixels(moved, n.samples[i]))
+			copy(filters, d.plain(movedFilters))
 		}
 	})
 	return named(err, e.samples)
@@ -86,28 +96,42 @@ func (e estimate) only(k int) estimate {
 
 // run decodes the pictures' states at their times.
 func (e estimate) run(s *torch.Scope, states [][]float64, times []float64) ([]sampler.Prediction, error) {
-	var start []float32
+	var boxes, filters []float32
 	for i, x := range states {
-		start = append(start, e.pixels(x, e.samples[i])...)
+		b, f := e.split(x)
+		boxes, filters = append(boxes, e.pixels(b, e.samples[i])...), append(filters, e.plain(f)...)
 	}
-	stages, err := e.decoder.Forward(e.levels, torch.From(s, start, len(states), e.proposals, 4).To(e.levels[0].Device()), times, false)
+	device := e.levels[0].Device()
+	stages, err := e.decoder.ForwardState(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), times, false)
 	if err != nil {
 		return nil, err
 	}
 	last := stages[len(stages)-1]
-	boxes, scores := torch.Values[float32](last.Boxes), torch.Values[float32](last.Logits.Sigmoid().Amax([]int{2}, false))
+	boxes, filters = torch.Values[float32](last.Boxes), torch.Values[float32](last.Filters)
+	scores := torch.Values[float32](last.Logits.Sigmoid().Amax([]int{2}, false))
 	out := make([]sampler.Prediction, len(states))
+	n := e.proposals
 	for i, sample := range e.samples {
-		x0 := e.signal(boxes[4*e.proposals*i:4*e.proposals*(i+1)], sample)
-		out[i] = sampler.Prediction{
-			X0:     torch.From(s, x0, 1, e.proposals, 4),
-			Scores: torch.From(s, scores[e.proposals*i:e.proposals*(i+1)], 1, e.proposals),
-		}
+		x0 := e.join(e.signal(boxes[4*n*i:4*n*(i+1)], sample), e.filterSignal(filters[e.filters*n*i:e.filters*n*(i+1)]))
+		out[i] = sampler.Prediction{X0: e.tensor(s, x0), Scores: torch.From(s, scores[n*i:n*(i+1)], 1, n)}
 	}
 	return out, nil
 }
 
-// tensor is a picture's state (1,N,4) in the precision that sampling has.
-func (e estimate) tensor(s *torch.Scope, x []float64) *torch.Tensor {
-	return torch.From(s, x, 1, e.proposals, 4).ToDType(torch.Float32)
+// rows is boxes (B,N,4).
+func (d diffusion) rows(s *torch.Scope, boxes []float32) *torch.Tensor {
+	return torch.From(s, boxes, len(boxes)/(4*d.proposals), d.proposals, 4)
+}
+
+// filterRows is filters (B,N,filters) on a device, or nil without any.
+func (d diffusion) filterRows(s *torch.Scope, filters []float32, device torch.Device) *torch.Tensor {
+	if d.filters == 0 {
+		return nil
+	}
+	return torch.From(s, filters, len(filters)/(d.filters*d.proposals), d.proposals, d.filters).To(device)
+}
+
+// tensor is a picture's state (1,N,4+filters) in the precision that sampling has.
+func (d diffusion) tensor(s *torch.Scope, x []float64) *torch.Tensor {
+	return torch.From(s, x, 1, d.proposals, len(x)/d.proposals).ToDType(torch.Float32)
 }

@@ -30,9 +30,15 @@ func (n noted) Step(s *sampler.Step) (*torch.Tensor, error) {
 }
 
 func TestOwnStepsStartWhereTheSamplerEnds(t *testing.T) {
+	t.Run("boxes", func(t *testing.T) { ownStepsStart(t, 0) })
+	t.Run("filters", func(t *testing.T) { ownStepsStart(t, 5) })
+}
+
+func ownStepsStart(t *testing.T, filterRange float64) {
 	var steps []sampler.Step
 	var from [][]float32
 	c := small(2)
+	c.FilterRange = filterRange
 	c.Sampling = sampler.Config{Sampler: noted{new(sync.Mutex), &steps, &from}, Renewal: sampler.NoRenewal{}}
 	tr := newTrainer(t, c, Options{OwnSteps: 0.4, Seed: 4})
 	batch := pictures(2)
@@ -53,12 +59,16 @@ func TestOwnStepsStartWhereTheSamplerEnds(t *testing.T) {
 			require.Greater(t, b.earlier, b.time)
 			require.Less(t, b.earlier, 1000)
 			require.Equal(t, []int{b.earlier, b.time}, []int{steps[own].T, steps[own].Next})
-			for k, v := range d.state(b, b.earlier) {
+			for k, v := range d.first(b) {
 				require.InDelta(t, v, from[own][k], 1e-5)
 			}
 			// A state of 1 at the scale of 2 is (1/2 + 1)/2 = 3/4 of the picture.
 			w, h := float32(batch[i].Width), float32(batch[i].Height)
 			require.InDeltaSlice(t, []float32{0.375 * w, 0.375 * h, 1.125 * w, 1.125 * h}, got[:4], 1e-4)
+			if d.filters > 0 { // 1/2 of the range
+				require.Equal(t, float32(2.5), n.filters[d.filters*c.Proposals*i])
+				require.Equal(t, float32(2.5), n.filters[d.filters*c.Proposals*(i+1)-1])
+			}
 			own++
 		}
 		require.Len(t, steps, own)

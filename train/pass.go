@@ -57,9 +57,9 @@ func (t *Trainer) forward(ctx context.Context, p *pass) error {
 	if err := t.ownSteps(ctx, p, levels); err != nil {
 		return err
 	}
-	start := torch.From(s, n.boxes, len(n.samples), t.config.Proposals, 4).To(t.device)
+	d := t.diffusion()
 	var err error
-	p.stages, err = net.Decoder.Forward(levels, start, n.times, true)
+	p.stages, err = net.Decoder.ForwardState(levels, d.rows(s, n.boxes).To(t.device), d.filterRows(s, n.filters, t.device), n.times, true)
 	return named(err, n.samples)
 }
 

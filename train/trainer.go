@@ -48,9 +48,6 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 	if o, err = o.withDefaults(len(c.Classes)); err != nil {
 		return nil, err
 	}
-	if c.FilterRange > 0 {
-		return nil, fmt.Errorf("train: a filter range of %v: training does not diffuse mask filters yet, set FilterRange to 0", c.FilterRange)
-	}
 	if err := device.Check(); err != nil {
 		return nil, err
 	}

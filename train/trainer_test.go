@@ -222,10 +222,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		_, err := New(context.Background(), small(2), nn.FromSeed(1), torch.CPU, o)
 		require.ErrorContains(t, err, "train: ", name)
 	}
-	c := small(2)
-	c.FilterRange = 5
-	_, err := New(context.Background(), c, nn.FromSeed(1), torch.CPU, Options{})
-	require.ErrorContains(t, err, "does not diffuse mask filters yet")
 	// Negative is none.
 	o, err := Options{EMA: -1, Decay: -1, Objective: Objective{MaskWeight: -1}}.withDefaults(2)
 	require.NoError(t, err)

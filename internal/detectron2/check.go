@@ -130,6 +130,7 @@ func decoderRules(c *Config) []rule {
 		{at + "PRIOR_PROB", d.PriorProb > 0 && d.PriorProb < 1, "above 0 and below 1"},
 		between(at+"OTA_K", d.OTAK, 1, 20_000),
 		{at + "SNR_SCALE", finite(d.SNRScale) && d.SNRScale > 0, "a number above 0"},
+		notNegative(at+"FILTER_RANGE", d.FilterRange),
 		part(at+"OWN_STEPS", d.OwnSteps, 1),
 		oneOf(at+"SCORE_TARGET", d.ScoreTarget, "one", "mask", "box"),
 		{at + "MASK_UPSAMPLE", slices.Contains([]int{1, 2, 4}, d.MaskUpsample), "1, 2 or 4"},
