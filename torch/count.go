@@ -8,6 +8,9 @@ type Counts struct {
 	Layouts   int64 // copies of a tensor into another order of memory, such as channels-last
 	Bytes     int64 // of memory that tensors on the CPU asked for, freed or not
 	FLOP      int64 // of matrix products and convolutions; a multiplication and an addition are two
+	Launches  int64 // of this module's own kernels on GPUs
+	Transfers int64 // copies between the host and GPUs
+	Waits     int64 // operators in which the host waits for a GPU: copies that block, and reads of a value or a shape
 }
 
 // Count runs f and returns what all tensor workers of the process did meanwhile. Operators take longer
@@ -22,5 +25,6 @@ func Count(f func()) Counts {
 	return Counts{
 		Operators: after.Operators - before.Operators, Layouts: after.Layouts - before.Layouts,
 		Bytes: after.Bytes - before.Bytes, FLOP: after.FLOP - before.FLOP,
+		Launches: after.Launches - before.Launches, Transfers: after.Transfers - before.Transfers, Waits: after.Waits - before.Waits,
 	}
 }

@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,6 +16,10 @@ type Error struct {
 	Err     error    // cause, such as the error of Scope.StopWith's context; may be nil
 }
 
+// ErrOutOfMemory is the cause of an *Error if the memory of the host or of a GPU did not suffice.
+// LibTorch's GPU allocator has then given back what it keeps of freed tensors, and tried again.
+var ErrOutOfMemory = errors.New("torch: out of memory")
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -28,17 +33,23 @@ func (e *Error) Error() string {
 // check panics with *Error if e is one. It keeps the tensors alive up to here.
 func check(op string, e *libtorch.Error, tensors ...*Tensor) {
 	if e != nil {
-		fail(op, e.Message, tensors...)
+		err := describe(op, e.Message, tensors...)
+		if e.OutOfMemory {
+			err.Err = ErrOutOfMemory
+		}
+		panic(err)
 	}
 	keepAlive(tensors)
 }
 
-func fail(op, message string, tensors ...*Tensor) {
+func fail(op, message string, tensors ...*Tensor) { panic(describe(op, message, tensors...)) }
+
+func describe(op, message string, tensors ...*Tensor) *Error {
 	err := &Error{Op: op, Message: strings.TrimSpace(message)}
 	for _, t := range tensors {
 		if t != nil && t.h != nil {
 			err.Shapes = append(err.Shapes, fmt.Sprintf("%v%v", t.DType(), t.Shape()))
 		}
 	}
-	panic(err)
+	return err
 }

@@ -24,6 +24,8 @@ namespace {
 
 at::Generator& gen(di_generator g) { return *reinterpret_cast<at::Generator*>(g); }
 
+constexpr size_t kPinned = 64 << 20;  // larger ones, such as weights, are not worth memory that stays locked
+
 at::TensorOptions options(int dtype, int device) {
   return at::TensorOptions().dtype(static_cast<at::ScalarType>(dtype)).device(di::device(device));
 }
@@ -35,6 +37,13 @@ namespace di {
 at::Tensor empty(at::IntArrayRef shape, const at::TensorOptions& options) { return at::empty(shape, options); }
 
 at::Tensor zeros(at::IntArrayRef shape, const at::TensorOptions& options) { return at::zeros(shape, options); }
+
+at::Tensor to_device(const at::Tensor& t, at::Device device) {
+  if (!t.is_cpu() || device.is_cpu() || t.nbytes() > kPinned || t.requires_grad()) return t.to(device);
+  auto pinned = at::empty(t.sizes(), t.options().pinned_memory(true));
+  pinned.copy_(t);
+  return pinned.to(device, t.scalar_type(), /*non_blocking=*/true);
+}
 
 }  // namespace di
 
@@ -71,11 +80,12 @@ bool di_is_channels_last(di_tensor t) noexcept {
 di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t dims, int dtype,
                          int device) noexcept {
   return di::call1([&] {
-    auto t = at::empty(at::IntArrayRef(shape, dims), options(dtype, -1));
+    // In memory that the GPU reads by itself; see di::to_device.
+    auto t = at::empty(at::IntArrayRef(shape, dims), options(dtype, -1).pinned_memory(device >= 0 && bytes <= kPinned));
     TORCH_CHECK(t.nbytes() == bytes, "the shape needs ", t.nbytes(), " bytes but the data has ", bytes);
     // An empty tensor has no address, which memcpy does not take even for 0 bytes.
     if (bytes > 0) std::memcpy(t.data_ptr(), data, bytes);
-    return device < 0 ? t : t.to(di::device(device));
+    return device < 0 ? t : t.to(di::device(device), t.scalar_type(), /*non_blocking=*/true);
   });
 }
 
@@ -100,7 +110,7 @@ di_result1 di_arange(double start, double end, double step, int dtype, int devic
 }
 
 di_result1 di_to_device(di_tensor t, int device) noexcept {
-  return di::call1([&] { return di::ref(t).to(di::device(device)); });
+  return di::call1([&] { return di::to_device(di::ref(t), di::device(device)); });
 }
 
 di_generator di_generator_new(uint64_t seed) noexcept {

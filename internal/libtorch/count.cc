@@ -16,13 +16,13 @@
 
 namespace di {
 
-std::atomic<int64_t> counted_bytes{0}, counted_flop{0};
+std::atomic<int64_t> counted_bytes{0}, counted_flop{0}, counted_launches{0};
 
 }  // namespace di
 
 namespace {
 
-std::atomic<int64_t> operators{0}, layouts{0};
+std::atomic<int64_t> operators{0}, layouts{0}, transfers{0}, waits{0};
 thread_local int depth = 0, products = 0;  // of operators within operators
 
 // Products by the place of the input whose shape says how many terms each element of the result has.
@@ -71,6 +71,27 @@ bool reorders(const char* name, c10::ArrayRef<const c10::IValue> inputs) {
   return std::strcmp(name, "aten::mkldnn_convolution") == 0 && !a->is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+// crosses reports whether an operator copies between two devices.
+bool crosses(const char* name, c10::ArrayRef<const c10::IValue> inputs) {
+  const auto *a = tensor(inputs, 0), *b = tensor(inputs, 1);
+  return std::strcmp(name, "aten::copy_") == 0 && a != nullptr && b != nullptr && a->device() != b->device();
+}
+
+// Operators that read a GPU's memory to know the shape or the value of their result.
+constexpr const char* kReads[] = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select",
+                                  "aten::unique_dim", "aten::_unique2", "aten::equal"};
+
+// blocks reports whether the host waits for a GPU in an operator.
+bool blocks(const char* name, c10::ArrayRef<const c10::IValue> inputs) {
+  if (crosses(name, inputs)) return !(inputs.size() > 2 && inputs[2].isBool() && inputs[2].toBool());
+  const auto* a = tensor(inputs, 0);
+  if (a == nullptr || !a->is_cuda()) return false;
+  for (const char* read : kReads) {
+    if (std::strcmp(name, read) == 0) return true;
+  }
+  return false;
+}
+
 struct Call final : at::ObserverContext {
   int64_t terms = 0;
 };
@@ -79,6 +100,8 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& f) {
   auto call = std::make_unique<Call>();
   if (depth++ == 0) operators++;
   if (reorders(f.name(), f.inputs())) layouts++;
+  if (crosses(f.name(), f.inputs())) transfers++;
+  if (blocks(f.name(), f.inputs())) waits++;
   call->terms = terms(f.name(), f.inputs());
   if (call->terms > 0) products++;
   return call;
@@ -112,4 +135,6 @@ void di_count(bool on) noexcept {
   }
 }
 
-di_counts di_counted() noexcept { return {operators, layouts, di::counted_bytes, di::counted_flop}; }
+di_counts di_counted() noexcept {
+  return {operators, layouts, di::counted_bytes, di::counted_flop, di::counted_launches, transfers, waits};
+}

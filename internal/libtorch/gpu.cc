@@ -1,10 +1,14 @@
 #include "gpu.h"
 
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
 #include <map>
+#include <memory>
 #include <mutex>
 
+#include "count.h"
+#include "gpu_cache.h"
 #include "kernels.h"
 
 namespace di::gpu {
@@ -17,6 +21,7 @@ using CUdevice = int;
 using CUcontext = struct CUctx_st*;
 using CUmodule = struct CUmod_st*;
 using CUfunction = struct CUfunc_st*;
+using CUstream = struct CUstream_st*;
 using nvrtcResult = int;
 using nvrtcProgram = struct nvrtcProgram_st*;
 
@@ -50,7 +55,7 @@ struct Driver {
   CUresult (*pop)(CUcontext*);
   CUresult (*load)(CUmodule*, const void*);
   CUresult (*function)(CUfunction*, CUmodule, const char*);
-  CUresult (*launch)(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**);
+  CUresult (*launch)(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**);
   CUresult (*text)(CUresult, const char**);
 
   Driver() {
@@ -83,6 +88,7 @@ struct Compiler {
   nvrtcResult (*ptx)(nvrtcProgram, char*);
   nvrtcResult (*cubin_size)(nvrtcProgram, size_t*);
   nvrtcResult (*cubin)(nvrtcProgram, char*);
+  nvrtcResult (*version)(int*, int*);
   nvrtcResult (*count)(int*);
   nvrtcResult (*architectures)(int*);
 
@@ -98,12 +104,13 @@ struct Compiler {
     l.find(ptx, "nvrtcGetPTX");
     l.find(cubin_size, "nvrtcGetCUBINSize");
     l.find(cubin, "nvrtcGetCUBIN");
+    l.find(version, "nvrtcVersion");
     l.find(count, "nvrtcGetNumSupportedArchs");
     l.find(architectures, "nvrtcGetSupportedArchs");
   }
 
   // image returns machine code (cubin) for the given compute capability or, if this NVRTC does
-  // not know it, PTX, which the driver compiles.
+  // not know it, PTX, which the driver compiles. It takes it from the disk if it is there.
   std::string image(const Kernel& kernel, const std::string& text, int capability) const {
     int n = 0, best = 0;
     count(&n);
@@ -116,8 +123,16 @@ struct Compiler {
     std::vector<std::string> options = kernel.definitions;
     options.push_back("--gpu-architecture=" + std::string(best == capability ? "sm_" : "compute_") + std::to_string(best));
     options.push_back("--std=c++17");
+    int major = 0, minor = 0;
+    version(&major, &minor);
+    std::string key = "NVRTC " + std::to_string(major) + '.' + std::to_string(minor) + ' ' + kernel.source;
     std::vector<const char*> flags;
-    for (const auto& o : options) flags.push_back(o.c_str());
+    for (const auto& o : options) {
+      flags.push_back(o.c_str());
+      key += ' ' + o;
+    }
+    key += '\n' + text;
+    if (auto known = cached(key); !known.empty()) return known;
 
     nvrtcProgram program = nullptr;
     TORCH_CHECK(create(&program, text.c_str(), kernel.source, 0, nullptr, nullptr) == 0, "NVRTC cannot load ", kernel.source);
@@ -135,6 +150,7 @@ struct Compiler {
     TORCH_CHECK(get_size(program, &size) == 0, "NVRTC gives nothing for ", kernel.source);
     std::string out(size, 0);
     TORCH_CHECK(get(program, out.data()) == 0, "NVRTC gives nothing for ", kernel.source);
+    keep(key, out);
     return out;
   }
 };
@@ -149,31 +165,44 @@ const Compiler& compiler() {
   return c;
 }
 
+// Module is a source compiled for a device with certain definitions. Compiling holds its own mutex
+// only, so that other kernels start meanwhile.
+struct Module {
+  std::mutex mutex;
+  CUmodule handle = nullptr;
+  std::map<std::string, CUfunction> functions;
+};
+
 struct State {
   std::mutex mutex;
   std::map<std::string, std::string> sources;  // by name
   std::map<int, CUcontext> contexts;           // primary contexts, by device
-  std::map<std::string, CUfunction> functions;
+  std::map<std::string, Module> modules;
 };
 
+// state is never destroyed: a thread may compile while the process ends.
 State& state() {
-  static State s;
-  return s;
+  static auto* s = new State;
+  return *s;
 }
 
-// Current makes a device's primary context, which LibTorch uses, current in the calling thread.
+// context returns a device's primary context, which LibTorch uses.
+CUcontext context(int index) {
+  std::lock_guard<std::mutex> lock(state().mutex);
+  CUcontext& out = state().contexts[index];
+  if (out == nullptr) {
+    const auto& d = driver();
+    CUdevice device = 0;
+    d.check(d.device(&device, index), "device");
+    d.check(d.retain(&out, device), "context");
+  }
+  return out;
+}
+
+// Current makes a device's primary context current in the calling thread.
 class Current {
  public:
-  explicit Current(int index) {
-    const auto& d = driver();
-    CUcontext& context = state().contexts[index];
-    if (context == nullptr) {
-      CUdevice device = 0;
-      d.check(d.device(&device, index), "device");
-      d.check(d.retain(&context, device), "context");
-    }
-    d.check(d.push(context), "context");
-  }
+  explicit Current(int index) { driver().check(driver().push(context(index)), "context"); }
 
   ~Current() {
     CUcontext old;
@@ -184,36 +213,61 @@ class Current {
   Current& operator=(const Current&) = delete;
 };
 
-CUfunction function(const Kernel& kernel, int index) {
-  std::string key = std::to_string(index) + ' ' + kernel.source + ' ' + kernel.function;
-  for (const auto& d : kernel.definitions) key += ' ' + d;
-  CUfunction& out = state().functions[key];
-  if (out != nullptr) return out;
-  auto source = state().sources.find(kernel.source);
-  TORCH_CHECK(source != state().sources.end(), "there is no kernel source ", kernel.source);
+CUmodule compile(const Kernel& kernel, const std::string& text, int index) {
   const auto& d = driver();
   CUdevice device = 0;
   int major = 0, minor = 0;
   d.check(d.device(&device, index), "device");
   d.check(d.attribute(&major, kMajor, device), "compute capability");
   d.check(d.attribute(&minor, kMinor, device), "compute capability");
-  auto image = compiler().image(kernel, source->second, 10 * major + minor);
-  CUmodule module = nullptr;
-  d.check(d.load(&module, image.data()), kernel.source);
-  d.check(d.function(&out, module, kernel.function), kernel.function);
+  CUmodule out = nullptr;
+  auto image = compiler().image(kernel, text, 10 * major + minor);
+  d.check(d.load(&out, image.data()), kernel.source);
   return out;
+}
+
+CUfunction function(const Kernel& kernel, int index) {
+  std::string key = std::to_string(index) + ' ' + kernel.source, text;
+  for (const auto& d : kernel.definitions) key += ' ' + d;
+  Module* module = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(state().mutex);
+    auto source = state().sources.find(kernel.source);
+    TORCH_CHECK(source != state().sources.end(), "there is no kernel source ", kernel.source);
+    module = &state().modules[key];
+    text = source->second;
+  }
+  std::lock_guard<std::mutex> lock(module->mutex);
+  if (module->handle == nullptr) module->handle = compile(kernel, text, index);
+  CUfunction& out = module->functions[kernel.function];
+  if (out == nullptr) driver().check(driver().function(&out, module->handle, kernel.function), kernel.function);
+  return out;
+}
+
+// stream returns the calling thread's current stream of a device in LibTorch. A Stream of c10 has a
+// number: 0 is the default stream, even numbers are pointers to streams made by others, and odd ones are
+// LibTorch's own, which c10::cuda::CUDAStream::stream knows. Its header needs CUDA's, hence the symbol.
+CUstream stream(int index) {
+  auto s = c10::impl::getDeviceGuardImpl(c10::kCUDA)->getStream(c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index)));
+  if (s.id() == 0) return nullptr;
+  if (s.id() % 2 == 0) return reinterpret_cast<CUstream>(s.id());
+  using Find = CUstream (*)(const c10::Stream*);
+  static const auto find = reinterpret_cast<Find>(dlsym(RTLD_DEFAULT, "_ZNK3c104cuda10CUDAStream6streamEv"));
+  TORCH_CHECK(find != nullptr, "GPU kernels run on LibTorch's default stream or on a stream made by others, not on stream ", s.id());
+  return find(&s);
 }
 
 }  // namespace
 
 void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, void** arguments) {
   if (blocks.x == 0 || blocks.y == 0) return;
-  std::lock_guard<std::mutex> lock(state().mutex);
-  Current current(on.get_device());
+  auto index = static_cast<int>(on.get_device());
+  Current current(index);
   const auto& d = driver();
-  d.check(d.launch(function(kernel, on.get_device()), static_cast<unsigned>(blocks.x), static_cast<unsigned>(blocks.y), 1,
-                   static_cast<unsigned>(threads), 1, 1, 0, nullptr, arguments, nullptr),
+  d.check(d.launch(function(kernel, index), static_cast<unsigned>(blocks.x), static_cast<unsigned>(blocks.y), 1,
+                   static_cast<unsigned>(threads), 1, 1, 0, stream(index), arguments, nullptr),
           kernel.function);
+  counted_launches++;
 }
 
 std::string define(const char* name, int64_t value) { return std::string("-D") + name + '=' + std::to_string(value); }

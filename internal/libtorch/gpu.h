@@ -18,8 +18,8 @@ struct Grid {
   int64_t x, y = 1;
 };
 
-// enqueue launches a kernel on the GPU of tensor `on`, in the default stream, on which
-// LibTorch's own work runs, too.
+// enqueue launches a kernel on the GPU of tensor `on`, in the current stream, on which LibTorch's own
+// work of the calling thread runs, too.
 void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, void** arguments);
 
 // run is enqueue with arguments whose types must be exactly those of the kernel's parameters.

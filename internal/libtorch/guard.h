@@ -13,6 +13,11 @@ namespace di {
 inline di_error* error(const char* message) noexcept {
   auto* e = static_cast<di_error*>(std::malloc(sizeof(di_error)));
   e->message = strdup(message);
+  // LibTorch has a class for its own GPU allocator's only, not for the host's, cuDNN's and cuBLAS'.
+  e->out_of_memory = false;
+  for (const char* text : {"out of memory", "not enough memory", "ALLOC_FAILED", "bad_alloc"}) {
+    e->out_of_memory |= std::strstr(message, text) != nullptr;
+  }
   return e;
 }
 

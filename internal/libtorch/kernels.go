@@ -27,7 +27,7 @@ func CacheMemory(users, keepers int) { C.di_cache_memory(C.int(users), C.int(kee
 func CachedMemory() int64 { return int64(C.di_cached_memory()) }
 
 // Counts are numbers of what all threads have done; see di_counts in kernels.h.
-type Counts struct{ Operators, Layouts, Bytes, FLOP int64 }
+type Counts struct{ Operators, Layouts, Bytes, FLOP, Launches, Transfers, Waits int64 }
 
 // Count starts to count operators and their products, or stops; uses may overlap.
 func Count(on bool) { C.di_count(C.bool(on)) }
@@ -35,7 +35,7 @@ func Count(on bool) { C.di_count(C.bool(on)) }
 // Counted returns what has been counted since the process began.
 func Counted() Counts {
 	c := C.di_counted()
-	return Counts{int64(c.operators), int64(c.layouts), int64(c.bytes), int64(c.flop)}
+	return Counts{int64(c.operators), int64(c.layouts), int64(c.bytes), int64(c.flop), int64(c.launches), int64(c.transfers), int64(c.waits)}
 }
 
 // PeakRate returns the floating-point operations per second of one core in float32, measured.
@@ -93,7 +93,7 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, 
 // di_mask_image in kernels.h for the rest.
 func Masks(features, filters Handle, boxes []int32, words [][]uint64, layers, stride int, input, output [2]int, threshold float32) *Error {
 	if len(boxes) != 4*len(words) {
-		return &Error{"there must be four box coordinates per mask"}
+		return &Error{Message: "there must be four box coordinates per mask"}
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -101,7 +101,7 @@ func Masks(features, filters Handle, boxes []int32, words [][]uint64, layers, st
 	for i, w := range words {
 		x0, y0, x1, y1 := int(boxes[4*i]), int(boxes[4*i+1]), int(boxes[4*i+2]), int(boxes[4*i+3])
 		if x0 < x1 && y0 < y1 && len(w) < (y1-y0)*((x1+63)/64-x0/64) {
-			return &Error{"the buffer of a mask is too small"}
+			return &Error{Message: "the buffer of a mask is too small"}
 		}
 		if len(w) > 0 {
 			pin.Pin(&w[0])

@@ -30,6 +30,9 @@ typedef struct {
   int64_t layouts;    // copies of a tensor into another order of memory
   int64_t bytes;      // that tensors on the CPU have asked for
   int64_t flop;       // of matrix products and convolutions: two for a multiplication and an addition
+  int64_t launches;   // of this module's kernels on GPUs
+  int64_t transfers;  // copies between the host and GPUs
+  int64_t waits;      // operators in which the host waits for a GPU
 } di_counts;
 void di_count(bool on) DI_NOEXCEPT;
 di_counts di_counted(void) DI_NOEXCEPT;

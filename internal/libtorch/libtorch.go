@@ -23,14 +23,17 @@ type Handle unsafe.Pointer
 type Generator unsafe.Pointer
 
 // An Error is LibTorch's message, without its C++ backtrace.
-type Error struct{ Message string }
+type Error struct {
+	Message     string
+	OutOfMemory bool // of the host or of a GPU
+}
 
 func takeError(e *C.di_error) *Error {
 	if e == nil {
 		return nil
 	}
 	defer C.di_error_free(e)
-	return &Error{C.GoString(e.message)}
+	return &Error{C.GoString(e.message), bool(e.out_of_memory)}
 }
 
 func one(r C.di_result1) (Handle, *Error) { return Handle(r.a), takeError(r.error) }

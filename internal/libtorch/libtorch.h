@@ -18,6 +18,7 @@ typedef struct di_generator_s* di_generator;  // an at::Generator on the heap
 // A NUL-terminated message, to be freed by di_error_free.
 typedef struct {
   char* message;
+  bool out_of_memory;  // of the host or of a GPU
 } di_error;
 
 // The results of operators: up to three tensors and an error, which is NULL on success.

@@ -356,8 +356,8 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
     if (d.features.is_cuda()) {
       d.image = di::empty({m}, d.truth.options());
       std::copy_n(image, m, static_cast<int64_t*>(d.image.data_ptr()));
-      d.image = d.image.to(d.features.device());
-      d.truth = d.truth.to(d.features.device());
+      d.image = di::to_device(d.image, d.features.device());
+      d.truth = di::to_device(d.truth, d.features.device());
     }
     auto [out, sums] = d.losses();
     if (di::needs_gradient(inputs)) {

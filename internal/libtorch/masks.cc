@@ -195,7 +195,7 @@ struct Job {
   at::Tensor upload(const std::vector<T>& list) const {
     auto bytes = di::empty({static_cast<int64_t>(list.size() * sizeof(T))}, at::TensorOptions(at::kByte));
     std::memcpy(bytes.data_ptr(), list.data(), list.size() * sizeof(T));
-    return bytes.to(features.device());
+    return di::to_device(bytes, features.device());
   }
 
   void chunk(const std::vector<Instance>& some, const at::Tensor& part, const at::Tensor& columns, const at::Tensor& rows,

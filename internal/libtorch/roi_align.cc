@@ -112,6 +112,7 @@ struct DeviceLevels {
   void* data[8];
   int height[8], width[8];
   double scale[8];
+  int count;
 };
 
 DeviceLevels device_levels(const Tensors& levels, const Geometry& g) {
@@ -123,6 +124,7 @@ DeviceLevels device_levels(const Tensors& levels, const Geometry& g) {
     out.width[i] = static_cast<int>(levels[i].size(3));
     out.scale[i] = g.scales[i];
   }
+  out.count = static_cast<int>(levels.size());
   return out;
 }
 
@@ -278,7 +280,7 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                 "image and level must be int64 (R)");
     TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && lv.device() == b.device(),
                 "levels, boxes, image and level must be on one device");
-    // Not checked on a GPU: reading the indices would wait for the device.
+    // Not checked on a GPU: reading the indices would wait for the device. Its kernel clamps levels.
     for (int64_t r = 0; b.is_cpu() && r < b.size(0); r++) {
       int64_t i = static_cast<int64_t*>(im.data_ptr())[r], l = static_cast<int64_t*>(lv.data_ptr())[r];
       TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,

@@ -37,6 +37,10 @@ inline at::Scalar scalar(double x) {
 at::Tensor empty(at::IntArrayRef shape, const at::TensorOptions& options);
 at::Tensor zeros(at::IntArrayRef shape, const at::TensorOptions& options);
 
+// to_device copies a tensor. What comes from the host is first put into memory that the GPU reads by
+// itself, so that the host need not wait until the GPU has done what was enqueued before.
+at::Tensor to_device(const at::Tensor& t, at::Device device);
+
 template <typename F>
 di_error* call0(F&& f) noexcept {
   return guard(f);

@@ -7,6 +7,7 @@ struct Levels {
   T* data[8];
   int height[8], width[8];
   double scale[8];
+  int count;
 };
 
 // The positions of the samples along one axis.
@@ -45,7 +46,8 @@ template <typename F>
 __device__ void each(const Levels& levels, const T* boxes, const long long* image, const long long* level, int channels,
                      int bins, int samples, F visit) {
   int r = blockIdx.x / (bins * bins), by = blockIdx.x / bins % bins, bx = blockIdx.x % bins;
-  int l = int(level[r]);
+  long long of = level[r];  // boxes that are not finite have any
+  int l = of < 0 ? 0 : of < levels.count ? int(of) : levels.count - 1;
   int height = levels.height[l], width = levels.width[l];
   const T* box = boxes + 4ll * r;
   Axis xs(box[0], box[2], levels.scale[l], bins, width), ys(box[1], box[3], levels.scale[l], bins, height);
