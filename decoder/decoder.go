@@ -88,6 +88,28 @@ func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []f
 // paper proposes this as future work (section 5). The decoder's Config must have
 // FilterState set, unless filters is nil.
 func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) ([]Output, error) {
+	out, finite, err := d.Refine(levels, boxes, filters, times, all)
+	if err != nil || finite == nil {
+		return out, err
+	}
+	for stage, ok := range torch.Values[uint8](finite) {
+		if ok == 0 {
+			return nil, NotFinite(stage)
+		}
+	}
+	return out, nil
+}
+
+// NotFinite returns the error of a stage, counted from 0, whose predictions are not finite. It wraps a
+// *nn.NotFiniteError.
+func NotFinite(stage int) error {
+	return fmt.Errorf("decoder: %w: the weights or the picture are broken", &nn.NotFiniteError{Where: "prediction", Stage: stage, Value: math.NaN()})
+}
+
+// Refine is like ForwardState but does not wait for a GPU to learn whether predictions are finite: it
+// returns the answers, bool (Stages), on the device. NotFinite gives the error of a stage whose answer
+// is false. On the CPU, where there is nothing to wait for, Refine has looked, and finite is nil.
+func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) (out []Output, finite *torch.Tensor, err error) {
 	s := boxes.Scope()
 	time := d.time[1].Forward(d.time[0].Forward(as(d.embed(s, times, boxes.Device()), d.types.exact)).Gelu())
 	boxes = as(boxes, d.types.exact)
@@ -95,11 +117,15 @@ func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Ten
 	for i, level := range levels {
 		levels[i] = as(level, d.types.low)
 	}
+	later := boxes.Device().IsCUDA()
+	image := s.Arange(boxes.Size(0), torch.Options{DType: torch.Int64, Device: boxes.Device()}).
+		Unsqueeze(1).Expand(boxes.Size(0), boxes.Size(1)).Reshape(-1) // of each box
 	var proposals *torch.Tensor
-	out := make([]Output, len(d.Stages))
+	var sums []*torch.Tensor
+	out = make([]Output, len(d.Stages))
 	for i, stage := range d.Stages {
 		mark := s.Mark()
-		rois := d.pool(levels, boxes)
+		rois := d.pool(levels, boxes, image)
 		if i == 0 {
 			proposals = d.start(rois, boxes, filters)
 		}
@@ -111,12 +137,18 @@ func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Ten
 		if o.Logits != nil {
 			keep = append(keep, o.Logits, o.Filters)
 		}
-		if !o.finite() {
-			return nil, fmt.Errorf("decoder: %w: the weights or the picture are broken", &nn.NotFiniteError{Where: "prediction", Stage: i, Value: math.NaN()})
+		sum := o.sum()
+		if later {
+			sums, keep = append(sums, sum), append(keep, sum)
+		} else if v := sum.Item(); math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, nil, NotFinite(i)
 		}
 		s.Release(mark, keep...)
 	}
-	return out, nil
+	if later {
+		finite = s.Hold(func() *torch.Tensor { return torch.Stack(sums, 0).IsFinite() })
+	}
+	return out, finite, nil
 }
 
 // start returns the first proposal features (B,N,d): the mean of a box's pooled
@@ -132,14 +164,13 @@ func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
 	})
 }
 
-func (o Output) finite() bool {
-	// A sum is finite only if all its terms are, and costs one pass.
+// sum is finite only if all predictions are, and costs one pass.
+func (o Output) sum() *torch.Tensor {
 	sum := o.Boxes.Detach().Sum()
 	if o.Logits != nil {
 		sum = sum.Add(o.Logits.Detach().Sum()).Add(o.Filters.Detach().Sum())
 	}
-	v := sum.Item()
-	return !math.IsNaN(v) && !math.IsInf(v, 0)
+	return sum
 }
 
 // embed returns the time embedding (B,d): [sin(t·ω), cos(t·ω)] with
@@ -152,9 +183,8 @@ func (d *Decoder) embed(s *torch.Scope, times []float64, device torch.Device) *t
 }
 
 // pool returns the pooled features (B·N, Bins², C) of boxes (B,N,4): RoIAlign, each box
-// on the level for its size, which is ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
-func (d *Decoder) pool(levels []*torch.Tensor, boxes *torch.Tensor) *torch.Tensor {
-	s := boxes.Scope()
+// of the picture image, int64 (B·N), on the level for its size, which is ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
+func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor) *torch.Tensor {
 	shape := boxes.Shape()
 	b, n := shape[0], shape[1]
 	flat := boxes.Reshape(b*n, 4)
@@ -162,6 +192,5 @@ func (d *Decoder) pool(levels []*torch.Tensor, boxes *torch.Tensor) *torch.Tenso
 	finest := -math.Log2(d.pooling.Scales[0])
 	level := area.Sqrt().DivScalar(224).AddScalar(1e-8).Log2().AddScalar(4).Floor().
 		Clamp(finest, finest+float64(len(levels)-1)).AddScalar(-finest).ToDType(torch.Int64)
-	image := s.Arange(b, torch.Options{DType: torch.Int64, Device: boxes.Device()}).RepeatInterleave(n, 0)
 	return torch.RoIAlign(levels, flat, image, level, d.pooling)
 }

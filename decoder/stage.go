@@ -101,22 +101,19 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 	return o, x
 }
 
-// Box deltas are divided by these weights; widths and heights grow at most by
+// The deltas of centres are divided by centreWeight; widths and heights, whose weight is 1, grow at most by
 // maxGrowth in one stage.
-var (
-	deltaWeights = []float32{2, 2, 1, 1}
-	maxGrowth    = math.Log(100000.0 / 16)
-)
+const centreWeight = 2
+
+var maxGrowth = math.Log(100000.0 / 16)
 
 // applyDeltas moves and scales boxes (B,N,4) by deltas (dx, dy, dw, dh): centres by
 // fractions of the size, sizes by exponentials (Girshick et al. 2014).
 func applyDeltas(boxes, deltas *torch.Tensor) *torch.Tensor {
-	s := boxes.Scope()
 	corner := func(i int) *torch.Tensor { return boxes.Narrow(2, i, 2) }
 	size := corner(2).Sub(corner(0))
 	centre := corner(0).Add(size.MulScalar(0.5))
-	deltas = deltas.Div(torch.From(s, deltaWeights).ToDType(deltas.DType()).To(deltas.Device()))
-	centre = centre.Add(deltas.Narrow(2, 0, 2).Mul(size))
+	centre = centre.Add(deltas.Narrow(2, 0, 2).DivScalar(centreWeight).Mul(size))
 	half := deltas.Narrow(2, 2, 2).ClampMax(maxGrowth).Exp().Mul(size).MulScalar(0.5)
 	return torch.Cat([]*torch.Tensor{centre.Sub(half), centre.Add(half)}, 2)
 }

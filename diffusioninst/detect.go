@@ -21,30 +21,86 @@ type candidates struct {
 	evaluations int     // how many there are
 }
 
-// collect takes, of view i, the best N of the N·K (box, class) pairs that reach
-// the least score in an evaluation.
-func (c *candidates) collect(i int, scores *torch.Tensor, o decoder.Output, least float64, evaluation int) {
-	shape := scores.Shape()
-	n, classes := shape[1], int64(shape[2])
-	value, index := scores.Select(0, i).Flatten(0, 1).Topk(n, 0, true, false)
-	xyxy := torch.Values[float32](o.Boxes.Select(0, i))
-	filters := torch.Values[float32](o.Filters.Select(0, i))
-	params := len(filters) / n
-	first := len(c.rows)
-	for row := range n {
-		c.rows = append(c.rows, filters[row*params:(row+1)*params])
+// evaluation is what one evaluation of the decoder found.
+type evaluation struct {
+	number int
+	best   *torch.Tensor // of best
+}
+
+// best takes the best N of the N·K (box, class) pairs of every view: (B,N,7+params) on the device. In row j
+// are the score, the proposal and the class of a pair, in no order, and then the box and the filter of
+// proposal j.
+func best(scores *torch.Tensor, o decoder.Output) *torch.Tensor {
+	return scores.Scope().Hold(func() *torch.Tensor {
+		n, classes := scores.Size(1), float64(scores.Size(2))
+		value, index := scores.Flatten(1, 2).Topk(n, 1, true, false)
+		at := index.ToDType(torch.Float64).Unsqueeze(2) // exact up to 2⁵³
+		row := at.DivScalar(classes).Floor()
+		pair := torch.Cat([]*torch.Tensor{row, at.Sub(row.MulScalar(classes))}, 2).ToDType(scores.DType())
+		return torch.Cat([]*torch.Tensor{value.Unsqueeze(2), pair, o.Boxes, o.Filters}, 2)
+	})
+}
+
+// candidates reads evaluations, in one copy, and gives the candidates of each view that reach the least score.
+func (p *pass) candidates(s *torch.Scope, least float64, from ...evaluation) []candidates {
+	out := make([]candidates, len(p.views))
+	if len(from) == 0 {
+		return out
 	}
-	values := torch.Values[float32](value)
-	for j, at := range torch.Values[int64](index) {
-		if float64(values[j]) < least {
+	tensors := make([]*torch.Tensor, len(from))
+	for k, e := range from {
+		tensors[k] = s.Adopt(e.best)
+	}
+	shape := from[0].best.Shape()
+	n, width := shape[1], shape[2]
+	values := torch.Values[float32](s.Hold(func() *torch.Tensor { return torch.Stack(tensors, 0) }))
+	for _, e := range from {
+		for i := range out {
+			out[i].add(values[:n*width], n, least, e.number)
+			values = values[n*width:]
+		}
+	}
+	return out
+}
+
+// collected are the candidates of all evaluations that count.
+func (p *pass) collected(s *torch.Scope) []candidates {
+	out := p.candidates(s, p.least(), p.evaluations...)
+	for i := range out {
+		out[i].evaluations = p.number
+	}
+	p.forget()
+	return out
+}
+
+// forget frees what evaluations found.
+func (p *pass) forget() {
+	for _, e := range p.evaluations {
+		e.best.Close()
+	}
+	p.evaluations = nil
+}
+
+// add takes the pairs of n rows of best that reach the least score.
+func (c *candidates) add(rows []float32, n int, least float64, evaluation int) {
+	const score, proposal, class, box, filter = 0, 1, 2, 3, 7
+	width := len(rows) / n
+	row := func(k int) []float32 { return rows[k*width : (k+1)*width] }
+	first := len(c.rows)
+	for k := range n {
+		c.rows = append(c.rows, row(k)[filter:])
+	}
+	for k := range n {
+		pair := row(k)
+		if float64(pair[score]) < least {
 			continue
 		}
-		row := at / classes
-		b := xyxy[4*row:]
+		of := int(pair[proposal])
+		b := row(of)[box:]
 		c.boxes = append(c.boxes, Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]})
-		c.scores = append(c.scores, values[j])
-		c.classes = append(c.classes, at%classes)
-		c.filters = append(c.filters, first+int(row))
+		c.scores = append(c.scores, pair[score])
+		c.classes = append(c.classes, int64(pair[class]))
+		c.filters = append(c.filters, first+of)
 		c.evaluation = append(c.evaluation, int32(evaluation))
 	}
 }

@@ -21,11 +21,12 @@ type pass struct {
 	// the picture, their scores after it, and the instances that it made.
 	onStep func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance)
 
-	sizes    *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
-	levels   []*torch.Tensor // the feature pyramid
-	features *torch.Tensor   // the mask features
-	found    []candidates    // of each view
-	restart  int             // that is being sampled
+	sizes       *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
+	levels      []*torch.Tensor // the feature pyramid
+	features    *torch.Tensor   // the mask features
+	evaluations []evaluation    // whose detections count
+	number      int             // of evaluations that there will be
+	restart     int             // that is being sampled
 }
 
 // watcher sees what goes on inside; it makes every decoder stage predict.
@@ -62,10 +63,8 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 		s.Release(mark, append([]*torch.Tensor{p.features}, p.levels...)...)
 	})
 
-	p.found = make([]candidates, len(p.views))
-	for i := range p.found {
-		p.found[i].evaluations = len(noises) * p.evaluated(p.sampling.Steps)
-	}
+	p.number = len(noises) * p.evaluated(p.sampling.Steps)
+	defer p.forget()
 	shape := []int{len(p.views), p.proposals, 4}
 	if m.config.FilterRange > 0 {
 		shape[2] += m.config.MaskHead.Params()
@@ -95,8 +94,9 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	}
 	out := make([][]Instance, len(p.views))
 	p.part(ctx, "masks", func() {
+		found := p.collected(s)
 		for i := range out {
-			if out[i], err = p.finish(s, i, p.found[i]); err != nil {
+			if out[i], err = p.finish(s, i, found[i]); err != nil {
 				return
 			}
 			*p.held += massOf(out[i])
@@ -136,9 +136,13 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	for i := range times {
 		times[i] = float64(at.T)
 	}
-	stages, err := m.decoder.ForwardState(p.levels, boxes, filters, times, p.watch != nil)
+	stages, finite, err := m.decoder.Refine(p.levels, boxes, filters, times, p.watch != nil)
 	if err != nil {
 		return sampler.Prediction{}, err
+	}
+	var checks []sampler.Check
+	if finite != nil {
+		checks = append(checks, sampler.Check{OK: finite, Err: decoder.NotFinite})
 	}
 	if p.watch != nil && !at.Inner {
 		p.watch.decoded(at.Step, at.T, boxes, stages)
@@ -146,10 +150,9 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	last := stages[len(stages)-1]
 	scores := last.Logits.Sigmoid()
 	if !at.Inner && p.counts(at.Step) {
-		for i := range p.found {
-			evaluation := p.restart*p.evaluated(p.sampling.Steps) + p.evaluated(at.Step)
-			p.found[i].collect(i, scores, last, p.least(), evaluation)
-		}
+		p.evaluations = append(p.evaluations, evaluation{
+			number: p.restart*p.evaluated(p.sampling.Steps) + p.evaluated(at.Step), best: best(scores, last).Keep(),
+		})
 	}
 	if !at.Inner && p.onStep != nil {
 		if err := p.report(at, boxes, scores, last); err != nil {
@@ -160,7 +163,7 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	if filters != nil {
 		x0 = torch.Cat([]*torch.Tensor{x0, last.Filters.MulScalar(scale / m.config.FilterRange)}, 2)
 	}
-	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int{2}, false)}, nil
+	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int{2}, false), Checks: checks}, nil
 }
 
 // counts reports whether a step's detections belong to the result.
@@ -185,7 +188,7 @@ func (p *pass) evaluated(steps int) int {
 
 // least is the score from which candidates are collected.
 func (p *pass) least() float64 {
-	if p.ensemble.Consensus > 0 && p.found[0].evaluations > 1 {
+	if p.ensemble.Consensus > 0 && p.number > 1 {
 		return min(p.score, leastVote)
 	}
 	return p.score
@@ -195,6 +198,7 @@ func (p *pass) least() float64 {
 // decoder's last output as it left them.
 func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) error {
 	s := scores.Scope()
+	all := p.candidates(s, p.score, evaluation{best: best(scores, last)})
 	for i, v := range p.views {
 		mark := s.Mark()
 		best := torch.Values[float32](scores.Select(0, i).Amax([]int{1}, false))
@@ -205,9 +209,7 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 			b := xyxy[4*k:]
 			placed[k] = v.place(Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]}.Scale(sx, sy))
 		}
-		var c candidates
-		c.collect(i, scores, last, p.score, 0)
-		found, err := p.finish(s, i, c)
+		found, err := p.finish(s, i, all[i])
 		s.Release(mark)
 		if err != nil {
 			return err

@@ -16,9 +16,15 @@ func (c Config) Advance(ctx context.Context, x *torch.Tensor, p Prediction, t, n
 	r := &run{Config: c, scope: x.Scope(), device: x.Device(), shape: slices.Clone(shape), noise: noise, denoiser: denoise}
 	var st state
 	err := guard(func() (err error) {
-		st, err = r.advance(ctx, 0, t, next, state{x: x, age: make([]int, shape[0]*shape[1])}, p)
+		if err := r.check(p.Checks...); err != nil {
+			return err
+		}
+		st, err = r.advance(ctx, 0, t, next, state{x: x, age: r.newborn()}, p)
 		return err
 	})
+	if failed := r.failed(); failed != nil {
+		return nil, failed
+	}
 	if err != nil {
 		return nil, &StepError{c.Sampler.String(), 0, err}
 	}

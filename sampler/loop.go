@@ -13,6 +13,7 @@ import (
 type Prediction struct {
 	X0     *torch.Tensor // (B,N,D) estimate of the clean state
 	Scores *torch.Tensor // (B,N) best score of each proposal, 0 to 1; may be nil with NoRenewal
+	Checks []Check       // of what the estimate was made from; may be nil
 }
 
 // A Moment is a point in a run at which the denoiser is called.
@@ -64,6 +65,7 @@ func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, sh
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		r.step = i
 		var p Prediction
 		err := guard(func() (err error) {
 			if i == 0 {
@@ -77,14 +79,20 @@ func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, sh
 			st, err = r.advance(ctx, i, t, times[i+1], st, p)
 			return err
 		})
+		last := i == len(times)-1
+		if last || err != nil {
+			if failed := r.failed(); failed != nil {
+				return nil, failed // it was there before
+			}
+		}
 		if err != nil {
 			return nil, &StepError{c.Sampler.String(), i, err}
 		}
-		if i == len(times)-1 {
+		if last {
 			s.Release(start, p.X0)
 			return p.X0, nil
 		}
-		s.Release(start, st.tensors()...)
+		s.Release(start, append(st.tensors(), r.open()...)...)
 	}
 	return nil, nil // not reached: there is a step
 }
@@ -111,6 +119,8 @@ type run struct {
 	shape    []int
 	noise    Noise
 	denoiser Denoiser
+	step     int
+	checks   []pending
 }
 
 // draw is noise of the state's shape on the device.
@@ -127,7 +137,12 @@ func (r *run) begin() (state, error) {
 	if len(r.shape) != 3 || r.shape[0] < 1 || r.shape[1] < 1 || r.shape[2] < 1 {
 		return state{}, fmt.Errorf("a state of shape %v: want pictures, proposals and numbers", r.shape)
 	}
-	return state{x: r.draw(), age: make([]int, r.shape[0]*r.shape[1])}, nil
+	return state{x: r.draw(), age: r.newborn()}, nil
+}
+
+// newborn are the ages of proposals that have seen no step.
+func (r *run) newborn() *torch.Tensor {
+	return r.scope.Zeros(torch.Options{DType: torch.Int64, Device: r.device}, r.shape[:2]...)
 }
 
 // evaluate asks the denoiser and checks its answer.
@@ -136,7 +151,10 @@ func (r *run) evaluate(at Moment, x *torch.Tensor) (Prediction, error) {
 	if err != nil {
 		return p, err
 	}
-	if err := checkState("the denoiser's estimate", p.X0, r.shape); err != nil {
+	if err := r.check(p.Checks...); err != nil {
+		return p, err
+	}
+	if err := r.checkState("the denoiser's estimate", p.X0); err != nil {
 		return p, err
 	}
 	if p.Scores != nil {
@@ -162,7 +180,7 @@ func (r *run) inner(ctx context.Context, step, t int, x *torch.Tensor) (*torch.T
 		return nil, err
 	}
 	x0 := p.X0.ToDType(x.DType())
-	r.scope.Release(mark, x0)
+	r.scope.Release(mark, append(r.open(), x0)...)
 	return x0, nil
 }
 
@@ -172,16 +190,6 @@ func checkShape(what string, t *torch.Tensor, want []int) error {
 	}
 	if got := t.Shape(); !slices.Equal(got, want) {
 		return fmt.Errorf("%s has shape %v, not %v", what, got, want)
-	}
-	return nil
-}
-
-func checkState(what string, t *torch.Tensor, shape []int) error {
-	if err := checkShape(what, t, shape); err != nil {
-		return err
-	}
-	if t.IsFinite().All().Item() == 0 {
-		return fmt.Errorf("%s is not finite", what)
 	}
 	return nil
 }

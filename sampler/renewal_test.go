@@ -7,7 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/sampler"
+	"github.com/diffusioninst/go/torch"
 )
 
 func ExampleRenewal() {
@@ -42,4 +44,25 @@ func TestRenewal(t *testing.T) {
 	} {
 		require.Equal(t, c.keep, c.policy.Keep(c.scores), c.name)
 	}
+}
+
+// What a policy decides on tensors is what it decides on the host.
+func TestKeepTensorIsKeep(t *testing.T) {
+	modeltest.Do(t, func(s *torch.Scope) {
+		const pictures, proposals = 3, 40
+		// Few values, so that many scores are equal; 0.3 in float32 is above 0.3.
+		scores := s.Rand(torch.NewGenerator(5), torch.Float32, pictures, proposals).MulScalar(10).Floor().DivScalar(10)
+		values := torch.Values[float32](scores)
+		for _, policy := range []sampler.TensorRenewal{
+			sampler.Threshold(0.5), sampler.Threshold(0.3), sampler.Threshold(-1), sampler.Threshold(2),
+			sampler.TopFraction(0), sampler.TopFraction(0.33), sampler.TopFraction(0.5), sampler.TopFraction(1),
+		} {
+			got := torch.Values[uint8](policy.KeepTensor(scores))
+			for i := range pictures {
+				for j, want := range policy.Keep(values[i*proposals : (i+1)*proposals]) {
+					require.Equal(t, want, got[i*proposals+j] != 0, "%T(%v): picture %d, proposal %d", policy, policy, i, j)
+				}
+			}
+		}
+	})
 }

@@ -14,11 +14,11 @@ const memory = 3
 type state struct {
 	x    *torch.Tensor // (B,N,D)
 	past []Past        // latest first, its rows in x's order, without Known
-	age  []int         // number of steps that row b·N+i has existed
+	age  *torch.Tensor // (B,N) int64: number of steps that each has existed
 }
 
 func (st state) tensors() []*torch.Tensor {
-	out := []*torch.Tensor{st.x}
+	out := []*torch.Tensor{st.x, st.age}
 	for _, p := range st.past {
 		out = append(out, p.X, p.X0)
 	}
@@ -29,7 +29,7 @@ func (st state) tensors() []*torch.Tensor {
 // replaces the others by fresh ones. The sampler sees all proposals of a picture, those
 // that will be replaced included.
 func (r *run) advance(ctx context.Context, i, t, next int, st state, p Prediction) (state, error) {
-	order, kept, err := r.order(p.Scores)
+	keep, err := r.keep(p.Scores)
 	if err != nil {
 		return state{}, err
 	}
@@ -38,7 +38,7 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 		dtype = torch.Float64
 	}
 	st.past = append([]Past{{T: t, X: st.x, X0: p.X0}}, st.past...)
-	st = r.sort(st, order, dtype)
+	st, stays := r.sort(st, keep, dtype)
 	draw := func() *torch.Tensor { return r.draw().ToDType(dtype) }
 	now := st.past[0]
 	moved, err := r.Sampler.Step(&Step{
@@ -48,85 +48,93 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 	if err != nil {
 		return state{}, err
 	}
-	if err := checkState("the sampler's state", moved, r.shape); err != nil {
+	if err := r.checkState("the sampler's state", moved); err != nil {
 		return state{}, err
 	}
 	if moved.DType() != dtype || moved.Device() != r.device {
 		return state{}, fmt.Errorf("the sampler's state is %v on %v, not %v on %v", moved.DType(), moved.Device(), dtype, r.device)
 	}
 	fresh := draw()
-	proposals := r.shape[1]
-	rows := r.scope.Arange(proposals, torch.Options{DType: torch.Int64, Device: r.device}).Reshape(1, proposals, 1)
-	stays := rows.Lt(torch.From(r.scope, kept, r.shape[0], 1, 1).To(r.device))
-	st.x = stays.Where(moved, fresh)
-	st.past = st.past[:min(len(st.past), memory)]
-	for row := range st.age {
-		st.age[row]++
-		if row%proposals >= int(kept[row/proposals]) {
-			st.age[row] = 0
-		}
+	st.age = st.age.AddScalar(1)
+	if stays == nil {
+		st.x = moved
+	} else {
+		st.x = stays.Unsqueeze(2).Where(moved, fresh)
+		st.age = st.age.Mul(stays.ToDType(torch.Int64))
 	}
+	st.past = st.past[:min(len(st.past), memory)]
 	return st, nil
 }
 
-// sort returns st with the rows of the past and their ages reordered.
-func (r *run) sort(st state, order []int64, dtype torch.DType) state {
-	index := torch.From(r.scope, order).To(r.device)
-	sorted := func(x *torch.Tensor) *torch.Tensor {
-		return x.Flatten(0, 1).IndexSelect(0, index).Reshape(r.shape...).ToDType(dtype)
+// sort returns st with each picture's proposals that stay first, in their order, and which rows these are,
+// bool (B,N). A nil keep keeps all, and so does a nil result.
+func (r *run) sort(st state, keep *torch.Tensor, dtype torch.DType) (state, *torch.Tensor) {
+	out := state{x: st.x, age: st.age}
+	var index, stays *torch.Tensor
+	if keep != nil {
+		pictures, proposals := r.shape[0], r.shape[1]
+		rows := r.scope.Arange(proposals, torch.Options{DType: torch.Int64, Device: r.device}).Unsqueeze(0)
+		k := keep.ToDType(torch.Int64)
+		front := k.Cumsum(1)
+		count := front.Narrow(1, proposals-1, 1) // (B,1)
+		// Row i goes to front[i]−1 if it stays, else behind those: count + i − front[i].
+		place := keep.Where(front.AddScalar(-1), rows.Sub(front).Add(count))
+		order := r.scope.Zeros(torch.Options{DType: torch.Int64, Device: r.device}, pictures, proposals).
+			ScatterAdd(1, place, rows.Expand(pictures, proposals))
+		first := r.scope.Arange(pictures, torch.Options{DType: torch.Int64, Device: r.device}).MulScalar(float64(proposals)).Unsqueeze(1)
+		index = order.Add(first).Flatten(0, 1)
+		stays = rows.Lt(count)
+		out.age = st.age.Gather(1, order)
 	}
-	out := state{x: st.x, age: make([]int, len(st.age))}
+	sorted := func(x *torch.Tensor) *torch.Tensor {
+		if index != nil {
+			x = x.Flatten(0, 1).IndexSelect(0, index).Reshape(r.shape...)
+		}
+		return x.ToDType(dtype)
+	}
 	for _, p := range st.past {
 		p.X, p.X0 = sorted(p.X), sorted(p.X0)
 		out.past = append(out.past, p)
 	}
-	for row := range out.age {
-		out.age[row] = st.age[order[row]]
-	}
-	return out
+	return out, stays
 }
 
 // known sets Known of each Past: which rows existed at that step.
-func (r *run) known(past []Past, age []int) []Past {
+func (r *run) known(past []Past, age *torch.Tensor) []Past {
 	out := make([]Past, len(past))
 	for j, p := range past {
-		known := make([]float32, len(age))
-		for row, a := range age {
-			if a > j {
-				known[row] = 1
-			}
-		}
-		p.Known = torch.From(r.scope, known, r.shape[0], r.shape[1], 1).To(r.device).ToDType(p.X.DType())
+		p.Known = age.GtScalar(float64(j)).ToDType(p.X.DType()).Unsqueeze(2)
 		out[j] = p
 	}
 	return out
 }
 
-// order returns every picture's rows b·N+i, those that stay first, and how many stay.
-func (r *run) order(scores *torch.Tensor) (order, kept []int64, err error) {
-	proposals := r.shape[1]
-	values := make([]float32, r.shape[0]*r.shape[1])
-	if scores != nil {
-		values = torch.Values[float32](scores)
-	} else if _, none := r.Renewal.(NoRenewal); !none {
-		return nil, nil, fmt.Errorf("the denoiser returned no scores, which renewal by %T needs", r.Renewal)
+// keep returns which proposals stay, bool (B,N) on the device, nil for all. A policy that decides on
+// the host is asked picture by picture.
+func (r *run) keep(scores *torch.Tensor) (*torch.Tensor, error) {
+	if _, none := r.Renewal.(NoRenewal); none {
+		return nil, nil
 	}
+	if scores == nil {
+		return nil, fmt.Errorf("the denoiser returned no scores, which renewal by %T needs", r.Renewal)
+	}
+	if policy, ok := r.Renewal.(TensorRenewal); ok {
+		keep := policy.KeepTensor(scores.ToDType(torch.Float32))
+		return keep, checkShape(fmt.Sprintf("the decision of renewal by %T", policy), keep, r.shape[:2])
+	}
+	proposals := r.shape[1]
+	values := torch.Values[float32](scores)
+	keep := make([]uint8, len(values))
 	for first := 0; first < len(values); first += proposals {
-		keep := r.Renewal.Keep(values[first : first+proposals])
-		if len(keep) != proposals {
-			return nil, nil, fmt.Errorf("renewal by %T decided on %d of %d proposals", r.Renewal, len(keep), proposals)
+		of := r.Renewal.Keep(values[first : first+proposals])
+		if len(of) != proposals {
+			return nil, fmt.Errorf("renewal by %T decided on %d of %d proposals", r.Renewal, len(of), proposals)
 		}
-		var gone []int64
-		n := int64(0)
-		for i, k := range keep {
+		for i, k := range of {
 			if k {
-				order = append(order, int64(first+i))
-				n++
-			} else {
-				gone = append(gone, int64(first+i))
+				keep[first+i] = 1
 			}
 		}
-		order, kept = append(order, gone...), append(kept, n)
 	}
-	return order, kept, nil
+	return torch.From(r.scope, keep, r.shape[0], proposals).To(r.device).EqScalar(1), nil
 }
