@@ -18,7 +18,8 @@ import (
 // [picture.Source] does, is read view by view: of a tiled one no more than the tiles that go
 // through the network together is ever held. Cancelling ctx ends it at the next
 // operator of the network. Errors: *OptionError, *ImageError, *LimitError, *sampler.StepError
-// (which wraps *nn.NotFiniteError), *torch.Error, ErrClosed and ctx's own; with
+// (which wraps *nn.NotFiniteError), *torch.Error (which wraps torch.ErrOutOfMemory if that is the cause;
+// a batch is then tried again in two halves, once), ErrClosed and ctx's own; with
 // Options.Augment they are wrapped in a *ViewError. Inside another call, as in a sampler,
 // it is torch.ErrNested. A panic of a sampler, a backbone or OnStep goes on in the caller.
 func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Result, error) {
@@ -137,41 +138,12 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, q.wrap(views[0], err)
 		}
-		p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
-		var seeds []uint64
-		var err error
-		q.part(ctx, "prepare", func() {
-			for _, v := range views {
-				seeds = append(seeds, v.seed)
-				var pixels Pixels
-				if pixels, err = v.read(q.images[v.picture]); err != nil {
-					err = q.name(v.picture, q.wrap(v, err))
-					return
-				}
-				p.pixels = append(p.pixels, pixels)
-			}
-		})
+		lists, err := q.look(ctx, m, views, record)
 		if err != nil {
 			return nil, err
 		}
-		if q.onStep != nil {
-			p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
-				record.add(views[i], p.restart, at, boxes, scores, found)
-			}
-		}
-		err = torch.Do(ctx, func(s *torch.Scope) error {
-			s.StopWith(ctx)
-			of, err := p.run(ctx, s, q.noises(seeds)...)
-			for i, list := range of {
-				found[views[i].picture] = append(found[views[i].picture], list)
-			}
-			return err
-		})
-		if done := ctx.Err(); done != nil && errors.Is(err, done) {
-			err = done // whichever operator met it
-		}
-		if err != nil {
-			return nil, q.wrap(views[0], err)
+		for i, list := range lists {
+			found[views[i].picture] = append(found[views[i].picture], list)
 		}
 	}
 	out := make([]*Result, len(q.images))
@@ -182,6 +154,62 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 		}
 	})
 	return out, nil
+}
+
+// look takes views through the network and returns what it finds in each. If memory runs out, it takes
+// them in two halves, once: what LibTorch and the first try held is free by then. The noise of a view does
+// not depend on the others.
+func (q *request) look(ctx context.Context, m *Model, views []view, record *recorder) ([][]Instance, error) {
+	held := q.held
+	out, err := q.pass(ctx, m, views, record)
+	if !errors.Is(err, torch.ErrOutOfMemory) || len(views) < 2 || q.onStep != nil { // OnStep has been told of steps
+		return out, err
+	}
+	q.held = held
+	half := (len(views) + 1) / 2
+	out, err = q.pass(ctx, m, views[:half], record)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := q.pass(ctx, m, views[half:], record)
+	return append(out, rest...), err
+}
+
+// pass takes views through the network at once.
+func (q *request) pass(ctx context.Context, m *Model, views []view, record *recorder) (found [][]Instance, err error) {
+	p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
+	var seeds []uint64
+	q.part(ctx, "prepare", func() {
+		for _, v := range views {
+			seeds = append(seeds, v.seed)
+			var pixels Pixels
+			if pixels, err = v.read(q.images[v.picture]); err != nil {
+				err = q.name(v.picture, q.wrap(v, err))
+				return
+			}
+			p.pixels = append(p.pixels, pixels)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if q.onStep != nil {
+		p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
+			record.add(views[i], p.restart, at, boxes, scores, found)
+		}
+	}
+	err = torch.Do(ctx, func(s *torch.Scope) (err error) {
+		s.StopWith(ctx)
+		found, err = p.run(ctx, s, q.noises(seeds)...)
+		return err
+	})
+	if done := ctx.Err(); done != nil && errors.Is(err, done) {
+		err = done // whichever operator met it
+	}
+	if err != nil {
+		return nil, q.wrap(views[0], err)
+	}
+	return found, nil
 }
 
 // noises are those of each restart for views with these seeds.
