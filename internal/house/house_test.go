@@ -67,6 +67,7 @@ var rooms = map[string][]string{
 	"internal/processes":   {},
 	"internal/proctest":    {},
 	"internal/relay":       {},
+	"internal/fakecuda":    {"internal/proctest", "torch"},
 	"internal/fliptest":    {},
 	"internal/libtorchenv": {"golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},

@@ -1,0 +1,62 @@
+// roi_align.cu on features that are a plane over the picture, which bilinear samples give exactly; its backward
+// pass by the inner products of both; and boxes and levels that are not finite.
+#include "cuda_host.h"
+#include "check.h"
+
+#include <limits>
+
+#define SCALAR double
+namespace roi {
+#include KERNEL
+}
+
+int main() {
+  const int H = 20, W = 30, CH = 40, R = 4, bins = 7, out_size = R * 49 * CH;
+  std::vector<double> plane(H * W * CH), coarse(H * W * CH / 4), dplane(plane.size()), dcoarse(coarse.size());
+  auto fill = [&](std::vector<double>& p, int h, int w, double step) {
+    for (int y = 0; y < h; y++) {
+      for (int x = 0; x < w; x++) {
+        for (int c = 0; c < CH; c++) p[(y * w + x) * CH + c] = c + step * (2.0 * x - 3.0 * y);
+      }
+    }
+  };
+  fill(plane, H, W, 1), fill(coarse, H / 2, W / 2, 2);
+  roi::Levels l{};
+  l.data[0] = plane.data(), l.height[0] = H, l.width[0] = W, l.scale[0] = 0.25;
+  l.data[1] = coarse.data(), l.height[1] = H / 2, l.width[1] = W / 2, l.scale[1] = 0.125;
+  l.count = 2;
+  std::vector<double> boxes{8, 12, 80, 60, 20, 20, 50, 44, 16, 16, 90, 60, 1, 2, 3, 4}, out(out_size), grad(out_size);
+  std::vector<long long> image(R), level{0, 0, 1, 0};
+  auto pool = [&] {
+    std::fill(out.begin(), out.end(), NAN);
+    host::launch(R * 49, 1, 64, [&] { roi::roi_align(l, boxes.data(), image.data(), level.data(), out.data(), CH, bins, 2); });
+  };
+  pool();
+  double worst = 0;
+  for (int r = 0; r < 3; r++) {
+    double s = l.scale[level[r]], step = level[r] ? 2 : 1;
+    for (int b = 0; b < 49; b++) {
+      double x = boxes[4 * r] * s - 0.5 + (b % 7 + 0.5) * (boxes[4 * r + 2] - boxes[4 * r]) * s / 7;
+      double y = boxes[4 * r + 1] * s - 0.5 + (b / 7 + 0.5) * (boxes[4 * r + 3] - boxes[4 * r + 1]) * s / 7;
+      for (int c = 0; c < CH; c++) worst = greater(worst, std::fabs(out[(r * 49 + b) * CH + c] - (c + step * (2 * x - 3 * y))));
+    }
+  }
+  expect("pooled planes", worst, 1e-10);
+
+  // ⟨pool(x), g⟩ = ⟨x, backward(g)⟩ for any x and g.
+  std::mt19937 g(1);
+  grad = normals<double>(g, out_size);
+  auto d = l;
+  d.data[0] = dplane.data(), d.data[1] = dcoarse.data();
+  host::launch(R * 49, 1, 64, [&] { roi::roi_align_backward(d, boxes.data(), image.data(), level.data(), grad.data(), CH, bins, 2); });
+  double left = 0, right = 0;
+  for (int i = 0; i < out_size; i++) left += out[i] * grad[i];
+  for (size_t i = 0; i < plane.size(); i++) right += plane[i] * dplane[i];
+  for (size_t i = 0; i < coarse.size(); i++) right += coarse[i] * dcoarse[i];
+  expect("adjoint", std::fabs(left - right) / std::fabs(left), 1e-10);
+
+  const double nan = NAN, huge = std::numeric_limits<double>::infinity();
+  boxes = {nan, nan, nan, nan, -huge, 0, huge, 5, 0, 0, 8, 8, 1e300, 1e300, 2e300, 2e300};
+  level = {std::numeric_limits<long long>::min(), 7, -1, std::numeric_limits<long long>::max()};
+  pool();  // inside the levels' memory, whatever comes out
+}

@@ -1,0 +1,182 @@
+// CUDA for a C++ compiler: includes before a .cu file make its kernels functions of the host. The threads
+// of a block are fibers, run one after another up to their next barrier. A barrier that not all threads
+// reach, or that they reach at different places of the source, ends the process.
+#pragma once
+#include <math.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__ static
+#define __restrict__ __restrict
+
+namespace host {
+
+struct Index {
+  unsigned x = 0, y = 0, z = 0;
+};
+
+}  // namespace host
+
+static host::Index threadIdx, blockIdx, blockDim, gridDim;
+
+namespace host {
+
+constexpr int kWarp = 32, kThreads = 1024;
+constexpr size_t kStack = 128 << 10;
+
+[[noreturn]] static void fail(const char* what) {
+  std::fprintf(stderr, "cuda_host: %s (block %u,%u, thread %u of %u)\n", what, blockIdx.x, blockIdx.y, threadIdx.x, blockDim.x);
+  std::abort();
+}
+
+enum State { kReady, kBlock, kWarpWait, kDone };
+
+struct Fiber {
+  ucontext_t context;
+  State state;
+  const void* site;  // of the barrier that it waits at
+  std::vector<char> stack;
+};
+
+static std::vector<Fiber> fibers(kThreads);
+static ucontext_t scheduler;
+static int current;
+static bool descending;  // the last thread runs first: a result that depends on it lacks a barrier
+static void (*body)(void*);
+static void* body_data;
+
+static void start() {
+  body(body_data);
+  fibers[current].state = kDone;
+  swapcontext(&fibers[current].context, &scheduler);
+}
+
+static void wait(State s, const void* site) {
+  Fiber& f = fibers[current];
+  f.state = s, f.site = site;
+  swapcontext(&f.context, &scheduler);
+}
+
+// release lets threads go on that all wait at one barrier, and reports whether they did.
+static bool release(int from, int to, State s) {
+  const void* site = nullptr;
+  for (int i = from; i < to; i++) {
+    if (fibers[i].state != s) return false;
+    if (site != nullptr && site != fibers[i].site) fail("threads wait at different barriers");
+    site = fibers[i].site;
+  }
+  for (int i = from; i < to; i++) fibers[i].state = kReady;
+  return true;
+}
+
+static void run_block(int threads) {
+  for (int i = 0; i < threads; i++) {
+    Fiber& f = fibers[i];
+    f.stack.resize(kStack);
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack.data(), f.context.uc_stack.ss_size = kStack, f.context.uc_link = &scheduler;
+    makecontext(&f.context, start, 0);
+    f.state = kReady;
+  }
+  for (;;) {
+    int done = 0;
+    bool moved = false;
+    for (int k = 0; k < threads; k++) {
+      int i = descending ? threads - 1 - k : k;
+      if (fibers[i].state == kDone) done++;
+      if (fibers[i].state != kReady) continue;
+      current = i, threadIdx.x = i, moved = true;
+      swapcontext(&scheduler, &fibers[i].context);
+    }
+    if (done == threads) return;
+    for (int w = 0; w < threads; w += kWarp) moved |= release(w, std::min(w + kWarp, threads), kWarpWait);
+    moved |= release(0, threads, kBlock);
+    if (!moved) fail("a barrier is reached by a part of the threads only");
+  }
+}
+
+// run_grid calls f with its data once per thread of each block. Threads of kernels without barriers
+// need no fibers, which is much faster.
+static void run_grid(unsigned gx, unsigned gy, int threads, bool barriers, void (*f)(void*), void* data) {
+  gridDim = {gx, gy, 1}, blockDim = {static_cast<unsigned>(threads), 1, 1};
+  body = f, body_data = data;
+  for (unsigned y = 0; y < gy; y++) {
+    for (unsigned x = 0; x < gx; x++) {
+      blockIdx = {x, y, 0};
+      if (barriers) {
+        run_block(threads);
+        continue;
+      }
+      for (int i = 0; i < threads; i++) {
+        threadIdx.x = i;
+        f(data);
+      }
+    }
+  }
+}
+
+template <typename F>
+void launch(unsigned gx, unsigned gy, int threads, F f) {
+  run_grid(gx, gy, threads, true, [](void* data) { (*static_cast<F*>(data))(); }, &f);
+}
+
+// Values that the lanes of a warp exchange.
+static unsigned char slots[kThreads][16];
+
+template <typename T>
+T shuffle_down(T v, int step, const char* site) {
+  unsigned i = threadIdx.x;
+  std::memcpy(slots[i], &v, sizeof v);
+  wait(kWarpWait, site);
+  if (static_cast<int>(i % kWarp) + step < kWarp && i + step < blockDim.x) std::memcpy(&v, slots[i + step], sizeof v);
+  wait(kWarpWait, site + 1);
+  return v;
+}
+
+static inline unsigned ballot(bool p, const char* site) {
+  unsigned i = threadIdx.x, first = i / kWarp * kWarp, out = 0;
+  slots[i][0] = p;
+  wait(kWarpWait, site);
+  for (unsigned k = 0; k < kWarp && first + k < blockDim.x; k++) out |= static_cast<unsigned>(slots[first + k][0]) << k;
+  wait(kWarpWait, site + 1);
+  return out;
+}
+
+}  // namespace host
+
+// Each place in the source is a barrier of its own.
+#define __syncthreads() do { static const char site = 0; host::wait(host::kBlock, &site); } while (0)
+#define __shfl_down_sync(mask, v, step) ([&] { static const char site[2] = {0, 0}; return host::shuffle_down(v, step, site); }())
+#define __ballot_sync(mask, p) ([&] { static const char site[2] = {0, 0}; return host::ballot(p, site); }())
+
+template <typename T>
+T atomicAdd(T* at, T v) {
+  T old = *at;
+  *at += v;
+  return old;
+}
+
+// HOST_KERNEL(f) defines launch_f, which launches kernel f with arguments as cuLaunchKernel takes them.
+template <typename... A, size_t... I>
+void call_with(void (*f)(A...), void** arguments, std::index_sequence<I...>) {
+  f(*static_cast<std::decay_t<A>*>(arguments[I])...);
+}
+
+template <typename... A>
+void call_kernel(void (*f)(A...), void** arguments) {
+  call_with(f, arguments, std::index_sequence_for<A...>{});
+}
+
+#define HOST_KERNEL(f)                                                                                            \
+  extern "C" __attribute__((visibility("default"))) void launch_##f(unsigned gx, unsigned gy, int threads, bool barriers, void** arguments) { \
+    host::run_grid(gx, gy, threads, barriers, [](void* data) { call_kernel(f, static_cast<void**>(data)); }, arguments); \
+  }

@@ -1,0 +1,225 @@
+// The functions of the CUDA driver and of NVRTC that internal/libtorch/gpu.cc uses, for machines without a
+// GPU: kernels are compiled by g++ behind cuda_host.h and run on the host, in the memory that backend.cc
+// gives to tensors of the GPU. What a driver would refuse is refused. FAKE_CUDA_LOG names a file that gets a
+// line per compilation and launch.
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int kInvalidValue = 1, kInvalidContext = 201, kNotFound = 500;
+constexpr char kMagic[] = "FAKECUBN";
+
+std::mutex mutex;
+thread_local std::vector<void*> contexts;
+int primary;  // its address is the context
+
+void note(const std::string& line) {
+  if (const char* log = std::getenv("FAKE_CUDA_LOG")) std::ofstream(log, std::ios::app) << line << '\n';
+}
+
+std::string folder() {  // of this library and cuda_host.h
+  Dl_info info;
+  dladdr(&primary, &info);
+  std::string path = info.dli_fname;
+  return path.substr(0, path.rfind('/'));
+}
+
+std::string read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Program {
+  std::string text, name, log, image;
+};
+
+using Launch = void (*)(unsigned, unsigned, int, bool, void**);
+
+struct Function {
+  Launch launch;
+  std::string name;
+  bool barriers;
+};
+
+struct Module {
+  void* handle;
+  std::map<std::string, Function> functions;
+};
+
+std::map<void*, bool> functions;  // known ones
+
+}  // namespace
+
+extern "C" {
+
+int cuDeviceGet(int* device, int index) {
+  *device = index;
+  return index == 0 ? 0 : kInvalidValue;
+}
+
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+  if (attribute != 75 && attribute != 76) return kInvalidValue;
+  *value = attribute == 75 ? 9 : 0;
+  return 0;
+}
+
+int cuDevicePrimaryCtxRetain(void** context, int) {
+  *context = &primary;
+  return 0;
+}
+
+int cuCtxPushCurrent_v2(void* context) {
+  if (context != &primary) return kInvalidContext;
+  contexts.push_back(context);
+  return 0;
+}
+
+int cuCtxPopCurrent_v2(void** context) {
+  if (contexts.empty()) return kInvalidContext;
+  *context = contexts.back();
+  contexts.pop_back();
+  return 0;
+}
+
+int cuModuleLoadData(void** module, const void* image) {
+  if (contexts.empty()) return kInvalidContext;
+  const char* data = static_cast<const char*>(image);
+  if (std::memcmp(data, kMagic, 8) != 0) return kInvalidValue;
+  uint64_t size;
+  std::memcpy(&size, data + 8, 8);
+  int fd = memfd_create("cubin", 0);
+  if (write(fd, data + 16, size) != static_cast<ssize_t>(size)) return kInvalidValue;
+  void* handle = dlopen(("/proc/self/fd/" + std::to_string(fd)).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    std::fprintf(stderr, "fake driver: %s\n", dlerror());
+    return kInvalidValue;
+  }
+  *module = new Module{handle, {}};
+  return 0;  // fd stays open: its name in /proc must not come again
+}
+
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto* m = static_cast<Module*>(module);
+  auto launch = reinterpret_cast<Launch>(dlsym(m->handle, (std::string("launch_") + name).c_str()));
+  auto* barriers = static_cast<const bool*>(dlsym(m->handle, "uses_barriers"));
+  if (launch == nullptr || barriers == nullptr) return kNotFound;
+  auto& f = m->functions[name] = {launch, name, *barriers};
+  functions[&f] = true;
+  *function = &f;
+  return 0;
+}
+
+int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                   void* stream, void** arguments, void** extra) {
+  std::lock_guard<std::mutex> lock(mutex);  // a device runs one kernel after another
+  if (contexts.empty()) return kInvalidContext;
+  if (functions.count(function) == 0 || arguments == nullptr || extra != nullptr || shared != 0) return kInvalidValue;
+  if (gx < 1 || gx > 2147483647u || gy < 1 || gy > 65535 || gz != 1 || bx < 1 || bx > 1024 || by != 1 || bz != 1) return kInvalidValue;
+  const auto& f = *static_cast<Function*>(function);
+  char line[200];
+  std::snprintf(line, sizeof line, "launch %s %ux%u %u stream %p", f.name.c_str(), gx, gy, bx, stream);
+  note(line);
+  f.launch(gx, gy, static_cast<int>(bx), f.barriers, arguments);
+  return 0;
+}
+
+int cuGetErrorString(int code, const char** text) {
+  *text = code == kInvalidContext ? "invalid device context" : code == kNotFound ? "named symbol not found" : "invalid argument";
+  return 0;
+}
+
+int nvrtcVersion(int* major, int* minor) {
+  *major = 12, *minor = 0;
+  return 0;
+}
+
+int nvrtcGetNumSupportedArchs(int* n) {
+  *n = 2;
+  return 0;
+}
+
+int nvrtcGetSupportedArchs(int* list) {
+  list[0] = 80, list[1] = 90;
+  return 0;
+}
+
+int nvrtcCreateProgram(void** program, const char* text, const char* name, int, const char* const*, const char* const*) {
+  *program = new Program{text, name, {}, {}};
+  return 0;
+}
+
+int nvrtcCompileProgram(void* program, int n, const char* const* options) {
+  auto& p = *static_cast<Program*>(program);
+  char work[] = "/tmp/fake-nvrtc-XXXXXX";
+  if (mkdtemp(work) == nullptr) return 1;
+  std::string base = work, line = "compile " + p.name, command = "g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique";
+  for (int i = 0; i < n; i++) {
+    line += std::string(" ") + options[i];
+    if (std::strncmp(options[i], "-D", 2) == 0) command += std::string(" '") + options[i] + "'";
+  }
+  note(line);
+  {
+    std::ofstream out(base + "/kernel.cc");
+    bool barriers = false;
+    for (const char* word : {"__syncthreads", "__shfl", "__ballot"}) barriers |= p.text.find(word) != std::string::npos;
+    out << "#include \"" << folder() << "/cuda_host.h\"\nextern \"C\" {\n__attribute__((visibility(\"default\"))) extern const bool uses_barriers = "
+        << barriers << ";\n}\n#line 1 \"" << p.name << "\"\n" << p.text << '\n';
+    const std::string kernel = "extern \"C\" __global__ void ";
+    for (size_t at = 0; (at = p.text.find(kernel, at)) != std::string::npos;) {
+      at += kernel.size();
+      out << "HOST_KERNEL(" << p.text.substr(at, p.text.find('(', at) - at) << ")\n";
+    }
+  }
+  command += " -o " + base + "/kernel.so " + base + "/kernel.cc 2>" + base + "/log";
+  int status = std::system(command.c_str());
+  p.log = read(base + "/log");
+  auto code = status == 0 ? read(base + "/kernel.so") : "";
+  uint64_t size = code.size();
+  p.image = std::string(kMagic, 8) + std::string(reinterpret_cast<char*>(&size), 8) + code;
+  for (const char* name : {"/kernel.cc", "/kernel.so", "/log"}) unlink((base + name).c_str());
+  rmdir(work);
+  return status == 0 ? 0 : 6;
+}
+
+int nvrtcDestroyProgram(void** program) {
+  delete static_cast<Program*>(*program);
+  return 0;
+}
+
+int nvrtcGetProgramLogSize(void* program, size_t* size) {
+  *size = static_cast<Program*>(program)->log.size() + 1;
+  return 0;
+}
+
+int nvrtcGetProgramLog(void* program, char* log) {
+  std::strcpy(log, static_cast<Program*>(program)->log.c_str());
+  return 0;
+}
+
+int nvrtcGetCUBINSize(void* program, size_t* size) {
+  *size = static_cast<Program*>(program)->image.size();
+  return 0;
+}
+
+int nvrtcGetCUBIN(void* program, char* image) {
+  const auto& from = static_cast<Program*>(program)->image;
+  std::memcpy(image, from.data(), from.size());
+  return 0;
+}
+
+int nvrtcGetPTXSize(void*, size_t*) { return 1; }  // the capability is known: cubin is asked for
+int nvrtcGetPTX(void*, char*) { return 1; }
+}

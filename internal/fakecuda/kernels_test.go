@@ -1,0 +1,66 @@
+package fakecuda
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/proctest"
+)
+
+// kernel returns the source of a kernel of this module.
+func kernel(t *testing.T, name string) string {
+	text, err := os.ReadFile(filepath.Join("..", "libtorch", "cuda", name+".cu"))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// check compiles a kernel's check with its source under AddressSanitizer, and runs it.
+func check(t *testing.T, dir, name, source string) (out string, err error) {
+	file := filepath.Join(dir, name+".cu")
+	require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
+	program := "./" + name + ".check"
+	Compile(t, dir, "-std=c++17", "-O0", "-fsanitize=address", `-DKERNEL="`+file+`"`, "-o", program, "check_"+name+".cc")
+	cmd := proctest.Command(t, program)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "ASAN_OPTIONS=detect_leaks=0")
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
+// The kernels compute what they should, within their memory, whichever thread runs first.
+func TestKernels(t *testing.T) {
+	dir := Sources(t)
+	for _, name := range []string{"masks", "mask_dice", "roi_align"} {
+		t.Run(name, func(t *testing.T) {
+			out, err := check(t, dir, name, kernel(t, name))
+			require.NoError(t, err, out)
+			t.Log(out)
+		})
+	}
+}
+
+// The checks find faults of the kinds that a GPU hides.
+func TestKernelsWithFaults(t *testing.T) {
+	dir := Sources(t)
+	for _, c := range []struct{ fault, kernel, right, wrong, says string }{
+		{"a missing barrier", "masks", "  __syncthreads();\n  for (int i = blockIdx.x", "  for (int i = blockIdx.x", "the result depends on the order of threads"},
+		{"a pixel too many", "masks", "i < in.fw * in.fh;", "i <= in.fw * in.fh;", "AddressSanitizer: heap-buffer-overflow"},
+		{"a barrier for some threads", "mask_dice", "  __syncthreads();\n  T sum = 0;", "  if (threadIdx.x < 40) __syncthreads();\n  T sum = 0;", "barrier"},
+		{"a wrong gradient", "mask_dice", "slope1 = T(4)", "slope1 = T(2)", "gradients is off"},
+		{"a level beyond the pyramid", "roi_align", "of < levels.count ? int(of) : levels.count - 1", "int(of)", "AddressSanitizer"},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			source := kernel(t, c.kernel)
+			require.Contains(t, source, c.right)
+			out, err := check(t, dir, c.kernel, strings.Replace(source, c.right, c.wrong, 1))
+			var status *exec.ExitError
+			require.ErrorAs(t, err, &status, out)
+			require.Contains(t, out, c.says)
+		})
+	}
+}
