@@ -1,6 +1,7 @@
 package diffusioninst
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ import (
 // TestSoak segments 10,000 pictures from 64 goroutines, some of which are cancelled, panic or
 // end their goroutine in the middle, and then as many things are open as after the first round.
 // DIFFUSIONINST_SOAK_CALLS sets another number of calls and DIFFUSIONINST_SOAK_CSV names a file for
-// what was open after each round:
+// what was open after each round, DIFFUSIONINST_SOAK_DEVICE a device:
 //
 //	DIFFUSIONINST_SOAK_CALLS=1000000 DIFFUSIONINST_SOAK_CSV=soak.csv go test -timeout 0 -run TestSoak -v ./diffusioninst
 func TestSoak(t *testing.T) {
@@ -37,8 +38,10 @@ func TestSoak(t *testing.T) {
 	} else if testing.Short() {
 		calls = 1000
 	}
+	device, err := torch.ParseDevice(cmp.Or(os.Getenv("DIFFUSIONINST_SOAK_DEVICE"), "cpu"))
+	require.NoError(t, err)
 	before := torch.Live()
-	m, err := New(context.Background(), tiny(), 1, torch.CPU)
+	m, err := New(context.Background(), tiny(), 1, device)
 	require.NoError(t, err)
 	s := &soak{model: m, images: []image.Image{pattern(32, 32), pattern(40, 32), pattern(20, 30)}}
 	for i := range s.images {

@@ -29,6 +29,7 @@ type benchOptions struct {
 	steps []int
 	size  string
 	train int
+	batch int
 	least time.Duration
 	json  bool
 }
@@ -60,6 +61,7 @@ medians; memory is the process's own, without a GPU's.`,
 	f.IntSliceVar(&o.steps, "steps", []int{1, 4}, "numbers of denoising steps, a line for each")
 	f.StringVar(&o.size, "size", "1216x800", "width and height of the drawn picture in pixels, such as 1216x800")
 	f.IntVar(&o.train, "train", 0, "also time training steps on batches of this many drawn pictures")
+	f.IntVar(&o.batch, "batch", 1, "pictures that go through the network together")
 	f.DurationVar(&o.least, "time", 5*time.Second, "least time to measure each line")
 	f.BoolVar(&o.json, "json", false, "print one JSON object: seconds, stages, peak_rss_bytes, weights_bytes, model_flop, product_flop_per_second, floor_fraction, precision and more, of the first line and for each in rows")
 	return cmd
@@ -68,6 +70,9 @@ medians; memory is the process's own, without a GPU's.`,
 func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 	if o.train < 0 || o.least <= 0 {
 		return fmt.Errorf("--train %d --time %v: --train must not be negative, and --time must be positive", o.train, o.least)
+	}
+	if o.batch < 1 {
+		return fmt.Errorf("--batch %d: at least 1 is required", o.batch)
 	}
 	if least := slices.Min(append(o.steps, 1)); least < 1 {
 		return fmt.Errorf("--steps %d: at least 1 is required", least)
@@ -116,9 +121,13 @@ func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, imag
 		parts := partTimes{}
 		options := o.model.options
 		options.Steps, options.OnPart = steps, parts.add
-		row, err := o.row(cmd, model.Device(), dtype, 1, func(i int) error {
+		row, err := o.row(cmd, model.Device(), dtype, o.batch, func(i int) error {
 			parts.begin()
-			_, err := model.Segment(cmd.Context(), images[i%len(images)], options)
+			batch := make([]image.Image, o.batch)
+			for k := range batch {
+				batch[k] = images[(i*o.batch+k)%len(images)]
+			}
+			_, err := model.SegmentBatch(cmd.Context(), batch, options)
 			return err
 		})
 		if err != nil {
