@@ -31,7 +31,8 @@ type Config struct {
 	// size becomes SignalScale. In training their clean value is what the model itself predicts,
 	// without gradients. The default is boxes alone.
 	FilterRange float64
-	NMS         float64 // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
+	SizePrior   SizePrior `json:",omitzero"` // of the boxes; the default is none
+	NMS         float64   // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
 	Input       Input
 	Quirks      Quirks
 	// Averaged prefers the averaged weights of a checkpoint that has others, too; see
@@ -87,7 +88,7 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.Quirks == Reference && c.Ensemble.LastOnly {
 		return c, configError("the last step alone in the ensemble (LastOnly), with the quirks of the reference, whose last step does not count")
 	}
-	for _, check := range []func() error{c.checkSizes, c.Ensemble.check, c.Input.check, c.Quirks.check} {
+	for _, check := range []func() error{c.checkSizes, c.Ensemble.check, c.SizePrior.check, c.Input.check, c.Quirks.check} {
 		if err := check(); err != nil {
 			return c, err
 		}

@@ -37,6 +37,7 @@ func filled() Config {
 		Proposals:   120,
 		SignalScale: 1.5,
 		FilterRange: 2.5,
+		SizePrior:   SizePrior{Mean: 0.1, Std: 0.05},
 		NMS:         -1,
 		Input:       Input{Short: 256, Longest: 512, Mean: [3]float64{1, 2, 0.1}, Std: [3]float64{4, 5, 6}, BGR: true},
 		Quirks:      Reference,
@@ -94,7 +95,7 @@ func TestConfigurationText(t *testing.T) {
 			"Steps": 4, "Renewal": {"TopFraction": 0.75}, "Float64": true},
 		"Ensemble": {"LastOnly": true, "Vote": 0.75, "Voters": 3},
 		"Classes": ["nucleus", "\"Zelle\" <ü>"],
-		"Proposals": 120, "SignalScale": 1.5, "FilterRange": 2.5, "NMS": -1,
+		"Proposals": 120, "SignalScale": 1.5, "FilterRange": 2.5, "SizePrior": {"Mean": 0.1, "Std": 0.05}, "NMS": -1,
 		"Input": {"Short": 0, "Scale": 0.5, "Tile": 256, "Overlap": 48, "Longest": 512, "Mean": [1, 2, 0.1], "Std": [4, 5, 6], "BGR": true},
 		"Quirks": 1}`, string(text))
 }

@@ -92,6 +92,9 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		c.MaskBranch.Upsample = head.MaskUpsample
 	}
 	c.FilterRange = head.FilterRange
+	if p := head.SizePrior; len(p) == 2 {
+		c.SizePrior = SizePrior{Mean: p[0], Std: p[1]}
+	}
 	if !head.UseNMS {
 		c.NMS = -1
 	}

@@ -126,7 +126,7 @@ func (p *pass) pack(s *torch.Scope) *torch.Tensor {
 func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 	m := p.model
 	scale := m.config.SignalScale
-	x = x.Clamp(-scale, scale)
+	x = m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)).Clamp(-scale, scale)
 	boxes := corners(x.Narrow(2, 0, 4).DivScalar(scale).AddScalar(1).DivScalar(2)).Mul(p.sizes)
 	var filters *torch.Tensor
 	if m.config.FilterRange > 0 {
@@ -163,7 +163,8 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	if filters != nil {
 		x0 = torch.Cat([]*torch.Tensor{x0, last.Filters.MulScalar(scale / m.config.FilterRange)}, 2)
 	}
-	return sampler.Prediction{X0: x0.Clamp(-scale, scale), Scores: scores.Amax([]int{2}, false), Checks: checks}, nil
+	x0 = m.config.SizePrior.write(x0.Clamp(-scale, scale), scale)
+	return sampler.Prediction{X0: x0, Scores: scores.Amax([]int{2}, false), Checks: checks}, nil
 }
 
 // counts reports whether a step's detections belong to the result.

@@ -10,6 +10,7 @@ import (
 type diffusion struct {
 	schedule  sampler.Schedule
 	scale     float64 // of the signal against the noise
+	prior     diffusioninst.SizePrior
 	proposals int
 	filters   int     // numbers of a mask filter in the state; 0 without filters
 	limit     float64 // what such a number is that becomes scale: Config.FilterRange
@@ -51,7 +52,7 @@ func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
 			b.drawEarlier(t.options.OwnSteps, len(d.schedule), t.options.Draws)
 		}
 		b.drawFilters(d, t.options.Draws)
-		n.boxes, n.times = append(n.boxes, d.pixels(d.state(b, b.time), s)...), append(n.times, float64(b.time))
+		n.boxes, n.times = append(n.boxes, d.pixels(d.state(b, b.time), b.time, s)...), append(n.times, float64(b.time))
 		n.beginnings = append(n.beginnings, b)
 	}
 	n.filters = make([]float32, len(samples)*d.proposals*d.filters)
@@ -69,7 +70,7 @@ func (n noised) part(i, parts int) noised {
 }
 
 func (t *Trainer) diffusion() diffusion {
-	d := diffusion{schedule: t.config.Sampling.Schedule, scale: t.config.SignalScale, proposals: t.config.Proposals}
+	d := diffusion{schedule: t.config.Sampling.Schedule, scale: t.config.SignalScale, prior: t.config.SizePrior, proposals: t.config.Proposals}
 	if t.config.FilterRange > 0 {
 		d.filters, d.limit = t.config.MaskHead.Params(), t.config.FilterRange
 	}
@@ -87,24 +88,29 @@ func (d diffusion) begin(s data.Sample, draws Draws) beginning {
 	return beginning{time: t, x0: d.start(s, draws), noise: noise}
 }
 
-// state is √ᾱ_t·x₀ + √(1−ᾱ_t)·ε, (N,4) in the signal's scale.
+// state is √ᾱ_t·x₀ + √(1−ᾱ_t)·ε, (N,4) in the signal's scale, in which the prior is N(0,1).
 func (d diffusion) state(b beginning, t int) []float64 {
 	alpha, sigma := d.schedule.Alpha(t), d.schedule.Sigma(t)
+	mean, std := d.prior.Noise(d.scale)
 	x := make([]float64, len(b.x0))
 	for i, v := range b.x0 {
-		x[i] = alpha*float64((v*2-1)*float32(d.scale)) + sigma*float64(b.noise[i])
+		x0 := (float64((v*2-1)*float32(d.scale)) - mean[i%4]) / std[i%4]
+		x[i] = alpha*x0 + sigma*float64(b.noise[i])
 	}
 	return x
 }
 
-// pixels maps a state (N,4), clamped to the signal's range, to boxes x1 y1 x2 y2 in pixels.
-func (d diffusion) pixels(x []float64, s data.Sample) []float32 {
+// pixels maps a state (N,4) at time t, clamped to the signal's range, to boxes x1 y1 x2 y2 in pixels.
+func (d diffusion) pixels(x []float64, t int, s data.Sample) []float32 {
+	mean, std := d.prior.Noise(d.scale)
+	narrowing := d.prior.Narrowing(d.schedule.Alpha(t), d.schedule.Sigma(t))
 	boxes := make([]float32, len(x))
 	size := [4]float64{float64(s.Width), float64(s.Height), float64(s.Width), float64(s.Height)}
 	for i := 0; i < len(x); i += 4 {
 		var b [4]float64 // cx cy w h
 		for k := range b {
-			b[k] = (min(max(x[i+k], -d.scale), d.scale)/d.scale + 1) / 2
+			v := x[i+k]*narrowing*std[k] + mean[k]
+			b[k] = (min(max(v, -d.scale), d.scale)/d.scale + 1) / 2
 		}
 		for k, v := range [4]float64{b[0] - b[2]/2, b[1] - b[3]/2, b[0] + b[2]/2, b[1] + b[3]/2} {
 			boxes[i+k] = float32(v * size[k])
@@ -113,12 +119,13 @@ func (d diffusion) pixels(x []float64, s data.Sample) []float32 {
 	return boxes
 }
 
-// signal maps boxes (N,4) in pixels to a state, clamped to the signal's range.
+// signal maps boxes (N,4) in pixels, clamped to the signal's range, to a clean state.
 func (d diffusion) signal(boxes []float32, s data.Sample) []float64 {
+	mean, std := d.prior.Noise(d.scale)
 	out := make([]float64, len(boxes))
 	for i := 0; i < len(boxes); i += 4 {
 		for k, v := range centred(diffusioninst.Box{X1: boxes[i], Y1: boxes[i+1], X2: boxes[i+2], Y2: boxes[i+3]}, s) {
-			out[i+k] = min(max((float64(v)*2-1)*d.scale, -d.scale), d.scale)
+			out[i+k] = (min(max((float64(v)*2-1)*d.scale, -d.scale), d.scale) - mean[k]) / std[k]
 		}
 	}
 	return out
@@ -146,6 +153,9 @@ func (d diffusion) start(s data.Sample, draws Draws) []float32 {
 		for i, z := range draws.Noise(4 * (d.proposals - have)) {
 			v := z/6 + 0.5
 			if i%4 >= 2 {
+				if d.prior != (diffusioninst.SizePrior{}) {
+					v = z*float32(d.prior.Std) + float32(d.prior.Mean)
+				}
 				v = max(v, leastSide)
 			}
 			all = append(all, v)

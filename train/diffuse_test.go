@@ -62,7 +62,7 @@ func TestNoisyBoxes(t *testing.T) {
 	s := picture("x", 100, 50, 1, diffusioninst.Box{X1: 40, Y1: 10, X2: 60, Y2: 40})
 	b := d.begin(s, fixed{1, 0.1})
 	require.Equal(t, 1, b.time)
-	boxes := d.pixels(d.state(b, 1), s)
+	boxes := d.pixels(d.state(b, 1), 1, s)
 	// x₀ = 2·(2b−1) of (½, ½, 0.2, 0.6), x = ½·x₀ + √¾·0.1, back to boxes by (x/2+1)/2.
 	var x [4]float64
 	for k, v := range []float64{0.5, 0.5, 0.2, 0.6} {
@@ -71,7 +71,7 @@ func TestNoisyBoxes(t *testing.T) {
 	want := []float64{(x[0] - x[2]/2) * 100, (x[1] - x[3]/2) * 50, (x[0] + x[2]/2) * 100, (x[1] + x[3]/2) * 50}
 	require.InDeltaSlice(t, want, []float64{float64(boxes[0]), float64(boxes[1]), float64(boxes[2]), float64(boxes[3])}, 1e-4)
 
-	clamped := d.pixels(d.state(d.begin(s, fixed{1, 100}), 1), s)
+	clamped := d.pixels(d.state(d.begin(s, fixed{1, 100}), 1), 1, s)
 	require.Equal(t, []float32{50, 25, 150, 75}, clamped, "cx cy w h of 1 at most")
 	require.InDeltaSlice(t, []float64{2, 2, 2, 2}, d.signal(clamped, s), 1e-6)
 	require.InDeltaSlice(t, []float64{0, 0, -1.2, 0.4}, d.signal([]float32{40, 10, 60, 40}, s), 1e-6)
@@ -102,4 +102,29 @@ func TestDraws(t *testing.T) {
 	require.NoError(t, again.UnmarshalBinary(state))
 	require.Equal(t, want, again.Noise(5), "a state continues")
 	require.Error(t, again.UnmarshalBinary([]byte("nonsense")))
+}
+
+// With a size prior boxes go in a straight line from the prior to the objects.
+func TestSizePriorIsAStraightPath(t *testing.T) {
+	d := diffusion{schedule: sampler.Schedule{0.9, 0.5, 1e-6}, scale: 2, proposals: 2, prior: diffusioninst.SizePrior{Mean: 0.1, Std: 0.05}}
+	s := picture("x", 200, 100, 1, diffusioninst.Box{X1: 40, Y1: 20, X2: 80, Y2: 60})
+	b := d.begin(s, fixed{noise: 0.5})
+	require.InDeltaSlice(t, []float32{0.125, 0.125}, b.x0[6:], 1e-6, "padding has the prior's size")
+	for time := range d.schedule {
+		u := d.schedule.Sigma(time) / (d.schedule.Alpha(time) + d.schedule.Sigma(time))
+		got := d.pixels(d.state(b, time), time, s)
+		for k, truth := range []float64{0.3, 0.4, 0.2, 0.4} {
+			noise := 0.5 + 0.5/4
+			if k >= 2 {
+				noise = 0.1 + 0.5*0.05
+			}
+			box := [4]float64{float64(got[0]+got[2]) / 400, float64(got[1]+got[3]) / 200, float64(got[2]-got[0]) / 200, float64(got[3]-got[1]) / 100}
+			require.InDelta(t, (1-u)*truth+u*noise, box[k], 1e-5)
+		}
+	}
+	truth := d.pixels(d.state(b, 0), 0, s)
+	clean := d.signal(truth, s)
+	for k, v := range d.state(b, 0) { // up to the narrowing of time 0, which a clean state does not have
+		require.InDelta(t, v*d.prior.Narrowing(d.schedule.Alpha(0), d.schedule.Sigma(0)), clean[k], 1e-4)
+	}
 }

@@ -26,11 +26,11 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 	n, d := p.noised, t.diffusion()
 	e := estimate{diffusion: d, decoder: p.replica.network.Decoder}
 	var at []int64
-	var times []float64
+	var times []int
 	var states [][]float64
 	for i, b := range n.beginnings {
 		if b.earlier > 0 || d.filters > 0 {
-			at, times, states = append(at, int64(i)), append(times, float64(b.firstTime())), append(states, d.first(b))
+			at, times, states = append(at, int64(i)), append(times, b.firstTime()), append(states, d.first(b))
 			e.samples = append(e.samples, n.samples[i])
 		}
 	}
@@ -57,7 +57,7 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 				continue
 			}
 			again := func(m sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
-				found, err := e.only(k).run(s, [][]float64{torch.Values[float64](x)}, []float64{float64(m.T)})
+				found, err := e.only(k).run(s, [][]float64{torch.Values[float64](x)}, []int{m.T})
 				if err != nil {
 					return sampler.Prediction{}, err
 				}
@@ -69,7 +69,7 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 				return
 			}
 			moved, movedFilters := d.split(torch.Values[float64](x))
-			copy(boxes, d.pixels(moved, n.samples[i]))
+			copy(boxes, d.pixels(moved, b.time, n.samples[i]))
 			copy(filters, d.plain(movedFilters))
 		}
 	})
@@ -95,14 +95,16 @@ func (e estimate) only(k int) estimate {
 }
 
 // run decodes the pictures' states at their times.
-func (e estimate) run(s *torch.Scope, states [][]float64, times []float64) ([]sampler.Prediction, error) {
+func (e estimate) run(s *torch.Scope, states [][]float64, times []int) ([]sampler.Prediction, error) {
 	var boxes, filters []float32
+	var at []float64
 	for i, x := range states {
+		at = append(at, float64(times[i]))
 		b, f := e.split(x)
-		boxes, filters = append(boxes, e.pixels(b, e.samples[i])...), append(filters, e.plain(f)...)
+		boxes, filters = append(boxes, e.pixels(b, times[i], e.samples[i])...), append(filters, e.plain(f)...)
 	}
 	device := e.levels[0].Device()
-	stages, err := e.decoder.ForwardState(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), times, false)
+	stages, err := e.decoder.ForwardState(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), at, false)
 	if err != nil {
 		return nil, err
 	}

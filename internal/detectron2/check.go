@@ -131,6 +131,8 @@ func decoderRules(c *Config) []rule {
 		between(at+"OTA_K", d.OTAK, 1, 20_000),
 		{at + "SNR_SCALE", finite(d.SNRScale) && d.SNRScale > 0, "a number above 0"},
 		notNegative(at+"FILTER_RANGE", d.FilterRange),
+		{at + "SIZE_PRIOR", len(d.SizePrior) == 0 || len(d.SizePrior) == 2 && d.SizePrior[0] > 0 && d.SizePrior[0] < 1 && d.SizePrior[1] > 0 && d.SizePrior[1] <= 1,
+			"nothing, or a mean between 0 and 1 and a standard deviation above 0"},
 		part(at+"OWN_STEPS", d.OwnSteps, 1),
 		oneOf(at+"SCORE_TARGET", d.ScoreTarget, "one", "mask", "box"),
 		{at + "MASK_UPSAMPLE", slices.Contains([]int{1, 2, 4}, d.MaskUpsample), "1, 2 or 4"},
