@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +34,13 @@ func field(t *testing.T) (string, []simulate.Object) {
 	for name, file := range tifftest.Microscope(grey, side, side) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), file, 0o666))
 	}
+	twelve := image.NewGray16(image.Rect(0, 0, side, side))
+	for i, v := range grey {
+		twelve.Pix[2*i], twelve.Pix[2*i+1] = v>>4, v<<4
+	}
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, twelve))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "12_in_16.png"), b.Bytes(), 0o666))
 	return dir, truth
 }
 
@@ -76,9 +85,11 @@ func TestSegmentMicroscopeFormats(t *testing.T) {
 	counts, stderr := found(paths...)
 	require.NotContains(t, stderr, "warning")
 	require.Equal(t, "note: blue.tif: only blue is ever above 0, so it is seen as grey (--norm none keeps the colour)\n", stderr)
-	page, _ := found("--page", "2", at("page2of3.tif"))
-	counts["page2of3.tif"] = page["page2of3.tif"]
-	for _, name := range append(names, "page2of3.tif") {
+	one, _ := found("--page", "2", at("page2of3.tif"))
+	counts["page2of3.tif"] = one["page2of3.tif"]
+	one, _ = found(at("12_in_16.png"))
+	counts["12_in_16.png"] = one["12_in_16.png"]
+	for _, name := range append(names, "page2of3.tif", "12_in_16.png") {
 		t.Logf("%s: %d of 30", name, counts[name])
 		require.GreaterOrEqual(t, counts[name], 29, name)
 	}
