@@ -32,7 +32,7 @@ func startServer(t *testing.T, args ...string) (child *proctest.Child, address s
 	t.Helper()
 	all := slices.Concat([]string{"serve", "--listen", "127.0.0.1:0", "--threads", "1"}, miniModel(), args)
 	child = proctest.Start(t, asChild(t, all...))
-	child.WaitFor(t, "\nServing on ")
+	child.WaitFor(t, "Serving on http")
 	found := regexp.MustCompile(`(?m)^Serving on (http.*)$`).FindStringSubmatch(child.Output())
 	require.NotNil(t, found, child.Output())
 	return child, found[1]
