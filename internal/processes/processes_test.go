@@ -83,6 +83,7 @@ func TestDataBesidePointers(t *testing.T) {
 		require.True(t, over)
 		w.Free()
 		require.Equal(t, [8]byte{7}, numbers[rank].data)
+		require.Empty(t, *numbers[rank].name)
 	}
 	for _, g := range groups {
 		g.Close()
