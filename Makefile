@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= passive
 with := scripts/with-libtorch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench bench-peer fuzz sanitize test-libtorch2 test-fresh generate lint clean
+.PHONY: help setup build demo test test-beam bench bench-peer fuzz sanitize test-libtorch2 test-fresh generate lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: ## segment a picture and compare with its true masks: make demo IMAGE=path
 
 test: ## run all tests
 	@$(with) go test -timeout 30m work
+
+test-beam: ## run the tests of the module beam, which make test leaves out: the first build compiles Apache Beam
+	@cd beam && ../$(with) go test -timeout 30m ./...
 
 bench: ## run the benchmarks, without the tests
 	@$(with) go test -run '^$$' -bench . -benchmem work

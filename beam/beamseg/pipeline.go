@@ -1,0 +1,68 @@
+package beamseg
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
+)
+
+// Pipeline returns a pipeline that segments pictures and writes COCO results (see [WriteResults]).
+func Pipeline(pictures []Picture, o Options, prefix string, shards int) *beam.Pipeline {
+	p, s := beam.NewPipelineWithRoot()
+	WriteResults(s, Segment(s, beam.CreateList(s, pictures), o), prefix, shards)
+	return p
+}
+
+// List returns the pictures of a list whose lines are paths, addresses or globs of a file system that Beam
+// knows. Their ids are their numbers, from 1. Empty lines are passed over, and what is named again is listed once.
+// A glob that matches nothing is a picture that will fail, as a path that is not there is.
+func List(ctx context.Context, r io.Reader) ([]Picture, error) {
+	var out []Picture
+	seen := map[string]bool{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" {
+			continue
+		}
+		paths, err := expand(ctx, line)
+		if err != nil {
+			return nil, fmt.Errorf("beamseg: %s: %w", line, err)
+		}
+		for _, path := range paths {
+			if !seen[path] {
+				seen[path] = true
+				out = append(out, Picture{int64(len(out) + 1), path})
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("beamseg: the list: %w", err)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("beamseg: the list names no picture")
+	}
+	return out, nil
+}
+
+// expand returns the paths that a line of a list names.
+func expand(ctx context.Context, line string) ([]string, error) {
+	if !strings.ContainsAny(line, "*?[") {
+		return []string{line}, nil
+	}
+	fs, err := filesystem.New(ctx, line)
+	if err != nil {
+		return nil, err
+	}
+	defer fs.Close()
+	paths, err := fs.List(ctx, line)
+	if err == nil && len(paths) == 0 {
+		paths = []string{line}
+	}
+	return paths, err
+}

@@ -1,0 +1,153 @@
+package beamseg
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/log"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+
+	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/picture"
+)
+
+func init() {
+	beam.RegisterType(reflect.TypeFor[Picture]())
+	beam.RegisterType(reflect.TypeFor[Found]())
+	register.DoFn3x1[context.Context, Picture, func(Found), error](&segmentFn{})
+	register.Emitter1[Found]()
+}
+
+// A Picture is one to be segmented: a path, or an address in a file system that the pipeline's program has
+// registered with Beam (local, gs, s3), and the id that its results get.
+type Picture struct {
+	ID   int64
+	Path string
+}
+
+// Found is what was found in a picture, or why nothing could be.
+type Found struct {
+	ID     int64
+	Path   string
+	Lines  []byte // COCO results, one per line; empty if nothing was found
+	Failed string // why the picture could not be segmented; empty if it was
+}
+
+// Options are the settings of Segment.
+type Options struct {
+	Weights string  // a checkpoint that every worker can read; "builtin:nuclei" if empty
+	Steps   int     // of denoising; the model's own number if zero
+	Score   float64 // below which instances are dropped; the model's own if zero, none if negative
+	Limit   int     // greatest number of instances per picture; all if zero or negative
+	Seed    uint64  // of the noise, which is the same for each picture
+}
+
+// model returns the options of the model's call.
+func (o Options) model() diffusioninst.Options {
+	return diffusioninst.Options{Steps: o.Steps, Score: o.Score, Limit: o.Limit, Seed: o.Seed}
+}
+
+// Segment runs a model on pictures, a PCollection of [Picture], and returns a PCollection of [Found] with an
+// element for each. A picture that cannot be segmented is recorded and counted (diffusioninst/failed), and
+// does not fail the bundle; weights that cannot be read, or options that contradict the model, fail the
+// pipeline. A process loads the model once and segments one picture at a time, on all cores, whatever the
+// number of bundles.
+func Segment(s beam.Scope, pictures beam.PCollection, o Options) beam.PCollection {
+	s = s.Scope("diffusioninst.Segment")
+	if o.Weights == "" {
+		o.Weights = builtin
+	}
+	return beam.ParDo(s, &segmentFn{Options: o}, beam.Reshuffle(s, pictures))
+}
+
+// A segmentFn is a DoFn. Its exported field is what Beam sends to the workers.
+type segmentFn struct {
+	Options Options
+
+	shared *shared
+	failed beam.Counter
+	took   beam.Distribution
+}
+
+// Setup takes the process's model.
+func (f *segmentFn) Setup(ctx context.Context) (err error) {
+	f.failed = beam.NewCounter("diffusioninst", "failed")
+	f.took = beam.NewDistribution("diffusioninst", "segment_ms")
+	if f.shared, err = modelOf(ctx, f.Options.Weights); err == nil {
+		err = f.shared.model.Check(f.Options.model())
+	}
+	if err != nil {
+		return fmt.Errorf("beamseg: %w", err)
+	}
+	return nil
+}
+
+// ProcessElement segments a picture.
+func (f *segmentFn) ProcessElement(ctx context.Context, p Picture, emit func(Found)) error {
+	out := Found{ID: p.ID, Path: p.Path}
+	begin := time.Now()
+	lines, err := f.segment(ctx, p)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		f.failed.Inc(ctx, 1)
+		log.Warnf(ctx, "%s: %v", p.Path, err)
+		out.Failed = err.Error()
+	} else {
+		f.took.Update(ctx, time.Since(begin).Milliseconds())
+		out.Lines = lines
+	}
+	emit(out)
+	return nil
+}
+
+// segment returns the results of a picture.
+func (f *segmentFn) segment(ctx context.Context, p Picture) ([]byte, error) {
+	img, err := read(ctx, p.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	found, err := f.shared.segment(ctx, img.Image, f.Options.model())
+	if err != nil {
+		return nil, err
+	}
+	classes := evaluation.Categories(f.shared.model.Config().Classes)
+	return lines(evaluation.LabeledImage(found, p.ID, p.Path, classes).Results())
+}
+
+// read reads a picture from a file system that Beam knows.
+func read(ctx context.Context, path string) (*picture.Picture, error) {
+	fs, err := filesystem.New(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer fs.Close()
+	text, err := filesystem.Read(ctx, fs, path)
+	if err != nil {
+		return nil, err
+	}
+	return picture.Decode(bytes.NewReader(text), picture.Options{})
+}
+
+// lines returns results in the form of coco.WriteResults, one per line.
+func lines(results []coco.Result) ([]byte, error) {
+	var b bytes.Buffer
+	for _, r := range results {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(append(text, '\n'))
+	}
+	return b.Bytes(), nil
+}

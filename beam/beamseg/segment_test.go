@@ -1,0 +1,181 @@
+package beamseg
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem/local"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/testing/ptest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/picture"
+	"github.com/diffusioninst/go/torch"
+)
+
+func TestMain(m *testing.M) { ptest.Main(m) }
+
+// tiny names a model with random weights.
+const tiny = "tiny"
+
+// loadTiny lets weights named tiny be a small model that is not trained, and returns how often it was loaded.
+func loadTiny(t *testing.T) *atomic.Int64 {
+	var loaded atomic.Int64
+	whole := load
+	load = func(ctx context.Context, weights string) (*diffusioninst.Model, error) {
+		if weights != tiny {
+			return whole(ctx, weights)
+		}
+		loaded.Add(1)
+		return diffusioninst.New(ctx, diffusioninst.Config{
+			Backbone:   backbone.ResNetFPN{Channels: 16, ResNet: backbone.ResNet{Depth: 18, StemChannels: 8, Res2Channels: 8, Width: 8}},
+			Decoder:    decoder.Config{Dynamic: 4, FeedForward: 32, Heads: 2, Hidden: 16, Stages: 2},
+			MaskBranch: maskhead.BranchConfig{Width: 8},
+			Classes:    []string{"circle", "square"},
+			Proposals:  30,
+			Input:      diffusioninst.Input{Short: 64, Longest: 128},
+		}, 1, torch.CPU)
+	}
+	models.Clear()
+	t.Cleanup(func() { load = whole; models.Clear() })
+	return &loaded
+}
+
+// everything keeps what an untrained model finds, which has low scores.
+var everything = Options{Weights: tiny, Score: -1, Limit: 5, Seed: 7}
+
+// draw writes n pictures of bright discs into a folder and returns them.
+func draw(t *testing.T, folder string, n int) []Picture {
+	t.Helper()
+	var out []Picture
+	for i := range n {
+		m := image.NewGray(image.Rect(0, 0, 64, 48))
+		for y := range 48 {
+			for x := range 64 {
+				if dx, dy := x-12-(5*i)%40, y-10-(7*i)%28; dx*dx+dy*dy < 36 {
+					m.SetGray(x, y, color.Gray{Y: 200})
+				}
+			}
+		}
+		var b bytes.Buffer
+		require.NoError(t, png.Encode(&b, m))
+		out = append(out, Picture{int64(i + 1), filepath.Join(folder, fmt.Sprintf("%02d.png", i))})
+		require.NoError(t, os.WriteFile(out[i].Path, b.Bytes(), 0o666))
+	}
+	return out
+}
+
+// alone returns the results of pictures without Beam, one per line.
+func alone(t *testing.T, pictures []Picture) (out []string) {
+	t.Helper()
+	model, err := load(t.Context(), tiny)
+	require.NoError(t, err)
+	defer model.Close()
+	for _, p := range pictures {
+		img, err := picture.Open(p.Path, picture.Options{})
+		require.NoError(t, err)
+		found, err := model.Segment(t.Context(), img.Image, diffusioninst.Options{Score: -1, Limit: 5, Seed: 7})
+		require.NoError(t, err)
+		text, err := lines(evaluation.LabeledImage(found, p.ID, p.Path, evaluation.Categories(model.Config().Classes)).Results())
+		require.NoError(t, err)
+		require.NotEmpty(t, text)
+		out = append(out, strings.Split(strings.TrimSpace(string(text)), "\n")...)
+	}
+	return out
+}
+
+// written returns the results and the failures of the files of a prefix, which must be all there is.
+func written(t *testing.T, prefix string, shards int) (results []string, failed []failure) {
+	t.Helper()
+	for i := range shards {
+		name := fmt.Sprintf("%s-%05d-of-%05d", prefix, i, shards)
+		text, err := os.ReadFile(name + ".json")
+		require.NoError(t, err)
+		var all []json.RawMessage
+		require.NoError(t, json.Unmarshal(text, &all))
+		for _, r := range all {
+			results = append(results, string(r))
+		}
+		text, err = os.ReadFile(name + ".failed.json")
+		require.NoError(t, err)
+		var more []failure
+		require.NoError(t, json.Unmarshal(text, &more))
+		failed = append(failed, more...)
+	}
+	files, err := filepath.Glob(prefix + "*")
+	require.NoError(t, err)
+	require.Len(t, files, 2*shards, "nothing is left of files that were written aside")
+	return results, failed
+}
+
+// Prism finds in each picture, once, what the model finds without Beam. Broken pictures are recorded.
+func TestPipeline(t *testing.T) {
+	loaded := loadTiny(t)
+	folder := t.TempDir()
+	drawn := draw(t, folder, 6)
+	broken, missing := filepath.Join(folder, "broken.png"), filepath.Join(folder, "missing.png")
+	require.NoError(t, os.WriteFile(broken, []byte("nothing"), 0o666))
+	list := strings.Join([]string{folder + "/0*.png", "", broken, drawn[2].Path, missing, folder + "/*.tif"}, "\n")
+	pictures, err := List(t.Context(), strings.NewReader(list))
+	require.NoError(t, err)
+	require.Equal(t, append(slices.Clone(drawn), Picture{7, broken}, Picture{8, missing}, Picture{9, folder + "/*.tif"}), pictures)
+
+	prefix := filepath.Join(folder, "out", "results")
+	require.NoError(t, ptest.Run(Pipeline(pictures, everything, prefix, 3)))
+	require.EqualValues(t, 1, loaded.Load())
+	results, failed := written(t, prefix, 3)
+	require.ElementsMatch(t, alone(t, drawn), results)
+	require.Len(t, failed, 3)
+	slices.SortFunc(failed, func(a, b failure) int { return int(a.ID - b.ID) })
+	for i, f := range failed {
+		require.Equal(t, pictures[6+i], Picture{f.ID, f.Path})
+		require.NotEmpty(t, f.Error)
+	}
+}
+
+// Eight bundles at the same time, which Beam sets up on their own, share one model.
+func TestOneModelPerProcess(t *testing.T) {
+	loaded := loadTiny(t)
+	folder := t.TempDir()
+	drawn := draw(t, folder, 8)
+	p, s := beam.NewPipelineWithRoot()
+	var found []beam.PCollection
+	for _, one := range drawn {
+		found = append(found, Segment(s, beam.CreateList(s, []Picture{one}), everything))
+	}
+	prefix := filepath.Join(folder, "results")
+	WriteResults(s, beam.Flatten(s, found...), prefix, 1)
+	require.NoError(t, ptest.Run(p))
+	require.EqualValues(t, 1, loaded.Load())
+	results, failed := written(t, prefix, 1)
+	require.Equal(t, alone(t, drawn), results)
+	require.Empty(t, failed)
+}
+
+// What is wrong with all pictures fails the pipeline.
+func TestSettingsThatFail(t *testing.T) {
+	loadTiny(t)
+	folder := t.TempDir()
+	drawn := draw(t, folder, 1)
+	for _, o := range []Options{{Weights: filepath.Join(folder, "none.pth")}, {Weights: tiny, Steps: -1}} {
+		require.ErrorContains(t, ptest.Run(Pipeline(drawn, o, filepath.Join(folder, "results"), 1)), "beamseg: ")
+	}
+	_, err := List(t.Context(), strings.NewReader("\n"))
+	require.ErrorContains(t, err, "no picture")
+}

@@ -1,0 +1,108 @@
+package beamseg
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+)
+
+func init() {
+	register.DoFn1x2[Found, int, Found](&shardFn{})
+	register.DoFn4x1[context.Context, int, func(*Found) bool, func(string), error](&writeFn{})
+	register.Iter1[Found]()
+	register.Emitter1[string]()
+}
+
+// WriteResults writes what Segment returns as COCO results, to prefix-00000-of-0000N.json and so on, and returns
+// the names of the files, a PCollection of string. Beside each file is prefix-….failed.json with the pictures that could
+// not be segmented. A picture's results are in file ID mod shards, in the order of the ids, so that
+// a file does not depend on the bundles; a shard without pictures has no file. A shard is held in memory.
+// Where the file system can rename (local), files are written aside and renamed; elsewhere (gs, s3) an
+// object is there when it is whole.
+func WriteResults(s beam.Scope, found beam.PCollection, prefix string, shards int) beam.PCollection {
+	s = s.Scope("diffusioninst.WriteResults")
+	shards = max(shards, 1)
+	byShard := beam.ParDo(s, &shardFn{Shards: shards}, found)
+	return beam.ParDo(s, &writeFn{Prefix: prefix, Shards: shards}, beam.GroupByKey(s, byShard))
+}
+
+// A shardFn is a DoFn that tells which shard a picture belongs to.
+type shardFn struct{ Shards int }
+
+// ProcessElement returns the shard, too.
+func (f *shardFn) ProcessElement(x Found) (int, Found) {
+	return int(uint64(x.ID) % uint64(f.Shards)), x
+}
+
+// A writeFn is a DoFn that writes shards.
+type writeFn struct {
+	Prefix string
+	Shards int
+}
+
+// A failure is a picture that could not be segmented, as results merge of the program writes it.
+type failure struct {
+	ID    int64  `json:"image_id"`
+	Path  string `json:"path"`
+	Error string `json:"error"`
+}
+
+// ProcessElement writes a shard.
+func (f *writeFn) ProcessElement(ctx context.Context, shard int, next func(*Found) bool, emit func(string)) error {
+	var all []Found
+	for x := (Found{}); next(&x); x = (Found{}) {
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b Found) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Path, b.Path)) })
+	var results [][]byte
+	failed := []failure{}
+	for _, x := range all {
+		if x.Failed != "" {
+			failed = append(failed, failure{x.ID, x.Path, x.Failed})
+		}
+		for line := range bytes.Lines(x.Lines) {
+			results = append(results, bytes.TrimSpace(line))
+		}
+	}
+	failures, err := json.MarshalIndent(failed, "", " ")
+	if err != nil {
+		return fmt.Errorf("beamseg: %w", err)
+	}
+	name := fmt.Sprintf("%s-%05d-of-%05d", f.Prefix, shard, f.Shards)
+	if err := write(ctx, name+".failed.json", append(failures, '\n')); err != nil {
+		return fmt.Errorf("beamseg: %w", err)
+	}
+	text := slices.Concat([]byte("["), bytes.Join(results, []byte(",\n")), []byte("]\n"))
+	if err := write(ctx, name+".json", text); err != nil {
+		return fmt.Errorf("beamseg: %w", err)
+	}
+	emit(name + ".json")
+	return nil
+}
+
+// write writes a file, aside and renamed where the file system can. The name aside is its own, since a runner
+// may repeat a bundle while a lost worker still writes.
+func write(ctx context.Context, path string, text []byte) error {
+	fs, err := filesystem.New(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer fs.Close()
+	rename, ok := fs.(filesystem.Renamer)
+	if !ok {
+		return filesystem.Write(ctx, fs, path, text)
+	}
+	aside := path + "." + rand.Text() + ".partial"
+	if err := filesystem.Write(ctx, fs, aside, text); err != nil {
+		return err
+	}
+	return rename.Rename(ctx, aside, path)
+}

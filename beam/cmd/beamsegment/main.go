@@ -1,0 +1,62 @@
+// Command beamsegment segments the pictures of a list with Apache Beam and writes COCO results in shards.
+//
+//	beamsegment --list pictures.txt --output out/results --shards 16
+//
+// runs in this process (Prism). Beam's flags choose another runner: --runner=flink --endpoint=HOST:8099,
+// --runner=spark, --runner=dataflow. Workers have the image of deploy/Dockerfile.beam and run this program.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/options/jobopts"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/x/beamx"
+
+	"github.com/diffusioninst/go/beam/beamseg"
+)
+
+func main() {
+	list := flag.String("list", "", "file of paths, addresses (gs://) and globs of pictures, one per line")
+	output := flag.String("output", "results", "beginning of the names of the files that are written")
+	shards := flag.Int("shards", 1, "files to write")
+	var o beamseg.Options
+	flag.StringVar(&o.Weights, "weights", "builtin:nuclei", "checkpoint, which all workers can read")
+	flag.IntVar(&o.Steps, "steps", 0, "denoising steps; 0 for the model's own")
+	flag.Float64Var(&o.Score, "score", 0, "score below which instances are dropped; 0 for the model's own, negative for none")
+	flag.IntVar(&o.Limit, "limit", 0, "greatest number of instances per picture; 0 for all")
+	flag.Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
+	flag.Parse()
+	beam.Init() // a worker does not return
+	if err := run(context.Background(), *list, *output, *shards, o); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, list, output string, shards int, o beamseg.Options) error {
+	if list == "" || flag.NArg() > 0 || shards < 1 {
+		return errors.New("give --list FILE and --shards of at least 1, and nothing behind the flags")
+	}
+	if *jobopts.WorkerBinary == "" { // otherwise Beam compiles one, with CGO_ENABLED=0
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		*jobopts.WorkerBinary = self
+	}
+	file, err := os.Open(list)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	pictures, err := beamseg.List(ctx, file)
+	if err != nil {
+		return err
+	}
+	return beamx.Run(ctx, beamseg.Pipeline(pictures, o, output, shards))
+}
