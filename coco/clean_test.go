@@ -18,12 +18,13 @@ func TestClean(t *testing.T) {
 			{"id": 4, "image_id": 1, "category_id": 1, "segmentation": {"size": [8, 10], "counts": [79]}},
 			{"id": 5, "image_id": 1, "category_id": 1, "segmentation": {"size": [8, 9], "counts": [72]}},
 			{"id": 6, "image_id": 1, "category_id": 1, "segmentation": {"size": [8, 10], "counts": "93T2"}},
-			{"id": 6, "image_id": 1, "category_id": 1, "segmentation": {"size": [8, 10], "counts": "93T2"}},
+			{"id": 60, "image_id": 1, "category_id": 1, "segmentation": {"size": [8, 10], "counts": "93T2"}},
 			{"id": 7, "image_id": 9, "category_id": 1, "segmentation": {"size": [8, 10], "counts": "93T2"}},
 			{"id": 8, "image_id": 1, "category_id": 9, "segmentation": {"size": [8, 10], "counts": "93T2"}},
 			{"id": 9, "image_id": 2, "category_id": 1, "segmentation": [[1, 1, 4, 1, 4, 4]]},
 			{"id": 10, "image_id": 1, "category_id": 1}]}`))
 		require.NoError(t, err)
+		d.Annotations[6].ID = 6 // Read numbers such anew
 		return d
 	}
 	ids := func(d *Dataset) (out []int64) {

@@ -9,6 +9,7 @@ import (
 	"image"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/diffusioninst/go/mask"
 )
@@ -22,20 +23,20 @@ type LabelMeReadOptions struct {
 	// imagePath and its imageData, an encoded picture, or nil if the file has none.
 	Size func(imagePath string, imageData []byte) (width, height int, err error)
 
-	// NoArea is told of each shape without area, such as a point or a line, which is then left
-	// out. With nil NoArea they are problems.
+	// NoArea is told of each shape without area, such as a point, a line, a flat rectangle or an
+	// outline around no pixel's centre, which is then left out. With nil NoArea they are problems.
 	NoArea func(Problem)
 }
 
-// errNoArea is wrapped by the error of a shape that has no area in LabelMe either.
+// errNoArea is wrapped by the error of a shape that has no area.
 var errNoArea = errors.New("has no area")
 
 // ReadLabelMe reads a file of LabelMe. Masks, polygons, rectangles (of 2 or 4 points),
 // oriented rectangles and circles are instances; shapes with the same label and group_id
-// are one. Instances have names and no category ids. Masks that reach beyond the picture
-// are clipped.
+// are one. Instances have names and no category ids. Shapes that reach beyond the picture
+// are clipped, which is a harmless problem from half a pixel on.
 //
-// If there are shapes that cannot be read, or without area (see NoArea), the
+// If there are shapes that cannot be read, have no label, or no area (see NoArea), the
 // error is a Problems that names them, and comes together with the picture without them.
 // With every other error the picture is nil.
 func ReadLabelMe(r io.Reader, o LabelMeReadOptions) (*LabeledImage, error) {
@@ -56,9 +57,13 @@ func ReadLabelMe(r io.Reader, o LabelMeReadOptions) (*LabeledImage, error) {
 	type group struct{ label, id string }
 	place := map[group]int{}
 	var parts [][]mask.RLE
+	var clipped clippedShapes
 	for i := range in.shapes {
 		s := &in.shapes[i]
 		m, err := s.region(p.Width, p.Height)
+		if err == nil && m.Area() == 0 {
+			err = fmt.Errorf("a %s %w: it covers no pixel", s.kindName(), errNoArea)
+		}
 		if errors.Is(err, errNoArea) && o.NoArea != nil {
 			o.NoArea(Problem{Record: "shape", Index: s.index, ID: int64(s.index), Key: s.label, Message: err.Error()})
 			continue
@@ -67,6 +72,7 @@ func ReadLabelMe(r io.Reader, o LabelMeReadOptions) (*LabeledImage, error) {
 			problems.at("shape", s.index, s, "%v", err)
 			continue
 		}
+		clipped.add(s, p.Width, p.Height)
 		if s.group != "" {
 			g := group{s.label, s.group}
 			if at, ok := place[g]; ok {
@@ -86,7 +92,7 @@ func ReadLabelMe(r io.Reader, o LabelMeReadOptions) (*LabeledImage, error) {
 		}
 		p.Instances[i].Mask = m
 	}
-	return p, problems.err()
+	return p, append(problems, clipped.problems()...).err()
 }
 
 // labelMeText is what is read of a file.
@@ -178,12 +184,14 @@ func readLabelMe(r io.Reader) (*labelMeText, error) {
 func (p *parser) shape(s *shapeText) (bool, error) {
 	s.index = p.index
 	var other map[string]json.RawMessage
-	whole := true
+	whole, before := true, len(p.faults)
 	_, err := p.fields(&other, func(name string) (bool, error) {
 		switch name {
 		case "label":
-			if p.peek() == '"' {
+			if c := p.peek(); c == '"' {
 				return true, p.string(&s.label)
+			} else if c == '{' || c == '[' {
+				return true, p.unexpected("a name")
 			}
 			raw, err := p.raw()
 			s.label = string(raw)
@@ -209,6 +217,12 @@ func (p *parser) shape(s *shapeText) (bool, error) {
 		p.skipped = p.skipped[:0]
 		return true, p.skip(&p.skipped)
 	})
+	if strings.TrimSpace(s.label) == "" {
+		whole = false
+		if len(p.faults) == before {
+			p.faults = append(p.faults, "no label")
+		}
+	}
 	return whole, err
 }
 
@@ -238,7 +252,17 @@ func (s *shapeText) region(width, height int) (mask.RLE, error) {
 	default:
 		return mask.RLE{}, fmt.Errorf("shapes of type %q are not known", s.kind)
 	}
+	if len(points) >= 6 && collinear(points) {
+		return mask.RLE{}, fmt.Errorf("a %s %w: its points are on one line", s.kindName(), errNoArea)
+	}
 	return Segmentation{Polygons: [][]float64{points}}.RLE(width, height)
+}
+
+func (s *shapeText) kindName() string {
+	if s.kind == "" {
+		return "polygon"
+	}
+	return s.kind
 }
 
 // circle is the polygon of a circle from its centre and a point on it.

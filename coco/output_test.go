@@ -200,7 +200,7 @@ func TestReadLabelMe(t *testing.T) {
 	require.NoError(t, WriteLabelMe(&whole, &LabeledImage{Width: 30, Height: 20, Instances: []LabeledInstance{{Category: "a", Mask: m.RLE()}}}, LabelMeOptions{}))
 	shifted := regexp.MustCompile(`"points": \[[^"]*`).ReplaceAllString(whole.String(), `"points": [[-2, 17], [2, 21]], `)
 	p, err = ReadLabelMe(strings.NewReader(shifted), LabelMeReadOptions{})
-	require.NoError(t, err)
+	require.EqualError(t, err, "coco: 1 shapes reach beyond the picture of 30×20 pixels, by up to 2 pixels, and are clipped (the first: shape 0, a)")
 	require.Equal(t, 3*3, p.Instances[0].Mask.Area())
 
 	for name, shape := range map[string]string{

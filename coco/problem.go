@@ -34,6 +34,9 @@ func (p Problem) Error() string {
 	case "line":
 		return fmt.Sprintf("line %d: %s", p.Index, p.Message)
 	case "shape", "mask", "object":
+		if p.Key == "" {
+			return fmt.Sprintf("%s %d: %s", p.Record, p.Index, p.Message)
+		}
 		return fmt.Sprintf("%s %d (%s): %s", p.Record, p.Index, p.Key, p.Message)
 	case "result":
 		return fmt.Sprintf("result %d (image %s): %s", p.Index, id, p.Message)

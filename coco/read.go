@@ -34,6 +34,8 @@ func Load(path string) (*Dataset, error) {
 // nil. Dataset.Validate checks the content. A mask that cannot be read, as a whole or in
 // part, is an error only where it is used: see Segmentation.RLE and Clean. Text in Latin-1
 // is read, and is a harmless problem; so is text of an unknown encoding that is not a name.
+// Annotations without an id, or with that of another that differs, get a number, and exact
+// copies are left out: harmless problems, too.
 func Read(r io.Reader) (*Dataset, error) {
 	d, err := read(r)
 	return d, prefixed(err)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -95,7 +97,9 @@ func (d *Dataset) keepDangling(keys map[int64]string) {
 // noID stands for the id of an annotation without one until all are read.
 const noID = math.MinInt64
 
-// giveIDs gives ids to the annotations that have none, which nothing refers to.
+// giveIDs gives ids to the annotations that have none, or the id of another. Nothing refers
+// to them, so no annotation is lost by it. Of copies that are the same in all, the id included,
+// one is left.
 func (p *parser) giveIDs(d *Dataset) {
 	next, n := int64(0), 0
 	for i := range d.Annotations {
@@ -108,9 +112,74 @@ func (p *parser) giveIDs(d *Dataset) {
 			n++
 		}
 	}
-	if n > 0 {
-		p.problems = append(p.problems, Problem{Record: "data set", Harmless: true, Message: fmt.Sprintf("%d annotations have no id: they are numbered", n)})
+	p.harmless(n, "%d annotations have no id: they are numbered", n)
+	if d.uniqueIDs() {
+		return
 	}
+	places := make(map[int64][]int, len(d.Annotations))
+	var copies, others []int
+	for i := range d.Annotations {
+		a := &d.Annotations[i]
+		same := places[a.ID]
+		places[a.ID] = append(same, i)
+		switch {
+		case len(same) == 0:
+		case slices.ContainsFunc(same, func(k int) bool { return a.equal(&d.Annotations[k]) }):
+			copies = append(copies, i)
+		default:
+			others = append(others, i)
+		}
+	}
+	said := func(i int) string { // the annotation at place i, and the first that has its id
+		a := &d.Annotations[i]
+		first := places[a.ID][0]
+		return fmt.Sprintf("records %d and %d, id %s", d.Annotations[first].number(first), a.number(i), idText(a.ID, a.Extra, "id"))
+	}
+	if len(copies) > 0 {
+		p.harmless(len(copies), "%d annotations are exact copies of others and are left out (the first: %s)", len(copies), said(copies[0]))
+	}
+	if len(others) > 0 {
+		p.harmless(len(others), "%d annotations have the id of another that differs: they are kept and numbered anew (the first: %s)", len(others), said(others[0]))
+	}
+	for _, i := range others {
+		a := &d.Annotations[i]
+		next++
+		a.ID = next
+		delete(a.Extra, "id")
+	}
+	if len(copies) > 0 {
+		d.Annotations = keep(d.Annotations, func(i int) bool {
+			_, found := slices.BinarySearch(copies, i)
+			return !found
+		})
+	}
+}
+
+// harmless notes a problem of n records that costs nothing, if there are any.
+func (p *parser) harmless(n int, format string, args ...any) {
+	if n > 0 {
+		p.problems = append(p.problems, Problem{Record: "data set", Harmless: true, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// uniqueIDs reports whether no two annotations have the same id.
+func (d *Dataset) uniqueIDs() bool {
+	ids := make([]int64, len(d.Annotations))
+	for i := range d.Annotations {
+		ids[i] = d.Annotations[i].ID
+	}
+	slices.Sort(ids)
+	return len(slices.Compact(ids)) == len(d.Annotations)
+}
+
+// equal reports whether two annotations are the same but for their places in the file.
+func (a *Annotation) equal(other *Annotation) bool {
+	x, y := *a, *other
+	x.record, y.record = 0, 0
+	if math.IsNaN(x.Area) && math.IsNaN(y.Area) {
+		x.Area, y.Area = 0, 0
+	}
+	return reflect.DeepEqual(x, y)
 }
 
 // intOrRaw reads a whole number. Of another value it reads nothing and returns false, so

@@ -195,9 +195,10 @@ func TestRecordNumbersAreOfTheFile(t *testing.T) {
 	d, err := Read(strings.NewReader(`{"images": [7, {"id": 1, "width": 10, "height": 8}, {"id": 2}, {"id": 2, "width": 1, "height": 1}],
 		"categories": [{"name": "x"}, {"id": 1, "name": "a"}, {"id": 1, "name": "a"}],
 		"annotations": [{"id": 1}, {"id": 2, "image_id": 1, "category_id": 1, "bbox": [1, 1, 1, 1]}, {}, {"id": 4, "image_id": 9, "category_id": 1},
-		{"id": 5, "image_id": 1, "category_id": 1, "segmentation": [[1, 1]]}, {"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 1, 1, 1]}]}`))
+		{"id": 5, "image_id": 1, "category_id": 1, "segmentation": [[1, 1]]}, {"id": 6, "image_id": 1, "category_id": 1, "bbox": [1, 1, 1, 1]}]}`))
 	require.ErrorContains(t, err, "annotation 0 (record 2)")
 	require.Len(t, d.Annotations, 4)
+	d.Annotations[3].ID = 5 // Read numbers such anew
 	problems := d.Clean(CleanOptions{})
 	var lines []string
 	for _, p := range problems {
@@ -301,4 +302,36 @@ func TestAnnotationsWithoutIDs(t *testing.T) {
 	require.EqualError(t, harmless[0], "2 annotations have no id: they are numbered")
 	require.Len(t, d.Annotations, 3)
 	require.Equal(t, []int64{8, 7, 9}, []int64{d.Annotations[0].ID, d.Annotations[1].ID, d.Annotations[2].ID})
+}
+
+// Nor does it matter whether two have the same one: no object is lost by it.
+func TestAnnotationsWithOneID(t *testing.T) {
+	const text = `{"images": [{"id": 1, "width": 9, "height": 9}], "categories": [{"id": 1, "name": "a"}], "annotations": [
+		{"id": 7}, {"id": 7, "image_id": 1, "category_id": 1, "area": NaN, "bbox": [1, 1, 2, 2]}, {"id": 7, "image_id": 1, "category_id": 1, "bbox": [4, 4, 2, 2]},
+		{"id": 7, "image_id": 1, "category_id": 1, "area": NaN, "bbox": [1, 1, 2, 2]}, {"id": "x", "image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]},
+		{"id": "x", "image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 3]}, {"id": 7, "image_id": 1, "category_id": 1, "bbox": [4, 4, 2, 2]}, {"id": 9, "image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]}]}`
+	d, err := Read(strings.NewReader(text))
+	problems, _ := AsProblems(err)
+	costly, harmless := problems.Split()
+	require.Len(t, costly, 1, "record 0")
+	var said []string
+	for _, p := range harmless {
+		said = append(said, p.Error())
+	}
+	require.Equal(t, []string{
+		"2 annotations are exact copies of others and are left out (the first: records 1 and 3, id 7)",
+		"2 annotations have the id of another that differs: they are kept and numbered anew (the first: records 1 and 2, id 7)",
+	}, said)
+	var ids []int64
+	for _, a := range d.Annotations {
+		ids = append(ids, a.ID)
+	}
+	require.Equal(t, []int64{7, 10, KeyID("x"), 11, 9}, ids)
+	require.Equal(t, [4]float64{4, 4, 2, 2}, d.Annotations[1].BBox)
+	require.Nil(t, d.Clean(CleanOptions{}))
+	var out bytes.Buffer
+	require.NoError(t, d.Write(&out))
+	require.Equal(t, 1, strings.Count(out.String(), `"id":"x"`))
+	_, err = Read(&out)
+	require.NoError(t, err)
 }

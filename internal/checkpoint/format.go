@@ -57,15 +57,18 @@ func sniff(head []byte, last byte) container {
 		return containerPickle
 	case brace:
 		return containerSafetensors
-	case last == opStop && oldPickle.Match(head):
+	case last == opStop && oldPickle.Match(head), oldLegacy.Match(head):
 		return containerPickle
 	}
 	return containerUnknown
 }
 
 // oldPickle is how pickles of protocols 0 and 1 begin, which have no signature: with a
-// dictionary, a list, an object of a class, or the number of PyTorch's older form.
-var oldPickle = regexp.MustCompile(`^(\((d|l|i[A-Za-z_]|c[A-Za-z_]|p\d+\n)|[}\]][.(pqr]|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|L119547037146038801333356L?\n)`)
+// dictionary, a list, or an object of a class.
+var oldPickle = regexp.MustCompile(`^(\((d|l|i[A-Za-z_]|c[A-Za-z_]|p\d+\n)|[}\]][.(pqr]|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n)`)
+
+// oldLegacy is how PyTorch's older form begins in protocols 0 and 1. It ends with values.
+var oldLegacy = regexp.MustCompile(`^L119547037146038801333356L?\n\.`)
 
 var signatures = []struct {
 	at    int

@@ -84,7 +84,9 @@ func rebuildTensor(m *machine, args tuple) (any, error) {
 		return nil, corrupt("a tensor is rebuilt from %d arguments", len(args))
 	}
 	s, ok := args[0].(*typedStorage)
-	if o, other := args[0].(*object); other {
+	if o, other := args[0].(*object); other && o.class == persistentID {
+		return &array{problem: unsupported("its values are named by text, as pickle protocol 0 does, which PyTorch cannot read either: save it without pickle_protocol=0")}, m.charge(256)
+	} else if other {
 		return &array{problem: unsupported("its values are %s", kind(o))}, m.charge(256)
 	}
 	if !ok {
@@ -198,6 +200,9 @@ func parseStorageID(id any) (s storageID, found bool, err error) {
 	return s, true, nil
 }
 
+// persistentID is in place of a class in what a persistent id stands for that says nothing.
+const persistentID = "a persistent id"
+
 // otherID returns what a persistent id stands for that is not of a storage: the older form
 // of PyTorch marks classes of modules with one.
 func otherID(id any) any {
@@ -210,5 +215,5 @@ func otherID(id any) any {
 			return &object{class: c.name}
 		}
 	}
-	return &object{class: "a persistent id"}
+	return &object{class: persistentID}
 }

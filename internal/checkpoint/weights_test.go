@@ -1,6 +1,9 @@
 package checkpoint
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,6 +60,10 @@ func TestWeightsAreFoundAnywhere(t *testing.T) {
 		"module":                     stateDict("module.", 1),
 		"_orig_mod":                  stateDict("_orig_mod.", 1),
 		"_orig_mod.module":           stateDict("_orig_mod.module.", 1),
+		"module._orig_mod":           stateDict("module._orig_mod.", 1),
+		"state_dict.model._orig_mod": {{"state_dict", stateDict("model._orig_mod.", 1)}, {"hyper_parameters", pt.Object{Class: "mine.Config", Items: pt.Dict{{"lr", 0.1}}}}},
+		"state_dict.net.module":      {{"state_dict", stateDict("net.module.", 1)}, {"args", pt.Object{Class: "argparse.Namespace", State: pt.Dict{{"lr", 0.1}}}}},
+		"trainer.model":              {{"trainer", pt.Dict{{"model", stateDict("", 1)}, {"cfg", pt.Object{Class: "mine.Config"}}}}},
 		"module._orig_mod.model":     stateDict("module._orig_mod.model.", 1),
 		"detector.net":               stateDict("detector.net.", 1),
 		"whatever":                   stateDict("whatever.", 1),
@@ -323,4 +330,24 @@ func TestWrappedParts(t *testing.T) {
 	require.NoError(t, err)
 	_, w := valueOfMark(t, f, AverageAuto, false)
 	require.Contains(t, tensorNames(w), "head.module.bias")
+}
+
+// PyTorch's older form in pickle protocol 1 has no signature, and ends with values.
+func TestOldFormOfProtocol1(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "legacy.pth"))
+	require.NoError(t, err)
+	_, rest, found := bytes.Cut(data, []byte("l\xfc\x9cF\xf9 j\xa8P\x19."))
+	require.True(t, found)
+	want, err := Read(bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	data = append([]byte("L119547037146038801333356L\n."), rest...)
+	got, err := Read(bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	require.Equal(t, PyTorchLegacy, got.Format)
+	require.Equal(t, tensorNames(want), tensorNames(got))
+
+	// In protocol 0 it is text that names storages.
+	_, err = readPTH(t, pt.Dict{{"w", pt.Raw("ctorch._utils\n_rebuild_tensor_v2\n(P('storage', <class 'torch.storage.FloatStorage'>, '0', 'cpu', 1)\nK\x00(t(t\x89}tR")}})
+	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorContains(t, err, "save it without pickle_protocol=0")
 }

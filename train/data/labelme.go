@@ -28,6 +28,7 @@ type LabelMe struct {
 type labelMeFile struct {
 	path    string
 	content *coco.LabeledImage
+	emptied bool // its shapes have no area, all of them
 	err     error
 }
 
@@ -56,12 +57,20 @@ func OpenLabelMe(folder string, classes []string, warn func(format string, args 
 		case entry.IsDir() && hidden:
 			return filepath.SkipDir
 		case !entry.IsDir() && !hidden && strings.EqualFold(filepath.Ext(path), ".json"):
-			content, err := annotation.LabelMeFile(path, warn)
+			leftOut := false
+			said := warn
+			if warn != nil {
+				said = func(format string, args ...any) {
+					leftOut = leftOut || slices.ContainsFunc(args, isShape)
+					warn(format, args...)
+				}
+			}
+			content, err := annotation.LabelMeFile(path, said)
 			if errors.Is(err, coco.ErrNotLabelMe) {
 				foreign = append(foreign, fmt.Errorf("%s: %w", path, err))
 				return nil
 			}
-			l.files = append(l.files, labelMeFile{path, content, err})
+			l.files = append(l.files, labelMeFile{path, content, leftOut && err == nil && len(content.Instances) == 0, err})
 		}
 		return nil
 	})
@@ -89,20 +98,21 @@ func OpenLabelMe(folder string, classes []string, warn func(format string, args 
 	return l, nil
 }
 
+// isShape reports whether a warning is of a shape that is left out.
+func isShape(said any) bool {
+	p, ok := said.(coco.Problem)
+	return ok && p.Record == "shape"
+}
+
 // checkPixels refuses files of which no shape covers a pixel.
 func (l *LabelMe) checkPixels(folder string) error {
 	var files []string
 	for _, f := range l.files {
-		if f.err != nil {
-			continue
-		}
-		for i := range f.content.Instances {
-			if f.content.Instances[i].Mask.Area() > 0 {
-				return nil
-			}
-		}
-		if len(f.content.Instances) > 0 {
+		switch {
+		case f.emptied:
 			files = append(files, filepath.Base(f.path))
+		case f.err == nil && len(f.content.Instances) > 0:
+			return nil
 		}
 	}
 	if len(files) == 0 {

@@ -30,6 +30,8 @@ func TestAnnotationsWithoutPixelsOnly(t *testing.T) {
 func TestShapesWithoutPixelsOnly(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.json"), []byte(`{"imagePath": "a.png", "imageWidth": 9, "imageHeight": 9, "shapes": [{"label": "x", "shape_type": "polygon", "points": [[1, 1], [1, 1], [1, 1]]}]}`), 0o600))
-	_, err := OpenLabelMe(dir, nil, nil)
+	_, err := OpenLabelMe(dir, nil, func(string, ...any) {})
 	require.ErrorContains(t, err, "no shape of its 1 files covers a pixel (a.json)")
+	_, err = OpenLabelMe(dir, nil, nil)
+	require.ErrorContains(t, err, "shape 0 (x): a polygon has no area")
 }
