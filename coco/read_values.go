@@ -116,14 +116,24 @@ func (p *parser) giveIDs(d *Dataset) {
 	if d.uniqueIDs() {
 		return
 	}
-	places := make(map[int64][]int, len(d.Annotations))
+	// Some tools give one id to all: only those that are alike at a glance are compared in all.
+	type glance struct {
+		id, image, category int64
+		box                 [4]float64
+	}
+	first := make(map[int64]int, len(d.Annotations)) // place by id
+	alike := map[glance][]int{}
 	var copies, others []int
 	for i := range d.Annotations {
 		a := &d.Annotations[i]
-		same := places[a.ID]
-		places[a.ID] = append(same, i)
+		at := glance{a.ID, a.ImageID, a.CategoryID, a.BBox}
+		same := alike[at]
+		alike[at] = append(same, i)
+		if _, seen := first[a.ID]; !seen {
+			first[a.ID] = i
+			continue
+		}
 		switch {
-		case len(same) == 0:
 		case slices.ContainsFunc(same, func(k int) bool { return a.equal(&d.Annotations[k]) }):
 			copies = append(copies, i)
 		default:
@@ -132,8 +142,8 @@ func (p *parser) giveIDs(d *Dataset) {
 	}
 	said := func(i int) string { // the annotation at place i, and the first that has its id
 		a := &d.Annotations[i]
-		first := places[a.ID][0]
-		return fmt.Sprintf("records %d and %d, id %s", d.Annotations[first].number(first), a.number(i), idText(a.ID, a.Extra, "id"))
+		k := first[a.ID]
+		return fmt.Sprintf("records %d and %d, id %s", d.Annotations[k].number(k), a.number(i), idText(a.ID, a.Extra, "id"))
 	}
 	if len(copies) > 0 {
 		p.harmless(len(copies), "%d annotations are exact copies of others and are left out (the first: %s)", len(copies), said(copies[0]))
