@@ -257,7 +257,7 @@ func TestShutdownEndsInTime(t *testing.T) {
 }
 
 // listening serves on loopback until the test ends.
-func listening(t *testing.T, s *Server) string {
+func listening(t testing.TB, s *Server) string {
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()

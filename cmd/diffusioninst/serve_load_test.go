@@ -54,8 +54,8 @@ func operators(t *testing.T, child *proctest.Child) func(name string) float64 {
 
 // TestServeUnderOverload sends requests at five times the rate that the server has reached, whether or
 // not answers come: each is answered or refused, and afterwards the server holds what it held before.
-// DIFFUSIONINST_LOAD=4m is how long (a child of tests ends after 5 minutes), DIFFUSIONINST_SERVE_WEIGHTS
-// another model than a tiny one; the test prints the figures.
+// DIFFUSIONINST_LOAD=4m is how long (DIFFUSIONINST_LIMIT, 5 minutes if absent, must be longer),
+// DIFFUSIONINST_SERVE_WEIGHTS another model than a tiny one; the test prints the figures.
 func TestServeUnderOverload(t *testing.T) {
 	duration := fromEnv(t, "DIFFUSIONINST_LOAD", time.Second, time.ParseDuration)
 	args := []string{"--admin", "127.0.0.1:0", "--queue", "8", "--per-client", "-1", "--timeout", "20s"}

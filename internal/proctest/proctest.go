@@ -8,6 +8,7 @@ package proctest
 import (
 	"bytes"
 	"context"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -15,8 +16,16 @@ import (
 	"time"
 )
 
-// Limit is how long a child may take: long enough for a busy machine.
-const Limit = 5 * time.Minute
+// Limit is how long a child may take: long enough for a busy machine. DIFFUSIONINST_LIMIT=20m is
+// another limit, for runs that take long on purpose.
+var Limit = limit()
+
+func limit() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("DIFFUSIONINST_LIMIT")); err == nil {
+		return d
+	}
+	return 5 * time.Minute
+}
 
 // grace is the time that a child has to print its goroutines before it is killed.
 const grace = 5 * time.Second
