@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/diffusioninst/go/nn"
@@ -26,7 +27,8 @@ type Options struct {
 	// 0 keeps no average.
 	EMA float64
 	// Frozen names the parameters and norms that do not learn, by the start of a
-	// name; nil is FreezeStages(2), an empty one lets everything learn.
+	// name; nil is FreezeStages(2), an empty one lets everything learn. One that fits no parameter
+	// is an error, except for those of FreezeStages.
 	Frozen []string
 	// OwnSteps is the share of pictures, 0 to 1, that start as they do in sampling with several steps:
 	// from what the model's own step, without gradients, makes of the noised ground truths of a
@@ -161,6 +163,21 @@ func (o Options) frozen(name string) bool {
 		}
 	}
 	return false
+}
+
+// checkFrozen refuses a prefix that is the start of no name. Those of FreezeStages are for some
+// backbones only.
+func (o Options) checkFrozen(s *nn.Store) error {
+	for _, prefix := range o.Frozen {
+		known := slices.Contains(FreezeStages(5), prefix)
+		for _, p := range s.Parameters() {
+			known = known || strings.HasPrefix(p.Name+".", prefix)
+		}
+		if !known {
+			return fmt.Errorf("train: options: frozen: no parameter has a name that begins with %q", prefix)
+		}
+	}
+	return nil
 }
 
 // groups sorts the parameters that learn by how they learn.

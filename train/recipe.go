@@ -114,6 +114,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 	if d.Model.Backbone.Name == detectron2.ResNetFPN {
 		o.Frozen = FreezeStages(d.Model.Backbone.FreezeAt)
 	}
+	o.Frozen = append(o.Frozen, solver.Frozen...)
 	if c := solver.ClipGradients; c.Enabled {
 		if c.ClipType != "full_model" || c.NormType != 2 {
 			return o, fmt.Errorf("train: SOLVER.CLIP_GRADIENTS: %s with norm %v: only full_model with norm 2 is possible here", c.ClipType, c.NormType)

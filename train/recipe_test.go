@@ -47,6 +47,7 @@ SOLVER:
   WEIGHT_DECAY: 0.0
   CLIP_GRADIENTS: {ENABLED: false}
   AMP: {ENABLED: true}
+  FROZEN: [backbone., head.head_series.0.]
 MODEL_EMA: {ENABLED: true, DECAY: 0.99}
 INPUT: {COPY_PASTE: 0.5}
 `), []int{4, 9, 0})
@@ -60,8 +61,7 @@ INPUT: {COPY_PASTE: 0.5}
 	require.True(t, o.Objective.LastStage)
 	require.True(t, o.Objective.MaskCoverage)
 	require.Equal(t, ScoreMaskIoU, o.Objective.ScoreTarget)
-	require.Empty(t, o.Frozen)
-	require.NotNil(t, o.Frozen)
+	require.Equal(t, []string{"backbone.", "head.head_series.0."}, o.Frozen)
 	require.Equal(t, 0.99, o.EMA)
 	o, err = o.withDefaults(3)
 	require.NoError(t, err)

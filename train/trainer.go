@@ -110,6 +110,9 @@ func (t *Trainer) storeOptions() nn.StoreOptions {
 
 // prepare says what learns.
 func (t *Trainer) prepare() error {
+	if err := t.options.checkFrozen(t.store); err != nil {
+		return err
+	}
 	t.teach(&replica{store: t.store})
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		b.Reseed(t.options.Seed)

@@ -217,6 +217,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"alpha":             {Objective: Objective{Alpha: 2}},
 		"best IoUs":         {Objective: Objective{BestIoUs: -1}},
 		"eager replicas":    {Eager: true, Replicas: 2},
+		"frozen name":       {Frozen: []string{"backbone.", "nobody."}},
 		"eager bfloat16":    {Eager: true, Precision: torch.BFloat16},
 	} {
 		_, err := New(context.Background(), small(2), nn.FromSeed(1), torch.CPU, o)

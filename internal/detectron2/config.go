@@ -221,6 +221,7 @@ type Solver struct {
 	ClipGradients      ClipGradients `key:"CLIP_GRADIENTS"`
 	AMP                Switch        `key:"AMP"` // mixed precision in training
 	CheckpointPeriod   int           `key:"CHECKPOINT_PERIOD"`
+	Frozen             []string      `key:"FROZEN"` // this module's: starts of the names of what does not learn, besides FREEZE_AT's
 }
 
 // ClipGradients bounds gradients.
