@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/diffusioninst/go/internal/allocation"
 	pt "github.com/diffusioninst/go/internal/pickletest"
 )
 
@@ -33,7 +34,9 @@ func seedFiles(f *testing.F, patterns ...string) {
 // fuzzRead opens data and reads every tensor. Whatever the data, there must be a
 // typed error or tensors whose bytes the file really has.
 func fuzzRead(t *testing.T, data []byte) {
-	file, err := Read(bytes.NewReader(data), int64(len(data)))
+	var file *File
+	var err error
+	allocation.OfFile(t, len(data), func() { file, err = Read(bytes.NewReader(data), int64(len(data))) })
 	if err != nil {
 		var e *FormatError
 		if !errors.As(err, &e) {

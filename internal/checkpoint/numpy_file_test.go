@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/allocation"
 )
 
 func npy(descr, order string, shape string, content []byte) []byte {
@@ -57,7 +59,9 @@ func FuzzReadNumPyInts(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		a, err := ReadNumPyInts(bytes.NewReader(text), int64(len(text)), "masks")
+		var a *NumPyInts
+		var err error
+		allocation.OfFile(t, len(text), func() { a, err = ReadNumPyInts(bytes.NewReader(text), int64(len(text)), "masks") })
 		if err != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +30,11 @@ func (m *machine) stepLine(op byte) error {
 		}
 		return m.push(f)
 	case opPersID:
-		return m.resolve(text)
+		id, err := m.storageText(text)
+		if err != nil {
+			return err
+		}
+		return m.resolve(id)
 	}
 	index, err := strconv.ParseUint(text, 10, 32)
 	switch {
@@ -39,6 +44,27 @@ func (m *machine) stepLine(op byte) error {
 		return m.recall(index)
 	}
 	return m.memoize(index)
+}
+
+// storagePattern is PyTorch's persistent id of a storage as Python prints it, in protocol 0:
+// ('storage', <class 'torch.FloatStorage'>, 'KEY', 'cpu', COUNT, None).
+var storagePattern = regexp.MustCompile(`^\('storage', <class '([\w.]+)\.(\w+)'>, '([^'\\]*)', '[^'\\]*', (\d+)(, None)?\)$`)
+
+// storageText returns the persistent id whose text this is, or the text if it is of something else.
+func (m *machine) storageText(text string) (any, error) {
+	found := storagePattern.FindStringSubmatch(text)
+	if found == nil {
+		return text, nil
+	}
+	c, err := m.lookUp(found[1], found[2])
+	if err != nil {
+		return nil, err
+	}
+	count, err := strconv.ParseInt(found[4], 10, 64)
+	if err != nil {
+		return nil, corrupt("a persistent id describes a storage of %s elements", found[4])
+	}
+	return tuple{"storage", c, found[3], "", count}, nil
 }
 
 // integer pushes a decimal number. Protocols 0 and 1 write truth values as 00 and 01.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	pt "github.com/diffusioninst/go/internal/pickletest"
 )
 
 // Pickles of protocols 0 and 1, which testdata/make_protocols.py wrote.
@@ -69,5 +71,31 @@ func TestOldStrings(t *testing.T) {
 		_, err := Read(strings.NewReader(program), int64(len(program)))
 		require.ErrorIs(t, err, ErrCorrupt, program)
 		require.ErrorContains(t, err, says, program)
+	}
+}
+
+// In protocol 0 PyTorch names storages by text, which it cannot read itself: files of testdata/make_protocol0.py.
+func TestStoragesNamedByText(t *testing.T) {
+	for name, format := range map[string]Format{"protocol0.pth": PyTorchZip, "protocol0_legacy.pth": PyTorchLegacy} {
+		f, err := Open(filepath.Join("testdata", name))
+		require.NoError(t, err, name)
+		require.Equal(t, format, f.Format)
+		require.Equal(t, "h\u00e9\n", f.Metadata["note"])
+		got := map[string][]float32{}
+		for _, x := range f.Tensors {
+			got[x.Name], err = x.Float32s()
+			require.NoError(t, err)
+		}
+		require.Equal(t, map[string][]float32{"w": {0, 3, 1, 4, 2, 5}, "tied": {0, 3, 1, 4, 2, 5}, "half": {1, 1}, "n": {5}, "p": {2.5}}, got, name)
+		require.NoError(t, f.Close())
+	}
+	// Text of something else stands for an object that is read over; a storage that is not there is an error.
+	for id, want := range map[string]error{"('storage', 7)": nil, "anything": nil, "('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 99999999999999999999)": ErrCorrupt} {
+		_, err := readPTH(t, pt.Dict{{"a", ones(1)}, {"b", pt.Raw("P" + id + "\n")}})
+		require.ErrorIs(t, err, want, id)
+	}
+	for class, want := range map[string]string{"torch.FloatStorage": "no entry", "mine.Storage": "its values are"} {
+		_, err := readPTH(t, pt.Dict{{"w", pt.Raw("ctorch._utils\n_rebuild_tensor_v2\n(P('storage', <class '" + class + "'>, '0', 'cpu', 1)\nK\x00(t(t\x89}tR")}})
+		require.ErrorContains(t, err, want, class)
 	}
 }

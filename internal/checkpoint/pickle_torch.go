@@ -84,9 +84,7 @@ func rebuildTensor(m *machine, args tuple) (any, error) {
 		return nil, corrupt("a tensor is rebuilt from %d arguments", len(args))
 	}
 	s, ok := args[0].(*typedStorage)
-	if o, other := args[0].(*object); other && o.class == persistentID {
-		return &array{problem: unsupported("its values are named by text, as pickle protocol 0 does, which PyTorch cannot read either: save it without pickle_protocol=0")}, m.charge(256)
-	} else if other {
+	if o, other := args[0].(*object); other {
 		return &array{problem: unsupported("its values are %s", kind(o))}, m.charge(256)
 	}
 	if !ok {

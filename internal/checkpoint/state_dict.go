@@ -103,8 +103,14 @@ func (c *collector) walkItems(name string, items []any, depth int) error {
 	return nil
 }
 
+// dictionaryClasses are classes that hold the items of the dictionary that they are made of. What another
+// makes of its arguments only its code knows.
+var dictionaryClasses = map[string]bool{
+	"types.MappingProxyType": true, "flax.core.frozen_dict.FrozenDict": true, "frozendict.frozendict": true, "immutables._map.Map": true,
+}
+
 // walkObject looks for tensors in an object of an unknown class: in a dictionary or list
-// that it is or was made of, and in the parameters of a torch.nn.Module.
+// that it is, and in the parameters of a torch.nn.Module.
 func (c *collector) walkObject(name string, o *object, depth int) error {
 	attributes := o.attributes()
 	switch {
@@ -114,7 +120,7 @@ func (c *collector) walkObject(name string, o *object, depth int) error {
 		return c.walkEntries(name, o.items, depth)
 	case len(o.list) > 0:
 		return c.walkItems(name, o.list, depth)
-	case len(o.args) == 1 && mayHold(o.args[0]):
+	case len(o.args) == 1 && dictionaryClasses[o.class]:
 		return c.walk(name, o.args[0], depth+1)
 	case c.lenient && attributes != nil:
 		return c.walkEntries(name, attributes.items, depth)

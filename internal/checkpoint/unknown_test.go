@@ -123,6 +123,25 @@ func TestWhyThereIsNoTensor(t *testing.T) {
 	require.ErrorContains(t, f.Why("x"), "torchao.quantization.Int8Tensor")
 	require.ErrorContains(t, f.Why("x"), "torch.save(")
 
+	// What an unknown function makes of tensors is unknown.
+	for _, root := range []any{
+		pt.Dict{{"model", pt.Object{Class: "mine.dequantised", Args: pt.Tuple{stateDict("", 1)}}}},
+		pt.Object{Class: "mine.dequantised", Args: pt.Tuple{stateDict("", 1)}},
+		pt.Dict{{"state", pt.Object{Class: "mine.dequantised", Args: pt.Tuple{pt.Dict{{"model", stateDict("", 1)}}}}}},
+	} {
+		_, err = readPTH(t, root)
+		require.ErrorIs(t, err, ErrForbidden)
+		require.ErrorContains(t, err, "mine.dequantised")
+		require.ErrorContains(t, err, "torch.save(")
+	}
+	f, err = readPTH(t, pt.Dict{{"model", stateDict("", 1)}, {"ema_state", pt.Object{Class: "mine.averaged", Args: pt.Tuple{stateDict("", 2)}}}})
+	require.NoError(t, err)
+	_, err = f.Weights(AverageOn, false)
+	require.ErrorIs(t, err, ErrNoAverage)
+	weights, err := f.Weights(AverageAuto, false)
+	require.NoError(t, err)
+	require.Equal(t, "model", weights.Sets()[0].Name)
+
 	_, err = readPTH(t, pt.Dict{{"model", pt.Object{Class: "mine.Net"}}, {"epoch", 3}})
 	require.ErrorIs(t, err, ErrForbidden)
 	require.ErrorContains(t, err, "mine.Net")
