@@ -115,9 +115,10 @@ func (t *tiffFile) readAll(g group, o Options, every bool) (*Picture, []Channel,
 		out.PixelSize[0] *= float64(full.Width) / float64(first.Width)
 		out.PixelSize[1] *= float64(full.Height) / float64(first.Height)
 	}
-	byPlane := t.channelPlanes() && o.Page == 0
+	along := t.channelsAlong(g)
+	byPlane := len(along) > 1 && o.Page == 0
 	if byPlane {
-		out.Channels = numbered(t.stack.Channels)
+		out.Channels = numbered(along)
 	}
 	chosen, err := pickChannels(out.Channels, o.Channels)
 	if err != nil {

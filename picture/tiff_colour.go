@@ -214,10 +214,13 @@ func divided[T uint8 | uint16 | float64](pix []T, samples int, most float64) []T
 		a := float64(pix[samples-1])
 		for _, v := range pix[:samples-1] {
 			w := float64(v)
-			if a > 0 && a < most {
-				if w = w * most / a; most > 1 {
-					w = min(math.Floor(w+0.5), most)
-				}
+			switch {
+			case most == 1 && a > 0:
+				w /= a
+			case most > 1 && a > 0:
+				w = min(math.Floor(w*most/a), most) // as Pillow rounds
+			case most > 1:
+				w = 0
 			}
 			out = append(out, T(w))
 		}

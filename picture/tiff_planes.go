@@ -71,8 +71,17 @@ func (t *tiffFile) groups(o Options) ([]group, error) {
 	return out, nil
 }
 
-// channelPlanes reports whether channels are planes of their own.
+// channelPlanes reports whether channels are planes of their own, of any scene.
 func (t *tiffFile) channelPlanes() bool { return t.stack.Axes && len(t.stack.Channels) > 1 }
+
+// channelsAlong returns the channels of a group's scene that are planes of their own, or are
+// the only one.
+func (t *tiffFile) channelsAlong(g group) []string {
+	if !t.stack.Axes {
+		return nil
+	}
+	return t.stack.ChannelsOf(t.stack.Planes[g.planes[0]].S)
+}
 
 // choice is the error of a file that has several pictures of which none was chosen.
 func (t *tiffFile) choice(groups []group) error {
@@ -149,7 +158,7 @@ func (t *tiffFile) describe(index int) string {
 		for _, axis := range []struct {
 			letter  string
 			size, i int
-		}{{"S", s.Scenes, p.S}, {"C", len(s.Channels), p.C}, {"Z", s.Slices, p.Z}, {"T", s.Times, p.T}} {
+		}{{"S", s.Scenes, p.S}, {"C", len(s.ChannelsOf(p.S)), p.C}, {"Z", s.Slices, p.Z}, {"T", s.Times, p.T}} {
 			if axis.size > 1 {
 				text += fmt.Sprintf(" %s%d", axis.letter, axis.i+1)
 			}
@@ -173,17 +182,17 @@ func (t *tiffFile) pages(o Options) ([]Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen []int
-	if t.channelPlanes() {
-		if chosen, err = pickChannels(numbered(t.stack.Channels), o.Channels); err != nil {
-			return nil, err
-		}
-	}
 	var out []Options
 	for _, g := range groups {
-		switch {
-		case !t.channelPlanes():
+		along := t.channelsAlong(g)
+		if len(along) <= 1 {
 			out = append(out, t.optionsOf(o, g))
+			continue
+		}
+		chosen, err := pickChannels(numbered(along), o.Channels)
+		switch {
+		case err != nil:
+			return nil, err
 		case len(chosen) > 1:
 			out = append(out, t.placed(o, g))
 		default:
@@ -196,7 +205,7 @@ func (t *tiffFile) pages(o Options) ([]Options, error) {
 // channelsOf returns options for each channel of a group, or for the only one chosen.
 func (t *tiffFile) channelsOf(o Options, g group, chosen []int) []Options {
 	var out []Options
-	for c, name := range numbered(t.stack.Channels) {
+	for c, name := range numbered(t.channelsAlong(g)) {
 		if len(chosen) == 1 && c != chosen[0] {
 			continue
 		}

@@ -41,6 +41,22 @@ func (p *omePixels) channelOf(sample int) int {
 	return sample
 }
 
+// samplesOf returns the samples per pixel of an image's first page.
+func (f *File) samplesOf(p *omePixels) int {
+	first := 0
+	if len(p.TiffData) > 0 && p.TiffData[0].IFD != nil {
+		first = *p.TiffData[0].IFD
+	}
+	if first < 0 || first >= f.Len() { // in another file
+		first = 0
+	}
+	page, err := f.Page(first)
+	if err != nil {
+		return 1
+	}
+	return page.Samples
+}
+
 // readOME reads the OME-XML of an OME-TIFF file. Planes in other files are left out.
 func (f *File) readOME(description string, s *Stack) bool {
 	if !strings.Contains(description, "<OME") {
@@ -62,11 +78,7 @@ func (f *File) readOME(description string, s *Stack) bool {
 				own.Channels = append(own.Channels, c.Name)
 			}
 		}
-		samples := 1
-		if page, err := f.Page(0); err == nil {
-			samples = page.Samples
-		}
-		if len(p.Channels) <= 1 && samples == 1 && p.SizeC > 1 {
+		if len(p.Channels) <= 1 && f.samplesOf(p) == 1 && p.SizeC > 1 {
 			own.Channels = make([]string, min(p.SizeC, f.Len()))
 		}
 		order := strings.TrimPrefix(p.DimensionOrder, "XY")
@@ -76,6 +88,7 @@ func (f *File) readOME(description string, s *Stack) bool {
 		if len(own.Channels) > len(s.Channels) {
 			s.Channels = own.Channels
 		}
+		s.scenes = append(s.scenes, own.Channels)
 		s.Slices, s.Times = max(s.Slices, own.Slices), max(s.Times, own.Times)
 		if scene == 0 {
 			s.PixelSize = [2]float64{

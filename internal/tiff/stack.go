@@ -5,7 +5,7 @@ import "slices"
 // A Stack is what the pages of a file are along axes of channels, slices and times.
 type Stack struct {
 	Axes     bool     // the file says which axes there are
-	Channels []string // along the axis; names may be empty
+	Channels []string // along the axis; names may be empty. Of several scenes the most: see ChannelsOf
 	Slices   int
 	Times    int
 	Scenes   int
@@ -16,6 +16,16 @@ type Stack struct {
 	Elsewhere int
 	// PixelSize is the width and height of a pixel in micrometres; 0 if unknown.
 	PixelSize [2]float64
+
+	scenes [][]string // channels of each scene, if they may differ
+}
+
+// ChannelsOf returns the channels along the axis of a scene.
+func (s *Stack) ChannelsOf(scene int) []string {
+	if scene < len(s.scenes) {
+		return s.scenes[scene]
+	}
+	return s.Channels
 }
 
 // A Plane is a picture of the file and its place on the axes, from 0.
