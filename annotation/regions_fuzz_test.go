@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/allocation"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
@@ -55,7 +56,9 @@ func FuzzROI(f *testing.F) {
 			return
 		}
 		p := fuzzPicture()
-		if addROI(p, "1", data) == nil {
+		var err error
+		allocation.OfFile(t, len(data), func() { err = addROI(p, "1", data) })
+		if err == nil {
 			require.NoError(t, p.Instances[0].Mask.Validate())
 		}
 	})
@@ -81,9 +84,11 @@ func FuzzROIFile(f *testing.F) {
 			return
 		}
 		p := fuzzPicture()
-		_ = regionsInZIP(bytes.NewReader(data), int64(len(data)), func(string) error { return nil }, func(entry string, data []byte) error {
-			_ = addROI(p, entry, data)
-			return nil
+		allocation.OfFile(t, len(data), func() {
+			_ = regionsInZIP(bytes.NewReader(data), int64(len(data)), func(string) error { return nil }, func(entry string, data []byte) error {
+				_ = addROI(p, entry, data)
+				return nil
+			})
 		})
 		for _, v := range p.Instances {
 			require.NoError(t, v.Mask.Validate())
@@ -101,7 +106,9 @@ func FuzzGeoJSON(f *testing.F) {
 			return
 		}
 		r := geojsonReader{decoder: json.NewDecoder(bytes.NewReader(data)), picture: func() (*coco.LabeledImage, error) { return fuzzPicture(), nil }}
-		if r.read() == nil {
+		var err error
+		allocation.OfFile(t, len(data), func() { err = r.read() })
+		if err == nil {
 			for _, v := range r.p.Instances {
 				require.NoError(t, v.Mask.Validate())
 			}
@@ -141,7 +148,9 @@ func FuzzLabelTIFF(f *testing.F) {
 		if len(data) > 2*fuzzBytes {
 			return
 		}
-		p, err := read(data)
+		var p *coco.LabeledImage
+		var err error
+		allocation.OfFile(t, len(data), func() { p, err = read(data) })
 		if err != nil {
 			return
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/allocation"
 )
 
 // Label maps of real writers: see testdata/make.py.
@@ -50,7 +52,9 @@ func FuzzFiles(f *testing.F) {
 		file := filepath.Join(folder, names[int(kind)%len(names)])
 		require.NoError(t, os.WriteFile(file, text, 0o666))
 		defer os.Remove(file)
-		set, err := Open(folder, Options{Skip: func(error) {}})
+		var set *Set
+		var err error
+		allocation.OfFile(t, len(text), func() { set, err = Open(folder, Options{Skip: func(error) {}}) })
 		if err != nil {
 			return
 		}

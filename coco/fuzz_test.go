@@ -3,8 +3,6 @@ package coco
 import (
 	"bytes"
 	"encoding/json"
-	"image"
-	"image/png"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,8 +18,6 @@ import (
 
 	"github.com/diffusioninst/go/internal/golden"
 )
-
-// What is read and written again reads the same.
 
 // exported makes cmp compare the exported fields of records.
 var exported = cmpopts.IgnoreUnexported(License{}, Image{}, Annotation{}, Category{}, Result{}, Segmentation{})
@@ -41,39 +37,6 @@ const sampleDataset = `{"info": {"year": 2017, "x": [1, {"y": null}]}, "licenses
 
 const sampleResults = `[{"image_id": 3, "category_id": 7, "bbox": [0, 0, 2, 3], "score": 0.98765, "segmentation": {"size": [4, 5], "counts": "32?"}, "id": 9},
 {"image_id": 3, "category_id": 7, "score": 1e-7, "bbox": []}]`
-
-func FuzzRead(f *testing.F) {
-	f.Add([]byte(sampleDataset))
-	f.Add([]byte(`{"annotations": [{"id": 1.0, "image_id": -2, "category_id": 3e2, "segmentation": null, "extra": "\ud83d\ude00\ud83d"}]}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		d, err := Read(bytes.NewReader(text))
-		if err != nil {
-			return
-		}
-		d.Validate()
-		d.Stats()
-		var out bytes.Buffer
-		require.NoError(t, d.Write(&out))
-		again, err := Read(bytes.NewReader(out.Bytes()))
-		require.NoError(t, err)
-		same(t, d, again)
-	})
-}
-
-func FuzzReadResults(f *testing.F) {
-	f.Add([]byte(sampleResults))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		results, err := ReadResults(bytes.NewReader(text))
-		if err != nil {
-			return
-		}
-		var out bytes.Buffer
-		require.NoError(t, WriteResults(&out, results))
-		again, err := ReadResults(bytes.NewReader(out.Bytes()))
-		require.NoError(t, err)
-		same(t, results, again)
-	})
-}
 
 // FuzzScanner compares the scanner with encoding/json.
 func FuzzScanner(f *testing.F) {
@@ -140,84 +103,6 @@ func FuzzNumber(f *testing.F) {
 }
 
 func (s *scanner) peekIsNull(text string) bool { return strings.TrimSpace(text) == "null" }
-
-func FuzzReadLabelMe(f *testing.F) {
-	var masks, polygons bytes.Buffer
-	require.NoError(f, WriteLabelMe(&masks, prediction(f), LabelMeOptions{}))
-	require.NoError(f, WriteLabelMe(&polygons, prediction(f), LabelMeOptions{Polygons: true, Tolerance: 1}))
-	f.Add(masks.Bytes())
-	f.Add(polygons.Bytes())
-	f.Add([]byte(`{"shapes": [{"label": "a", "group_id": 1, "points": [[1, 1], [4, 1], [4, 4]], "shape_type": "polygon"}], "imageHeight": 20, "imageWidth": 30}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := ReadLabelMe(bytes.NewReader(text), LabelMeReadOptions{})
-		if err != nil || p.Width*p.Height > 1<<20 {
-			return
-		}
-		var out bytes.Buffer
-		require.NoError(t, WriteLabelMe(&out, p, LabelMeOptions{}))
-		again, err := ReadLabelMe(&out, LabelMeReadOptions{})
-		require.NoError(t, err)
-		kept := p.Instances[:0]
-		for _, v := range p.Instances {
-			if v.Mask.Area() > 0 {
-				kept = append(kept, v)
-			}
-		}
-		p.Instances = kept
-		same(t, p, again)
-	})
-}
-
-func FuzzReadLabelMap(f *testing.F) {
-	var picture, legend bytes.Buffer
-	require.NoError(f, WriteLabelMap(&picture, &legend, prediction(f)))
-	f.Add(picture.Bytes(), legend.Bytes())
-	var small bytes.Buffer
-	require.NoError(f, png.Encode(&small, image.NewGray16(image.Rect(0, 0, 3, 2))))
-	f.Add(small.Bytes(), []byte(`{"image": "a", "width": 3, "height": 2, "instances": [{"label": 1, "category": "c", "area": 0}]}`))
-	f.Fuzz(func(t *testing.T, picture, legend []byte) {
-		p, err := ReadLabelMap(bytes.NewReader(picture), bytes.NewReader(legend))
-		if err != nil {
-			return
-		}
-		var pictureOut, legendOut bytes.Buffer
-		require.NoError(t, WriteLabelMap(&pictureOut, &legendOut, p))
-		again, err := ReadLabelMap(&pictureOut, &legendOut)
-		require.NoError(t, err)
-		same(t, p, again)
-	})
-}
-
-// FuzzEvaluate looks for panics and for numbers that are none.
-func FuzzEvaluate(f *testing.F) {
-	f.Add([]byte(sampleDataset), []byte(sampleResults), uint8(0))
-	f.Add([]byte(sampleDataset), []byte(sampleResults), uint8(3))
-	f.Fuzz(func(t *testing.T, data, dets []byte, how uint8) {
-		d, err := Read(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		for _, m := range d.Images {
-			if m.Width*m.Height > 1<<16 {
-				return
-			}
-		}
-		results, err := ReadResults(bytes.NewReader(dets))
-		if err != nil {
-			return
-		}
-		o := Options{IoU: []IoU{Segm, BBox, Boundary}[how%3], Style: []Style{COCO, LVIS}[how/3%2]}
-		report, err := Evaluate(t.Context(), d, results, o)
-		if err != nil {
-			return
-		}
-		for _, m := range report.Metrics {
-			require.True(t, m.Value == -1 || m.Value >= 0 && m.Value <= 1, "%v", m)
-		}
-		_, err = Analyze(t.Context(), d, results, o)
-		require.NoError(t, err)
-	})
-}
 
 func TestRoundTripOfGoldenFiles(t *testing.T) {
 	golden.Each(t, golden.Evaluation, func(t *testing.T, dir string) {
