@@ -17,6 +17,7 @@ type Decoder struct {
 	filters *nn.Linear // noisy filters → first proposal features; nil without FilterState
 	pooling torch.RoIAlignConfig
 	types   types
+	eager   bool
 }
 
 // types are the element types inside a decoder. Pooled features, which are most of its memory, and
@@ -57,7 +58,7 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 		return nil, err
 	}
 	d := c.Hidden
-	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: c.Bins, Samples: c.Samples}, types: typesOf(p)}
+	out := &Decoder{Config: c, pooling: torch.RoIAlignConfig{Bins: c.Bins, Samples: c.Samples}, types: typesOf(p), eager: p.Eager()}
 	for _, s := range strides {
 		out.pooling.Scales = append(out.pooling.Scales, 1/float64(s))
 	}
@@ -155,8 +156,11 @@ func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, t
 // features, plus the embedding of its noisy filter.
 func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
 	return rois.Scope().Hold(func() *torch.Tensor {
-		// Transposed, the bins are summed in the reference's order.
-		x := as(rois.Transpose(1, 2).Contiguous(), d.types.exact).MeanDim([]int{2}, false).Reshape(boxes.Size(0), boxes.Size(1), rois.Size(2))
+		bins := 1
+		if d.eager {
+			rois, bins = rois.Transpose(1, 2).Contiguous(), 2 // which sums them in the reference's order
+		}
+		x := as(rois, d.types.exact).MeanDim([]int{bins}, false).Reshape(boxes.Size(0), boxes.Size(1), -1)
 		if filters != nil {
 			x = x.Add(d.filters.Forward(as(filters, d.types.exact)))
 		}

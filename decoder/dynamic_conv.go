@@ -14,6 +14,7 @@ type dynamicConv struct {
 	out                 *nn.Linear // Bins²·d → d
 	inner               int
 	product             func(a, b *torch.Tensor) *torch.Tensor // of batches of small matrices
+	fused               bool                                   // inference, where rounding need not be PyTorch's
 }
 
 func newDynamicConv(p nn.Path, c Config) *dynamicConv {
@@ -30,19 +31,28 @@ func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 		layer: nn.NewLinear(p.Sub("dynamic_layer"), d, 2*d*w, nn.LinearOptions{}),
 		norm1: norm(p.Sub("norm1"), w), norm2: norm(p.Sub("norm2"), d), norm3: nn.NewLayerNorm(p.Sub("norm3"), d), types: t,
 		out:   nn.NewLinear(p.Sub("out_layer"), c.Bins*c.Bins*d, d, nn.LinearOptions{}),
-		inner: w, product: product,
+		inner: w, product: product, fused: p.Inference() && !p.Eager() && d%16 == 0 && w%16 == 0,
 	}
 }
 
 // forward maps proposal features (R,d) and pooled features (R, Bins², d) to (R,d).
 func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
 	return proposals.Scope().Hold(func() *torch.Tensor {
-		d := proposals.Size(1)
 		matrices := c.layer.Forward(as(proposals, c.types.low))
+		return c.norm3.Forward(as(c.out.Forward(c.interact(rois, matrices).Flatten(1, 2)), c.types.exact)).ReluInPlace()
+	})
+}
+
+// interact multiplies pooled features (R, Bins², d) with the two matrices (R, 2·d·w) of each proposal.
+func (c *dynamicConv) interact(rois, matrices *torch.Tensor) *torch.Tensor {
+	if c.fused && !rois.Device().IsCUDA() && rois.DType() == torch.Float32 && !rois.RequiresGrad() && !matrices.RequiresGrad() {
+		return rois.DynamicConv(matrices, [4]*torch.Tensor{c.norm1.Weight, c.norm1.Bias, c.norm2.Weight, c.norm2.Bias}, c.norm1.Eps)
+	}
+	return rois.Scope().Hold(func() *torch.Tensor {
+		d := rois.Size(2)
 		first := matrices.Narrow(1, 0, d*c.inner).View(-1, d, c.inner)
 		second := matrices.Narrow(1, d*c.inner, d*c.inner).View(-1, c.inner, d)
 		x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
-		x = c.norm2.Forward(c.product(x, second)).ReluInPlace()
-		return c.norm3.Forward(as(c.out.Forward(x.Flatten(1, 2)), c.types.exact)).ReluInPlace()
+		return c.norm2.Forward(c.product(x, second)).ReluInPlace()
 	})
 }

@@ -28,9 +28,15 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 				x = x.Flip(3)
 			}
 			x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute(0, 3, 1, 2)
+			if w == width && h == height {
+				return x
+			}
 			return x.ConstantPad([]int{0, width - w, 0, height - h}, 0)
 		}))
 		from = to
+	}
+	if len(parts) == 1 {
+		return parts[0]
 	}
 	return torch.Cat(parts, 0)
 }

@@ -14,20 +14,16 @@ type SelfAttention struct {
 	heads            int
 	compute          torch.DType
 	product          product
-	pairs            func(a, b *torch.Tensor) *torch.Tensor // the products of pairs of matrices
+	fused            bool // inference, where rounding need not be PyTorch's
 }
 
 // NewSelfAttention returns self-attention over vectors of size d; heads must divide d.
 func NewSelfAttention(p Path, d, heads int) *SelfAttention {
-	pairs := (*torch.Tensor).Bmm
-	if p.Inference() && !p.Eager() {
-		pairs = (*torch.Tensor).SmallBmm // needs no BLAS
-	}
 	a := &SelfAttention{
 		InWeight: p.Parameter("in_proj_weight", XavierUniform, 3*d, d),
 		InBias:   p.Parameter("in_proj_bias", Constant(0), 3*d),
 		Out:      NewLinear(p.Sub("out_proj"), d, d, LinearOptions{}),
-		heads:    heads, compute: p.Compute(), product: productOf(p), pairs: pairs,
+		heads:    heads, compute: p.Compute(), product: productOf(p), fused: p.Inference() && !p.Eager(),
 	}
 	p.store.lower(a.compute, &a.InWeight, &a.InBias)
 	return a
@@ -39,11 +35,18 @@ func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
 		shape := x.Shape()
 		b, n, d := shape[0], shape[1], shape[2]
-		qkv := a.product.linear(x, a.InWeight, a.InBias, a.compute).Reshape(b, n, 3, a.heads, d/a.heads).
-			Permute(2, 0, 3, 1, 4).Reshape(3, b*a.heads, n, d/a.heads)
+		qkv := a.product.linear(x, a.InWeight, a.InBias, a.compute)
+		if a.fused && !x.Device().IsCUDA() && x.DType() == torch.Float32 && !qkv.RequiresGrad() {
+			return a.Out.Forward(qkv.Attention(a.heads))
+		}
+		pairs := (*torch.Tensor).Bmm
+		if a.fused {
+			pairs = (*torch.Tensor).SmallBmm // needs no BLAS
+		}
+		qkv = qkv.Reshape(b, n, 3, a.heads, d/a.heads).Permute(2, 0, 3, 1, 4).Reshape(3, b*a.heads, n, d/a.heads)
 		q, k, v := qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)
-		weights := a.pairs(q.DivScalar(math.Sqrt(float64(d/a.heads))), k.Transpose(1, 2)).Softmax(-1)
-		y := a.pairs(weights, v).Reshape(b, a.heads, n, d/a.heads).Transpose(1, 2).Reshape(b, n, d)
+		weights := pairs(q.DivScalar(math.Sqrt(float64(d/a.heads))), k.Transpose(1, 2)).Softmax(-1)
+		y := pairs(weights, v).Reshape(b, a.heads, n, d/a.heads).Transpose(1, 2).Reshape(b, n, d)
 		return a.Out.Forward(y)
 	})
 }

@@ -70,6 +70,30 @@ func (t *Tensor) SmallBmm(other *Tensor) *Tensor {
 	return scopeOf(t, other).own(h)
 }
 
+// DynamicConv returns relu(norm₂(relu(norm₁(t·A))·B)), (R,P,d), for t (R,P,d): the pooled features of R
+// proposals, each multiplied with two matrices of its own (Sun et al., Sparse R-CNN, arXiv 2011.12450).
+// matrices (R,2·d·w) holds A (d,w) and B (w,d) of each, norms weight and bias of the layer norms over w and
+// d values. It is one fused kernel without gradients, for float32 on the CPU, and d and w that are
+// multiples of 16.
+func (t *Tensor) DynamicConv(matrices *Tensor, norms [4]*Tensor, eps float64) *Tensor {
+	var of [4]libtorch.Handle
+	for i, n := range norms {
+		of[i] = n.handle()
+	}
+	h, e := libtorch.DynamicConv(t.handle(), matrices.handle(), of, eps)
+	check("dynamic_conv", e, t, matrices)
+	return scopeOf(t, matrices).own(h)
+}
+
+// Attention returns softmax(QKᵀ/√(d/heads))·V of each of the heads side by side (Vaswani et al. 2017), (B,N,d),
+// for t (B,N,3·d): queries, keys and values in a row. It is one fused kernel without gradients, for
+// float32 on the CPU.
+func (t *Tensor) Attention(heads int) *Tensor {
+	h, e := libtorch.Attention(t.handle(), heads)
+	check("attention", e, t)
+	return t.scope.own(h)
+}
+
 // UpsampleAligned returns x (B,C,h,w) enlarged by a whole factor f so that the pixel centres
 // stay aligned: row u of the result lies at (u − f/2)/f, at least 0, bilinearly between
 // the rows of x, the last of which is repeated; columns alike. It is for float32,

@@ -72,6 +72,17 @@ func SmallBmm(a, b Handle) (Handle, *Error) {
 	return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b)))
 }
 
+// DynamicConv returns relu(norm(relu(norm(rois·A))·B)), (R,P,d), of rois (R,P,d) and matrices (R,2·d·w), A and B in a row,
+// on the CPU; norms are weight and bias of both layer norms.
+func DynamicConv(rois, matrices Handle, norms [4]Handle, eps float64) (Handle, *Error) {
+	return one(C.di_dynamic_conv(C.di_tensor(rois), C.di_tensor(matrices), (*C.di_tensor)(unsafe.Pointer(&norms[0])), C.double(eps)))
+}
+
+// Attention returns the multi-head attention (B,N,d) of queries, keys and values (B,N,3·d), on the CPU.
+func Attention(qkv Handle, heads int) (Handle, *Error) {
+	return one(C.di_attention(C.di_tensor(qkv), C.int64_t(heads)))
+}
+
 // UpsampleAligned returns the aligned bilinear upsampling of (B,C,h,w) by an integer factor, on the CPU.
 func UpsampleAligned(x Handle, factor int) (Handle, *Error) {
 	return one(C.di_upsample_aligned(C.di_tensor(x), C.int64_t(factor)))

@@ -60,6 +60,12 @@ di_result1 di_convolution(di_tensor x, di_tensor weight, di_tensor bias, const i
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 
+// The decoder's dynamic convolution and self-attention in float32 on the CPU, without gradients; see
+// decoder.cc. rois (R,P,d) and matrices (R,2·d·w) give relu(norm(relu(norm(rois·A))·B)), (R,P,d); norms
+// are weight and bias of both layer norms; d and w are multiples of 16. qkv (B,N,3·d) gives (B,N,d).
+di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* norms, double eps) DI_NOEXCEPT;
+di_result1 di_attention(di_tensor qkv, int64_t heads) DI_NOEXCEPT;
+
 // Threads that share the statistics of batch norm; see group.h. di_group_abort makes all
 // waiting and later calls fail.
 typedef struct di_group_s* di_group;

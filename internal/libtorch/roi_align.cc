@@ -137,48 +137,65 @@ void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes
                level.data_ptr(), pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
 }
 
-// weigh adds n channels of four pixels, times their weights, to sum.
-template <typename T>
-void weigh(T* __restrict sum, const T* a, const T* b, const T* c, const T* d, T wa, T wb, T wc, T wd, int64_t n) {
-  for (int64_t i = 0; i < n; i++) sum[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
-}
-
-DI_CLONES void weigh(float* __restrict sum, const di::BFloat16* a, const di::BFloat16* b, const di::BFloat16* c,
-                     const di::BFloat16* d, float wa, float wb, float wc, float wd, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    sum[i] += wa * static_cast<float>(a[i]) + wb * static_cast<float>(b[i]) + wc * static_cast<float>(c[i]) +
-              wd * static_cast<float>(d[i]);
-  }
-}
-
-// Pooled is the result, of which bins are summed one after another.
+// A sample of a bin: four pixels and their weights.
 template <typename S, typename T>
-struct Pooled {
-  S* out;
-  int64_t channels;
-  std::vector<T> sum;  // of the bin at hand
-  int64_t bin;         // at hand, or −1
+struct Pixels {
+  const S *a, *b, *c, *d;
+  T wa, wb, wc, wd;
+};
 
-  // at returns where the channels of a bin are summed.
-  T* at(int64_t next) {
-    if constexpr (std::is_same_v<S, T>) {
-      return out + next * channels;
-    } else {
-      if (next != bin) {
-        write();
-        sum.assign(channels, T(0));
-        bin = next;
-      }
-      return sum.data();
+// mean writes n channels of the sum of a bin's samples to out; sum has room for them.
+template <typename S, typename T>
+DI_INLINE void mean(S* __restrict out, const Pixels<S, T>* samples, int64_t count, int64_t n, T* __restrict sum) {
+  std::fill(sum, sum + n, T(0));
+  for (const auto* p = samples; p < samples + count; p++) {
+    const S *a = p->a, *b = p->b, *c = p->c, *d = p->d;
+    T wa = p->wa, wb = p->wb, wc = p->wc, wd = p->wd;
+    for (int64_t i = 0; i < n; i++) {
+      sum[i] += wa * static_cast<T>(a[i]) + wb * static_cast<T>(b[i]) + wc * static_cast<T>(c[i]) + wd * static_cast<T>(d[i]);
     }
   }
+  for (int64_t i = 0; i < n; i++) out[i] = static_cast<S>(sum[i]);
+}
 
-  // write rounds the sums of the bin at hand to the result.
-  void write() {
-    if (bin < 0) return;
-    for (int64_t i = 0; i < channels; i++) out[bin * channels + i] = static_cast<S>(sum[i]);
+// vectors writes the channels of N vectors from channel i on.
+template <int N>
+DI_INLINE void vectors(float* out, const Pixels<float, float>* samples, int64_t count, int64_t i) {
+  constexpr int64_t L = di::Lanes<float>::count;
+  di::Lanes<float>::V sum[N] = {};
+  for (const auto* p = samples; p < samples + count; p++) {
+    for (int j = 0; j < N; j++) {
+      int64_t at = i + j * L;
+      sum[j] += p->wa * di::load(p->a + at) + p->wb * di::load(p->b + at) + p->wc * di::load(p->c + at) + p->wd * di::load(p->d + at);
+    }
   }
-};
+  for (int j = 0; j < N; j++) di::store(out + i + j * L, sum[j]);
+}
+
+// Bits of float32 must not depend on the processor: nothing is contracted to a fused multiply-add.
+__attribute__((optimize("fp-contract=off"))) DI_CLONES
+void mean_of(float* out, const Pixels<float, float>* samples, int64_t count, int64_t n, float*) {
+  constexpr int64_t L = di::Lanes<float>::count;
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) vectors<4>(out, samples, count, i);
+  for (; i + 2 * L <= n; i += 2 * L) vectors<2>(out, samples, count, i);
+  for (; i + L <= n; i += L) vectors<1>(out, samples, count, i);
+  for (; i < n; i++) {
+    float sum = 0;
+    for (const auto* p = samples; p < samples + count; p++) {
+      sum += p->wa * p->a[i] + p->wb * p->b[i] + p->wc * p->c[i] + p->wd * p->d[i];
+    }
+    out[i] = sum;
+  }
+}
+
+DI_CLONES void mean_of(di::BFloat16* out, const Pixels<di::BFloat16, float>* samples, int64_t count, int64_t n, float* sum) {
+  mean(out, samples, count, n, sum);
+}
+
+void mean_of(double* out, const Pixels<double, double>* samples, int64_t count, int64_t n, double* sum) {
+  mean(out, samples, count, n, sum);
+}
 
 at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
                 const at::Tensor& level, const Geometry& g) {
@@ -197,12 +214,20 @@ at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor
     auto* o = static_cast<S*>(out.data_ptr());
     at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
       std::fill(o + r0 * bins * channels, o + r1 * bins * channels, S{});
-      Pooled<S, T> pooled{o, channels, {}, -1};
+      std::vector<Pixels<S, T>> samples;
+      std::vector<T> sum(channels);
+      int64_t at = -1;  // the bin that they are of
+      auto write = [&] {
+        if (!samples.empty()) mean_of(o + at * channels, samples.data(), static_cast<int64_t>(samples.size()), channels, sum.data());
+        samples.clear();
+      };
       each<S, T>(g, p, boxes, image, level, r0, r1,
                  [&](int64_t bin, const S* a, const S* b, const S* c, const S* d, T wa, T wb, T wc, T wd) {
-                   weigh(pooled.at(bin), a, b, c, d, wa, wb, wc, wd, channels);
+                   if (bin != at) write();
+                   at = bin;
+                   samples.push_back({a, b, c, d, wa, wb, wc, wd});
                  });
-      pooled.write();
+      write();
     });
   });
   return out;

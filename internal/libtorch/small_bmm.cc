@@ -8,10 +8,12 @@
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
+#include "small_product.h"
 
 namespace {
 
 using di::Lanes;
+using di::SmallProduct;
 using di::Tensors;
 
 // A batch of matrices with arbitrary strides.
@@ -81,36 +83,27 @@ void pack(const Batch<T>& b, const T* item, int64_t n, int64_t k, int64_t width,
   }
 }
 
-// An item of the product c = a·b, m×n and contiguous; the rows of b are apart elements apart and
-// padded to whole vectors.
-template <typename T>
-struct Item {
-  const T *a, *b;
-  T* c;
-  int64_t row, column, apart, m, n, k;
-
-  // times computes N vectors of columns, R rows at a time, from column j.
-  template <int R, int N>
-  DI_INLINE void times(int64_t j) const {
-    columns<T, R, N>(a, row, column, b + j, apart, c + j, n, m, n - j, k);
-  }
-};
-
-template <typename T>
-DI_INLINE void narrow(const Item<T>& i) {
-  for (int64_t j = 0; j < i.n; j += Lanes<T>::count) i.template times<6, 1>(j);
+// times computes N vectors of columns, R rows at a time, from column j.
+template <int R, int N, typename T>
+DI_INLINE void times(const SmallProduct<T>& p, int64_t j) {
+  columns<T, R, N>(p.a, p.row, p.column, p.b + j, p.apart, p.c + j, p.stride, p.m, p.n - j, p.k);
 }
 
-DI_NARROW_CLONES void narrow_of(const Item<float>& i) { narrow(i); }
-DI_NARROW_CLONES void narrow_of(const Item<double>& i) { narrow(i); }
+template <typename T>
+DI_INLINE void narrow(const SmallProduct<T>& p) {
+  for (int64_t j = 0; j < p.n; j += Lanes<T>::count) times<6, 1>(p, j);
+}
+
+DI_NARROW_CLONES void narrow_of(const SmallProduct<float>& p) { narrow(p); }
+DI_NARROW_CLONES void narrow_of(const SmallProduct<double>& p) { narrow(p); }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 // wide needs AVX-512: two dozen 64-byte vectors are in registers.
-__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma"))) void wide(const Item<float>& i) {
+__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma"))) void wide(const SmallProduct<float>& p) {
   constexpr int64_t L = Lanes<float>::count;
   int64_t j = 0;
-  for (; j + 3 * L < i.n; j += 4 * L) i.times<6, 4>(j);
-  for (; j < i.n; j += L) i.times<14, 1>(j);
+  for (; j + 3 * L < p.n; j += 4 * L) times<6, 4>(p, j);
+  for (; j < p.n; j += L) times<14, 1>(p, j);
 }
 
 bool has_wide() {
@@ -120,13 +113,10 @@ bool has_wide() {
   return has;
 }
 #else
-void wide(const Item<float>& i) { narrow_of(i); }
+void wide(const SmallProduct<float>& p) { narrow_of(p); }
 
 bool has_wide() { return false; }
 #endif
-
-void product(const Item<float>& i) { has_wide() ? wide(i) : narrow_of(i); }
-void product(const Item<double>& i) { narrow_of(i); }
 
 // multiply returns a·b, (B,m,k) times (B,k,n); a is transposed first if ta is set, b if tb is.
 at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) {
@@ -144,8 +134,8 @@ at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) 
       for (int64_t i = from; i < to; i++) {
         const scalar_t* of = right.data + i * right.item;
         if (packs) pack(right, of, n, k, width, packed.data());
-        product({left.data + i * left.item, packs ? packed.data() : of, out + i * m * n, left.row, left.column,
-                 packs ? width : right.row, m, n, k});
+        di::multiply(SmallProduct<scalar_t>{left.data + i * left.item, packs ? packed.data() : of, out + i * m * n, left.row, left.column,
+                      packs ? width : right.row, n, m, n, k});
       }
     });
   });
@@ -153,6 +143,9 @@ at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) 
 }
 
 }  // namespace
+
+void di::multiply(const SmallProduct<float>& p) { has_wide() ? wide(p) : narrow_of(p); }
+void di::multiply(const SmallProduct<double>& p) { narrow_of(p); }
 
 di_result1 di_small_bmm(di_tensor a, di_tensor b) noexcept {
   return di::call1([&] {

@@ -1,0 +1,19 @@
+// The product of two matrices that fit into the processor's caches, on one thread; see small_bmm.cc.
+#pragma once
+#include <cstdint>
+
+namespace di {
+
+// c = a·b, m×n and k terms each. The rows of b are apart elements apart and padded to whole vectors;
+// those of c are stride elements apart.
+template <typename T>
+struct SmallProduct {
+  const T *a, *b;
+  T* c;
+  int64_t row, column, apart, stride, m, n, k;  // row and column are the strides of a
+};
+
+void multiply(const SmallProduct<float>& p);
+void multiply(const SmallProduct<double>& p);
+
+}  // namespace di

@@ -1,0 +1,90 @@
+package torch
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// far is the largest difference of two tensors relative to the largest element.
+func far(got, want *Tensor) float64 {
+	return got.Sub(want).Abs().Flatten(0, got.Dim()-1).Amax([]int{0}, false).Item() / want.Abs().Flatten(0, want.Dim()-1).Amax([]int{0}, false).Item()
+}
+
+func TestDynamicConvIsItsComposition(t *testing.T) {
+	before := Live()
+	for _, c := range []struct{ r, bins, d, w int }{{9, 49, 96, 16}, {3, 49, 256, 64}, {1, 1, 16, 16}, {5, 7, 32, 48}} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			require.NoError(t, Do(context.Background(), func(s *Scope) error {
+				g := NewGenerator(3)
+				rois, matrices := s.Randn(g, Float32, c.r, c.bins, c.d), s.Randn(g, Float32, c.r, 2*c.d*c.w)
+				norms := [4]*Tensor{s.Randn(g, Float32, c.w), s.Randn(g, Float32, c.w), s.Randn(g, Float32, c.d), s.Randn(g, Float32, c.d)}
+				x := rois.Bmm(matrices.Narrow(1, 0, c.d*c.w).Reshape(-1, c.d, c.w)).LayerNorm([]int{c.w}, norms[0], norms[1], 1e-5).Relu()
+				x = x.Bmm(matrices.Narrow(1, c.d*c.w, c.d*c.w).Reshape(-1, c.w, c.d)).LayerNorm([]int{c.d}, norms[2], norms[3], 1e-5).Relu()
+				got := rois.DynamicConv(matrices, norms, 1e-5)
+				require.Equal(t, x.Shape(), got.Shape())
+				require.Less(t, far(got, x), 2e-6)
+
+				rois.Narrow(0, 0, 1).FillInPlace(math.NaN())
+				broken := Values[float32](rois.DynamicConv(matrices, norms, 1e-5))
+				require.True(t, math.IsNaN(float64(broken[0])), "what is not a number stays")
+				require.False(t, c.r > 1 && math.IsNaN(float64(broken[len(broken)-1])))
+				return nil
+			}))
+		})
+	}
+	require.Equal(t, before, Live())
+}
+
+func TestDynamicConvRefusesWhatDoesNotFit(t *testing.T) {
+	for _, c := range []struct{ r, d, w, of, norm int }{{2, 16, 16, 3, 16}, {2, 15, 16, 2, 16}, {2, 16, 8, 2, 8}, {2, 16, 16, 2, 32}} {
+		var e *Error
+		require.ErrorAs(t, Do(context.Background(), func(s *Scope) error {
+			zeros := func(shape ...int) *Tensor { return s.Zeros(F32(CPU), shape...) }
+			zeros(c.r, 49, c.d).DynamicConv(zeros(c.of, 2*c.d*c.w), [4]*Tensor{zeros(c.norm), zeros(c.norm), zeros(c.d), zeros(c.d)}, 1e-5)
+			return nil
+		}), &e, "%+v", c)
+	}
+}
+
+func TestAttentionIsItsComposition(t *testing.T) {
+	before := Live()
+	for _, c := range []struct{ b, n, heads, size int }{{2, 400, 6, 16}, {1, 1, 1, 1}, {3, 57, 2, 32}, {1, 113, 3, 5}, {2, 16, 4, 20}} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			require.NoError(t, Do(context.Background(), func(s *Scope) error {
+				d := c.heads * c.size
+				qkv := s.Randn(NewGenerator(4), Float32, c.b, c.n, 3*d).MulScalar(3)
+				split := qkv.Reshape(c.b, c.n, 3, c.heads, c.size).Permute(2, 0, 3, 1, 4).Reshape(3, c.b*c.heads, c.n, c.size)
+				q, k, v := split.Select(0, 0), split.Select(0, 1), split.Select(0, 2)
+				want := q.DivScalar(math.Sqrt(float64(c.size))).Bmm(k.Transpose(1, 2)).Softmax(-1).Bmm(v).
+					Reshape(c.b, c.heads, c.n, c.size).Transpose(1, 2).Reshape(c.b, c.n, d)
+				got := qkv.Attention(c.heads)
+				require.Equal(t, want.Shape(), got.Shape())
+				require.Less(t, far(got, want), 2e-6)
+
+				qkv.Narrow(1, 0, 1).FillInPlace(math.NaN())
+				for _, y := range Values[float32](qkv.Attention(c.heads)) {
+					require.True(t, math.IsNaN(float64(y)), "what is not a number is seen by all")
+				}
+				return nil
+			}))
+		})
+	}
+	require.Equal(t, before, Live())
+}
+
+func TestAttentionRefusesWhatDoesNotFit(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		heads int
+	}{{[]int{1, 4, 10}, 2}, {[]int{4, 12}, 2}, {[]int{1, 4, 12}, 0}, {[]int{1, 0, 12}, 2}} {
+		var e *Error
+		require.ErrorAs(t, Do(context.Background(), func(s *Scope) error {
+			s.Zeros(F32(CPU), c.shape...).Attention(c.heads)
+			return nil
+		}), &e, "%+v", c)
+	}
+}
