@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/pipeline"
 	"github.com/diffusioninst/go/picture"
 )
 
@@ -129,9 +130,16 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 // Segment of diffusioninst.Model.
 type Segment func(ctx context.Context, img image.Image, o diffusioninst.Options) (*diffusioninst.Result, error)
 
+// opened is an image of a set that has been read, or could not be.
+type opened struct {
+	Image
+	picture *picture.Picture
+	err     error
+}
+
 // Run segments every image of s and returns the detections and the time that segmenting
 // took, without reading files. An image's seed is o.Seed plus its id, so its detections do
-// not depend on the other images. done, if not nil, is called after each image. With an error, or the
+// not depend on the other images. The next image is read while one is segmented. done, if not nil, is called after each image. With an error, or the
 // error of ctx, it returns the detections of the images before.
 func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
 	if segment == nil {
@@ -142,35 +150,51 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 	}
 	all := []coco.Result{}
 	var took time.Duration
-	for i := 0; i < len(s.Images); i++ {
-		if err := ctx.Err(); err != nil {
-			return all, took, err
-		}
-		m := s.Images[i]
-		img, err := s.Read(m)
-		if err != nil && s.skip != nil {
-			s.skip(err)
-			s.Images = slices.Delete(s.Images, i, i+1)
-			i--
+	left, at := slices.Clone(s.Images), 0 // to be read; the index in s.Images of the one at hand
+	err := pipeline.Run(ctx, pipeline.Stages[*opened]{
+		Read: func(context.Context) (*opened, bool) {
+			if len(left) == 0 {
+				return nil, false
+			}
+			m := left[0]
+			left = left[1:]
+			img, err := m.read(s.Pictures)
+			return &opened{m, img, err}, true
+		},
+		Work: func(ctx context.Context, r *opened) error {
+			m := r.Image
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if r.err != nil && s.skip != nil {
+				s.skip(r.err)
+				s.Images = slices.Delete(s.Images, at, at+1)
+				done()
+				return nil
+			}
+			if r.err != nil {
+				return r.err
+			}
+			s.remark(m, r.picture)
+			with := o
+			with.Seed += uint64(m.ID)
+			start := time.Now()
+			found, err := segment(ctx, r.picture, with)
+			took += time.Since(start)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				return fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
+			}
+			all = append(all, s.results(m, found)...)
+			at++
 			done()
-			continue
-		}
-		if err != nil {
-			return all, took, err
-		}
-		with := o
-		with.Seed += uint64(m.ID)
-		start := time.Now()
-		found, err := segment(ctx, img, with)
-		took += time.Since(start)
-		if ctx.Err() != nil {
-			return all, took, ctx.Err()
-		}
-		if err != nil {
-			return all, took, fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
-		}
-		all = append(all, s.results(m, found)...)
-		done()
+			return nil
+		},
+	})
+	if err != nil {
+		return all, took, err
 	}
 	if len(s.Images) == 0 {
 		return nil, 0, errors.New("evaluation: none of the pictures can be read")
@@ -182,10 +206,16 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 // one in the data set.
 func (s *Set) Read(m Image) (*picture.Picture, error) {
 	img, err := m.read(s.Pictures)
-	if err == nil && s.Remark != nil {
-		s.Remark(m, img)
+	if err == nil {
+		s.remark(m, img)
 	}
 	return img, err
+}
+
+func (s *Set) remark(m Image, p *picture.Picture) {
+	if s.Remark != nil {
+		s.Remark(m, p)
+	}
 }
 
 // Open reads the picture. It is an error if its size is not the one in the data set.

@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -19,11 +16,11 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/pipeline"
 	"github.com/diffusioninst/go/picture"
 )
 
-// A segmentRun segments pictures one after the other. What is finished stays, however the run
-// ends.
+// A segmentRun segments pictures in their order. What is finished stays, however the run ends.
 type segmentRun struct {
 	cmd     *cobra.Command
 	inputs  []segmentInput
@@ -80,56 +77,48 @@ func (r *segmentRun) do(ctx context.Context) error {
 	return stop
 }
 
-// loop returns nil if no picture is left, with an error for each that failed printed.
+// loop returns nil if no picture is left, with an error for each that failed printed. While the network
+// sees a picture, the files of the one before are written and then the next is read.
 func (r *segmentRun) loop(ctx context.Context) error {
-	for i, in := range r.inputs {
-		var stream *picture.Stream
-		if in.path == "-" {
-			options := in.options
-			if r.measures {
-				options.Normalize = ""
-			}
-			stream = picture.NewStream(r.cmd.InOrStdin(), options)
-			stream.AllPages = r.allPages
-		}
-		for k := 1; ; k++ {
-			ended, err := r.next(ctx, i, k, stream)
-			if err != nil {
-				return err
-			}
-			if ended {
-				break
-			}
-		}
-		_ = r.bar.Add(1)
+	next := segmentReader{run: r}
+	err := pipeline.Run(ctx, pipeline.Stages[*segmentJob]{
+		Read:  next.read,
+		Work:  func(ctx context.Context, j *segmentJob) error { r.segment(ctx, j); return nil },
+		Write: func(j *segmentJob) error { return r.write(ctx, j) },
+		Drop:  func(j *segmentJob) { j.close() },
+	})
+	if done := ctx.Err(); done != nil && err == done {
+		return r.stopped(done)
 	}
-	return nil
+	return err
 }
 
-// next segments input i, or picture k of it if it is a stream. It prints an error of the
-// picture, and returns those after which nothing more can be done. ended is true if the
-// input has no more pictures.
-func (r *segmentRun) next(ctx context.Context, i, k int, stream *picture.Stream) (ended bool, stop error) {
-	err := ctx.Err()
+// write writes all files of a picture. It prints an error of the picture, and returns those after
+// which nothing more can be done.
+func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
+	defer j.close()
+	err := j.err
 	if err == nil {
-		err = r.picture(ctx, i, k, stream)
+		err = r.finish(ctx, j)
 	}
 	switch {
 	case err == nil:
 		r.done++
 	case err == io.EOF:
-		return true, nil
 	case ctx.Err() != nil:
-		return true, r.stopped(ctx.Err())
+		return r.stopped(ctx.Err())
 	case diskFails(err), r.lines != nil && r.lines.err != nil:
-		return true, r.stopped(err)
+		return r.stopped(err)
 	default:
-		r.part.failed(r.id(), r.inputs[i], inFlags(err))
+		r.part.failed(r.id(), r.inputs[j.input], inFlags(err))
 		r.failed++
 		_ = r.bar.Clear()
 		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(inFlags(err).Error()))
 	}
-	return stream == nil, nil
+	if j.last {
+		_ = r.bar.Add(1)
+	}
+	return nil
 }
 
 // id returns the number of the next picture: among those of all shards, if there are several.
@@ -159,111 +148,51 @@ func (r *segmentRun) stopped(cause error) error {
 	return stopped(cause, "stopped after %d%s%s", r.done+r.failed, of, hint)
 }
 
-// picture segments input i, or picture k of it if it is a stream, or takes what an earlier run
-// has found in it, and writes all files of it. It returns io.EOF behind a stream's last
-// picture.
-func (r *segmentRun) picture(ctx context.Context, i, k int, stream *picture.Stream) error {
-	in := r.inputs[i]
-	if k > 1 {
-		in.name = fmt.Sprintf("stdin_%d.png", k)
-	}
-	id := r.id()
-	if p := r.journal.find(in); p != nil && r.traced(i) {
-		if err := r.keep(ctx, in, id, p); err != nil {
+// finish writes what was found in a picture, or what an earlier run has found in it.
+func (r *segmentRun) finish(ctx context.Context, j *segmentJob) error {
+	start, id := time.Now(), r.id()
+	if j.known != nil {
+		if err := r.keep(ctx, j.segmentInput, id, j.known); err != nil {
 			return err
 		}
-		r.report.picture(p, "earlier")
-		r.sizes.add(p)
+		r.report.picture(j.known, "earlier")
+		r.sizes.add(j.known)
 		return nil
 	}
-	start, stamp := time.Now(), in.stamp()
-	opened, source, err := r.open(ctx, in, stream)
-	if err == io.EOF && k == 1 {
-		err = &picture.Error{Path: in.path, Kind: picture.ErrEmpty, Reason: "no bytes"}
-	}
-	if err != nil {
-		return err
-	}
-	defer opened.Close()
-	r.notes.add(in.name, opened)
-	img := opened.Image
-	if r.traces != nil && inFile(img) {
-		return fmt.Errorf("%v: --trace draws the whole picture at each step, and this one is too large to be read at once", in)
-	}
-	source.pixels = func() (image.Image, error) { return img, nil }
-	options := r.options
-	options.Normalize = picture.None // it was normalized when it was read
-	var steps []*diffusioninst.StepResult
+	j.source.pixels = func() (image.Image, error) { return j.opened.Image, nil }
 	if r.traces != nil {
-		options.OnStep = func(s *diffusioninst.StepResult) { steps = append(steps, s) }
-	}
-	result, err := r.model.Segment(ctx, img, options)
-	if err != nil {
-		return fmt.Errorf("%v: %w", in, err)
-	}
-	result.Instances = slices.DeleteFunc(result.Instances, func(v diffusioninst.Instance) bool {
-		return !r.measure.keep(v.Area(), v.Mask.Box(), result.Width, result.Height)
-	})
-	if r.traces != nil {
-		folder := r.traces[i]
-		if k > 1 {
-			folder = fmt.Sprintf("%s_%d", folder, k)
+		folder := r.traces[j.input]
+		if j.number > 1 {
+			folder = fmt.Sprintf("%s_%d", folder, j.number)
 		}
-		if err := writeTrace(img, steps, folder); err != nil {
+		if err := writeTrace(j.opened.Image, j.steps, folder); err != nil {
 			return err
 		}
 	}
-	p := evaluation.LabeledImage(result, id, in.name, r.classes)
+	p := evaluation.LabeledImage(j.result, id, j.name, r.classes)
 	if r.lines != nil {
 		if err := r.lines.write(p); err != nil {
 			return err
 		}
 	}
 	for _, w := range r.writers {
-		if err := w.Write(p, source); err != nil {
+		if err := w.Write(p, j.source); err != nil {
 			return err
 		}
 	}
 	if r.truth != nil {
-		if err := r.truth.add(p, source.pixels); err != nil {
+		if err := r.truth.add(p, j.source.pixels); err != nil {
 			return err
 		}
 	}
-	if err := r.journal.add(in, stamp, p); err != nil {
+	if err := r.journal.add(j.segmentInput, j.stamp, p); err != nil {
 		return err
 	}
 	if r.lines == nil { // the table is kept to its end, a stream may have none
-		r.report.add(p, result, time.Since(start))
+		r.report.add(p, j.result, j.took+time.Since(start))
 	}
 	r.sizes.add(p)
 	return nil
-}
-
-// open reads a picture as the model sees it. If formats measure, it is read at the depth of
-// its file first.
-func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.Stream) (*picture.Picture, *pictureSource, error) {
-	source := &pictureSource{pixelSize: r.measure.pixelSize}
-	if !r.measures {
-		opened, err := in.open(ctx, stream)
-		return opened, source, err
-	}
-	var err error
-	if stream != nil { // which the run has made without normalization
-		source.opened = &original{}
-		if source.opened.Picture, err = in.open(ctx, stream); err == nil {
-			source.opened.channels = source.opened.Samples()
-			if held, all := len(source.opened.channels), len(source.opened.Channels); held < all {
-				source.opened.Notes = append(source.opened.Notes, fmt.Sprintf("of %d channels only those that are segmented are measured: standard input is read once", all))
-			}
-		}
-	} else {
-		source.opened, err = in.original(ctx)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	seen, err := source.opened.Normalized(in.options.Normalize)
-	return seen, source, err
 }
 
 // keep adds an earlier run's picture to the files that are about all pictures, and makes its
@@ -304,13 +233,4 @@ func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coc
 		return r.truth.add(p, source.pixels)
 	}
 	return nil
-}
-
-// traced reports whether the trace of picture i is there, if one is asked for.
-func (r *segmentRun) traced(i int) bool {
-	if r.traces == nil {
-		return true
-	}
-	_, err := os.Stat(filepath.Join(r.traces[i], traceAnimation))
-	return err == nil
 }

@@ -17,6 +17,7 @@ import (
 // the requests that wait, and that none is left. Others call relay.Each.
 var startGoroutines = map[string]bool{
 	"internal/relay/relay.go":          true,
+	"internal/pipeline/pipeline.go":    true,
 	"serve/schedule.go":                true,
 	"torch/worker.go":                  true,
 	"torch/team.go":                    true,

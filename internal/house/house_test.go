@@ -38,7 +38,7 @@ var rooms = map[string][]string{
 		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
 		"picture", "internal/nilcheck", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "golang.org/x",
 	},
-	"evaluation": {"annotation", "coco", "diffusioninst", "picture"},
+	"evaluation": {"annotation", "coco", "diffusioninst", "picture", "internal/pipeline"},
 	"nuclei":     {"diffusioninst"},
 	// A module of its own: importers of the SDK do not inherit what it needs. So is the program.
 	"serve": {
@@ -64,6 +64,7 @@ var rooms = map[string][]string{
 	"internal/imagecheck":  {"internal/nilcheck"},
 	"internal/leak":        {},
 	"internal/pickletest":  {},
+	"internal/pipeline":    {"internal/relay"},
 	"internal/processes":   {},
 	"internal/proctest":    {},
 	"internal/relay":       {},
@@ -81,7 +82,7 @@ var rooms = map[string][]string{
 	"examples": {"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": { // a module of its own, too
 		"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "serve", "torch", "torch/processes", "train", "train/data", "train/journal",
-		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/pipeline", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x", "go.opentelemetry.io",
 	},
 }
@@ -89,7 +90,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "annotation", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/jpeg", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "nuclei", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/jpeg", "internal/pipeline", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "nuclei", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }
