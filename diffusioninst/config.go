@@ -32,9 +32,13 @@ type Config struct {
 	// without gradients. The default is boxes alone.
 	FilterRange float64
 	SizePrior   SizePrior `json:",omitzero"` // of the boxes; the default is none
-	NMS         float64   // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
-	Input       Input
-	Quirks      Quirks
+	// MaskScore is the weight m of masks' quality q (maskhead.Head.Quality) in scores, which are then
+	// the weighted geometric means c^(1−m)·q^m with class scores c. They rank instances by their masks,
+	// too, and need no training: 1/3 suits the nuclei. The default is none, as in the paper: class scores.
+	MaskScore float64 `json:",omitzero"`
+	NMS       float64 // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
+	Input     Input
+	Quirks    Quirks
 	// Averaged prefers the averaged weights of a checkpoint that has others, too; see
 	// LoadOptions.EMA. It is MODEL_EMA.ENABLED of a Detectron2 file, and not saved with a model.
 	Averaged bool `json:"-"`
@@ -82,6 +86,8 @@ func (c Config) WithDefaults() (Config, error) {
 		return c, configError("signal scale %v: it must be positive", c.SignalScale)
 	case math.IsNaN(c.FilterRange) || math.IsInf(c.FilterRange, 0):
 		return c, configError("filter range %v: want a number", c.FilterRange)
+	case !checkMaskScore(c.MaskScore):
+		return c, configError("mask score %v: it is a weight of at most %v", c.MaskScore, mostMaskScore)
 	case !(c.NMS <= 1):
 		return c, configError("NMS threshold %v: it is an overlap of at most 1", c.NMS)
 	}

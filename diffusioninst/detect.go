@@ -120,7 +120,7 @@ func (p *pass) finish(s *torch.Scope, i int, c candidates) ([]Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range objects {
+	for _, o := range p.rescore(s, i, c, objects) {
 		k := o.votes[0]
 		box := c.mean(o.votes).Scale(sx, sy).Clip(w, h)
 		placed := v.place(box)
@@ -171,7 +171,7 @@ func maskSize(area image.Rectangle) int64 {
 func (p *pass) masks(s *torch.Scope, i int, c candidates, voters [][]int64, areas []image.Rectangle) []*mask.Bitmap {
 	v, head, features := p.views[i], p.model.config.MaskHead, p.features.Select(0, i)
 	geometry := torch.MaskGeometry{
-		Stride: p.model.backbone.Strides()[0] / max(p.model.config.MaskBranch.Upsample, 1), InputW: v.width, InputH: v.height, OutputW: v.part.Dx(), OutputH: v.part.Dy(), Threshold: 0.5,
+		Stride: p.maskStride(), InputW: v.width, InputH: v.height, OutputW: v.part.Dx(), OutputH: v.part.Dy(), Threshold: 0.5,
 	}
 	var out []*mask.Bitmap
 	for len(out) < len(voters) {

@@ -44,10 +44,11 @@ type Options struct {
 	// Restarts is how often each view is sampled, each time from noise of its own; see
 	// Ensemble.Consensus, which makes one result of them. The time of sampling grows with it,
 	// that of the backbone does not. 0 or negative for once.
-	Restarts int
-	Augment  Augment         // test-time augmentation: several views of the picture, merged
-	Sampling *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
-	Ensemble *Ensemble       // in place of the model's
+	Restarts  int
+	Augment   Augment         // test-time augmentation: several views of the picture, merged
+	Sampling  *sampler.Config // in place of the model's; Steps above 0 overrides its Steps
+	Ensemble  *Ensemble       // in place of the model's
+	MaskScore float64         // weight of masks' quality in scores, in place of the model's; see Config.MaskScore
 	// MaxBytes is the most memory that a call may need by an estimate: one that needs more is
 	// a *LimitError before it begins. The default is 8 GiB on the CPU, where a process that
 	// runs out of memory is ended, and none on a GPU; negative for none.
@@ -96,6 +97,7 @@ type settings struct {
 	proposals int
 	score     float64 // negative for none
 	limit     int     // 0 for all
+	maskScore float64 // 0 for class scores
 	nms       float64 // negative for none
 	iou       float64 // from which looks are merged; negative for never
 	scales    Scales
@@ -154,6 +156,9 @@ func (o Options) resolve(c Config) (*settings, error) {
 		s.score = 0.5
 	case !(o.Score <= 1):
 		return nil, optionError("Score", "%v: no score exceeds 1", o.Score)
+	}
+	if s.maskScore = max(cmp.Or(o.MaskScore, c.MaskScore), 0); !checkMaskScore(s.maskScore) {
+		return nil, optionError("MaskScore", "%v: it is a weight of at most %v", o.MaskScore, mostMaskScore)
 	}
 	if o.Proposals != 0 {
 		s.proposals = o.Proposals

@@ -189,17 +189,18 @@ func (p *pass) evaluated(steps int) int {
 
 // least is the score from which candidates are collected.
 func (p *pass) least() float64 {
+	least := p.candidateScore(p.score)
 	if p.ensemble.Consensus > 0 && p.number > 1 {
-		return min(p.score, leastVote)
+		return min(least, leastVote)
 	}
-	return p.score
+	return least
 }
 
 // report describes a step: boxes (B,N,4) as it received them, scores (B,N,K) and the
 // decoder's last output as it left them.
 func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) error {
 	s := scores.Scope()
-	all := p.candidates(s, p.score, evaluation{best: best(scores, last)})
+	all := p.candidates(s, p.candidateScore(p.score), evaluation{best: best(scores, last)})
 	for i, v := range p.views {
 		mark := s.Mark()
 		best := torch.Values[float32](scores.Select(0, i).Amax([]int{1}, false))

@@ -30,6 +30,7 @@ type exportOptions struct {
 	half                 bool
 	ema                  emaFlag
 	steps, proposals     int
+	maskScore            float64
 	classes, notes       []string
 }
 
@@ -57,6 +58,7 @@ they are.`,
 	f.BoolVar(&o.half, "half", false, "write matrices and convolution kernels in float16")
 	f.IntVar(&o.steps, "steps", 0, "the model's number of denoising steps (default: unchanged)")
 	f.IntVar(&o.proposals, "proposals", 0, "the model's number of boxes denoised at once (default: unchanged)")
+	f.Float64Var(&o.maskScore, "mask-score", 0, "the model's weight of masks' quality in scores, at most 0.9; negative for none (default: unchanged)")
 	f.StringSliceVar(&o.classes, "classes", nil, "names of the classes in the order of their scores (default: unchanged)")
 	f.StringArrayVar(&o.notes, "note", nil, "KEY=VALUE to store in the file; may be repeated")
 	for _, name := range []string{"weights", "out"} {
@@ -134,6 +136,9 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 	}
 	if o.proposals > 0 {
 		c.Proposals = o.proposals
+	}
+	if o.maskScore != 0 {
+		c.MaskScore = max(o.maskScore, 0)
 	}
 	if len(o.classes) > 0 {
 		if len(o.classes) != len(c.Classes) {

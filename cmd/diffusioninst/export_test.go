@@ -33,7 +33,7 @@ func TestExport(t *testing.T) {
 			from = filepath.Join(dir, "half.pth")
 		}
 		out := filepath.Join(dir, name)
-		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9",
+		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9", "--mask-score", "0.25",
 			"--note", "data=drawn, by = hand", "--note", "licence=CC0 1.0")
 		require.NoError(t, err)
 		require.Contains(t, stdout, out)
@@ -62,6 +62,7 @@ func TestExport(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 3, m.Config().Sampling.Steps)
 		require.Equal(t, 9, m.Config().Proposals)
+		require.Equal(t, 0.25, m.Config().MaskScore)
 		require.Equal(t, diffusioninst.Input{Scale: 1}.Scale, m.Config().Input.Scale)
 		require.NoError(t, m.Close())
 	}

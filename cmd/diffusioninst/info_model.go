@@ -15,12 +15,13 @@ import (
 type modelInfo struct {
 	Classes    []string `json:"classes,omitempty"` // names, in the order of the scores
 	ClassCount int      `json:"class_count"`
-	Proposals  int      `json:"proposals,omitempty"` // boxes that are denoised at once
-	Steps      int      `json:"steps,omitempty"`     // denoising steps
-	Short      int      `json:"short,omitempty"`     // pixels of the shorter side that pictures are resized to
-	Longest    int      `json:"longest,omitempty"`   // most pixels of the longer side
-	Scale      float64  `json:"scale,omitempty"`     // factor of a picture's sides, in place of Short
-	Tile       int      `json:"tile,omitempty"`      // pixels of a tile's side; 0 for pictures in one piece
+	Proposals  int      `json:"proposals,omitempty"`  // boxes that are denoised at once
+	Steps      int      `json:"steps,omitempty"`      // denoising steps
+	MaskScore  float64  `json:"mask_score,omitempty"` // weight of masks' quality in scores
+	Short      int      `json:"short,omitempty"`      // pixels of the shorter side that pictures are resized to
+	Longest    int      `json:"longest,omitempty"`    // most pixels of the longer side
+	Scale      float64  `json:"scale,omitempty"`      // factor of a picture's sides, in place of Short
+	Tile       int      `json:"tile,omitempty"`       // pixels of a tile's side; 0 for pictures in one piece
 }
 
 // describeModel returns what a checkpoint says about its model, or nil if that is nothing.
@@ -28,6 +29,7 @@ func describeModel(file *checkpoint.File) *modelInfo {
 	var config struct {
 		Classes   []string
 		Proposals int
+		MaskScore float64
 		Sampling  struct{ Steps int }
 		Input     struct {
 			Short, Longest, Tile int
@@ -36,7 +38,7 @@ func describeModel(file *checkpoint.File) *modelInfo {
 	}
 	if json.Unmarshal([]byte(file.Metadata[checkpoint.ConfigKey]), &config) == nil {
 		return &modelInfo{
-			Classes: config.Classes, ClassCount: len(config.Classes), Proposals: config.Proposals, Steps: config.Sampling.Steps,
+			Classes: config.Classes, ClassCount: len(config.Classes), Proposals: config.Proposals, Steps: config.Sampling.Steps, MaskScore: config.MaskScore,
 			Short: config.Input.Short, Longest: config.Input.Longest, Scale: config.Input.Scale, Tile: config.Input.Tile,
 		}
 	}
@@ -63,6 +65,9 @@ func (m *modelInfo) write(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "proposals\t%d boxes, denoised in %s\n", m.Proposals, counted(m.Steps, "step"))
+	if m.MaskScore > 0 {
+		fmt.Fprintf(w, "scores\tof classes and, with a weight of %.2g, of masks' quality\n", m.MaskScore)
+	}
 	switch {
 	case m.Scale == 1:
 		fmt.Fprintf(w, "input\tpictures at their own size\n")

@@ -62,6 +62,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
+	f.Float64Var(&m.options.MaskScore, "mask-score", 0, "weight of the masks' quality in scores, which then are geometric means with the classes' scores: 0.33 ranks instances better, without training (default: the model's, usually none; negative for none; at most 0.9)")
 	f.IntVar(&m.options.Limit, "limit", 0, "most instances per picture, the best scores first (default: all)")
 	f.IntVar(&m.options.Tile, "tile", 0, "side in pixels of the overlapping tiles in which instances of larger pictures are found (default: the model's, usually none; negative for none)")
 	f.Float64Var(&m.memory, "max-memory", 0, "GiB of memory that a picture may need, by an estimate, before it is refused (default: 8 on the CPU; negative for no limit)")
@@ -91,6 +92,9 @@ func (m *modelFlags) check() error {
 	var err error
 	if m.options.MaxBytes, err = gibibytes(m.memory); err != nil {
 		return err
+	}
+	if m.set("mask-score") && m.options.MaskScore == 0 {
+		m.options.MaskScore = -1 // as below
 	}
 	if m.options.Score == 0 {
 		m.options.Score = -1 // 0 means the default to the library; here it was asked for

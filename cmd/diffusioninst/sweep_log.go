@@ -78,6 +78,9 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 			out[name] = value
 		}
 	}
+	if with.MaskScore != 0 {
+		out["mask score"] = fmt.Sprint(with.MaskScore)
+	}
 	if p := model.Precision(); p != diffusioninst.PrecisionFloat32 {
 		out["precision"] = p.String()
 	}

@@ -12,7 +12,7 @@ var flagWords = strings.NewReplacer(
 	"annotation.Options.CrowdObjects", "--crowd object", "Dataset.CrowdsToObjects", "--crowd object", "LoadOptions.Config", "--config FILE",
 	"diffusioninst: option Normalize:", "--norm (option Normalize):", "diffusioninst: option Score:", "--score (option Score):", "diffusioninst: option Limit:", "--limit (option Limit):",
 	"diffusioninst: option Proposals:", "--proposals (option Proposals):", "diffusioninst: option Steps:", "--steps (option Steps):", "diffusioninst: option Scale:", "--scale (option Scale):",
-	"diffusioninst: option Tile:", "--tile (option Tile):", "diffusioninst: option Augment.Scales:", "--tta (option Augment.Scales):", "give a Scale, too", "give --scale, too",
+	"diffusioninst: option MaskScore:", "--mask-score (option MaskScore):", "diffusioninst: option Tile:", "--tile (option Tile):", "diffusioninst: option Augment.Scales:", "--tta (option Augment.Scales):", "give a Scale, too", "give --scale, too",
 )
 
 // A flagError is an error in the words of the program.

@@ -134,6 +134,7 @@ func decoderRules(c *Config) []rule {
 		{at + "SIZE_PRIOR", len(d.SizePrior) == 0 || len(d.SizePrior) == 2 && d.SizePrior[0] > 0 && d.SizePrior[0] < 1 && d.SizePrior[1] > 0 && d.SizePrior[1] <= 1,
 			"nothing, or a mean between 0 and 1 and a standard deviation above 0"},
 		part(at+"OWN_STEPS", d.OwnSteps, 1),
+		part(at+"MASK_SCORE", d.MaskScore, 0.9),
 		oneOf(at+"SCORE_TARGET", d.ScoreTarget, "one", "mask", "box"),
 		{at + "MASK_UPSAMPLE", slices.Contains([]int{1, 2, 4}, d.MaskUpsample), "1, 2 or 4"},
 		{at + "SAMPLE_STEP", d.SampleStep >= 1 && d.SampleStep <= 1000, "1 to 1000"},
