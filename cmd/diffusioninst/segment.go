@@ -44,7 +44,7 @@ func newSegmentCommand() *cobra.Command {
 		Use:   "segment PICTURE|FOLDER|GLOB...",
 		Short: "Find the instances in pictures",
 		Long: `Find the instances in pictures: JPEG (rotated as its EXIF data says), PNG, WebP, BMP,
-TIFF, GIF, PNM, TGA, PCX, SGI, QOI, ICO. Arguments are files, folders, globs, https:// addresses, or "-" for standard input. Pictures of
+TIFF, GIF, PNM, TGA, PCX, SGI, QOI, ICO. Arguments are files, folders, globs, https:// and s3:// addresses, or "-" for standard input. Pictures of
 more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
 
 On standard input pictures may follow each other without a gap, as ffmpeg's image2pipe
@@ -241,10 +241,10 @@ func (o *segmentOptions) inputs(cmd *cobra.Command, args []string, warn func(str
 			if err != nil {
 				return nil, err
 			}
-			return listedInputs(lines, o.pictureFolders())
+			return listedInputs(cmd.Context(), lines, o.pictureFolders())
 		})
 	}
-	inputs, left, err := findInputs(args, o.pictureFolders())
+	inputs, left, err := findInputs(cmd.Context(), args, o.pictureFolders())
 	if left > 0 {
 		warn("%s in folders of --output left out: this command writes there", counted(left, "picture"))
 	}

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package main
 
 import (
@@ -36,13 +38,15 @@ var downloader = &http.Client{
 }
 
 // parseAddress returns the address that an argument is, or nil for a path. Addresses of other
-// services than the web are refused.
+// services than the web and S3 are refused.
 func parseAddress(arg string) (*url.URL, error) {
 	scheme, _, found := strings.Cut(arg, "://")
 	if !found || strings.ContainsAny(scheme, `/\.`) {
 		return nil, nil
 	}
 	switch strings.ToLower(scheme) {
+	case s3Scheme:
+		return parseS3(arg[len("s3://"):])
 	case "http", "https":
 		u, err := url.Parse(arg)
 		if err == nil && u.Host == "" {
@@ -52,10 +56,10 @@ func parseAddress(arg string) (*url.URL, error) {
 			return nil, fmt.Errorf("%s: not an address: %w", arg, err)
 		}
 		return u, nil
-	case "s3", "gs", "az", "abfs", "hdfs":
-		return nil, fmt.Errorf("%s: %s:// is not read: mount the bucket as a folder (rclone mount, s3fs, gcsfuse), or name https:// addresses that are signed (aws s3 presign)", arg, scheme)
+	case "gs", "az", "abfs", "hdfs":
+		return nil, fmt.Errorf("%s: %s:// is not read: mount the bucket as a folder (rclone mount, gcsfuse), name https:// addresses that are signed, or s3:// ones if the store speaks S3's protocol", arg, scheme)
 	}
-	return nil, fmt.Errorf("%s: %s:// is not read: name files or https:// addresses", arg, scheme)
+	return nil, fmt.Errorf("%s: %s:// is not read: name files, https:// or s3:// addresses", arg, scheme)
 }
 
 // placeOf returns an absolute path that stands for an address: the host and the path.
@@ -85,12 +89,12 @@ func (in segmentInput) fetched(ctx context.Context, open func(segmentInput) (*pi
 }
 
 func download(ctx context.Context, u *url.URL, to io.Writer) error {
-	response, err := request(ctx, http.MethodGet, u)
+	body, err := openAddress(ctx, u)
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	n, err := io.Copy(to, io.LimitReader(response.Body, maxDownload+1))
+	defer body.Close()
+	n, err := io.Copy(to, io.LimitReader(body, maxDownload+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", shown(u), err)
@@ -100,8 +104,23 @@ func download(ctx context.Context, u *url.URL, to io.Writer) error {
 	return nil
 }
 
-// shown returns an address without what may be secret: passwords and signatures.
+// openAddress returns the content of an address.
+func openAddress(ctx context.Context, u *url.URL) (io.ReadCloser, error) {
+	if u.Scheme == s3Scheme {
+		return openObject(ctx, u)
+	}
+	response, err := request(ctx, http.MethodGet, u)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// shown returns an address without what may be secret: passwords and signatures. The key of an object is as it was named.
 func shown(u *url.URL) string {
+	if u.Scheme == s3Scheme {
+		return s3Scheme + "://" + u.Host + u.Path
+	}
 	public := *u
 	public.User, public.RawQuery, public.Fragment = nil, "", ""
 	return public.String()
@@ -158,14 +177,20 @@ func request(ctx context.Context, method string, u *url.URL) (*http.Response, er
 func addressStamp(u *url.URL) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	if u.Scheme == s3Scheme {
+		return objectStamp(ctx, u)
+	}
 	response, err := request(ctx, http.MethodHead, u)
 	if err != nil {
 		return ""
 	}
 	response.Body.Close()
-	tag, modified := response.Header.Get("ETag"), response.Header.Get("Last-Modified")
+	return stampOf(response.ContentLength, response.Header.Get("ETag"), response.Header.Get("Last-Modified"))
+}
+
+func stampOf(size int64, tag, modified string) string {
 	if tag == "" && modified == "" {
 		return ""
 	}
-	return fmt.Sprintf("%d bytes, %s, %s", response.ContentLength, tag, modified)
+	return fmt.Sprintf("%d bytes, %s, %s", size, tag, modified)
 }

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package main
 
 import (
@@ -78,7 +80,7 @@ func pageName(o picture.Options) string {
 // findInputs expands the arguments. A picture in a folder among the arguments is named by its
 // path below that folder. Pictures in the folders own, which the command writes, are left out
 // and counted; one that an argument names itself is refused.
-func findInputs(args, own []string) (inputs []segmentInput, left int, err error) {
+func findInputs(ctx context.Context, args, own []string) (inputs []segmentInput, left int, err error) {
 	written := newOwnFolders(own)
 	for _, arg := range args {
 		if arg == "-" {
@@ -90,7 +92,18 @@ func findInputs(args, own []string) (inputs []segmentInput, left int, err error)
 			return nil, 0, err
 		}
 		if address != nil {
-			inputs = append(inputs, segmentInput{path: recorded(address), name: path.Base(placeOf(address)), address: address})
+			found, err := findAddresses(ctx, address)
+			if err != nil {
+				return nil, 0, err
+			}
+			folder := strings.HasSuffix(address.Path, "/")
+			for _, u := range found {
+				in := segmentInput{path: recorded(u), name: path.Base(placeOf(u)), address: u}
+				if folder && u != address {
+					in.name = strings.TrimPrefix(placeOf(u), strings.TrimSuffix(placeOf(address), "/")+"/")
+				}
+				inputs = append(inputs, in)
+			}
 			continue
 		}
 		paths, err := picture.Find([]string{arg})

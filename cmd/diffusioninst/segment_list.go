@@ -1,11 +1,17 @@
+//go:build cgo
+
 package main
 
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,7 +65,7 @@ func readList(path string, stdin io.Reader) ([]string, error) {
 // listedInputs returns the pictures of a list. What is not there, or a glob without a match, is
 // a picture that fails, so that the numbers of the others stay. Names are paths below the folder
 // that all pictures share. Pictures in the folders own, which the command writes, are refused.
-func listedInputs(lines, own []string) ([]segmentInput, error) {
+func listedInputs(ctx context.Context, lines, own []string) ([]segmentInput, error) {
 	written := newOwnFolders(own)
 	var out []segmentInput
 	seen := map[string]bool{}
@@ -72,9 +78,18 @@ func listedInputs(lines, own []string) ([]segmentInput, error) {
 			return nil, fmt.Errorf("--list: %w", err)
 		}
 		if address != nil {
-			if line = recorded(address); !seen[line] {
-				seen[line] = true
-				out = append(out, segmentInput{path: line, name: placeOf(address), address: address})
+			addresses, err := findAddresses(ctx, address)
+			if errors.Is(err, errNothingThere) {
+				addresses, err = []*url.URL{address}, nil
+			}
+			if err != nil {
+				return nil, fmt.Errorf("--list: %w", err)
+			}
+			for _, u := range addresses {
+				if place := recorded(u); !seen[place] {
+					seen[place] = true
+					out = append(out, segmentInput{path: place, name: placeOf(u), address: u})
+				}
 			}
 			continue
 		}
@@ -119,4 +134,14 @@ func commonFolder(inputs []segmentInput) string {
 		}
 	}
 	return folder
+}
+
+// listSum returns what tells lists of pictures apart.
+func listSum(inputs []segmentInput) string {
+	h := sha256.New()
+	for _, in := range inputs {
+		path, _ := in.absolute()
+		fmt.Fprintf(h, "%s\x00%s\x00", path, in.name)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -27,7 +27,12 @@ func segment(stdin []byte, args ...string) (stdout, stderr string, err error) {
 
 func savePNG(t *testing.T, path string, seed uint64) []byte {
 	t.Helper()
-	img, _ := simulate.Nuclei(simulate.Options{Width: 120, Height: 90, Count: 8, Seed: seed})
+	return saveNuclei(t, path, simulate.Options{Width: 120, Height: 90, Count: 8, Seed: seed})
+}
+
+func saveNuclei(t *testing.T, path string, o simulate.Options) []byte {
+	t.Helper()
+	img, _ := simulate.Nuclei(o)
 	var buf bytes.Buffer
 	require.NoError(t, png.Encode(&buf, img))
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))

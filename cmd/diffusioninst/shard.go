@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -115,14 +113,4 @@ type failedPicture struct {
 	FileName string `json:"file_name"`
 	Path     string `json:"path"`
 	Error    string `json:"error"`
-}
-
-// listSum returns what tells lists of pictures apart.
-func listSum(inputs []segmentInput) string {
-	h := sha256.New()
-	for _, in := range inputs {
-		path, _ := in.absolute()
-		fmt.Fprintf(h, "%s\x00%s\x00", path, in.name)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

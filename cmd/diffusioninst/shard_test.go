@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,71 +62,6 @@ func TestShardBounds(t *testing.T) {
 			}
 			require.Equal(t, n, at)
 		}
-	}
-}
-
-func TestReadList(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "list.txt")
-	for text, want := range map[string]string{
-		"a.png\nb.png\n":                       "a.png|b.png",
-		"\ufeffa.png\r\n\r\n  \nb c.png":       "a.png|b c.png",
-		"#1.png\n é.png ":                      "#1.png| é.png ",
-		"abc\x00de\n":                          "!not a text file",
-		"\n \n":                                "!no lines",
-		strings.Repeat("x", 1<<21):             "!line 1",
-		"a.png\n" + strings.Repeat("/", 1<<21): "!line 2",
-	} {
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
-		lines, err := readList(path, nil)
-		if say, fails := strings.CutPrefix(want, "!"); fails {
-			require.ErrorContains(t, err, say)
-			require.ErrorContains(t, err, "--list "+path)
-			continue
-		}
-		require.NoError(t, err)
-		require.Equal(t, want, strings.Join(lines, "|"))
-		lines, err = readList("-", strings.NewReader(text))
-		require.NoError(t, err)
-		require.Equal(t, want, strings.Join(lines, "|"))
-	}
-	_, err := readList(t.TempDir(), nil)
-	require.Error(t, err)
-}
-
-// Pictures are named below the folder that they share; what is missing keeps its place.
-func TestListedInputs(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"x/1.png", "x/2.png", "y/1.png", "out/3.png"} {
-		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o777))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
-	}
-	for lines, want := range map[string]string{
-		"x/2.png":                        "2.png",
-		"x/2.png y/1.png x/2.png":        "x/2.png y/1.png",
-		"y x":                            "y/1.png x/1.png x/2.png",
-		"x/*.png y/missing.png no/*.png": "x/1.png x/2.png y/missing.png no/*.png",
-		"x/../y/1.png x/1.png":           "y/1.png x/1.png",
-		"x/1.png out/3.png":              "!choose another --output",
-		"x/1.png -":                      "!standard input",
-	} {
-		var all []string
-		for _, l := range strings.Fields(lines) {
-			if l != "-" {
-				l = dir + "/" + l
-			}
-			all = append(all, l)
-		}
-		inputs, err := listedInputs(all, []string{filepath.Join(dir, "out")})
-		if say, fails := strings.CutPrefix(want, "!"); fails {
-			require.ErrorContains(t, err, say)
-			continue
-		}
-		require.NoError(t, err)
-		var names []string
-		for _, in := range inputs {
-			names = append(names, in.name)
-		}
-		require.Equal(t, want, strings.Join(names, " "), lines)
 	}
 }
 

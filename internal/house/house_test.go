@@ -83,7 +83,7 @@ var rooms = map[string][]string{
 	"cmd/diffusioninst": { // a module of its own, too
 		"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "serve", "torch", "torch/processes", "train", "train/data", "train/journal",
 		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/pipeline", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x", "go.opentelemetry.io",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x", "go.opentelemetry.io", "github.com/aws",
 	},
 }
 

@@ -59,7 +59,7 @@ func TestSDKAlone(t *testing.T) {
 	out, err := os.ReadFile(filepath.Join(root(t), "go.mod")) // with all that it needs indirectly
 	require.NoError(t, err)
 	require.Contains(t, string(out), "golang.org/x/image")
-	for _, name := range []string{"grpc", "protobuf", "prometheus", "opentelemetry", "cobra", "pflag", "progressbar", "gonum", "beam"} {
+	for _, name := range []string{"grpc", "protobuf", "prometheus", "opentelemetry", "cobra", "pflag", "progressbar", "gonum", "beam", "aws"} {
 		require.NotContains(t, string(out), name)
 	}
 }
