@@ -32,6 +32,9 @@ type raster struct {
 // colours. The values of a palette are the places in it.
 func readRaster(path string) (*raster, error) {
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".png" {
+		if r, err := readNumbers(path); r != nil || err != nil {
+			return r, err
+		}
 		p, err := picture.Open(path, picture.Options{MaxPixels: maxPixels})
 		if err != nil {
 			return nil, err
@@ -74,12 +77,7 @@ func rasterOf(m image.Image) (*raster, error) {
 		if m.Samples != 1 {
 			return nil, errColours
 		}
-		for _, v := range m.Pix {
-			if v != math.Trunc(v) || v < 0 || v > math.MaxUint32 {
-				return nil, fmt.Errorf("%v is not a label: they are whole numbers from 0", v)
-			}
-		}
-		value = func(x, y int) uint32 { return uint32(m.Pix[(y-b.Min.Y)*b.Dx()+x-b.Min.X]) }
+		return r, r.numbers(m.Pix)
 	default:
 		return r, r.colours(m)
 	}
@@ -87,6 +85,17 @@ func rasterOf(m image.Image) (*raster, error) {
 		r.values[i] = value(b.Min.X+i%r.width, b.Min.Y+i/r.width)
 	}
 	return r, nil
+}
+
+// numbers takes labels that are floating-point numbers, if any.
+func (r *raster) numbers(pix []float64) error {
+	for i, v := range pix {
+		if v != math.Trunc(v) || v < 0 || v > math.MaxUint32 {
+			return fmt.Errorf("%v is not a label: they are whole numbers from 0", v)
+		}
+		r.values[i] = uint32(v)
+	}
+	return nil
 }
 
 // colours reads a picture in colours. Grey ones have the numbers that their samples are.

@@ -2,6 +2,7 @@ package annotation
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,6 +41,7 @@ func (c *yoloConfig) read(pair yoloPair, base string) (*coco.LabeledImage, error
 	var problems coco.Problems
 	lines := bufio.NewScanner(utf.NewReader(f))
 	lines.Buffer(nil, 64<<20)
+	lines.Split(anyLine)
 	for n := 1; lines.Scan(); n++ {
 		if strings.TrimSpace(lines.Text()) == "" {
 			continue
@@ -63,11 +65,29 @@ func (c *yoloConfig) read(pair yoloPair, base string) (*coco.LabeledImage, error
 	return p, nil
 }
 
+// anyLine is bufio.ScanLines for lines that end with a line feed, a carriage return, or both.
+func anyLine(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	i := bytes.IndexAny(data, "\r\n")
+	switch {
+	case i < 0:
+	case data[i] == '\n' || i+1 < len(data) && data[i+1] != '\n' || i+1 == len(data) && atEOF:
+		return i + 1, data[:i], nil
+	case i+1 < len(data):
+		return i + 2, data[:i], nil
+	default:
+		return 0, nil, nil // a line feed may follow
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
 // yoloNumbers splits a line into the class and the numbers after it.
 func yoloNumbers(line string) (class int, numbers []float64, err error) {
 	fields := strings.Fields(line)
 	if len(fields) < 5 {
-		return 0, nil, fmt.Errorf("%d numbers: want a class and a box of 4 or a polygon of 6 or more", len(fields))
+		return 0, nil, fmt.Errorf("%d fields: want a class and the 4 numbers of a box or the 6 or more of a polygon", len(fields))
 	}
 	number, err := strconv.ParseFloat(fields[0], 64)
 	if err != nil || number != math.Trunc(number) || number < 0 || number > 1<<16 {
@@ -150,6 +170,7 @@ func yoloText(name string) bool {
 	defer f.Close()
 	lines := bufio.NewScanner(utf.NewReader(f))
 	lines.Buffer(nil, 1<<20)
+	lines.Split(anyLine)
 	for n := 0; n < 10 && lines.Scan(); n++ {
 		if _, _, err = yoloNumbers(lines.Text()); err == nil {
 			return true

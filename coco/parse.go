@@ -117,6 +117,9 @@ func (p *parser) flag(to *bool) error {
 		*to = string(word) == "true"
 		return err
 	}
+	if p.peek() == '"' {
+		return p.quotedFlag(to)
+	}
 	var v int64
 	err := p.int(&v)
 	if err == nil && v != 0 && v != 1 {
@@ -124,6 +127,23 @@ func (p *parser) flag(to *bool) error {
 	}
 	*to = v == 1
 	return err
+}
+
+// quotedFlag reads a string that is a flag.
+func (p *parser) quotedFlag(to *bool) error {
+	b, err := p.bytes()
+	if err != nil {
+		return err
+	}
+	switch text := strings.ToLower(strings.TrimSpace(string(b))); text {
+	case "1", "true":
+		*to = true
+	case "0", "false", "":
+		*to = false
+	default:
+		return p.failf("%.40q is not 0 or 1", text)
+	}
+	return nil
 }
 
 // ids reads a list of ids; an empty one is not nil.

@@ -49,7 +49,11 @@ func (p *parser) mask(to *Segmentation) error {
 		case c == '[' && !flat:
 			return p.part(i, func() error {
 				polygon, err := p.polygon()
-				if err == nil {
+				switch {
+				case err != nil:
+				case len(polygon) == 0: // it holds nothing
+					parts--
+				default:
 					to.Polygons = append(to.Polygons, polygon)
 				}
 				return err

@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -23,12 +24,24 @@ func KeyID(key string) int64 {
 	return -1 - int64(h.Sum64()>>1)
 }
 
-// id reads an id, and returns it as the file has it if that is a string.
+// id reads an id, and returns it as the file has it if that is a string, or a number of more digits than
+// an int64 holds, such as that of a UUID.
 func (p *parser) id(to *int64) (key string, err error) {
-	if p.peek() != '"' {
-		return "", p.int(to)
+	var b []byte
+	if p.peek() == '"' {
+		b, err = p.bytes()
+	} else {
+		err = p.int(to)
+		if err == nil {
+			return "", nil
+		}
+		token, _, _, _, derr := p.digits()
+		if derr != nil || len(bytes.Trim(token, "-0123456789")) > 0 || len(token) > 64 {
+			return "", err
+		}
+		p.pos += len(token)
+		b, err = token, nil
 	}
-	b, err := p.bytes()
 	switch {
 	case err != nil:
 		return "", err

@@ -23,6 +23,7 @@ type Page struct {
 	Empty         int               // tiles in place of Planes, which are left out of the file
 	Tags          map[uint16]uint32 // further tags of one number
 	Description   string
+	Colours       []uint16 // of a palette: all reds, greens, blues
 }
 
 // Encode returns a TIFF or, if big is set, BigTIFF file of pages, whose samples are in the
@@ -94,6 +95,13 @@ func Encode(order binary.AppendByteOrder, big bool, pages ...Page) []byte {
 				text = append(text, uint64(b))
 			}
 			tags = append(tags, tag{270, 2, text})
+		}
+		if len(p.Colours) > 0 {
+			var table []uint64
+			for _, v := range p.Colours {
+				table = append(table, uint64(v))
+			}
+			tags = append(tags, tag{320, 3, table})
 		}
 		for id, v := range p.Tags {
 			tags = append(tags, tag{id, 4, []uint64{uint64(v)}})
