@@ -6,16 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
+const pngSignature = "\x89PNG\r\n\x1a\n"
+
 // A Stream reads pictures that follow each other, as ffmpeg -f image2pipe writes them: PNG,
 // JPEG, BMP, GIF, WebP, and the raw forms of PNM and PAM, mixed at will. Zero bytes between them are passed over. One picture
 // is held in memory at a time. A picture of another format, such as TIFF, takes all that
-// follows, and is the last one: a picture behind a TIFF file is an error.
+// follows, and is the last one: a picture behind a TIFF file is an error, behind one of another such
+// format a warning, if it is plainly one.
 type Stream struct {
 	// AllPages makes the stream give each picture of a TIFF file with several, as function
 	// Pages lists them. It is set before the first call of Next.
@@ -25,6 +29,8 @@ type Stream struct {
 	o     Options
 	limit int64
 	one   bytes.Buffer // the picture that is read
+	rest  bool         // it is all that follows
+	begun bool         // Next was called
 	err   error        // io.EOF once nothing more is read
 	file  *tiffFile    // whose pages are left
 	pages []Options
@@ -70,7 +76,11 @@ func (s *Stream) Next() (*Picture, error) {
 	if tiff.Is(s.one.Bytes()) {
 		return s.tiff()
 	}
-	return Decode(bytes.NewReader(s.one.Bytes()), s.o)
+	p, err := Decode(bytes.NewReader(s.one.Bytes()), s.o)
+	if err == nil && s.rest && p.Format != "ico" && another(s.one.Bytes()) { // icons hold PNG pictures
+		p.Warnings = append(p.Warnings, "another picture follows this one, whose format ("+p.Format+") nothing marks the end of: what follows is not read")
+	}
+	return p, err
 }
 
 // tiff reads a TIFF file, which is the last of the stream.
@@ -107,11 +117,41 @@ func (s *Stream) page() (*Picture, error) {
 // followed reports whether the bytes behind a TIFF file are another picture.
 func followed(rest []byte) bool {
 	rest = bytes.TrimLeft(rest, "\x00")
-	return tiff.Is(rest) || bytes.HasPrefix(rest, []byte("\x89PNG\r\n\x1a\n")) || bytes.HasPrefix(rest, []byte("\xff\xd8\xff"))
+	return tiff.Is(rest) || bytes.HasPrefix(rest, []byte(pngSignature)) || bytes.HasPrefix(rest, []byte("\xff\xd8\xff"))
 }
 
-// skipPadding goes to the next byte that is not zero: cameras fill their frames up.
+// another reports whether the bytes of a picture, and of all that follows it, plainly hold a second one.
+func another(data []byte) bool {
+	if bytes.Contains(data[1:], []byte(pngSignature)) {
+		return true
+	}
+	if magic := []byte("qoif"); bytes.HasPrefix(data, magic) {
+		return bytes.Contains(data[4:], magic)
+	}
+	if !isPNM(data) {
+		return false
+	}
+	for { // as text
+		at := bytes.Index(data, []byte("\nP"))
+		if at < 0 {
+			return false
+		}
+		if data = data[at+1:]; isPNM(data) {
+			return true
+		}
+	}
+}
+
+// skipPadding goes to the next byte that is not zero: cameras fill their frames up. The first picture
+// may begin with zeros, as those of TGA and icons do.
 func (s *Stream) skipPadding() error {
+	if !s.begun {
+		s.begun = true
+		head, _ := s.r.Peek(128) // as much as there is
+		if slices.ContainsFunc(plainFormats, func(f plainFormat) bool { return f.is(head) }) {
+			return nil
+		}
+	}
 	for {
 		b, err := s.r.ReadByte()
 		if err != nil {
@@ -130,7 +170,7 @@ func (s *Stream) split() error {
 		return err
 	}
 	switch {
-	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
+	case bytes.HasPrefix(head, []byte(pngSignature)):
 		return s.png()
 	case bytes.HasPrefix(head, []byte("\xff\xd8")):
 		return s.jpeg()
@@ -143,7 +183,8 @@ func (s *Stream) split() error {
 	case isPNM(head) && (head[1] < '1' || head[1] > '3'):
 		return s.pnm(head[1])
 	}
-	return s.take(s.limit + 1) // all that follows
+	s.rest = true
+	return s.take(s.limit + 1)
 }
 
 func little(b []byte) int64 { return int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16 | int64(b[3])<<24 }

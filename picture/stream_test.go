@@ -63,6 +63,32 @@ func TestStreamLosesNothingBehindATIFF(t *testing.T) {
 	}
 }
 
+// What nothing marks the end of takes all that follows. A picture that is lost so is said.
+func TestStreamSaysWhatItLoses(t *testing.T) {
+	png := encoded(t, 5, 4)
+	read := func(name string) []byte {
+		data, err := os.ReadFile("testdata/plain/" + name)
+		require.NoError(t, err)
+		return data
+	}
+	const text = "P3\n2 1\n255\n1 2 3\n# Photo\n4 5 6\n"
+	for name, c := range map[string]struct {
+		data  []byte
+		loses bool
+	}{
+		"QOI": {read("rgb.qoi"), false}, "QOI, PNG": {append(read("rgb.qoi"), png...), true}, "QOI, QOI": {append(read("rgb.qoi"), read("rgba.qoi")...), true},
+		"text": {[]byte(text), false}, "text, text": {[]byte(text + text), true}, "text, raw": {[]byte(text + "P6 1 1 255 abc"), true},
+		"text, PNG": {append([]byte(text), png...), true}, "TGA, PNG": {append(read("rgb.tga"), png...), true}, "icon": {read("rgb.ico"), false}, "icons": {read("several.ico"), false},
+	} {
+		s := NewStream(bytes.NewReader(c.data), Options{})
+		p, err := s.Next()
+		require.NoError(t, err, name)
+		require.Equal(t, c.loses, len(p.Warnings) == 1, "%s: %v", name, p.Warnings)
+		_, err = s.Next()
+		require.Equal(t, io.EOF, err, name)
+	}
+}
+
 func TestStreamGoesOnBehindABadPicture(t *testing.T) {
 	good := encoded(t, 5, 4)
 	bad := bytes.Clone(good)
