@@ -2,12 +2,11 @@ package coco
 
 // CleanResults returns the results that can be compared with d, and what is wrong with the
 // others: unknown images and categories, scores and boxes that are not valid, and masks
-// that are not, or are missing if masks is true. If it is false, a mask that is wrong beside
-// a box is removed. d must be clean.
-func (d *Dataset) CleanResults(results []Result, masks bool) ([]Result, Problems) {
+// that are not, as the options say. Size is not used. d must be clean.
+func (d *Dataset) CleanResults(results []Result, o CleanOptions) ([]Result, Problems) {
 	ix, _ := d.index()
 	iou := BBox
-	if masks {
+	if o.Masks {
 		iou = Segm
 	}
 	var problems Problems
@@ -27,7 +26,7 @@ func (d *Dataset) CleanResults(results []Result, masks bool) ([]Result, Problems
 			_, err := r.Segmentation.RLE(d.Images[place].Width, d.Images[place].Height)
 			switch {
 			case err == nil:
-			case !masks && r.HasBBox: // which is all that is compared
+			case o.Boxes && !o.Masks && r.HasBBox: // which is all that is compared
 				r.Segmentation = Segmentation{}
 			default:
 				problems.at("result", i, &r, "%v", err)

@@ -216,11 +216,11 @@ func (d *Dataset) blank(i int) *LabeledImage {
 }
 
 // ResultImages yields every image of d with the results on it whose score is at least
-// minScore, without the annotations of d. Results must have masks. An
-// error names the record and ends the sequence.
+// minScore, without the annotations of d. One without a mask is an instance without pixels,
+// BoxOnly. An error names the record and ends the sequence.
 func ResultImages(d *Dataset, results []Result, minScore float64) iter.Seq2[*LabeledImage, error] {
 	return func(yield func(*LabeledImage, error) bool) {
-		e, err := newEvaluation(d, results, Options{IoU: Segm})
+		e, err := newEvaluation(d, results, Options{IoU: BBox})
 		if err != nil {
 			yield(nil, err)
 			return
@@ -236,7 +236,12 @@ func ResultImages(d *Dataset, results []Result, minScore float64) iter.Seq2[*Lab
 				v := LabeledInstance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox}
 				c := &d.Categories[e.categories[e.category[r.CategoryID]]]
 				v.Category, v.CategoryKey = c.Name, c.Key()
-				if v.Mask, err = r.Segmentation.RLE(p.Width, p.Height); err != nil {
+				if v.BoxOnly = r.Segmentation.Empty(); v.BoxOnly {
+					v.Mask, err = noPixels(p.Width, p.Height)
+				} else {
+					v.Mask, err = r.Segmentation.RLE(p.Width, p.Height)
+				}
+				if err != nil {
 					err = problem("result", int(place), r, err)
 					break
 				}

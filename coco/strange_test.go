@@ -179,7 +179,7 @@ func TestOnlyWhatIsComparedIsRequired(t *testing.T) {
 		require.Nil(t, d.Clean(CleanOptions{Boxes: true}))
 		results, err = ReadResults(strings.NewReader(`[{"image_id": 1, "category_id": 1, "score": 1, ` + box + `, "segmentation": [[1]]}]`))
 		require.NoError(t, err)
-		cleaned, problems := d.CleanResults(results, false)
+		cleaned, problems := d.CleanResults(results, CleanOptions{Boxes: true})
 		require.Empty(t, problems)
 		for _, results := range [][]Result{results, cleaned} {
 			report, err = Evaluate(t.Context(), d, results, Options{IoU: BBox})
@@ -217,7 +217,7 @@ func TestRecordNumbersAreOfTheFile(t *testing.T) {
 
 	results, err := ReadResults(strings.NewReader(`[{}, {"image_id": 4, "category_id": 1, "score": 1}, {"image_id": 1, "category_id": 1, "score": 1, "bbox": [1, 1, 2, 2]}]`))
 	require.ErrorContains(t, err, "result 0")
-	results, problems = d.CleanResults(results, false)
+	results, problems = d.CleanResults(results, CleanOptions{Boxes: true})
 	require.Len(t, problems, 2)
 	require.EqualError(t, problems[0], "result 1 (image 4): the image is not in the data set")
 	_, err = Evaluate(t.Context(), d, results, Options{})

@@ -46,3 +46,29 @@ func TestEmptyPolygons(t *testing.T) {
 		require.Nil(t, d.Clean(CleanOptions{}), text)
 	}
 }
+
+// Detections with boxes alone are instances with boxes alone.
+func TestResultsWithBoxesOnly(t *testing.T) {
+	d := readAs(t, "", `"bbox": [1, 1, 2, 2]`, "")
+	d.Annotations = nil
+	results, err := ReadResults(strings.NewReader(`[{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 1, 2, 3]},
+		{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 1, 2, 3], "segmentation": {"size": [8, 10], "counts": [9, 3, 68]}},
+		{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [1, 1, 2, 3], "segmentation": {"size": [8, 10], "counts": [9]}}]`))
+	require.NoError(t, err)
+	_, problems := d.CleanResults(results, CleanOptions{Masks: true})
+	require.Len(t, problems, 2)
+	kept, problems := d.CleanResults(results, CleanOptions{Boxes: true})
+	require.Empty(t, problems)
+	require.Len(t, kept, 3)
+	kept, problems = d.CleanResults(results, CleanOptions{})
+	require.Len(t, problems, 1, "the mask that is wrong")
+	require.Len(t, kept, 2)
+	for p, err := range ResultImages(d, kept, 0) {
+		require.NoError(t, err)
+		require.Len(t, p.Instances, 2)
+		require.True(t, p.Instances[0].BoxOnly)
+		require.Equal(t, [4]float64{1, 1, 2, 3}, p.Instances[0].Box)
+		require.False(t, p.Instances[1].BoxOnly)
+		require.Equal(t, 3, p.Instances[1].Mask.Area())
+	}
+}

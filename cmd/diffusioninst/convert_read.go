@@ -75,7 +75,7 @@ func openInstances(input, format, truth string, minScore float64, o annotation.O
 		if data == nil {
 			return nil, errNeedsTruth(input)
 		}
-		results, err := loadResults(input, data, true, o)
+		results, err := loadResults(input, data, coco.CleanOptions{}, o)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func errNeedsTruth(input string) error {
 
 // loadResults reads a results file of a data set. If o.Skip is not nil, it is told of each
 // record that is wrong or does not fit, which is left out.
-func loadResults(file string, data *coco.Dataset, masks bool, o annotation.Options) ([]coco.Result, error) {
+func loadResults(file string, data *coco.Dataset, clean coco.CleanOptions, o annotation.Options) ([]coco.Result, error) {
 	results, err := coco.LoadResults(file)
 	all, _ := coco.AsProblems(err)
 	problems, harmless := all.Split()
@@ -112,7 +112,7 @@ func loadResults(file string, data *coco.Dataset, masks bool, o annotation.Optio
 	if skip := o.Skip; err != nil && (all == nil || skip == nil && len(problems) > 0) {
 		return nil, err
 	} else if skip != nil {
-		kept, more := data.CleanResults(results, masks)
+		kept, more := data.CleanResults(results, clean)
 		for _, p := range append(problems, more...) {
 			skip(fmt.Errorf("%s: %w", file, p))
 		}

@@ -122,7 +122,7 @@ func (o evalOptions) read(ctx context.Context, truth, detections string, annotat
 		return nil, nil, err
 	}
 	results, err := await(ctx, func() ([]coco.Result, error) {
-		results, err := loadResults(o.detections, data, o.masks(), annotations)
+		results, err := loadResults(o.detections, data, coco.CleanOptions{Masks: o.masks(), Boxes: !o.masks()}, annotations)
 		if err != nil {
 			return nil, notResults(err, o)
 		}
