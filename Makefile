@@ -17,7 +17,7 @@ LONGEST := ./train ./cmd/diffusioninst ./nuclei ./diffusioninst
 with := scripts/with-libtorch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-beam bench bench-peer fuzz sanitize test-libtorch2 test-fresh generate lint clean
+.PHONY: help setup build demo test test-beam test-nats bench bench-peer fuzz sanitize test-libtorch2 test-fresh generate lint lint-deploy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: ## run all tests
 
 test-beam: ## run the tests of the module beam, which make test leaves out: the first build compiles Apache Beam
 	@cd beam && ../$(with) go test -timeout 30m ./...
+
+test-nats: ## run the tests of the module examples/nats, which make test leaves out
+	@cd examples/nats && ../../$(with) go test ./...
 
 bench: ## run the benchmarks, without the tests
 	@$(with) go test -run '^$$' -bench . -benchmem work
@@ -61,6 +64,9 @@ generate: ## regenerate generated files
 
 lint: ## check formatting, go vet, staticcheck, shell scripts
 	@scripts/lint
+
+lint-deploy: ## check Kubernetes' own objects in deploy/ against the schemas of the oldest release that has all fields
+	@go run sigs.k8s.io/kubectl-validate@v0.0.4 --version 1.30 deploy/batch-job.yaml deploy/serve.yaml
 
 clean: ## remove bin/ and out/
 	rm -rf bin out
