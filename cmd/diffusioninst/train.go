@@ -78,7 +78,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.Lookup("resume").NoOptDefVal = train.LastCheckpoint
 	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone or builtin:nuclei; none for random weights (default: MODEL.WEIGHTS of the configuration)")
 	o.ema.add(f)
-	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N; without N each of several processes takes the GPU of its rank on the machine")
 	f.Float64Var(&o.memory, "max-memory", 0, "GiB of memory that a step may need, by an estimate, before the run ends with an error (default: 64 on the CPU; negative for no limit)")
 	f.IntVar(&o.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: DATALOADER.NUM_WORKERS of the configuration)")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,6 +53,16 @@ func joinProcesses(cmd *cobra.Command, timeout time.Duration) (*processes.Group,
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d processes, %d on this machine (%s)\n", plan.Size, plan.LocalSize, startedBy(plan))
 	}
 	return group, nil
+}
+
+// rankDevice returns the device that --device names for a process that sees some number of GPUs. Without an index it is the
+// one of the process's rank on its machine. Launchers such as srun show each process its own GPU only, which is then the one.
+func rankDevice(name string, localRank, gpus int) string {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if gpus > 1 && (name == "cuda" || name == "auto") {
+		return fmt.Sprintf("cuda:%d", localRank)
+	}
+	return name
 }
 
 // startedBy names what has started the processes.

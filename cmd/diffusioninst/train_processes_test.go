@@ -233,3 +233,18 @@ func TestProcessesRefuse(t *testing.T) {
 	_, err = program(t, args...)
 	require.ErrorContains(t, err, "rank 2 of 2 processes")
 }
+
+// Each process of a machine takes a GPU of its own, unless it is named or there is only one to see.
+func TestRankDevice(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		rank, gpus int
+		want       string
+	}{
+		{"cuda", 0, 4, "cuda:0"}, {"cuda", 3, 4, "cuda:3"}, {"AUTO", 1, 2, "cuda:1"}, {"cuda", 4, 4, "cuda:4"}, // which is not there
+		{"cuda", 3, 1, "cuda"}, {"auto", 3, 1, "auto"}, {"auto", 1, 0, "auto"}, {"cuda", 1, 0, "cuda"},
+		{"cuda:1", 0, 4, "cuda:1"}, {"cpu", 1, 4, "cpu"}, {"moon", 1, 4, "moon"},
+	} {
+		require.Equal(t, test.want, rankDevice(test.name, test.rank, test.gpus), test)
+	}
+}

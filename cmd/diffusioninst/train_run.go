@@ -37,9 +37,10 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	here := 1 // processes on this machine
+	here, deviceName := 1, o.device // here: processes on this machine
 	if group != nil {
 		defer group.Close()
+		deviceName = rankDevice(o.device, group.Plan().LocalRank, torch.CUDADevices())
 		here = group.Plan().LocalSize
 		warn = warner(cmd)
 	}
@@ -49,7 +50,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	case here > 1:
 		torch.ShareCores(here)
 	}
-	device, err := torch.ParseDevice(o.device)
+	device, err := torch.ParseDevice(deviceName)
 	if err != nil {
 		return err
 	}
