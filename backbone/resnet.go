@@ -111,8 +111,12 @@ func newBlock(p nn.Path, c ResNet, in, width, out, stride int) *block {
 
 func (b *block) forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
-		y := x
-		for _, c := range b.convs {
+		y, convs := x, b.convs
+		last := convs[len(convs)-1]
+		if last.Fuses() {
+			convs = convs[:len(convs)-1]
+		}
+		for _, c := range convs {
 			z := c.Forward(y)
 			if y != x && !z.RequiresGrad() {
 				y.Close()
@@ -121,6 +125,9 @@ func (b *block) forward(x *torch.Tensor) *torch.Tensor {
 		}
 		if b.shortcut != nil {
 			x = b.shortcut.Forward(x)
+		}
+		if last.Fuses() {
+			return last.ForwardAdd(y, x)
 		}
 		return y.AddInPlace(x).ReluInPlace()
 	})

@@ -23,11 +23,15 @@ type Decoder struct {
 // types are the element types inside a decoder. Pooled features, which are most of its memory, and
 // what is multiplied with them are of the type low; boxes, proposal features, norms' results and
 // the time embedding of the type exact.
-type types struct{ low, exact torch.DType }
+type types struct {
+	low, exact torch.DType
+	inference  bool
+	fuses      bool // joins operators on a GPU into single launches
+}
 
 func typesOf(p nn.Path) types {
-	t := types{p.DType(), p.DType()}
-	if p.Inference() && !p.Device().IsCUDA() { // the GPU's RoIAlign is for float32 and float64
+	t := types{low: p.DType(), exact: p.DType(), inference: p.Inference(), fuses: p.Inference() && !p.Eager() && p.Device().IsCUDA()}
+	if p.Inference() {
 		t.low = p.Compute()
 	}
 	return t
@@ -113,6 +117,9 @@ func NotFinite(stage int) error {
 func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) (out []Output, finite *torch.Tensor, err error) {
 	s := boxes.Scope()
 	time := d.time[1].Forward(d.time[0].Forward(as(d.embed(s, times, boxes.Device()), d.types.exact)).Gelu())
+	if d.types.inference {
+		time = time.Silu() // once for all stages; in training each has its own gradient
+	}
 	boxes = as(boxes, d.types.exact)
 	levels = slices.Clone(levels)
 	for i, level := range levels {
@@ -131,7 +138,11 @@ func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, t
 			proposals = d.start(rois, boxes, filters)
 		}
 		var o Output
-		o, proposals = stage.forward(rois, boxes, proposals, time, all || i == len(d.Stages)-1)
+		activated := time
+		if !d.types.inference {
+			activated = time.Silu()
+		}
+		o, proposals = stage.forward(rois, boxes, proposals, activated, all || i == len(d.Stages)-1)
 		out[i] = o
 		boxes = o.Boxes.Detach()
 		keep := []*torch.Tensor{o.Boxes, proposals, boxes}
@@ -192,8 +203,11 @@ func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor) *torc
 	shape := boxes.Shape()
 	b, n := shape[0], shape[1]
 	flat := boxes.Reshape(b*n, 4)
-	area := flat.Select(1, 2).Sub(flat.Select(1, 0)).Mul(flat.Select(1, 3).Sub(flat.Select(1, 1)))
 	finest := -math.Log2(d.pooling.Scales[0])
+	if d.types.fuses {
+		return torch.RoIAlign(levels, flat, image, torch.BoxLevels(flat, finest, len(levels)), d.pooling)
+	}
+	area := flat.Select(1, 2).Sub(flat.Select(1, 0)).Mul(flat.Select(1, 3).Sub(flat.Select(1, 1)))
 	level := area.Sqrt().DivScalar(224).AddScalar(1e-8).Log2().AddScalar(4).Floor().
 		Clamp(finest, finest+float64(len(levels)-1)).AddScalar(-finest).ToDType(torch.Int64)
 	return torch.RoIAlign(levels, flat, image, level, d.pooling)

@@ -39,7 +39,7 @@ func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
 	return proposals.Scope().Hold(func() *torch.Tensor {
 		matrices := c.layer.Forward(as(proposals, c.types.low))
-		return c.norm3.Forward(as(c.out.Forward(c.interact(rois, matrices).Flatten(1, 2)), c.types.exact)).ReluInPlace()
+		return c.norm3.ForwardReLU(c.out.Forward(c.interact(rois, matrices).Flatten(1, 2)), c.types.exact)
 	})
 }
 
@@ -52,7 +52,7 @@ func (c *dynamicConv) interact(rois, matrices *torch.Tensor) *torch.Tensor {
 		d := rois.Size(2)
 		first := matrices.Narrow(1, 0, d*c.inner).View(-1, d, c.inner)
 		second := matrices.Narrow(1, d*c.inner, d*c.inner).View(-1, c.inner, d)
-		x := c.norm1.Forward(c.product(rois, first)).ReluInPlace()
-		return c.norm2.Forward(c.product(x, second)).ReluInPlace()
+		x := c.norm1.ForwardReLU(c.product(rois, first), c.types.low)
+		return c.norm2.ForwardReLU(c.product(x, second), c.types.low)
 	})
 }

@@ -27,8 +27,16 @@ type layer struct {
 	norm   *nn.LayerNorm
 }
 
-func (l layer) forward(x *torch.Tensor) *torch.Tensor {
-	return l.norm.Forward(l.linear.Forward(x)).ReluInPlace()
+// through returns what layers make of x.
+func (t types) through(layers []layer, x *torch.Tensor) *torch.Tensor {
+	for i, l := range layers {
+		out := t.low
+		if i == len(layers)-1 {
+			out = t.exact
+		}
+		x = l.norm.ForwardReLU(l.linear.Forward(as(x, t.low)), out)
+	}
+	return x
 }
 
 func newStage(p nn.Path, c Config) *Stage {
@@ -66,35 +74,29 @@ func newStage(p nn.Path, c Config) *Stage {
 }
 
 // forward maps the pooled features (B·N, Bins², d), boxes (B,N,4), the proposal
-// features of the stage before (B,N,d) and the time embedding (B,4d) to predictions
+// features of the stage before (B,N,d) and the activated time embedding (B,4d) to predictions
 // and the next proposal features.
 func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict bool) (Output, *torch.Tensor) {
-	s := boxes.Scope()
+	s, t := boxes.Scope(), st.types
 	shape := boxes.Shape()
 	b, n, d := shape[0], shape[1], rois.Size(2)
-	x := s.Hold(func() *torch.Tensor {
-		x := st.norm1.Forward(proposals.Add(st.attention.Forward(proposals)))
-		x = st.norm2.Forward(x.Add(st.dynamic.forward(x.Reshape(b*n, d), rois).Reshape(b, n, d)))
-		y := st.linear2.Forward(st.linear1.Forward(as(x, st.types.low)).ReluInPlace())
-		return st.norm3.Forward(x.Add(as(y, st.types.exact)))
-	})
-
 	mark := s.Mark()
-	modulation := st.time.Forward(time.Silu()).Unsqueeze(1)
-	scale, shift := modulation.Narrow(2, 0, d), modulation.Narrow(2, d, d)
-	f := x.Mul(scale.AddScalar(1)).Add(shift)
-	box := f
-	for _, l := range st.box {
-		box = l.forward(box)
+	x, low := st.norm1.ForwardSum(proposals, st.attention.Forward(proposals), t.low)
+	x, low = st.norm2.ForwardSum(x, st.dynamic.forward(low.Reshape(b*n, d), rois).Reshape(b, n, d), t.low)
+	y := st.linear2.Forward(st.linear1.ForwardReLU(low))
+	modulated := t.low // what follows multiplies it
+	if len(st.box) == 0 || len(st.class) == 0 {
+		modulated = t.exact
 	}
-	o := Output{Boxes: applyDeltas(boxes, st.delta.Forward(box))}
+	x, f := st.norm3.ForwardModulated(x, y, st.time.Forward(time), modulated)
+	s.Release(mark, x, f)
+
+	mark = s.Mark()
+	box := t.through(st.box, f)
+	o := Output{Boxes: st.applyDeltas(boxes, st.delta.Forward(box))}
 	keep := []*torch.Tensor{o.Boxes}
 	if predict {
-		class := f
-		for _, l := range st.class {
-			class = l.forward(class)
-		}
-		o.Logits, o.Filters = st.logits.Forward(class), st.filters.Forward(box)
+		o.Logits, o.Filters = st.logits.Forward(t.through(st.class, f)), st.filters.Forward(box)
 		keep = append(keep, o.Logits, o.Filters)
 	}
 	s.Release(mark, keep...)
@@ -106,6 +108,13 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 const centreWeight = 2
 
 var maxGrowth = math.Log(100000.0 / 16)
+
+func (st *Stage) applyDeltas(boxes, deltas *torch.Tensor) *torch.Tensor {
+	if st.types.fuses {
+		return torch.ApplyDeltas(boxes, deltas, centreWeight, maxGrowth)
+	}
+	return applyDeltas(boxes, deltas)
+}
 
 // applyDeltas moves and scales boxes (B,N,4) by deltas (dx, dy, dw, dh): centres by
 // fractions of the size, sizes by exponentials (Girshick et al. 2014).

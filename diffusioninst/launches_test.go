@@ -14,6 +14,7 @@ import (
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/internal/fakecuda"
+	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
@@ -35,21 +36,36 @@ func TestLaunches(t *testing.T) {
 		}
 		return n
 	}
-	fakecuda.Run(t, env, "^TestLaunches$")
-	require.Equal(t, 2, compiled(), "RoIAlign and masks, once each")
+	for _, part := range []string{ // each has the time limit of a process
+		"(Counts|Results|Overflow|RefusedByCuDNN|NotFinite|OutOfMemory)$", "Golden$", "Precisions$/^bfloat16$", "Precisions$/^float16$", "Precisions$/^auto$",
+	} {
+		fakecuda.Run(t, env, "^TestLaunches$/^"+part)
+	}
+	sources := compiled()
+	require.Positive(t, sources)
 
 	kept, err := filepath.Glob(filepath.Join(fakecuda.Kernels(env), "kernel-*"))
 	require.NoError(t, err)
-	require.Len(t, kept, 2)
+	require.Len(t, kept, sources, "each is compiled once")
 	fakecuda.Run(t, env, "^TestLaunches$/^Results$")
-	require.Equal(t, 2, compiled(), "another process takes them from the disk")
-	data, err := os.ReadFile(kept[0])
+	require.Equal(t, sources, compiled(), "another process takes them from the disk")
+	for _, path := range kept {
+		damage(t, path)
+	}
+	fakecuda.Run(t, env, "^TestLaunches$/^Results$")
+	require.Greater(t, compiled(), sources, "damaged ones are compiled again")
+}
+
+// damage changes a byte of a file.
+func damage(t *testing.T, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	data[len(data)-100] ^= 1
-	require.NoError(t, os.WriteFile(kept[0], data, 0o600))
-	fakecuda.Run(t, env, "^TestLaunches$/^Results$")
-	require.Equal(t, 3, compiled(), "a damaged one is compiled again")
+	require.NoError(t, os.WriteFile(path, data, 0o600))
 }
+
+const smallest = "mini_r50s_1step" // golden case
 
 func onFakeGPU(t *testing.T) {
 	ctx, config := context.Background(), small()
@@ -62,7 +78,7 @@ func onFakeGPU(t *testing.T) {
 		return m
 	}
 	gpu := load(t, torch.CUDA(0), config)
-	img := pattern(100, 80)
+	img, few := pattern(100, 80), Options{Score: -1, Limit: 2}
 	segment := func(t *testing.T, m *Model, o Options, pictures ...image.Image) []*Result {
 		t.Helper()
 		out, err := m.SegmentBatch(ctx, pictures, o)
@@ -73,9 +89,9 @@ func onFakeGPU(t *testing.T) {
 	t.Run("Counts", func(t *testing.T) {
 		work := func(steps int, sampling *sampler.Config) torch.Counts {
 			o := Options{Steps: steps, Score: -1, Limit: 2, Sampling: sampling}
-			segment(t, gpu, o, img)
 			return torch.Count(func() { segment(t, gpu, o, img) })
 		}
+		segment(t, gpu, few, img) // what is made once per model
 		for _, c := range []struct {
 			name     string
 			sampling *sampler.Config
@@ -89,16 +105,18 @@ func onFakeGPU(t *testing.T) {
 			if c.sampling != nil && c.sampling.Sampler != nil {
 				evaluations = 2
 			}
-			one, four := work(1, c.sampling), work(4, c.sampling)
-			step := func(of func(torch.Counts) int64) int64 { return (of(four) - of(one)) / 3 }
+			one, two := work(1, c.sampling), work(2, c.sampling)
+			step := func(of func(torch.Counts) int64) int64 { return of(two) - of(one) }
 			operators := step(func(c torch.Counts) int64 { return c.Operators })
 			transfers := step(func(c torch.Counts) int64 { return c.Transfers })
-			t.Logf("%s: one step: operators %d, launches of own kernels %d, transfers %d, synchronisations %d; each further step: operators %d, transfers %d, synchronisations %d",
-				c.name, one.Operators, one.Launches, one.Transfers, one.Waits, operators, transfers, step(func(c torch.Counts) int64 { return c.Waits }))
+			launches := step(func(c torch.Counts) int64 { return c.Started + c.Launches })
+			t.Logf("%s: one step: operators %d, launches %d, of own kernels %d, transfers %d, synchronisations %d; each further step: operators %d, launches %d, transfers %d, synchronisations %d",
+				c.name, one.Operators, one.Started+one.Launches, one.Launches, one.Transfers, one.Waits, operators, launches, transfers, step(func(c torch.Counts) int64 { return c.Waits }))
 			require.LessOrEqual(t, one.Waits, int64(3), c.name)
-			require.Equal(t, one.Waits, four.Waits, "%s: a step waits", c.name)
-			require.LessOrEqual(t, one.Operators, int64(950), c.name)
-			require.LessOrEqual(t, operators, int64(900)*evaluations, c.name)
+			require.Equal(t, one.Waits, two.Waits, "%s: a step waits", c.name)
+			require.LessOrEqual(t, one.Operators, int64(600), c.name)
+			require.LessOrEqual(t, operators, int64(560)*evaluations, c.name)
+			require.LessOrEqual(t, launches, int64(350)*evaluations, c.name)
 		}
 	})
 	t.Run("Results", func(t *testing.T) {
@@ -117,12 +135,75 @@ func onFakeGPU(t *testing.T) {
 			}
 		}
 	})
+	t.Run("Golden", func(t *testing.T) {
+		golden.Each(t, golden.Model, func(t *testing.T, dir string) {
+			if filepath.Base(dir) != smallest {
+				t.Skip("takes long here")
+			}
+			g := openGolden(t, dir)
+			for i, instances := range g.replay(torch.CUDA(0), PrecisionFloat32) {
+				g.instances(i, instances)
+			}
+			g.judge(torch.CUDA(0))
+		})
+	})
+	t.Run("Precisions", func(t *testing.T) {
+		for _, p := range []Precision{PrecisionBFloat16, PrecisionFloat16} {
+			t.Run(p.String(), func(t *testing.T) {
+				goldenIn(t, torch.CUDA(0), p, smallest)
+				m := loadIn(t, config, p)
+				require.Equal(t, p, m.Precision())
+				one := torch.Count(func() { segment(t, m, few, img) })
+				two := torch.Count(func() { segment(t, m, Options{Score: -1, Limit: 2, Steps: 2}, img) })
+				t.Logf("operators %d, launches %d, a further step %d", one.Operators, one.Started+one.Launches, two.Started+two.Launches-one.Started-one.Launches)
+				require.Equal(t, one.Waits, two.Waits, "a step waits")
+			})
+		}
+		t.Run("auto", func(t *testing.T) {
+			require.Equal(t, PrecisionFloat32, loadIn(t, config, PrecisionAuto).Precision())
+
+			t.Setenv("FAKE_CUDA_CAPABILITY", "75")
+			_, err := LoadSource(ctx, nn.FromSeed(1), LoadOptions{Config: &config, Device: torch.CUDA(0), Precision: PrecisionBFloat16})
+			var refused *ConfigError
+			require.ErrorAs(t, err, &refused)
+			require.ErrorContains(t, err, "bfloat16 on cuda:0, use float32 or auto")
+			require.ErrorContains(t, err, "its compute capability is 7.5, and bfloat16 needs 8.0")
+			loadIn(t, config, PrecisionFloat16)
+		})
+	})
+	t.Run("Overflow", func(t *testing.T) {
+		loud := config
+		inner := loud.Backbone
+		loud.Backbone = backbone.BuilderFunc(func(p nn.Path) (backbone.Backbone, error) {
+			b, err := inner.Build(p)
+			return scaledBackbone{b, 1e6}, err
+		})
+		_, err := loadIn(t, loud, PrecisionFloat16).Segment(ctx, img, few)
+		var lost *nn.NotFiniteError
+		require.ErrorAs(t, err, &lost)
+		require.Equal(t, "feature pyramid", lost.Where)
+		require.ErrorContains(t, err, "use bfloat16 or float32")
+		_, err = loadIn(t, loud, PrecisionBFloat16).Segment(ctx, img, few)
+		require.NoError(t, err)
+	})
+	t.Run("RefusedByCuDNN", func(t *testing.T) {
+		var want, got []*Result
+		fused := torch.Count(func() { want = segment(t, gpu, few, img) })
+		t.Setenv("FAKE_CUDNN_REFUSES", "1")
+		segment(t, gpu, few, img)
+		plain := torch.Count(func() { got = segment(t, gpu, few, img) })
+		require.Greater(t, plain.Started, fused.Started+20, "ReLUs are launches")
+		require.Len(t, got[0].Instances, len(want[0].Instances))
+		for i, w := range want[0].Instances {
+			require.InDelta(t, w.Score, got[0].Instances[i].Score, 1e-4)
+		}
+	})
 	t.Run("NotFinite", func(t *testing.T) {
 		broken := config
 		inner := broken.Backbone
 		broken.Backbone = backbone.BuilderFunc(func(p nn.Path) (backbone.Backbone, error) {
 			b, err := inner.Build(p)
-			return brokenBackbone{b}, err
+			return scaledBackbone{b, math.NaN()}, err
 		})
 		_, want := load(t, torch.CPU, broken).Segment(ctx, img, Options{Steps: 3})
 		_, got := load(t, torch.CUDA(0), broken).Segment(ctx, img, Options{Steps: 3})
@@ -131,7 +212,6 @@ func onFakeGPU(t *testing.T) {
 		require.EqualError(t, got, want.Error())
 	})
 	t.Run("OutOfMemory", func(t *testing.T) {
-		few := Options{Score: -1, Limit: 2}
 		limit := func(bytes float64) { t.Setenv("FAKE_CUDA_LIMIT", strconv.Itoa(int(bytes))) }
 		need := 1024.0 // of one picture: no tensor is larger
 		for {
@@ -158,13 +238,25 @@ func onFakeGPU(t *testing.T) {
 	})
 }
 
-// brokenBackbone computes features that are not numbers.
-type brokenBackbone struct{ backbone.Backbone }
+// loadIn loads an untrained model on the GPU in a precision.
+func loadIn(t *testing.T, config Config, p Precision) *Model {
+	t.Helper()
+	m, err := LoadSource(context.Background(), nn.FromSeed(1), LoadOptions{Config: &config, Device: torch.CUDA(0), Precision: p})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	return m
+}
 
-func (b brokenBackbone) Forward(x *torch.Tensor) []*torch.Tensor {
+// scaledBackbone computes features that are a multiple of another's.
+type scaledBackbone struct {
+	backbone.Backbone
+	by float64
+}
+
+func (b scaledBackbone) Forward(x *torch.Tensor) []*torch.Tensor {
 	out := b.Backbone.Forward(x)
 	for i, l := range out {
-		out[i] = l.MulScalar(math.NaN())
+		out[i] = l.MulScalar(b.by)
 	}
 	return out
 }

@@ -16,7 +16,7 @@ type Model struct {
 	config    Config
 	weights   []nn.WeightSet
 	device    torch.Device
-	precision Precision // float32 or bfloat16
+	precision Precision // not auto
 	store     *nn.Store
 	backbone  backbone.Backbone
 	branch    *maskhead.Branch
@@ -75,7 +75,7 @@ func (m *Model) Weights() []nn.WeightSet { return slices.Clone(m.weights) }
 // Device returns the device that the model runs on.
 func (m *Model) Device() torch.Device { return m.device }
 
-// Precision returns the type of the model's products, PrecisionFloat32 or PrecisionBFloat16.
+// Precision returns the type of the model's products, which is not PrecisionAuto.
 func (m *Model) Precision() Precision { return m.precision }
 
 // Parameters returns the number of parameters, counted in single numbers; 0 after Close.

@@ -2,8 +2,12 @@ package diffusioninst
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 
 	"github.com/diffusioninst/go/decoder"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -24,6 +28,7 @@ type pass struct {
 	sizes       *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
 	levels      []*torch.Tensor // the feature pyramid
 	features    *torch.Tensor   // the mask features
+	fits        []sampler.Check // whether these are finite; nil if they are bound to be, and once it is asked
 	evaluations []evaluation    // whose detections count
 	number      int             // of evaluations that there will be
 	restart     int             // that is being sampled
@@ -61,6 +66,7 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 			p.watch.masks(p.features)
 		}
 		s.Release(mark, append([]*torch.Tensor{p.features}, p.levels...)...)
+		p.fits = p.fitted()
 	})
 
 	p.number = len(noises) * p.evaluated(p.sampling.Steps)
@@ -121,6 +127,29 @@ func (p *pass) pack(s *torch.Scope) *torch.Tensor {
 	return p.model.config.Input.Pack(s, p.pixels, width, height, p.model.device)
 }
 
+// fitted asks, in float16, whether what backbone and mask branch computed fits into its range. What does not becomes
+// infinite, and would be missed where no proposal looks.
+func (p *pass) fitted() []sampler.Check {
+	if p.model.precision != PrecisionFloat16 {
+		return nil
+	}
+	ok := p.features.Scope().Hold(func() *torch.Tensor {
+		var all []*torch.Tensor
+		for _, x := range append(slices.Clone(p.levels), p.features) {
+			all = append(all, x.IsFinite().All())
+		}
+		return torch.Stack(all, 0)
+	})
+	return []sampler.Check{{OK: ok, Err: func(i int) error {
+		where := "feature pyramid"
+		if i == len(p.levels) {
+			where = "mask features"
+		}
+		return fmt.Errorf("diffusioninst: %w: numbers of float16 end at 65504, use bfloat16 or float32",
+			&nn.NotFiniteError{Where: where, Stage: -1, Value: math.Inf(1)})
+	}}}
+}
+
 // denoise decodes a noisy state (B,N,4), or wider if filters are part of it,
 // collects the detections, and maps the decoder's last boxes and filters back to a state.
 func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
@@ -140,7 +169,8 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	if err != nil {
 		return sampler.Prediction{}, err
 	}
-	var checks []sampler.Check
+	checks := p.fits
+	p.fits = nil
 	if finite != nil {
 		checks = append(checks, sampler.Check{OK: finite, Err: decoder.NotFinite})
 	}

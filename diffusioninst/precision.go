@@ -10,8 +10,7 @@ import (
 // A Precision is the type in which a loaded model multiplies: the convolutions and linear maps of
 // backbone, feature pyramid, mask branch and decoder. Boxes, their pooling coordinates and deltas,
 // scores, the sampler's state, the time embedding, masks with their filters, and the sums of norms
-// are float32 in every precision. Float16 is not offered: processors compute it slower than
-// float32, and its range is too small for features.
+// are float32 in every precision.
 type Precision int8
 
 // The precisions. The zero value is PrecisionFloat32.
@@ -19,25 +18,28 @@ const (
 	PrecisionFloat32 Precision = 0
 	// PrecisionBFloat16 rounds weights, once, and features to 8 bits of mantissa. It takes half of
 	// the memory, and is fast where the processor multiplies bfloat16 numbers: AMX or AVX512-BF16.
-	// On others with AVX-512 it works, slower than float32; without AVX-512 it is an error.
+	// On others with AVX-512 it works, slower than float32; without AVX-512 it is an error. So it is on a GPU of
+	// a compute capability below 8.0.
 	PrecisionBFloat16 Precision = 1
-	// PrecisionAuto is bfloat16 where the processor has instructions for it, otherwise, and on a GPU, float32.
+	// PrecisionFloat16 rounds weights and features to 11 bits of mantissa, on GPUs only: processors compute it
+	// slower than float32. Its numbers end at 65,504; a picture whose features do not fit is an error, which
+	// wraps a *nn.NotFiniteError.
+	PrecisionFloat16 Precision = 2
+	// PrecisionAuto is bfloat16 where the processor has instructions for it, otherwise, and on a GPU, float32: what
+	// types of fewer bits gain there, and lose, has not been measured.
 	PrecisionAuto Precision = -1
 )
 
-var precisionNames = map[Precision]string{PrecisionFloat32: "float32", PrecisionBFloat16: "bfloat16", PrecisionAuto: "auto"}
+var precisionNames = map[Precision]string{PrecisionFloat32: "float32", PrecisionBFloat16: "bfloat16", PrecisionFloat16: "float16", PrecisionAuto: "auto"}
 
-// ParsePrecision returns the precision of a name: auto, float32 or bfloat16.
+// ParsePrecision returns the precision of a name: auto, float32, bfloat16 or float16.
 func ParsePrecision(name string) (Precision, error) {
 	for p, known := range precisionNames {
 		if name == known {
 			return p, nil
 		}
 	}
-	if name == "float16" {
-		return 0, fmt.Errorf("diffusioninst: precision float16: slower than float32 on processors, and its range is too small: want auto, float32 or bfloat16")
-	}
-	return 0, fmt.Errorf("diffusioninst: precision %q: want auto, float32 or bfloat16", name)
+	return 0, fmt.Errorf("diffusioninst: precision %q: want auto, float32, bfloat16 or float16", name)
 }
 
 // String returns the name that ParsePrecision reads.
@@ -51,7 +53,7 @@ func (p Precision) String() string {
 // fastBFloat16 names the processor's instructions for bfloat16; tests replace it.
 var fastBFloat16 = torch.BFloat16Instructions
 
-// on returns the precision that a device takes, float32 or bfloat16.
+// on returns the precision that a device takes, which is not auto, or a *ConfigError.
 func (p Precision) on(ctx context.Context, device torch.Device) (Precision, error) {
 	switch p {
 	case PrecisionFloat32:
@@ -61,19 +63,25 @@ func (p Precision) on(ctx context.Context, device torch.Device) (Precision, erro
 			return PrecisionFloat32, ctx.Err()
 		}
 		return PrecisionBFloat16, nil
-	case PrecisionBFloat16:
-		if err := device.CheckPrecision(ctx, torch.BFloat16); err != nil {
-			return p, fmt.Errorf("diffusioninst: a precision of bfloat16, use float32 or auto: %w", err)
+	case PrecisionBFloat16, PrecisionFloat16:
+		if p == PrecisionFloat16 && !device.IsCUDA() {
+			return p, configError("a precision of float16 on %v: it is for GPUs, and slower than float32 on processors: use bfloat16, float32 or auto", device)
 		}
-		return p, nil
+		if err := device.CheckPrecision(ctx, p.dtype()); err != nil {
+			return p, &ConfigError{fmt.Sprintf("a precision of %v on %v, use float32 or auto: %v", p, device, err), err}
+		}
+		return p, ctx.Err()
 	}
-	return p, fmt.Errorf("diffusioninst: %v: want PrecisionFloat32, PrecisionBFloat16 or PrecisionAuto", p)
+	return p, configError("%v: want PrecisionFloat32, PrecisionBFloat16, PrecisionFloat16 or PrecisionAuto", p)
 }
 
 // dtype is the type in which a model of the precision, which is not auto, multiplies.
 func (p Precision) dtype() torch.DType {
-	if p == PrecisionBFloat16 {
+	switch p {
+	case PrecisionBFloat16:
 		return torch.BFloat16
+	case PrecisionFloat16:
+		return torch.Float16
 	}
 	return torch.Float32
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/golden"
+	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -27,16 +29,39 @@ func needsBFloat16(t *testing.T) {
 // close together, and those at the cut of the best N pairs change places with those behind it. Of
 // several steps only the first is comparable, since a renewed proposal more shifts the noise of all others.
 func TestGoldenInBFloat16(t *testing.T) {
-	needsBFloat16(t)
+	modeltest.EachDevice(t, func(t *testing.T, device torch.Device) {
+		if device == torch.CPU {
+			needsBFloat16(t)
+		}
+		goldenIn(t, device, PrecisionBFloat16)
+	})
+}
+
+func TestGoldenInFloat16(t *testing.T) {
+	modeltest.EachDevice(t, func(t *testing.T, device torch.Device) {
+		if device == torch.CPU {
+			t.Skip("float16 is for GPUs")
+		}
+		goldenIn(t, device, PrecisionFloat16)
+	})
+}
+
+// goldenIn runs the golden cases, or only some, in a precision of few bits.
+func goldenIn(t *testing.T, device torch.Device, precision Precision, only ...string) {
+	t.Helper()
 	const cut = 0.05 // scores this close to the least
 	all, unmatched := 0, 0
 	golden.Each(t, golden.Model, func(t *testing.T, dir string) {
+		if len(only) > 0 && !slices.Contains(only, filepath.Base(dir)) {
+			t.Skip("takes long here")
+		}
 		g := openGolden(t, dir)
-		found := g.replay(torch.CPU, PrecisionBFloat16)
+		found := g.replay(device, precision)
 		for kind, limit := range map[string]float64{
 			"features": 2e-2, "mask features": 2e-2, "first step logits": 5e-2, "first step boxes": 2e-2, "first step filters": 0.15,
 		} {
-			require.Greater(t, g.worst[kind], 1e-4, "%s: not computed in bfloat16", kind)
+			t.Logf("%s: %.2g", kind, g.worst[kind])
+			require.Greater(t, g.worst[kind], 1e-5, "%s: not computed in %v", kind, precision)
 			require.Less(t, g.worst[kind], limit, kind)
 		}
 		if _, several := g.worst["later steps boxes"]; several {
@@ -121,18 +146,17 @@ func TestPrecisionOfAModel(t *testing.T) {
 }
 
 func TestPrecisionsAreRead(t *testing.T) {
-	for _, p := range []Precision{PrecisionFloat32, PrecisionBFloat16, PrecisionAuto} {
+	for _, p := range []Precision{PrecisionFloat32, PrecisionBFloat16, PrecisionFloat16, PrecisionAuto} {
 		got, err := ParsePrecision(p.String())
 		require.NoError(t, err)
 		require.Equal(t, p, got)
 	}
-	_, err := ParsePrecision("float16")
-	require.ErrorContains(t, err, "slower than float32 on processors")
-	_, err = ParsePrecision("int8")
-	require.ErrorContains(t, err, "want auto, float32 or bfloat16")
+	_, err := ParsePrecision("int8")
+	require.ErrorContains(t, err, "want auto, float32, bfloat16 or float16")
 	config := small()
 	for want, o := range map[string]LoadOptions{
 		"Precision(7)":             {Config: &config, Precision: 7},
+		"float16 on cpu: it is":    {Config: &config, Precision: PrecisionFloat16},
 		"needs LoadOptions.Config": {},
 		"no averages":              {Config: &config, EMA: nn.EMAOn},
 	} {

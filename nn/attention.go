@@ -15,6 +15,7 @@ type SelfAttention struct {
 	compute          torch.DType
 	product          product
 	fused            bool // inference, where rounding need not be PyTorch's
+	whole            bool // in one launch on a GPU
 }
 
 // NewSelfAttention returns self-attention over vectors of size d; heads must divide d.
@@ -24,17 +25,23 @@ func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 		InBias:   p.Parameter("in_proj_bias", Constant(0), 3*d),
 		Out:      NewLinear(p.Sub("out_proj"), d, d, LinearOptions{}),
 		heads:    heads, compute: p.Compute(), product: productOf(p), fused: p.Inference() && !p.Eager(),
+		whole: p.fuses() && torch.HasScaledAttention(),
 	}
 	p.store.lower(a.compute, &a.InWeight, &a.InBias)
 	return a
 }
 
 // Forward lets the N vectors of each of B sets (B,N,d) attend to each other and returns
-// (B,N,d): softmax(QKᵀ/√(d/heads))·V per head, then a linear map.
+// (B,N,d): softmax(QKᵀ/√(d/heads))·V per head, then a linear map. The result is of x's type, or, on a GPU in
+// inference, of the type in which linear maps multiply.
 func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
 		shape := x.Shape()
 		b, n, d := shape[0], shape[1], shape[2]
+		if a.whole {
+			qkv := a.product.linear(as(x, a.compute), a.InWeight, a.InBias, a.compute).Reshape(b, n, 3, a.heads, d/a.heads).Permute(2, 0, 3, 1, 4)
+			return a.Out.Forward(torch.ScaledAttention(qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)).Transpose(1, 2).Reshape(b, n, d))
+		}
 		qkv := a.product.linear(x, a.InWeight, a.InBias, a.compute)
 		if a.fused && !x.Device().IsCUDA() && x.DType() == torch.Float32 && !qkv.RequiresGrad() {
 			return a.Out.Forward(qkv.Attention(a.heads))

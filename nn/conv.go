@@ -17,6 +17,7 @@ type Conv2d struct {
 	compute         torch.DType
 	products        bool // by matrix products instead of LibTorch's choice
 	eager           bool
+	fuses           bool // takes what follows into its launch
 }
 
 // ConvOptions are the settings of NewConv2d. The zero value is a 1×1 convolution of stride 1
@@ -57,6 +58,7 @@ func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	if p.Inference() && !p.Eager() {
 		c.fold(p.store)
 	}
+	c.fuses = p.fuses() && !c.products
 	return c
 }
 
@@ -96,6 +98,19 @@ func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor { return c.forward(x) })
 }
 
+// Fuses reports whether ForwardAdd takes the sum into the convolution's launch.
+func (c *Conv2d) Fuses() bool { return c.fuses }
+
+// ForwardAdd returns max(0, Forward(x) + add) of a convolution without a ReLU of its own.
+func (c *Conv2d) ForwardAdd(x, add *torch.Tensor) *torch.Tensor {
+	return x.Scope().Hold(func() *torch.Tensor {
+		if c.fuses && !c.ReLU {
+			return as(x, c.compute).Conv2dReLU(c.Weight, c.Bias, as(add, c.compute), [2]int(c.stride), [2]int(c.padding))
+		}
+		return c.forward(x).AddInPlace(add).ReluInPlace()
+	})
+}
+
 // forward leaves its intermediate tensors to Forward to free.
 func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 	s := x.Scope()
@@ -122,6 +137,8 @@ func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 		y = x.Contiguous().Conv2dProducts(s.Adopt(weight).Contiguous(), weight.Shape()[2:], bias, stride, c.padding)
 	} else if c.eager {
 		y = x.Conv2d(weight, bias, stride, c.padding, []int{1, 1}, 1)
+	} else if c.fuses && c.ReLU {
+		return x.Conv2dReLU(weight, bias, nil, [2]int(stride), [2]int(c.padding))
 	} else {
 		y = x.Conv2dOneDNN(weight, bias, [2]int(stride), [2]int(c.padding))
 	}

@@ -7,6 +7,7 @@ type Linear struct {
 	Weight, Bias *torch.Tensor
 	compute      torch.DType
 	product      product
+	fuses        bool
 }
 
 // A product returns x·Wᵀ + b.
@@ -29,7 +30,7 @@ type LinearOptions struct {
 
 // NewLinear returns a map of in features to out with weight (out, in) and bias (out).
 func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
-	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute(), product: productOf(p)}
+	l := &Linear{Weight: p.Parameter("weight", or(o.Init, XavierUniform), out, in), compute: p.Compute(), product: productOf(p), fuses: p.fuses()}
 	if !o.NoBias {
 		l.Bias = p.Parameter("bias", or(o.InitBias, Constant(0)), out)
 	}
@@ -40,6 +41,14 @@ func NewLinear(p Path, in, out int, o LinearOptions) *Linear {
 // Forward maps x (…, in) to (…, out) of the same element type.
 func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
 	return l.product.linear(x, l.Weight, l.Bias, l.compute)
+}
+
+// ForwardReLU returns max(0, Forward(x)).
+func (l *Linear) ForwardReLU(x *torch.Tensor) *torch.Tensor {
+	if l.fuses && x.DType() == l.compute && l.Weight.DType() == l.compute {
+		return x.LinearReLU(l.Weight, l.Bias)
+	}
+	return l.Forward(x).ReluInPlace()
 }
 
 // linear returns x·Wᵀ + b with products in the type compute.

@@ -7,13 +7,14 @@ type LayerNorm struct {
 	Weight, Bias *torch.Tensor
 	Eps          float64
 	size         []int
+	around       bool // with what is around it in one launch
 }
 
 // NewLayerNorm returns a layer norm of vectors of a size, with eps 1e-5.
 func NewLayerNorm(p Path, size int) *LayerNorm {
 	return &LayerNorm{
 		Weight: p.Parameter("weight", Constant(1), size), Bias: p.Parameter("bias", Constant(0), size),
-		Eps: 1e-5, size: []int{size},
+		Eps: 1e-5, size: []int{size}, around: p.fuses() && size <= torch.MaxLayerNormAround,
 	}
 }
 
@@ -29,6 +30,45 @@ func NewComputeLayerNorm(p Path, size int) *LayerNorm {
 // Forward returns x (…, size) normalised.
 func (n *LayerNorm) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.LayerNorm(n.size, n.Weight, n.Bias, n.Eps)
+}
+
+// ForwardReLU returns max(0, Forward(x)) in a type. It is one launch on a GPU in inference, as are the following.
+func (n *LayerNorm) ForwardReLU(x *torch.Tensor, out torch.DType) *torch.Tensor {
+	if n.around {
+		y, _ := torch.LayerNormAround{Weight: n.Weight, Bias: n.Bias, Eps: n.Eps, ReLU: true, Out: out}.Forward(x)
+		return y
+	}
+	return as(n.Forward(as(x, n.Weight.DType())).ReluInPlace(), out)
+}
+
+// ForwardSum returns Forward(x + y), where y may be of a type of fewer bits than x, and the same in another type.
+func (n *LayerNorm) ForwardSum(x, y *torch.Tensor, other torch.DType) (sum, same *torch.Tensor) {
+	if n.around {
+		around := torch.LayerNormAround{Weight: n.Weight, Bias: n.Bias, Eps: n.Eps, Residual: x, Out: x.DType()}
+		if other != x.DType() {
+			around.Second = other
+		}
+		if sum, same = around.Forward(y); same == nil {
+			same = sum
+		}
+		return sum, same
+	}
+	sum = n.Forward(x.Add(as(y, x.DType())))
+	return sum, as(sum, other)
+}
+
+// ForwardModulated returns z = Forward(x + y) of (B,N,size), where y may be of a type of fewer bits than x, and
+// z·(1 + scale) + shift in another type, where the rows of modulation (B, 2·size) are scale and shift.
+func (n *LayerNorm) ForwardModulated(x, y, modulation *torch.Tensor, other torch.DType) (z, modulated *torch.Tensor) {
+	if n.around {
+		return torch.LayerNormAround{
+			Weight: n.Weight, Bias: n.Bias, Eps: n.Eps, Residual: x, Modulation: modulation, Out: x.DType(), Second: other,
+		}.Forward(y)
+	}
+	z, _ = n.ForwardSum(x, y, x.DType())
+	size, rows := n.size[0], modulation.Unsqueeze(1)
+	scale, shift := rows.Narrow(2, 0, size), rows.Narrow(2, size, size)
+	return z, as(z.Mul(scale.AddScalar(1)).Add(shift), other)
 }
 
 // A NormKind is the norm that follows a convolution.

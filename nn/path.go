@@ -67,5 +67,8 @@ func (p Path) Exact() Path {
 	return p
 }
 
+// fuses reports whether modules join operators on a GPU into single launches, through which no gradients flow.
+func (p Path) fuses() bool { return p.Inference() && !p.Eager() && p.Device().IsCUDA() }
+
 // Device is where the store's parameters live.
 func (p Path) Device() torch.Device { return p.store.options.Device }

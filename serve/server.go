@@ -237,7 +237,7 @@ func (s *Server) isReady() bool { return s.warm.Load() && !s.admission.isClosed(
 type ModelInfo struct {
 	Name      string   `json:"name"`
 	Device    string   `json:"device"`
-	Precision string   `json:"precision"` // of products: float32 or bfloat16
+	Precision string   `json:"precision"` // of products: float32, bfloat16 or float16
 	Classes   []string `json:"classes"`
 }
 

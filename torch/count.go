@@ -9,6 +9,7 @@ type Counts struct {
 	Bytes     int64 // of memory that tensors on the CPU asked for, freed or not
 	FLOP      int64 // of matrix products and convolutions; a multiplication and an addition are two
 	Launches  int64 // of this module's own kernels on GPUs
+	Started   int64 // operators of LibTorch that start work on a GPU: not views, and those that others call, not these
 	Transfers int64 // copies between the host and GPUs
 	Waits     int64 // operators in which the host waits for a GPU: copies that block, and reads of a value or a shape
 }
@@ -25,6 +26,6 @@ func Count(f func()) Counts {
 	return Counts{
 		Operators: after.Operators - before.Operators, Layouts: after.Layouts - before.Layouts,
 		Bytes: after.Bytes - before.Bytes, FLOP: after.FLOP - before.FLOP,
-		Launches: after.Launches - before.Launches, Transfers: after.Transfers - before.Transfers, Waits: after.Waits - before.Waits,
+		Launches: after.Launches - before.Launches, Started: after.Started - before.Started, Transfers: after.Transfers - before.Transfers, Waits: after.Waits - before.Waits,
 	}
 }

@@ -17,8 +17,8 @@ type RoIAlignConfig struct {
 // RoIAlign pools boxes from a feature pyramid (He et al. 2017, aligned by half a
 // pixel). levels are (B,C,H,W); boxes (R,4) are x1 y1 x2 y2; image and level,
 // int64 (R), say which picture and level each box is pooled from. The result is (R, Bins², C), bins
-// row-major, of the levels' type: float32, float64, or on the CPU bfloat16, which is summed in float32
-// at the boxes' float32 coordinates. Gradients flow to the levels, unless they are bfloat16.
+// row-major, of the levels' type: float32, float64, bfloat16, or on a GPU float16; the last two are summed in
+// float32 at the boxes' float32 coordinates. Gradients flow to the levels, on the CPU unless they are bfloat16.
 func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {
 		fail("roi_align", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))
@@ -32,8 +32,9 @@ func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *
 // M dynamic masks, (M). p is the sigmoid of layers 1×1 convolutions with ReLU between
 // over the mask features (B,C,h,w) of picture image[i], whose weights are row i of
 // filters (M,params); image must ascend. g is the row truth[i] of truths
-// (G,h·w): uint8 of 0 and 1, or the parts of pixels, from 0 to 1, in the features' type. Gradients flow to features and filters. It is for up to 8 layers
-// of up to 32 channels, and on a GPU for up to 4 layers of up to 16.
+// (G,h·w): uint8 of 0 and 1, or the parts of pixels, from 0 to 1, in the features' type. Gradients flow to features and filters. Float16 and
+// bfloat16 are computed in float32, the losses' type. It is for up to 8 layers of up to 32 channels, and on a GPU for
+// up to 4 layers of up to 16.
 func MaskDice(features, filters *Tensor, image []int64, truths *Tensor, truth []int64, layers int) *Tensor {
 	f, w, of := features.handle(), filters.handle(), truths.handle()
 	picks := From(filters.scope, truth)
@@ -129,8 +130,8 @@ type MaskGeometry struct {
 // convolutions with ReLU between over the mask features (C,H,W) of one picture, and
 // thresholds the upsampled probabilities into bits. Only pixels inside boxes[i] are computed;
 // words[i] are the rows of that box, from the word of its first column to that of its last:
-// pixel x is bit x&63 of word x>>6 − boxes[i].Min.X>>6 of its row. They must be zero. Both
-// tensors are float32.
+// pixel x is bit x&63 of word x>>6 − boxes[i].Min.X>>6 of its row. They must be zero. filters
+// are float32, and so are the features, or float16 or bfloat16.
 func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle, words [][]uint64, g MaskGeometry) {
 	if features.Dim() != 3 || filters.Dim() != 2 || len(boxes) != len(words) {
 		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask per filter set", features, filters)

@@ -5,19 +5,36 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/cpu"
+
+	"github.com/diffusioninst/go/internal/libtorch"
 )
 
 // CheckPrecision returns an error, which wraps an *Error, if the device cannot compute
 // convolutions in a type: oneDNN has none in bfloat16 for processors without AVX-512, which
-// LibTorch notices on some of them only when it runs one.
+// LibTorch notices on some of them only when it runs one. GPUs multiply bfloat16 numbers from compute
+// capability 8.0 on, and LibTorch's older releases resize no pictures in it.
 func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
+	if d.IsCUDA() && dtype == BFloat16 {
+		have, e := libtorch.Capability(d.index())
+		if e != nil {
+			return fmt.Errorf("torch: the compute capability of %v: %w", d, describe("capability", e.Message))
+		}
+		if have < 80 {
+			return fmt.Errorf("torch: no products in bfloat16 on %v: %w", d,
+				&Error{Op: "capability", Message: fmt.Sprintf("its compute capability is %d.%d, and bfloat16 needs 8.0", have/10, have%10)})
+		}
+	}
 	err := Do(ctx, func(s *Scope) error {
 		x := s.Zeros(Options{DType: dtype, Device: d}, 1, 16, 8, 8)
 		weight := s.Zeros(Options{DType: dtype, Device: d}, 16, 16, 3, 3)
-		x.Conv2d(weight, nil, []int{1, 1}, []int{1, 1}, []int{1, 1}, 1)
+		x = x.Conv2d(weight, nil, []int{1, 1}, []int{1, 1}, []int{1, 1}, 1)
+		if d.IsCUDA() {
+			x.UpsampleNearest2d(16, 16).MaxPool2d([]int{3, 3}, []int{2, 2}, []int{1, 1})
+			x.ReplicationPad2d(0, 1, 0, 1).UpsampleBilinear2d([]int{17, 17}, true)
+		}
 		return nil
 	})
 	if err != nil {

@@ -113,10 +113,9 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 
 // rows times all that is asked for, and adds the lines to r.
 func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, images []image.Image, r *benchReport) error {
-	dtype := torch.Float32
-	if model.Precision() == diffusioninst.PrecisionBFloat16 {
-		dtype = torch.BFloat16
-	}
+	dtype := map[diffusioninst.Precision]torch.DType{
+		diffusioninst.PrecisionFloat32: torch.Float32, diffusioninst.PrecisionBFloat16: torch.BFloat16, diffusioninst.PrecisionFloat16: torch.Float16,
+	}[model.Precision()]
 	for _, steps := range o.steps {
 		parts := partTimes{}
 		options := o.model.options

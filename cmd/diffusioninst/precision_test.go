@@ -54,7 +54,7 @@ func TestPrecision(t *testing.T) {
 	}
 	require.Contains(t, text, ", "+auto+", on cpu, ")
 	_, err = bench(t, "--precision", "float16")
-	require.ErrorContains(t, err, "slower than float32 on processors")
+	require.ErrorContains(t, err, "it is for GPUs, and slower than float32 on processors")
 }
 
 // Settings that only one of two runs has are a difference, whichever it is.

@@ -12,11 +12,19 @@ import (
 	"github.com/diffusioninst/go/internal/proctest"
 )
 
-// kernel returns the source of a kernel of this module.
+// kernel returns the source of a kernel of this module, behind what is put in front of all.
 func kernel(t *testing.T, name string) string {
-	text, err := os.ReadFile(filepath.Join("..", "libtorch", "cuda", name+".cu"))
-	require.NoError(t, err)
-	return string(text)
+	files := []string{"numbers.cuh"}
+	if name != "numbers" {
+		files = append(files, name+".cu")
+	}
+	var text string
+	for _, file := range files {
+		data, err := os.ReadFile(filepath.Join("..", "libtorch", "cuda", file))
+		require.NoError(t, err)
+		text += string(data)
+	}
+	return text
 }
 
 // check compiles a kernel's check with its source under AddressSanitizer, and runs it.
@@ -35,7 +43,7 @@ func check(t *testing.T, dir, name, source string) (out string, err error) {
 // The kernels compute what they should, within their memory, whichever thread runs first.
 func TestKernels(t *testing.T) {
 	dir := Sources(t)
-	for _, name := range []string{"masks", "mask_dice", "roi_align"} {
+	for _, name := range []string{"boxes", "masks", "mask_dice", "norms", "numbers", "roi_align"} {
 		t.Run(name, func(t *testing.T) {
 			out, err := check(t, dir, name, kernel(t, name))
 			require.NoError(t, err, out)
@@ -52,6 +60,9 @@ func TestKernelsWithFaults(t *testing.T) {
 		{"a pixel too many", "masks", "i < in.fw * in.fh;", "i <= in.fw * in.fh;", "AddressSanitizer: heap-buffer-overflow"},
 		{"a barrier for some threads", "mask_dice", "  __syncthreads();\n  T sum = 0;", "  if (threadIdx.x < 40) __syncthreads();\n  T sum = 0;", "barrier"},
 		{"a wrong gradient", "mask_dice", "slope1 = T(4)", "slope1 = T(2)", "gradients is off"},
+		{"a missing barrier in a warp", "norms", "  __syncwarp();\n", "", "the result depends on the order of threads"},
+		{"a row too many", "norms", "if (row >= rows) return;", "if (row > rows) return;", "AddressSanitizer"},
+		{"halves rounded down", "numbers", "0xc8000fffu + (u >> 13 & 1u)", "0xc8000000u", "float16 is not the nearest"},
 		{"a level beyond the pyramid", "roi_align", "of < levels.count ? int(of) : levels.count - 1", "int(of)", "AddressSanitizer"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {

@@ -22,8 +22,9 @@ std::atomic<int64_t> counted_bytes{0}, counted_flop{0}, counted_launches{0};
 
 namespace {
 
-std::atomic<int64_t> operators{0}, layouts{0}, transfers{0}, waits{0};
+std::atomic<int64_t> operators{0}, layouts{0}, started{0}, transfers{0}, waits{0};
 thread_local int depth = 0, products = 0;  // of operators within operators
+thread_local int64_t works = 0;            // operators of this thread that started work on a GPU
 
 // Products by the place of the input whose shape says how many terms each element of the result has.
 struct Product {
@@ -34,6 +35,7 @@ struct Product {
 constexpr Product kProducts[] = {
     {"aten::linear", 1, true},       {"aten::conv2d", 1, true},      {"aten::convolution", 1, true},
     {"aten::_convolution", 1, true}, {"aten::mkldnn_convolution", 1, true}, {"aten::cudnn_convolution", 1, true},
+    {"aten::cudnn_convolution_relu", 1, true}, {"aten::cudnn_convolution_add_relu", 1, true}, {"aten::_addmm_activation", 1, false},
     {"aten::matmul", 0, false},      {"aten::mm", 0, false},         {"aten::bmm", 0, false},
     {"aten::addmm", 1, false},       {"aten::baddbmm", 1, false},    {"aten::mv", 0, false},
 };
@@ -94,7 +96,19 @@ bool blocks(const char* name, c10::ArrayRef<const c10::IValue> inputs) {
 
 struct Call final : at::ObserverContext {
   int64_t terms = 0;
+  const c10::StorageImpl* memory = nullptr;  // of the first tensor on a GPU
+  int64_t works = 0;                         // before the call
 };
+
+// worked reports whether an operator on a GPU started work itself: none that it called did, and it neither
+// returned a view nor only reserved memory.
+bool worked(const Call& call, const at::RecordFunction& f) {
+  if (call.memory == nullptr || call.works != works || std::strncmp(f.name(), "aten::empty", 11) == 0) return false;
+  size_t length = std::strlen(f.name());
+  if (f.name()[length - 1] == '_') return true;
+  const auto* out = f.outputs().empty() || !f.outputs()[0].isTensor() ? nullptr : &f.outputs()[0].toTensor();
+  return out == nullptr || !out->defined() || out->storage().unsafeGetStorageImpl() != call.memory;
+}
 
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& f) {
   auto call = std::make_unique<Call>();
@@ -102,6 +116,15 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& f) {
   if (reorders(f.name(), f.inputs())) layouts++;
   if (crosses(f.name(), f.inputs())) transfers++;
   if (blocks(f.name(), f.inputs())) waits++;
+  call->works = works;
+  for (size_t i = 0; i < f.inputs().size() && call->memory == nullptr; i++) {
+    const auto* t = tensor(f.inputs(), i);
+    if (t == nullptr && f.inputs()[i].isTensorList() && f.inputs()[i].toListRef().size() > 0) {
+      const auto& first = f.inputs()[i].toListRef()[0];
+      t = first.isTensor() ? &first.toTensor() : nullptr;
+    }
+    if (t != nullptr && t->defined() && t->is_cuda()) call->memory = t->storage().unsafeGetStorageImpl();
+  }
   call->terms = terms(f.name(), f.inputs());
   if (call->terms > 0) products++;
   return call;
@@ -111,6 +134,7 @@ void end(const at::RecordFunction& f, at::ObserverContext* context) {
   auto* call = static_cast<Call*>(context);
   if (call == nullptr) return;
   depth--;
+  if (worked(*call, f)) works++, started++;
   if (call->terms == 0 || --products > 0) return;
   for (const auto& out : f.outputs()) {
     if (out.isTensor() && out.toTensor().defined()) di::counted_flop += 2 * call->terms * out.toTensor().numel();
@@ -136,5 +160,5 @@ void di_count(bool on) noexcept {
 }
 
 di_counts di_counted() noexcept {
-  return {operators, layouts, di::counted_bytes, di::counted_flop, di::counted_launches, transfers, waits};
+  return {operators, layouts, di::counted_bytes, di::counted_flop, di::counted_launches, started, transfers, waits};
 }

@@ -9,6 +9,7 @@
 
 #include "count.h"
 #include "gpu_cache.h"
+#include "guard.h"
 #include "kernels.h"
 
 namespace di::gpu {
@@ -215,13 +216,8 @@ class Current {
 
 CUmodule compile(const Kernel& kernel, const std::string& text, int index) {
   const auto& d = driver();
-  CUdevice device = 0;
-  int major = 0, minor = 0;
-  d.check(d.device(&device, index), "device");
-  d.check(d.attribute(&major, kMajor, device), "compute capability");
-  d.check(d.attribute(&minor, kMinor, device), "compute capability");
   CUmodule out = nullptr;
-  auto image = compiler().image(kernel, text, 10 * major + minor);
+  auto image = compiler().image(kernel, text, capability(index));
   d.check(d.load(&out, image.data()), kernel.source);
   return out;
 }
@@ -235,7 +231,7 @@ CUfunction function(const Kernel& kernel, int index) {
     auto source = state().sources.find(kernel.source);
     TORCH_CHECK(source != state().sources.end(), "there is no kernel source ", kernel.source);
     module = &state().modules[key];
-    text = source->second;
+    text = state().sources["numbers.cuh"] + "#line 1\n" + source->second;
   }
   std::lock_guard<std::mutex> lock(module->mutex);
   if (module->handle == nullptr) module->handle = compile(kernel, text, index);
@@ -259,6 +255,16 @@ CUstream stream(int index) {
 
 }  // namespace
 
+int capability(int index) {
+  const auto& d = driver();
+  CUdevice device = 0;
+  int major = 0, minor = 0;
+  d.check(d.device(&device, index), "device");
+  d.check(d.attribute(&major, kMajor, device), "compute capability");
+  d.check(d.attribute(&minor, kMinor, device), "compute capability");
+  return 10 * major + minor;
+}
+
 void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, void** arguments) {
   if (blocks.x == 0 || blocks.y == 0) return;
   auto index = static_cast<int>(on.get_device());
@@ -272,11 +278,24 @@ void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int thread
 
 std::string define(const char* name, int64_t value) { return std::string("-D") + name + '=' + std::to_string(value); }
 
-std::string type_of(const at::Tensor& t) {
-  TORCH_CHECK(t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble,
-              "GPU kernels need float32 or float64, not ", t.scalar_type());
-  return t.scalar_type() == at::kFloat ? "-DSCALAR=float" : "-DSCALAR=double";
+at::ScalarType computed(at::ScalarType type) {
+  return type == at::kHalf || type == at::kBFloat16 ? at::kFloat : type;
 }
+
+std::string stored(const char* name, at::ScalarType type) {
+  const char* text = nullptr;
+  switch (type) {
+    case at::kFloat: text = "float"; break;
+    case at::kDouble: text = "double"; break;
+    case at::kHalf: text = "Half"; break;
+    case at::kBFloat16: text = "BFloat16"; break;
+    case at::kByte: text = "unsigned char"; break;
+    default: TORCH_CHECK(false, "GPU kernels need floating-point numbers, not ", type);
+  }
+  return std::string("-D") + name + '=' + text;
+}
+
+std::string scalar_of(const at::Tensor& t) { return stored("SCALAR", computed(t.scalar_type())); }
 
 }  // namespace di::gpu
 
@@ -284,4 +303,8 @@ void di_gpu_source(const char* name, const char* text) noexcept {
   auto& s = di::gpu::state();
   std::lock_guard<std::mutex> lock(s.mutex);
   s.sources[name] = text;
+}
+
+di_error* di_gpu_capability(int device, int* capability) noexcept {
+  return di::guard([&] { *capability = di::gpu::capability(device); });
 }

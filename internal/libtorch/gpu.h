@@ -8,6 +8,9 @@
 
 namespace di::gpu {
 
+// capability returns a device's compute capability times ten, such as 90.
+int capability(int device);
+
 // Kernel is a function of a source file, compiled with definitions such as "-DSCALAR=float".
 struct Kernel {
   const char *source, *function;
@@ -32,7 +35,13 @@ void run(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, A
 // define returns the definition of an integer.
 std::string define(const char* name, int64_t value);
 
-// type_of returns the definition of SCALAR for a float32 or float64 tensor; other types are an error.
-std::string type_of(const at::Tensor& t);
+// computed returns the type in which kernels compute with values of a type: float32 for float16 and bfloat16.
+at::ScalarType computed(at::ScalarType type);
+
+// scalar_of returns the definition of SCALAR, the type in which kernels compute with a tensor.
+std::string scalar_of(const at::Tensor& t);
+
+// stored defines a name as the type of a tensor's elements, which may be float16 and bfloat16, too.
+std::string stored(const char* name, at::ScalarType type);
 
 }  // namespace di::gpu

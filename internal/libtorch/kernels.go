@@ -27,7 +27,7 @@ func CacheMemory(users, keepers int) { C.di_cache_memory(C.int(users), C.int(kee
 func CachedMemory() int64 { return int64(C.di_cached_memory()) }
 
 // Counts are numbers of what all threads have done; see di_counts in kernels.h.
-type Counts struct{ Operators, Layouts, Bytes, FLOP, Launches, Transfers, Waits int64 }
+type Counts struct{ Operators, Layouts, Bytes, FLOP, Launches, Started, Transfers, Waits int64 }
 
 // Count starts to count operators and their products, or stops; uses may overlap.
 func Count(on bool) { C.di_count(C.bool(on)) }
@@ -35,7 +35,7 @@ func Count(on bool) { C.di_count(C.bool(on)) }
 // Counted returns what has been counted since the process began.
 func Counted() Counts {
 	c := C.di_counted()
-	return Counts{int64(c.operators), int64(c.layouts), int64(c.bytes), int64(c.flop), int64(c.launches), int64(c.transfers), int64(c.waits)}
+	return Counts{int64(c.operators), int64(c.layouts), int64(c.bytes), int64(c.flop), int64(c.launches), int64(c.started), int64(c.transfers), int64(c.waits)}
 }
 
 // PeakRate returns the floating-point operations per second of one core in float32, measured.
@@ -65,6 +65,46 @@ func LinearOneDNN(x, weight, bias Handle) (Handle, *Error) {
 // Conv2dOneDNN returns the convolution of (B,C,H,W); bias may be nil.
 func Conv2dOneDNN(x, weight, bias Handle, stride, padding [2]int) (Handle, *Error) {
 	return one(C.di_convolution(C.di_tensor(x), C.di_tensor(weight), C.di_tensor(bias), ints(stride[:]), ints(padding[:])))
+}
+
+// Conv2dReLU returns max(0, convolution + add); bias and add may be nil.
+func Conv2dReLU(x, weight, bias, add Handle, stride, padding [2]int) (Handle, *Error) {
+	return one(C.di_convolution_relu(C.di_tensor(x), C.di_tensor(weight), C.di_tensor(bias), C.di_tensor(add), ints(stride[:]), ints(padding[:])))
+}
+
+// LinearReLU returns max(0, x·weightᵀ + bias); bias may be nil.
+func LinearReLU(x, weight, bias Handle) (Handle, *Error) {
+	return one(C.di_linear_relu(C.di_tensor(x), C.di_tensor(weight), C.di_tensor(bias)))
+}
+
+// ScaledAttention returns softmax(q·kᵀ/√E)·v of (B,H,N,E).
+func ScaledAttention(q, k, v Handle) (Handle, *Error) {
+	return one(C.di_scaled_attention(C.di_tensor(q), C.di_tensor(k), C.di_tensor(v)))
+}
+
+// LayerNormOptions are those of LayerNormAround; Second is −1 if only one result is wanted.
+type LayerNormOptions struct {
+	Eps         float64
+	ReLU        bool
+	Out, Second int // LibTorch's numbers of types
+}
+
+// LayerNormAround returns a layer norm on a GPU with what is around it; see di_layer_norm in kernels.h.
+// residual and modulation may be nil.
+func LayerNormAround(x, residual, weight, bias, modulation Handle, o LayerNormOptions) (a, b Handle, e *Error) {
+	options := C.di_layer_norm_options{eps: C.double(o.Eps), relu: C.bool(o.ReLU), out: C.int(o.Out), second: C.int(o.Second)}
+	r := C.di_layer_norm(&options, C.di_tensor(x), C.di_tensor(residual), C.di_tensor(weight), C.di_tensor(bias), C.di_tensor(modulation))
+	return Handle(r.a), Handle(r.b), takeError(r.error)
+}
+
+// ApplyDeltas returns boxes (…,4) on a GPU moved and scaled by deltas (…,4).
+func ApplyDeltas(boxes, deltas Handle, weight, growth float64) (Handle, *Error) {
+	return one(C.di_apply_deltas(C.di_tensor(boxes), C.di_tensor(deltas), C.double(weight), C.double(growth)))
+}
+
+// BoxLevels returns the level, int64 (n), that each of n boxes on a GPU is pooled from.
+func BoxLevels(boxes Handle, finest float64, count int) (Handle, *Error) {
+	return one(C.di_box_levels(C.di_tensor(boxes), C.double(finest), C.int(count)))
 }
 
 // SmallBmm returns the product of each pair of small matrices (B,m,k) and (B,k,n), on the CPU.

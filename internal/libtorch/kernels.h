@@ -1,5 +1,5 @@
-// Fused kernels that LibTorch lacks. RoIAlign, the dice loss and the masks also run on
-// GPUs (gpu.h), the others on the CPU only.
+// Fused kernels that LibTorch lacks. RoIAlign, the dice loss and the masks also run on GPUs (gpu.h); layer
+// norms with what is around them, deltas and levels of boxes on GPUs only; the others on the CPU only.
 #pragma once
 #include "libtorch.h"
 
@@ -31,6 +31,7 @@ typedef struct {
   int64_t bytes;      // that tensors on the CPU have asked for
   int64_t flop;       // of matrix products and convolutions: two for a multiplication and an addition
   int64_t launches;   // of this module's kernels on GPUs
+  int64_t started;    // operators that start work on a GPU, without views and without this module's kernels
   int64_t transfers;  // copies between the host and GPUs
   int64_t waits;      // operators in which the host waits for a GPU
 } di_counts;
@@ -56,6 +57,31 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
 di_result1 di_linear(di_tensor x, di_tensor weight, di_tensor bias) DI_NOEXCEPT;
 di_result1 di_convolution(di_tensor x, di_tensor weight, di_tensor bias, const int64_t* stride,
                           const int64_t* padding) DI_NOEXCEPT;
+
+// Products with what follows them, which without gradients are one launch on a GPU; see activations.cc.
+// bias and add may be NULL: max(0, convolution + add), whose add a GPU takes into its sum, and max(0, linear map).
+di_result1 di_convolution_relu(di_tensor x, di_tensor weight, di_tensor bias, di_tensor add, const int64_t* stride,
+                               const int64_t* padding) DI_NOEXCEPT;
+di_result1 di_linear_relu(di_tensor x, di_tensor weight, di_tensor bias) DI_NOEXCEPT;
+// softmax(q·kᵀ/√E)·v of (B,H,N,E): one launch from LibTorch 2.0 on.
+di_result1 di_scaled_attention(di_tensor q, di_tensor k, di_tensor v) DI_NOEXCEPT;
+
+// Layer norm on a GPU with what is around it; see norms.cc.
+typedef struct {
+  double eps;
+  bool relu;
+  int out, second;  // types of the results; second < 0 for none
+} di_layer_norm_options;
+// The norm of x + residual over its last dimension; the second result is the same in another type or, with a
+// modulation (B, 2·size), a·(1 + scale) + shift for the rows of each picture, and NULL if not wanted. residual and
+// modulation may be NULL.
+di_result2 di_layer_norm(const di_layer_norm_options* options, di_tensor x, di_tensor residual, di_tensor weight,
+                         di_tensor bias, di_tensor modulation) DI_NOEXCEPT;
+
+// Boxes (…,4) on a GPU; see boxes.cc. The first moves and scales them by deltas (…,4), the second returns
+// the level, int64 (n), from 0 to count−1, that each is pooled from.
+di_result1 di_apply_deltas(di_tensor boxes, di_tensor deltas, double weight, double growth) DI_NOEXCEPT;
+di_result1 di_box_levels(di_tensor boxes, double finest, int count) DI_NOEXCEPT;
 
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
@@ -115,6 +141,9 @@ typedef struct {
 // x1 − 1, aligned to the output (pixel x is bit x % 64). They must be zero.
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words) DI_NOEXCEPT;
+
+// The compute capability of a GPU times ten, such as 90; see gpu.h.
+di_error* di_gpu_capability(int device, int* capability) DI_NOEXCEPT;
 
 // Registers the name and text of a source in cuda/; see gpu.h.
 void di_gpu_source(const char* name, const char* text) DI_NOEXCEPT;

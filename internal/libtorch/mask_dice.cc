@@ -227,7 +227,9 @@ struct Dice {
   di::gpu::Kernel kernel(const char* function) const {
     using di::gpu::define;
     return {"mask_dice.cu", function,
-            {di::gpu::type_of(filters), std::string("-DTRUTH=") + (whole() ? "unsigned char" : "SCALAR"), define("CHANNELS", features.size(1)), define("LAYERS", layers), define("TILE", tile())}};
+            {di::gpu::scalar_of(filters), di::gpu::stored("STORED", features.scalar_type()),
+             di::gpu::stored("TRUTH", truths.scalar_type()), define("CHANNELS", features.size(1)),
+             define("LAYERS", layers), define("TILE", tile())}};
   }
 
   template <typename T>
@@ -288,7 +290,7 @@ struct Dice {
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
     auto dfilters = di::empty(filters.sizes(), filters.options());
     if (filters.is_cuda()) {
-      auto dfeatures = di::zeros(features.sizes(), features.options());
+      auto dfeatures = di::zeros(features.sizes(), filters.options());
       di::gpu::run(kernel("mask_dice_backward"), filters, {filters.size(0)}, static_cast<int>(tile()), features.data_ptr(), filters.data_ptr(), image.data_ptr(),
                    truths.data_ptr(), truth.data_ptr(), sums.data_ptr(), grad.data_ptr(), dfeatures.data_ptr(),
                    dfilters.data_ptr(), static_cast<long long>(pixels()));
@@ -328,8 +330,10 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
                         di_tensor truth, size_t n, int64_t layers) noexcept {
   return di::call1([&] {
     Tensors inputs{di::ref(features), di::ref(filters)};
-    Dice d{inputs[0].detach().contiguous(), inputs[1].detach().contiguous(), di::ref(truths).contiguous(),
-           di::ref(truth).contiguous(), {}, layers, {}};
+    auto computed = [](const at::Tensor& t) { return t.to(di::gpu::computed(t.scalar_type())).contiguous(); };
+    bool cpu = inputs[0].is_cpu();  // where features of few bits are converted, which GPUs do as they read
+    Dice d{cpu ? computed(inputs[0].detach()) : inputs[0].detach().contiguous(), computed(inputs[1].detach()),
+           cpu ? computed(di::ref(truths)) : di::ref(truths).contiguous(), di::ref(truth).contiguous(), {}, layers, {}};
     TORCH_CHECK(d.features.dim() == 4 && d.filters.dim() == 2 && d.truths.dim() == 2 && d.truth.dim() == 1,
                 "features must be (B,C,h,w), filters (M,params), truths (G,h·w), truth (M)");
     int64_t c = d.features.size(1), m = d.filters.size(0);
@@ -338,8 +342,9 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
     TORCH_CHECK(d.filters.size(1) == (layers - 1) * (c * c + c) + c + 1, "filters of ", d.filters.size(1),
                 " parameters do not fit ", layers, " layers of ", c, " channels");
     TORCH_CHECK(d.truths.size(1) == d.features.size(2) * d.features.size(3), "truths and features differ in size");
-    TORCH_CHECK((d.whole() || d.truths.scalar_type() == d.features.scalar_type()) && d.truth.scalar_type() == at::kLong &&
-                    d.features.scalar_type() == d.filters.scalar_type(),
+    auto type = d.filters.scalar_type();
+    TORCH_CHECK((d.whole() || di::gpu::computed(d.truths.scalar_type()) == type) && d.truth.scalar_type() == at::kLong &&
+                    di::gpu::computed(d.features.scalar_type()) == type,
                 "truths must be uint8 or of the features' type, truth int64, features and filters of one type");
     TORCH_CHECK(d.truth.numel() == m && static_cast<int64_t>(n) == m, "image and truth must have one entry per filter");
     d.from.assign(d.features.size(0) + 1, 0);
@@ -361,9 +366,10 @@ di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* im
     }
     auto [out, sums] = d.losses();
     if (di::needs_gradient(inputs)) {
-      di::set_backward(out, inputs, [d, sums = sums](const at::Tensor& grad, const std::vector<bool>&) {
+      di::set_backward(out, inputs, [d, sums = sums, types = std::make_pair(inputs[0].scalar_type(), inputs[1].scalar_type())](
+                                         const at::Tensor& grad, const std::vector<bool>&) {
         auto [features, filters] = d.gradients(sums, grad.contiguous());
-        return Tensors{features, filters};
+        return Tensors{features.to(types.first), filters.to(types.second)};
       });
     }
     return out;

@@ -203,9 +203,10 @@ struct Job {
     if (bits == 0) return;
     auto n = static_cast<int64_t>(some.size());
     auto instances = upload(some);
-    auto probability = di::empty({probabilities}, features.options());
+    auto probability = di::empty({probabilities}, features.options().dtype(at::kFloat));
     auto out = di::empty({bits}, features.options().dtype(at::kInt));
-    std::vector<std::string> definitions{di::gpu::define("CHANNELS", channels()), di::gpu::define("LAYERS", im.layers)};
+    std::vector<std::string> definitions{di::gpu::stored("STORED", features.scalar_type()), di::gpu::define("CHANNELS", channels()),
+                                         di::gpu::define("LAYERS", im.layers)};
     di::gpu::run({"masks.cu", "probabilities", definitions}, features, {std::min<int64_t>((most + 255) / 256, 4096), n}, 256,
                  instances.data_ptr(), features.data_ptr(), part.data_ptr(), static_cast<long long>(height()),
                  static_cast<long long>(width()), probability.data_ptr());
@@ -232,12 +233,14 @@ struct Job {
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words) noexcept {
   return di::guard([&] {
-    Job job{*image, di::ref(features).contiguous(), di::ref(filters).contiguous(), boxes, words, {}, {}};
+    auto given = di::ref(features);
+    if (given.is_cpu()) given = given.to(di::gpu::computed(given.scalar_type()));
+    Job job{*image, given.contiguous(), di::ref(filters).contiguous(), boxes, words, {}, {}};
     const auto& im = *image;
     TORCH_CHECK(job.features.dim() == 3 && job.filters.dim() == 2 && job.count() == static_cast<int64_t>(n) &&
-                    job.features.scalar_type() == at::kFloat && job.filters.scalar_type() == at::kFloat &&
+                    di::gpu::computed(job.features.scalar_type()) == at::kFloat && job.filters.scalar_type() == at::kFloat &&
                     job.features.device() == job.filters.device(),
-                "features must be (C,H,W), filters (n, params), float32 on one device");
+                "features must be (C,H,W) of float32, float16 or bfloat16, filters (n, params) of float32, on one device");
     int64_t hidden = im.layers - 1, c = job.channels();
     TORCH_CHECK(hidden >= 0 && job.params() == hidden * c * c + c + hidden * c + 1, "a filter set of ", job.params(),
                 " parameters does not fit ", im.layers, " layers of ", c, " channels");

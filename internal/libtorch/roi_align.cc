@@ -4,8 +4,8 @@
 // A box is divided into bins×bins; each bin is the mean of samples×samples bilinear samples. The
 // result is (R, bins·bins, C), channels last, as the decoder's matrix products need it. The CPU
 // version sums in torchvision's order, so that rounding is the same; the GPU version,
-// cuda/roi_align.cu, does not. Features in bfloat16 (on the CPU, without gradients) are summed in
-// float32 and rounded once.
+// cuda/roi_align.cu, does not. Features in bfloat16, on the CPU without gradients, and on GPUs in float16
+// are summed in float32 and rounded once.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
@@ -132,7 +132,7 @@ DeviceLevels device_levels(const Tensors& levels, const Geometry& g) {
 void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
             const at::Tensor& level, const at::Tensor& pooled, const Geometry& g) {
   auto channels = static_cast<int>(pooled.size(2));
-  di::gpu::run({"roi_align.cu", function, {di::gpu::type_of(pooled)}}, pooled, {pooled.size(0) * pooled.size(1)},
+  di::gpu::run({"roi_align.cu", function, {di::gpu::scalar_of(pooled), di::gpu::stored("STORED", pooled.scalar_type())}}, pooled, {pooled.size(0) * pooled.size(1)},
                std::min((channels + 31) / 32 * 32, 256), device_levels(levels, g), boxes.data_ptr(), image.data_ptr(),
                level.data_ptr(), pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
 }
@@ -239,11 +239,13 @@ at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor
 Tensors slopes(const std::vector<std::vector<int64_t>>& shapes, const at::Tensor& boxes, const at::Tensor& image,
                const at::Tensor& level, const at::Tensor& grad, const Geometry& g) {
   Tensors out;
+  auto sums = grad.options().dtype(grad.is_cuda() ? di::gpu::computed(grad.scalar_type()) : grad.scalar_type());
   for (const auto& shape : shapes) {
-    out.push_back(di::zeros(shape, grad.options()).contiguous(at::MemoryFormat::ChannelsLast));
+    out.push_back(di::zeros(shape, sums).contiguous(at::MemoryFormat::ChannelsLast));
   }
   if (grad.is_cuda()) {
     on_gpu("roi_align_backward", out, boxes, image, level, grad, g);
+    for (auto& t : out) t = t.to(grad.scalar_type());
     return out;
   }
   int64_t count = boxes.size(0), channels = shapes[0][1];
@@ -297,7 +299,7 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
                   "levels must be (B,C,H,W) on one device, of one B, C and type");
     }
     auto type = pyramid[0].scalar_type();
-    auto b = di::ref(boxes).detach().to(type == at::kBFloat16 ? at::kFloat : type).contiguous();
+    auto b = di::ref(boxes).detach().to(di::gpu::computed(type)).contiguous();
     auto im = di::ref(image).contiguous(), lv = di::ref(level).contiguous();
     TORCH_CHECK(b.dim() == 2 && b.size(1) == 4, "boxes must be (R,4)");
     TORCH_CHECK(im.scalar_type() == at::kLong && lv.scalar_type() == at::kLong && im.numel() == b.size(0) &&

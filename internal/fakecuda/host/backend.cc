@@ -1,8 +1,10 @@
 // A GPU for LibTorch without one: tensors on cuda:0 lie in the host's memory, and operators on them are those
 // of the CPU on the same memory, unless they mix devices as a GPU does not. Loaded before a program
 // (LD_PRELOAD), it makes the program take the branches that it has for GPUs; what it copies and waits for can
-// be counted. A tensor of more than FAKE_CUDA_LIMIT bytes is out of memory.
+// be counted. What it computes of float16 and bfloat16 alone is computed in float32 and rounded, as on a GPU. A tensor
+// of more than FAKE_CUDA_LIMIT bytes is out of memory; with FAKE_CUDNN_REFUSES cuDNN has no convolution with a ReLU.
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -38,6 +40,7 @@ struct CUDAHooks final : at::CUDAHooksInterface {
   explicit CUDAHooks(at::CUDAHooksArgs) {}
   void initCUDA() const {}
   bool hasCUDA() const override { return true; }
+  bool hasCuDNN() const override { return true; }
   c10::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
   int64_t current_device() const { return 0; }
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 3)
@@ -51,63 +54,81 @@ using at::CUDAHooksRegistry;
 using at::RegistererCUDAHooksRegistry;
 C10_REGISTER_CLASS(CUDAHooksRegistry, CUDAHooks, CUDAHooks);
 
-// on returns a tensor on another device over the same memory, which it keeps.
-at::Tensor on(const at::Tensor& t, c10::Device device) {
-  const auto& storage = t.storage();
-  c10::DataPtr memory(const_cast<void*>(storage.data()), new at::Tensor(t), [](void* kept) { delete static_cast<at::Tensor*>(kept); }, device);
-  c10::Storage over(c10::Storage::use_byte_size_t(), storage.nbytes(), std::move(memory), c10::GetCPUAllocator(), /*resizable=*/true);
+// over returns a tensor on a device that is to a storage what t is to its own.
+at::Tensor over(c10::Storage storage, const at::Tensor& t, c10::Device device) {
   auto key = device.is_cpu() ? c10::DispatchKey::CPU : c10::DispatchKey::CUDA;
-  auto out = at::detail::make_tensor<c10::TensorImpl>(std::move(over), c10::DispatchKeySet(key), t.dtype());
+  auto out = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), c10::DispatchKeySet(key), t.dtype());
   out.unsafeGetTensorImpl()->set_storage_offset(t.storage_offset());
   out.unsafeGetTensorImpl()->set_sizes_and_strides(t.sizes(), t.strides());
   if (t.unsafeGetTensorImpl()->is_wrapped_number()) out.unsafeGetTensorImpl()->set_wrapped_number(true);
   return out;
 }
 
+// on returns a tensor on another device over the same memory, which it keeps.
+at::Tensor on(const at::Tensor& t, c10::Device device) {
+  const auto& storage = t.storage();
+  c10::DataPtr memory(const_cast<void*>(storage.data()), new at::Tensor(t), [](void* kept) { delete static_cast<at::Tensor*>(kept); }, device);
+  return over(c10::Storage(c10::Storage::use_byte_size_t(), storage.nbytes(), std::move(memory), c10::GetCPUAllocator(), /*resizable=*/true), t, device);
+}
+
+bool low(const at::Tensor& t) { return t.scalar_type() == at::kHalf || t.scalar_type() == at::kBFloat16; }
+
 // Borrowed are the tensors of one call, on the GPU and as the CPU sees them.
 struct Borrowed {
   struct Pair {
     at::Tensor gpu, cpu;
+    at::Tensor memory;  // where cpu is to be written back, if it holds the same numbers in float32
   };
   std::vector<Pair> pairs;
-  const char* name;
-  bool strange = false;  // a tensor of the CPU that is not a number
+  bool strange = false;                             // a tensor of the CPU that is not a number
+  at::ScalarType rounded = at::ScalarType::Undefined;  // type of results that are computed in float32
 
-  at::Tensor lower(const at::Tensor& t) {
+  at::Tensor lower(const at::Tensor& t, bool written) {
     if (!t.defined()) return t;
     if (!t.is_cuda()) {
       strange |= t.dim() > 0;
       return t;
     }
-    for (const auto& p : pairs) {
-      if (p.gpu.is_same(t)) return p.cpu;
+    for (auto& p : pairs) {
+      if (!p.gpu.is_same(t)) continue;
+      if (written && p.cpu.scalar_type() != t.scalar_type()) p.memory = on(t, c10::kCPU);
+      return p.cpu;
     }
-    pairs.push_back({t, on(t, c10::kCPU)});
-    return pairs.back().cpu;
+    auto cpu = on(t, c10::kCPU), memory = at::Tensor();
+    if (rounded != at::ScalarType::Undefined && low(t)) {
+      if (written) memory = cpu;
+      cpu = cpu.to(at::kFloat);
+    }
+    pairs.push_back({t, cpu, memory});
+    return cpu;
   }
 
-  at::Tensor raise(const at::Tensor& t) const {
+  at::Tensor raise(at::Tensor t, bool round) const {
     if (!t.defined()) return t;
-    bool view = false;
     for (const auto& p : pairs) {
       if (p.cpu.is_same(t)) return p.gpu;
-      view |= t.storage().unsafeGetStorageImpl() == p.cpu.storage().unsafeGetStorageImpl();
+      bool view = t.storage().unsafeGetStorageImpl() == p.cpu.storage().unsafeGetStorageImpl();
+      if (view && t.scalar_type() == p.gpu.scalar_type()) return over(p.gpu.storage(), t, kGPU);
     }
+    if (round && rounded != at::ScalarType::Undefined && t.scalar_type() == at::kFloat) t = t.to(rounded);
     const char* limit = std::getenv("FAKE_CUDA_LIMIT");
-    if (!view && limit != nullptr && *limit != 0 && t.nbytes() > std::strtoull(limit, nullptr, 10)) {
+    if (limit != nullptr && *limit != 0 && t.nbytes() > std::strtoull(limit, nullptr, 10)) {
       TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ", t.nbytes(), " bytes (fake GPU)");
     }
     return on(t, kGPU);
   }
 
-  // settle takes over what an operator has resized.
+  // settle takes over what an operator has written or resized.
   void settle() const {
     for (const auto& p : pairs) {
-      if (p.cpu.sizes() == p.gpu.sizes() && p.cpu.strides() == p.gpu.strides() && p.cpu.storage().data() == p.gpu.storage().data()) continue;
+      if (p.memory.defined() && p.memory.sizes() == p.cpu.sizes()) p.memory.copy_(p.cpu);
+      auto cpu = p.memory.defined() && p.memory.sizes() != p.cpu.sizes() ? p.cpu.to(p.gpu.scalar_type()) : p.cpu;
+      if (cpu.scalar_type() != p.gpu.scalar_type()) continue;
+      if (cpu.sizes() == p.gpu.sizes() && cpu.strides() == p.gpu.strides() && cpu.storage().data() == p.gpu.storage().data()) continue;
       auto* to = p.gpu.unsafeGetTensorImpl();
-      to->set_storage_keep_dtype(on(p.cpu, kGPU).storage());
-      to->set_storage_offset(p.cpu.storage_offset());
-      to->set_sizes_and_strides(p.cpu.sizes(), p.cpu.strides());
+      to->set_storage_keep_dtype(on(cpu, kGPU).storage());
+      to->set_storage_offset(cpu.storage_offset());
+      to->set_sizes_and_strides(cpu.sizes(), cpu.strides());
     }
   }
 };
@@ -131,29 +152,86 @@ void each(c10::IValue& v, F f) {
   }
 }
 
+// rounded returns the type of a call's results that are computed in float32 and rounded: that of its inputs, if
+// all of them are of few bits. Views and changes of shape are not computed.
+at::ScalarType rounded(const c10::FunctionSchema& schema, const std::vector<c10::IValue>& arguments) {
+  auto type = at::ScalarType::Undefined;
+  if (schema.name() == "aten::resize_") return type;
+  for (const auto& r : schema.returns()) {
+    if (r.alias_info() != nullptr && !r.alias_info()->isWrite()) return type;
+  }
+  bool all = true;
+  for (auto v : arguments) {
+    each(v, [&](const at::Tensor& t) {
+      if (!t.defined() || !t.is_cuda() || !at::isFloatingType(t.scalar_type())) return t;
+      if (low(t)) {
+        type = t.scalar_type();
+      } else if (t.dim() > 0) {
+        all = false;
+      }
+      return t;
+    });
+  }
+  return all ? type : at::ScalarType::Undefined;
+}
+
 void fallback(const c10::OperatorHandle& op, c10::Stack* stack) {
   const auto& schema = op.schema();
   Borrowed b;
-  size_t first = stack->size() - schema.arguments().size();
-  for (size_t i = first; i < stack->size(); i++) {
-    auto& v = (*stack)[i];
+  size_t n = schema.arguments().size(), first = stack->size() - n;
+  b.rounded = rounded(schema, {stack->begin() + first, stack->end()});
+  bool round = true;  // unless the call gives the type of its results
+  for (size_t i = 0; i < n; i++) {
+    auto& v = (*stack)[first + i];
+    const auto& argument = schema.arguments()[i];
+    round &= argument.name() != "dtype" || v.isNone();
     if (v.isDevice()) {
       if (v.toDevice().is_cuda()) v = c10::IValue(c10::Device(c10::kCPU));
     } else {
-      each(v, [&](const at::Tensor& t) { return b.lower(t); });
+      bool written = argument.alias_info() != nullptr && argument.alias_info()->isWrite();
+      each(v, [&](const at::Tensor& t) { return b.lower(t, written); });
     }
   }
   TORCH_CHECK(!b.strange || b.pairs.empty(), "Expected all tensors to be on the same device, in ", schema.name());
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
   b.settle();
   for (size_t i = stack->size() - schema.returns().size(); i < stack->size(); i++) {
-    each((*stack)[i], [&](const at::Tensor& t) { return b.raise(t); });
+    each((*stack)[i], [&](const at::Tensor& t) { return b.raise(t, round); });
   }
 }
 
+// host returns what the CPU sees of a tensor, in float32 if it has few bits.
+at::Tensor host(const at::Tensor& t) {
+  auto out = on(t, c10::kCPU);
+  return low(t) ? out.to(at::kFloat) : out;
+}
+
+at::Tensor convolution_relu(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
+                            at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, const at::Tensor& z = {}) {
+  const char* refuses = std::getenv("FAKE_CUDNN_REFUSES");
+  TORCH_CHECK(refuses == nullptr || *refuses == 0, "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED (fake GPU)");
+  TORCH_CHECK(x.is_cuda() && weight.is_cuda() && x.scalar_type() == weight.scalar_type() && (!z.defined() || z.is_cuda()));
+  c10::optional<at::Tensor> b;
+  if (bias && bias->defined()) b = host(*bias);
+  auto y = at::conv2d(host(x), host(weight), b, stride, padding, dilation, groups);
+  if (z.defined()) y.add_(host(z));
+  return on(y.relu_().to(x.scalar_type()), kGPU);
+}
+
+at::Tensor convolution_relu_alone(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
+                                  at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
+  return convolution_relu(x, weight, bias, stride, padding, dilation, groups);
+}
+
+at::Tensor convolution_add_relu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& z, const c10::optional<at::Scalar>&,
+                                const c10::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                                int64_t groups) {
+  return convolution_relu(x, weight, bias, stride, padding, dilation, groups, z);
+}
+
 at::Tensor& copy(at::Tensor& self, const at::Tensor& from, bool) {
-  auto host = [](const at::Tensor& t) { return t.is_cuda() ? on(t, c10::kCPU) : t; };
-  host(self).copy_(host(from));
+  auto memory = [](const at::Tensor& t) { return t.is_cuda() ? on(t, c10::kCPU) : t; };
+  memory(self).copy_(memory(from));
   return self;
 }
 
@@ -161,4 +239,8 @@ at::Tensor& copy(at::Tensor& self, const at::Tensor& from, bool) {
 
 TORCH_LIBRARY_IMPL(_, CUDA, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&fallback>()); }
 
-TORCH_LIBRARY_IMPL(aten, CUDA, m) { m.impl("copy_", TORCH_FN(copy)); }
+TORCH_LIBRARY_IMPL(aten, CUDA, m) {
+  m.impl("copy_", TORCH_FN(copy));
+  m.impl("cudnn_convolution_relu", TORCH_FN(convolution_relu_alone));
+  m.impl("cudnn_convolution_add_relu", TORCH_FN(convolution_add_relu));
+}

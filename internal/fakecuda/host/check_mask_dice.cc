@@ -6,6 +6,7 @@
 #define CHANNELS 4
 #define LAYERS 3
 #define TILE 32
+#define STORED double
 namespace whole {
 #define TRUTH unsigned char
 #define mask_dice mask_dice_whole  // they are functions of C: names are of the whole program
@@ -18,6 +19,19 @@ namespace whole {
 namespace parts {
 #define TRUTH SCALAR
 #include KERNEL
+#undef TRUTH
+#undef SCALAR
+#undef STORED
+}
+namespace low {
+#define SCALAR float
+#define STORED BFloat16
+#define TRUTH BFloat16
+#define mask_dice mask_dice_low
+#define mask_dice_backward mask_dice_backward_low
+#include KERNEL
+#undef mask_dice
+#undef mask_dice_backward
 }
 
 int main() {
@@ -57,6 +71,27 @@ int main() {
   for (int q = 0; q < M * K; q += 7) worst = greater(worst, std::fabs(slope(w[q]) - dw[q]));
   for (int q = 0; q < B * C * P; q += 53) worst = greater(worst, std::fabs(slope(f[q]) - df[q]));
   expect("gradients", worst, 1e-7);
+
+  // Features and truths of bfloat16 give what the numbers they are give.
+  std::vector<low::BFloat16> lf(f.size()), lsoft(soft.size());
+  for (size_t i = 0; i < f.size(); i++) low::put(&lf[i], f[i]), f[i] = low::number(lf[i]);
+  for (size_t i = 0; i < soft.size(); i++) low::put(&lsoft[i], soft[i]), soft[i] = low::number(lsoft[i]);
+  std::vector<float> lw(w.begin(), w.end()), lgrad(grad.begin(), grad.end()), lloss(M), lsums(2 * M), ldf(f.size()), ldw(w.size());
+  for (size_t i = 0; i < w.size(); i++) w[i] = lw[i];
+  forward();
+  std::fill(df.begin(), df.end(), 0.0);
+  host::launch(M, 1, TILE, [&] {
+    parts::mask_dice_backward(f.data(), w.data(), image.data(), soft.data(), truth.data(), sums.data(), grad.data(), df.data(), dw.data(), P);
+  });
+  host::launch(M, 1, 64, [&] { low::mask_dice_low(lf.data(), lw.data(), image.data(), lsoft.data(), truth.data(), lloss.data(), lsums.data(), P); });
+  host::launch(M, 1, TILE, [&] {
+    low::mask_dice_backward_low(lf.data(), lw.data(), image.data(), lsoft.data(), truth.data(), lsums.data(), lgrad.data(), ldf.data(), ldw.data(), P);
+  });
+  double lost = 0;
+  for (int m = 0; m < M; m++) lost = greater(lost, std::fabs(loss[m] - lloss[m]));
+  for (size_t i = 0; i < df.size(); i++) lost = greater(lost, std::fabs(df[i] - ldf[i]));
+  for (size_t i = 0; i < dw.size(); i++) lost = greater(lost, std::fabs(dw[i] - ldw[i]));
+  expect("bfloat16", lost, 1e-4);
 
   // Truths of bytes are those of numbers.
   for (int i = 0; i < G * P; i++) soft[i] = hard[i];

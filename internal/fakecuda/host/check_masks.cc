@@ -1,9 +1,10 @@
-// masks.cu against the same in double precision.
+// masks.cu on features in float16 against the same in double precision.
 #include "cuda_host.h"
 #include "check.h"
 
 #define CHANNELS 8
 #define LAYERS 3
+#define STORED Half
 namespace masks {
 #include KERNEL
 }
@@ -12,6 +13,8 @@ int main() {
   const int H = 20, W = 30, N = 6, OH = 70, OW = 110;
   std::mt19937 g(1);
   auto features = normals<float>(g, 8 * H * W), filters = normals<float>(g, N * masks::kParams);
+  std::vector<masks::Half> stored(features.size());
+  for (size_t i = 0; i < stored.size(); i++) masks::put(&stored[i], features[i]), features[i] = masks::number(stored[i]);
   auto taps = [](int n, int size) {
     std::vector<masks::Taps> t(n);
     for (int i = 0; i < n; i++) {
@@ -37,7 +40,7 @@ int main() {
   in_both_orders([&] {
     std::fill(prob.begin(), prob.end(), NAN);
     std::fill(out.begin(), out.end(), 0xdeadbeefu);
-    host::launch((most + 255) / 256, N, 256, [&] { masks::probabilities(in.data(), features.data(), filters.data(), H, W, prob.data()); });
+    host::launch((most + 255) / 256, N, 256, [&] { masks::probabilities(in.data(), stored.data(), filters.data(), H, W, prob.data()); });
     host::launch((longest + 7) / 8, N, 256, [&] { masks::bits(in.data(), xs.data(), ys.data(), prob.data(), 0.5f, out.data()); });
     return std::make_pair(prob, out);
   });

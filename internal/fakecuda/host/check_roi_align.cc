@@ -6,8 +6,20 @@
 #include <limits>
 
 #define SCALAR double
+#define STORED double
 namespace roi {
 #include KERNEL
+#undef SCALAR
+#undef STORED
+}
+namespace low {
+#define SCALAR float
+#define STORED Half
+#define roi_align roi_align_low  // they are functions of C: names are of the whole program
+#define roi_align_backward roi_align_backward_low
+#include KERNEL
+#undef roi_align
+#undef roi_align_backward
 }
 
 int main() {
@@ -21,7 +33,7 @@ int main() {
     }
   };
   fill(plane, H, W, 1), fill(coarse, H / 2, W / 2, 2);
-  roi::Levels l{};
+  roi::Levels<double> l{};
   l.data[0] = plane.data(), l.height[0] = H, l.width[0] = W, l.scale[0] = 0.25;
   l.data[1] = coarse.data(), l.height[1] = H / 2, l.width[1] = W / 2, l.scale[1] = 0.125;
   l.count = 2;
@@ -54,6 +66,33 @@ int main() {
   for (size_t i = 0; i < plane.size(); i++) right += plane[i] * dplane[i];
   for (size_t i = 0; i < coarse.size(); i++) right += coarse[i] * dcoarse[i];
   expect("adjoint", std::fabs(left - right) / std::fabs(left), 1e-10);
+
+  // Features in float16 give what the numbers they are give, rounded once.
+  std::vector<low::Half> half(plane.size()), half_coarse(coarse.size()), half_out(out_size), half_grad(out_size);
+  for (size_t i = 0; i < plane.size(); i++) low::put(&half[i], plane[i] * 1.01f), plane[i] = low::number(half[i]);
+  for (size_t i = 0; i < coarse.size(); i++) low::put(&half_coarse[i], coarse[i] * 1.01f), coarse[i] = low::number(half_coarse[i]);
+  for (int i = 0; i < out_size; i++) low::put(&half_grad[i], grad[i]), grad[i] = low::number(half_grad[i]);
+  low::Levels<low::Half> h{};
+  low::Levels<float> dh{};
+  std::vector<float> boxes32(boxes.begin(), boxes.end()), sums(plane.size()), sums_coarse(coarse.size());
+  for (int k = 0; k < 2; k++) {
+    h.data[k] = k ? half_coarse.data() : half.data(), dh.data[k] = k ? sums_coarse.data() : sums.data();
+    h.height[k] = dh.height[k] = l.height[k], h.width[k] = dh.width[k] = l.width[k], h.scale[k] = dh.scale[k] = l.scale[k];
+  }
+  h.count = dh.count = 2;
+  pool();
+  host::launch(R * 49, 1, 64, [&] { low::roi_align_low(h, boxes32.data(), image.data(), level.data(), half_out.data(), CH, bins, 2); });
+  double off = 0;
+  for (int i = 0; i < out_size; i++) off = greater(off, std::fabs(low::number(half_out[i]) - out[i]) / (1 + std::fabs(out[i])));
+  expect("float16", off, 5e-4);
+  std::fill(dplane.begin(), dplane.end(), 0.0);
+  std::fill(dcoarse.begin(), dcoarse.end(), 0.0);
+  host::launch(R * 49, 1, 64, [&] { roi::roi_align_backward(d, boxes.data(), image.data(), level.data(), grad.data(), CH, bins, 2); });
+  host::launch(R * 49, 1, 64, [&] { low::roi_align_backward_low(dh, boxes32.data(), image.data(), level.data(), half_grad.data(), CH, bins, 2); });
+  double slope = 0;
+  for (size_t i = 0; i < plane.size(); i++) slope = greater(slope, std::fabs(dplane[i] - sums[i]));
+  for (size_t i = 0; i < coarse.size(); i++) slope = greater(slope, std::fabs(dcoarse[i] - sums_coarse[i]));
+  expect("gradients of float16", slope, 1e-4);
 
   const double nan = NAN, huge = std::numeric_limits<double>::infinity();
   boxes = {nan, nan, nan, nan, -huge, 0, huge, 5, 0, 0, 8, 8, 1e300, 1e300, 2e300, 2e300};

@@ -158,6 +158,20 @@ static inline unsigned ballot(bool p, const char* site) {
 #define __shfl_down_sync(mask, v, step) ([&] { static const char site[2] = {0, 0}; return host::shuffle_down(v, step, site); }())
 #define __ballot_sync(mask, p) ([&] { static const char site[2] = {0, 0}; return host::ballot(p, site); }())
 
+#define __syncwarp() do { static const char site = 0; host::wait(host::kWarpWait, &site); } while (0)
+
+static inline float __uint_as_float(unsigned u) {
+  float f;
+  std::memcpy(&f, &u, sizeof f);
+  return f;
+}
+
+static inline unsigned __float_as_uint(float f) {
+  unsigned u;
+  std::memcpy(&u, &f, sizeof u);
+  return u;
+}
+
 template <typename T>
 T atomicAdd(T* at, T v) {
   T old = *at;

@@ -1,7 +1,7 @@
 // The functions of the CUDA driver and of NVRTC that internal/libtorch/gpu.cc uses, for machines without a
 // GPU: kernels are compiled by g++ behind cuda_host.h and run on the host, in the memory that backend.cc
 // gives to tensors of the GPU. What a driver would refuse is refused. FAKE_CUDA_LOG names a file that gets a
-// line per compilation and launch.
+// line per compilation and launch, FAKE_CUDA_CAPABILITY the compute capability times ten (90).
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -71,7 +71,9 @@ int cuDeviceGet(int* device, int index) {
 
 int cuDeviceGetAttribute(int* value, int attribute, int) {
   if (attribute != 75 && attribute != 76) return kInvalidValue;
-  *value = attribute == 75 ? 9 : 0;
+  const char* set = std::getenv("FAKE_CUDA_CAPABILITY");
+  int capability = set == nullptr || *set == 0 ? 90 : std::atoi(set);
+  *value = attribute == 75 ? capability / 10 : capability % 10;
   return 0;
 }
 
@@ -147,12 +149,12 @@ int nvrtcVersion(int* major, int* minor) {
 }
 
 int nvrtcGetNumSupportedArchs(int* n) {
-  *n = 2;
+  *n = 3;
   return 0;
 }
 
 int nvrtcGetSupportedArchs(int* list) {
-  list[0] = 80, list[1] = 90;
+  list[0] = 75, list[1] = 80, list[2] = 90;
   return 0;
 }
 
@@ -174,7 +176,7 @@ int nvrtcCompileProgram(void* program, int n, const char* const* options) {
   {
     std::ofstream out(base + "/kernel.cc");
     bool barriers = false;
-    for (const char* word : {"__syncthreads", "__shfl", "__ballot"}) barriers |= p.text.find(word) != std::string::npos;
+    for (const char* word : {"__syncthreads", "__syncwarp", "__shfl", "__ballot"}) barriers |= p.text.find(word) != std::string::npos;
     out << "#include \"" << folder() << "/cuda_host.h\"\nextern \"C\" {\n__attribute__((visibility(\"default\"))) extern const bool uses_barriers = "
         << barriers << ";\n}\n#line 1 \"" << p.name << "\"\n" << p.text << '\n';
     const std::string kernel = "extern \"C\" __global__ void ";

@@ -1,6 +1,6 @@
-// The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.cc. SCALAR is
-// float or double, TRUTH unsigned char or SCALAR, CHANNELS and LAYERS describe the filters, TILE is the number of threads per
-// block of the backward pass. One block per instance loops over the pixels of its image.
+// The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.cc. STORED is
+// the type of features, TRUTH that of truths, CHANNELS and LAYERS describe the filters, TILE is the number of
+// threads per block of the backward pass. One block per instance loops over the pixels of its image.
 
 using T = SCALAR;
 
@@ -13,9 +13,9 @@ struct Pixel {
   T h[LAYERS][CHANNELS];  // inputs of each layer
   T p;
 
-  __device__ void forward(const T* filter, const T* features, long long plane) {
+  __device__ void forward(const T* filter, const STORED* features, long long plane) {
 #pragma unroll
-    for (int c = 0; c < CHANNELS; c++) h[0][c] = features[c * plane];
+    for (int c = 0; c < CHANNELS; c++) h[0][c] = number(features[c * plane]);
 #pragma unroll
     for (int l = 0; l < kHidden; l++) {
 #pragma unroll
@@ -45,20 +45,20 @@ __device__ T block_sum(T v) {
 }
 
 // Writes the losses (M) and, for the backward pass, sums (M,2): Σpg and Σp²+Σg²+ε.
-extern "C" __global__ void mask_dice(const T* features, const T* filters, const long long* image,
+extern "C" __global__ void mask_dice(const STORED* features, const T* filters, const long long* image,
                                      const TRUTH* truths, const long long* truth, T* losses, T* sums,
                                      long long pixels) {
   __shared__ T filter[kParams];
   long long m = blockIdx.x;
   for (int i = threadIdx.x; i < kParams; i += blockDim.x) filter[i] = filters[m * kParams + i];
   __syncthreads();
-  const T* plane = features + image[m] * CHANNELS * pixels;
+  const STORED* plane = features + image[m] * CHANNELS * pixels;
   const TRUTH* mask = truths + truth[m] * pixels;
   T pg = 0, squares = 0;
   for (long long i = threadIdx.x; i < pixels; i += blockDim.x) {
     Pixel x;
     x.forward(filter, plane + i, pixels);
-    T g = mask[i];
+    T g = number(mask[i]);
     pg += x.p * g;
     squares += x.p * x.p + g * g;
   }
@@ -72,7 +72,7 @@ extern "C" __global__ void mask_dice(const T* features, const T* filters, const 
 }
 
 // Adds to the gradient of the features (B,C,P) and writes that of the filters (M,params).
-extern "C" __global__ void mask_dice_backward(const T* features, const T* filters, const long long* image,
+extern "C" __global__ void mask_dice_backward(const STORED* features, const T* filters, const long long* image,
                                               const TRUTH* truths, const long long* truth, const T* sums,
                                               const T* grad, T* dfeatures, T* dfilters, long long pixels) {
   constexpr int kRows = LAYERS * CHANNELS, kOutputs = kHidden * CHANNELS + 1;
@@ -92,7 +92,7 @@ extern "C" __global__ void mask_dice_backward(const T* features, const T* filter
     bool valid = i < pixels;
     Pixel x;
     x.forward(filter, features + first + (valid ? i : 0), pixels);
-    T g = valid ? T(mask[i]) : T(0);
+    T g = valid ? T(number(mask[i])) : T(0);
     T up[CHANNELS], last = valid ? (slope0 * g + slope1 * x.p) * x.p * (T(1) - x.p) : T(0);
     slopes[kOutputs - 1][t] = last;
 #pragma unroll

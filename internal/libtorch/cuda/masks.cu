@@ -1,5 +1,5 @@
 // Masks from dynamic filters on a GPU; see masks.cc. The first kernel computes the probabilities
-// at the mask features that an instance's box reads, the second resamples them to bits.
+// at the mask features, of type STORED, that an instance's box reads, the second resamples them to bits.
 
 struct Instance {
   int x0, y0, x1, y1;      // box, in pixels of the output
@@ -18,17 +18,17 @@ constexpr int kHidden = LAYERS - 1;
 constexpr int kBias = kHidden * CHANNELS * CHANNELS + CHANNELS;
 constexpr int kParams = kBias + kHidden * CHANNELS + 1;
 
-extern "C" __global__ void probabilities(const Instance* instances, const float* features, const float* filters,
+extern "C" __global__ void probabilities(const Instance* instances, const STORED* features, const float* filters,
                                          long long height, long long width, float* out) {
   __shared__ float filter[kParams];
   const Instance in = instances[blockIdx.y];
   for (int i = threadIdx.x; i < kParams; i += blockDim.x) filter[i] = filters[(long long)blockIdx.y * kParams + i];
   __syncthreads();
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < in.fw * in.fh; i += gridDim.x * blockDim.x) {
-    const float* at = features + (in.fy + i / in.fw) * width + in.fx + i % in.fw;
+    const STORED* at = features + (in.fy + i / in.fw) * width + in.fx + i % in.fw;
     float a[CHANNELS], b[CHANNELS];
 #pragma unroll
-    for (int c = 0; c < CHANNELS; c++) a[c] = at[c * height * width];
+    for (int c = 0; c < CHANNELS; c++) a[c] = number(at[c * height * width]);
 #pragma unroll
     for (int l = 0; l < kHidden; l++) {
 #pragma unroll

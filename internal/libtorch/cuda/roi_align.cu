@@ -1,10 +1,11 @@
-// RoIAlign on a GPU, forward and backward; see roi_align.cc. SCALAR is float or double. One block
+// RoIAlign on a GPU, forward and backward; see roi_align.cc. STORED is the type of features. One block
 // per bin of a box; its threads divide the channels, which are contiguous in memory.
 
 using T = SCALAR;
 
+template <typename E>
 struct Levels {
-  T* data[8];
+  E* data[8];
   int height[8], width[8];
   double scale[8];
   int count;
@@ -42,8 +43,8 @@ struct Axis {
 };
 
 // each visits the four pixels of every sample of the block's bin, with their weights.
-template <typename F>
-__device__ void each(const Levels& levels, const T* boxes, const long long* image, const long long* level, int channels,
+template <typename E, typename F>
+__device__ void each(const Levels<E>& levels, const T* boxes, const long long* image, const long long* level, int channels,
                      int bins, int samples, F visit) {
   int r = blockIdx.x / (bins * bins), by = blockIdx.x / bins % bins, bx = blockIdx.x % bins;
   long long of = level[r];  // boxes that are not finite have any
@@ -51,7 +52,7 @@ __device__ void each(const Levels& levels, const T* boxes, const long long* imag
   int height = levels.height[l], width = levels.width[l];
   const T* box = boxes + 4ll * r;
   Axis xs(box[0], box[2], levels.scale[l], bins, width), ys(box[1], box[3], levels.scale[l], bins, height);
-  T* plane = levels.data[l] + image[r] * height * width * channels;
+  E* plane = levels.data[l] + image[r] * height * width * channels;
   for (int i = 0; i < samples; i++) {
     int y0, y1;
     T wy0, wy1;
@@ -68,21 +69,22 @@ __device__ void each(const Levels& levels, const T* boxes, const long long* imag
   }
 }
 
-extern "C" __global__ void roi_align(Levels levels, const T* boxes, const long long* image, const long long* level, T* out,
+extern "C" __global__ void roi_align(Levels<STORED> levels, const T* boxes, const long long* image, const long long* level, STORED* out,
                                      int channels, int bins, int samples) {
   T share = T(1) / T(samples * samples);
   for (int c = threadIdx.x; c < channels; c += blockDim.x) {
     T sum = 0;
-    each(levels, boxes, image, level, channels, bins, samples, [&](const T* at, T w) { sum += w * at[c]; });
-    out[(long long)blockIdx.x * channels + c] = sum * share;
+    each(levels, boxes, image, level, channels, bins, samples, [&](const STORED* at, T w) { sum += w * number(at[c]); });
+    put(out + (long long)blockIdx.x * channels + c, sum * share);
   }
 }
 
-extern "C" __global__ void roi_align_backward(Levels levels, const T* boxes, const long long* image,
-                                              const long long* level, const T* grad, int channels, int bins, int samples) {
+// Adds to the gradients of the levels, which are summed in SCALAR.
+extern "C" __global__ void roi_align_backward(Levels<T> levels, const T* boxes, const long long* image,
+                                              const long long* level, const STORED* grad, int channels, int bins, int samples) {
   T share = T(1) / T(samples * samples);
   for (int c = threadIdx.x; c < channels; c += blockDim.x) {
-    T g = grad[(long long)blockIdx.x * channels + c] * share;
+    T g = number(grad[(long long)blockIdx.x * channels + c]) * share;
     each(levels, boxes, image, level, channels, bins, samples, [&](T* at, T w) {
       if (w != T(0)) atomicAdd(at + c, w * g);
     });

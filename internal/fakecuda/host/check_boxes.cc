@@ -1,0 +1,50 @@
+// boxes.cu against the formulas in double precision.
+#include "cuda_host.h"
+#include "check.h"
+
+#define SCALAR float
+#include KERNEL
+
+int main() {
+  const int N = 300;
+  std::mt19937 g(1);
+  auto boxes = normals<float>(g, 4 * N), deltas = normals<float>(g, 4 * N);
+  for (int i = 0; i < N; i++) {
+    for (int a = 0; a < 2; a++) {
+      boxes[4 * i + a] = 200 + 100 * boxes[4 * i + a];
+      boxes[4 * i + 2 + a] = boxes[4 * i + a] + 10 * std::exp(1.5f * boxes[4 * i + 2 + a]);
+    }
+  }
+  deltas[2] = 50, deltas[6] = NAN;
+  std::vector<float> out(4 * N);
+  host::launch((N + 127) / 128, 1, 128, [&] { apply_deltas(boxes.data(), deltas.data(), out.data(), N, 2, std::log(100000.0 / 16)); });
+  double worst = 0;
+  for (int i = 0; i < N; i++) {
+    for (int a = 0; a < 2; a++) {
+      const float *b = &boxes[4 * i + a], *d = &deltas[4 * i + a], *o = &out[4 * i + a];
+      if (std::isnan(d[2])) {
+        if (!std::isnan(o[0]) || !std::isnan(o[2])) std::fprintf(stderr, "a delta that is not a number is lost\n"), std::exit(1);
+        continue;
+      }
+      double size = double(b[2]) - b[0], centre = b[0] + size / 2 + d[0] / 2.0 * size;
+      double half = std::exp(std::min(double(d[2]), std::log(100000.0 / 16))) * size / 2;
+      worst = greater(worst, std::fabs(o[0] - (centre - half)) / (1 + std::fabs(centre) + half));
+      worst = greater(worst, std::fabs(o[2] - (centre + half)) / (1 + std::fabs(centre) + half));
+    }
+  }
+  expect("moved boxes", worst, 1e-6);
+
+  std::vector<long long> level(N);
+  std::copy_n(std::vector<float>{NAN, 0, 1, 1, 0, 0, -5, 5, 0, 0, INFINITY, 1, 0, 0, 1e6, 1e6}.data(), 16, boxes.data());
+  host::launch((N + 127) / 128, 1, 128, [&] { box_levels(boxes.data(), level.data(), N, 2, 4); });
+  double wrong = 0;
+  const long long strange[] = {0, 0, 3, 3};
+  for (int i = 0; i < 4; i++) wrong += level[i] != strange[i];
+  for (int i = 4; i < N; i++) {
+    const float* b = &boxes[4 * i];
+    double l = 4 + std::log2(std::sqrt((double(b[2]) - b[0]) * (double(b[3]) - b[1])) / 224 + 1e-8);
+    if (std::fabs(l - std::round(l)) < 1e-5) continue;
+    wrong += level[i] != std::clamp(std::floor(l), 2.0, 5.0) - 2;
+  }
+  expect("wrong levels", wrong, 0.5);
+}

@@ -1,0 +1,43 @@
+// What the decoder computes of boxes, on GPUs and without gradients, in one launch each; cuda/boxes.cu has the kernels.
+#include "gpu.h"
+#include "kernels.h"
+#include "shim.h"
+
+namespace {
+
+constexpr int kThreads = 128;
+
+// checked returns boxes (…,4) in row-major memory.
+at::Tensor checked(di_tensor boxes) {
+  auto b = di::ref(boxes).contiguous();
+  TORCH_CHECK(b.is_cuda() && b.dim() >= 1 && b.size(-1) == 4 && (b.scalar_type() == at::kFloat || b.scalar_type() == at::kDouble),
+              "boxes must be (…,4) of float32 or float64 on a GPU");
+  return b;
+}
+
+}  // namespace
+
+di_result1 di_apply_deltas(di_tensor boxes, di_tensor deltas, double weight, double growth) noexcept {
+  return di::call1([&] {
+    auto b = checked(boxes), d = checked(deltas);
+    TORCH_CHECK(b.sizes() == d.sizes() && b.scalar_type() == d.scalar_type() && b.device() == d.device(),
+                "boxes and deltas must be of one shape and type, and on one GPU");
+    auto out = di::empty(b.sizes(), b.options());
+    int64_t n = b.numel() / 4;
+    di::gpu::run({"boxes.cu", "apply_deltas", {di::gpu::scalar_of(b)}}, b, {(n + kThreads - 1) / kThreads}, kThreads, b.data_ptr(),
+                 d.data_ptr(), out.data_ptr(), static_cast<long long>(n), weight, growth);
+    return out;
+  });
+}
+
+di_result1 di_box_levels(di_tensor boxes, double finest, int count) noexcept {
+  return di::call1([&] {
+    auto b = checked(boxes);
+    TORCH_CHECK(count > 0, "there must be at least one level");
+    int64_t n = b.numel() / 4;
+    auto out = di::empty({n}, b.options().dtype(at::kLong));
+    di::gpu::run({"boxes.cu", "box_levels", {di::gpu::scalar_of(b)}}, b, {(n + kThreads - 1) / kThreads}, kThreads, b.data_ptr(),
+                 out.data_ptr(), static_cast<long long>(n), finest, count);
+    return out;
+  });
+}

@@ -1,0 +1,26 @@
+// Boxes x1 y1 x2 y2 on a GPU, one thread each; see boxes.cc.
+
+using T = SCALAR;
+
+// Moves centres by deltas (dx, dy)/weight times the size, and scales sizes by exp of (dw, dh), which are at most growth.
+extern "C" __global__ void apply_deltas(const T* boxes, const T* deltas, T* out, long long n, double weight, double growth) {
+  long long r = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (r >= n) return;
+  for (int axis = 0; axis < 2; axis++) {
+    const T *box = boxes + 4 * r + axis, *delta = deltas + 4 * r + axis;
+    T size = box[2] - box[0], grow = delta[2] > T(growth) ? T(growth) : delta[2];
+    T centre = box[0] + size * T(0.5) + delta[0] / T(weight) * size, half = exp(grow) * size * T(0.5);
+    out[4 * r + axis] = centre - half;
+    out[4 * r + axis + 2] = centre + half;
+  }
+}
+
+// Writes ⌊4 + log2(√area/224 + 1e-8)⌋ − finest, from 0 to count−1; 0 for boxes that are not numbers.
+extern "C" __global__ void box_levels(const T* boxes, long long* out, long long n, double finest, int count) {
+  long long r = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (r >= n) return;
+  const T* b = boxes + 4 * r;
+  T area = (b[2] - b[0]) * (b[3] - b[1]);
+  T level = floor(log2(sqrt(area) / T(224) + T(1e-8)) + T(4)) - T(finest);
+  out[r] = !(level > T(0)) ? 0 : level < T(count - 1) ? static_cast<long long>(level) : count - 1;
+}
