@@ -18,6 +18,11 @@
 //
 //	o := diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1, 2}}}
 //
+// Scores are geometric means of what the network thinks of an object and of its mask
+// (Config.MaskScore), which ranks instances better. Class scores alone, as in the paper, are
+//
+//	o := diffusioninst.Options{MaskScore: -1}
+//
 // # Data
 //
 // The model was trained on stage1_train of the 2018 Data Science Bowl, image set BBBC038v1
