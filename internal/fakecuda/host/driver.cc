@@ -165,9 +165,10 @@ int nvrtcCreateProgram(void** program, const char* text, const char* name, int, 
 
 int nvrtcCompileProgram(void* program, int n, const char* const* options) {
   auto& p = *static_cast<Program*>(program);
+  // g++ and what it starts need no backend.cc, which loads all of LibTorch.
   char work[] = "/tmp/fake-nvrtc-XXXXXX";
   if (mkdtemp(work) == nullptr) return 1;
-  std::string base = work, line = "compile " + p.name, command = "g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique";
+  std::string base = work, line = "compile " + p.name, command = "LD_PRELOAD= exec g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique";
   for (int i = 0; i < n; i++) {
     line += std::string(" ") + options[i];
     if (std::strncmp(options[i], "-D", 2) == 0) command += std::string(" '") + options[i] + "'";
