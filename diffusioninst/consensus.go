@@ -28,7 +28,7 @@ func (p *pass) objects(s *torch.Scope, i int, c candidates) ([]object, error) {
 	}
 	order := p.survivors(c.apart())
 	if p.ensemble.Boxes {
-		return c.consensus(order, p.ensemble.Consensus, p.candidateScore(p.score), func(a, b int64) float64 { return float64(c.boxes[a].IoU(c.boxes[b])) }), nil
+		return c.consensus(order, p.ensemble.Consensus, p.candidateScore(), func(a, b int64) float64 { return float64(c.boxes[a].IoU(c.boxes[b])) }), nil
 	}
 	v := p.views[i]
 	place := map[int64]int{} // of a candidate in order
@@ -44,7 +44,7 @@ func (p *pass) objects(s *torch.Scope, i int, c candidates) ([]object, error) {
 		return nil, err
 	}
 	masks := p.masks(s, i, c, alone, areas)
-	return c.consensus(order, p.ensemble.Consensus, p.candidateScore(p.score), func(a, b int64) float64 {
+	return c.consensus(order, p.ensemble.Consensus, p.candidateScore(), func(a, b int64) float64 {
 		return masksOverlap(Instance{Box: c.boxes[a], Mask: masks[place[a]]}, Instance{Box: c.boxes[b], Mask: masks[place[b]]})
 	}), nil
 }

@@ -11,17 +11,17 @@ import (
 // mostMaskScore keeps a part of the class score in every score.
 const mostMaskScore = 0.9
 
-// checkMaskScore reports whether m is the weight of a mask's quality in a score: 0 to 0.9, or negative for
-// none.
+// checkMaskScore reports whether m may be the weight of a mask's quality in a score: at most 0.9, negative
+// for none.
 func checkMaskScore(m float64) bool { return m <= mostMaskScore }
 
 // candidateScore is the least class score of a detection whose score with its mask's quality, which is at
-// most 1, may reach least.
-func (s *settings) candidateScore(least float64) float64 {
-	if !(s.maskScore > 0) || least <= 0 {
-		return least
+// most 1, may reach the least score.
+func (s *settings) candidateScore() float64 {
+	if !(s.maskScore > 0) || s.score <= 0 {
+		return s.score
 	}
-	return math.Pow(least, 1/(1-s.maskScore))
+	return math.Pow(s.score, 1/(1-s.maskScore))
 }
 
 // rescore makes the scores of objects of view i the weighted geometric means of their class scores and their

@@ -219,7 +219,7 @@ func (p *pass) evaluated(steps int) int {
 
 // least is the score from which candidates are collected.
 func (p *pass) least() float64 {
-	least := p.candidateScore(p.score)
+	least := p.candidateScore()
 	if p.ensemble.Consensus > 0 && p.number > 1 {
 		return min(least, leastVote)
 	}
@@ -230,7 +230,7 @@ func (p *pass) least() float64 {
 // decoder's last output as it left them.
 func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) error {
 	s := scores.Scope()
-	all := p.candidates(s, p.candidateScore(p.score), evaluation{best: best(scores, last)})
+	all := p.candidates(s, p.candidateScore(), evaluation{best: best(scores, last)})
 	for i, v := range p.views {
 		mark := s.Mark()
 		best := torch.Values[float32](scores.Select(0, i).Amax([]int{1}, false))
