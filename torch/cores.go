@@ -24,7 +24,8 @@ func defaultThreads() int {
 }
 
 // physicalCores counts the cores without their hyper-threads, which share one
-// arithmetic unit; at most the CPUs that this process may use.
+// arithmetic unit; at most the CPUs that this process may use, and its container's limit on processor
+// time, which Go's runtime knows.
 func physicalCores() int {
 	siblings := map[string]bool{}
 	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
@@ -33,8 +34,9 @@ func physicalCores() int {
 			siblings[string(text)] = true
 		}
 	}
-	if n := len(siblings); n > 0 && n < runtime.NumCPU() {
-		return n
+	most := min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
+	if n := len(siblings); n > 0 {
+		return min(n, most)
 	}
-	return runtime.NumCPU()
+	return most
 }

@@ -1,11 +1,13 @@
 package torch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/diffusioninst/go/internal/libtorch"
 	"github.com/diffusioninst/go/internal/relay"
@@ -19,6 +21,7 @@ var pool struct {
 	threads int // of each worker's team; 0 for the default
 	workers int
 	jobs    chan *job
+	waits   *waits // of the teams' threads; nil where the environment says how they wait
 }
 
 // job is a function to be run by a worker.
@@ -55,7 +58,7 @@ func ShareCores(processes int) bool {
 }
 
 // SetWorkers sets how many Do may run at once. The default is 1: one operator
-// already uses all cores. It must be called before the first Do; it returns false
+// already uses all cores, which several workers share out, unless SetThreads says otherwise. It must be called before the first Do; it returns false
 // when it comes too late.
 func SetWorkers(n int) bool {
 	pool.Lock()
@@ -107,16 +110,20 @@ func start() chan<- *job {
 	defer pool.Unlock()
 	if pool.jobs == nil {
 		pool.jobs = make(chan *job)
+		workers := max(pool.workers, 1)
 		libtorch.UseHugePages()
 		if pool.threads == 0 && os.Getenv("OMP_NUM_THREADS") == "" {
-			pool.threads = physicalCores()
-			libtorch.SleepWhileWaiting() // starts as many threads as there are processors
+			pool.threads = max(physicalCores()/workers, 1)
 		}
-		for range max(pool.workers, 1) {
+		if cmp.Or(pool.threads, defaultThreads()) > 1 && os.Getenv("OMP_WAIT_POLICY") == "" && os.Getenv("GOMP_SPINCOUNT") == "" {
+			pool.waits = newWaits(threadTimes, libtorch.SleepWhileWaiting)
+		}
+		for range workers {
 			w := &worker{jobs: pool.jobs, setThreads: setThreads}
 			go w.work()
 		}
 	}
+	pool.waits.look(time.Now())
 	return pool.jobs
 }
 

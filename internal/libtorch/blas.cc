@@ -2,11 +2,13 @@
 // What the environment says overrides them.
 #include <dlfcn.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <mutex>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -85,19 +87,33 @@ const char* di_blas_core() noexcept {
   return name == nullptr ? "" : name;
 }
 
-void di_sleep_while_waiting() noexcept {
+// GNU's OpenMP reads its settings before the program starts: by default its threads spin for some
+// milliseconds while they wait for work, but only briefly once there are more of them than processors.
+// So threads sleep while a team of more than that is asleep itself.
+void di_sleep_while_waiting(bool sleep) noexcept {
 #ifdef _OPENMP
-  if (set("OMP_WAIT_POLICY") || set("GOMP_SPINCOUNT")) return;
-  // GNU's OpenMP reads its settings before the program starts, but threads that wait spin only
-  // briefly once there are more of them than processors: so there are, in a team that sleeps.
-  pthread_t thread;
-  auto sleep = [](void*) -> void* {
+  static std::mutex calls;
+  static sem_t end;
+  static pthread_t team;
+  static bool asleep = false;
+  std::lock_guard<std::mutex> lock(calls);
+  if (asleep == sleep) return;
+  if (asleep) {
+    sem_post(&end);
+    pthread_join(team, nullptr);  // its threads end with it
+    asleep = false;
+    return;
+  }
+  auto stay = [](void*) -> void* {
     int n = omp_get_num_procs() + 1, started = 0;
 #pragma omp parallel num_threads(n) reduction(+ : started)
     started++;
-    while (started > 0) pause();
+    while (started == 0 || sem_wait(&end) != 0) {
+    }
     return nullptr;
   };
-  if (pthread_create(&thread, nullptr, sleep, nullptr) == 0) pthread_detach(thread);
+  asleep = sem_init(&end, 0, 0) == 0 && pthread_create(&team, nullptr, stay, nullptr) == 0;
+#else
+  (void)sleep;
 #endif
 }

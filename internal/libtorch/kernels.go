@@ -15,9 +15,9 @@ func UseHugePages() { C.di_use_huge_pages() }
 // BLASCore returns the name of the kernels that OpenBLAS uses, "" if there is no OpenBLAS.
 func BLASCore() string { return C.GoString(C.di_blas_core()) }
 
-// SleepWhileWaiting makes OpenMP's threads sleep soon while they wait for work, unless the
-// environment says how they wait. It is to be called once.
-func SleepWhileWaiting() { C.di_sleep_while_waiting() }
+// SleepWhileWaiting says whether OpenMP's threads sleep at once while they wait for work, or spin for
+// some milliseconds first, as they do by default.
+func SleepWhileWaiting(sleep bool) { C.di_sleep_while_waiting(C.bool(sleep)) }
 
 // CacheMemory adds to the numbers of users and of keepers of the cache of freed CPU memory. While it
 // has users, tensors get their memory from it; while it has keepers, it holds on to what is free.

@@ -13,9 +13,8 @@ void di_use_huge_pages(void) DI_NOEXCEPT;
 // The name of the kernels that OpenBLAS uses, "" if there is no OpenBLAS; see blas.cc.
 const char* di_blas_core(void) DI_NOEXCEPT;
 
-// Makes OpenMP's threads sleep soon while they wait for work, unless the environment says how they
-// wait; see blas.cc.
-void di_sleep_while_waiting(void) DI_NOEXCEPT;
+// Says whether OpenMP's threads sleep at once while they wait for work, or spin first; see blas.cc.
+void di_sleep_while_waiting(bool sleep) DI_NOEXCEPT;
 
 // The cache of freed CPU memory; see allocator.cc. It serves tensors while it has users, and keeps what
 // is free while it has keepers: both numbers change by what is given. di_cached_memory returns the
