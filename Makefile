@@ -33,7 +33,7 @@ demo: ## segment a picture and compare with its true masks: make demo IMAGE=path
 	@$(with) go run ./cmd/diffusioninst segment --weights $(WEIGHTS) $(if $(TRUTH),--gt "$(TRUTH)") --output "$(OUTPUT)/" "$(IMAGE)"
 
 test: ## run all tests
-	@$(with) go test -timeout 30m $(LONGEST) work
+	@$(with) go test -timeout 30m -p $$(($$(nproc) + 1)) $(LONGEST) work
 
 test-beam: ## run the tests of the module beam, which make test leaves out: the first build compiles Apache Beam
 	@cd beam && ../$(with) go test -timeout 30m ./...

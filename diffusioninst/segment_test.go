@@ -222,7 +222,7 @@ func TestManyGoroutines(t *testing.T) {
 	m := smallModel(t)
 	ctx := context.Background()
 	const goroutines = 64
-	calls := 1000
+	calls := 256
 	if testing.Short() {
 		calls = 128
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/diffusioninst/go/internal/leak"
+	"github.com/diffusioninst/go/torch"
 )
 
 // asRank turns the test program into a process that trains with others and writes what it learns into
@@ -22,5 +23,6 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	torch.SetThreads(1) // the models are tiny, and other packages' tests run beside
 	leak.Main(m)
 }
