@@ -26,6 +26,7 @@ func init() { learnAsRank = learnWithOthers }
 // A lesson is what a process learned.
 type lesson struct {
 	Totals, Norms []float64
+	Pictures      []int
 	Parameters    [][]float64
 }
 
@@ -62,7 +63,7 @@ func learnTogether(o Options, from, to string) (l lesson, err error) {
 		}
 		r, err := tr.Step(ctx, parts...)
 		if err == nil {
-			l.Totals, l.Norms = append(l.Totals, r.Total), append(l.Norms, r.Norm)
+			l.Totals, l.Norms, l.Pictures = append(l.Totals, r.Total), append(l.Norms, r.Norm), append(l.Pictures, r.Pictures)
 		}
 		return err
 	}
@@ -168,6 +169,7 @@ func TestProcessesLearnAsOne(t *testing.T) {
 	same := func(t *testing.T, recipe int, got lesson, how string) {
 		w := want[recipe]
 		first := len(w.Totals) - len(got.Totals)
+		require.Equal(t, w.Pictures[first:], got.Pictures, "the whole batch's")
 		for k := range got.Totals {
 			require.InEpsilon(t, w.Totals[first+k], got.Totals[k], 1e-9)
 			require.InEpsilon(t, w.Norms[first+k], got.Norms[k], 1e-8)

@@ -11,6 +11,8 @@ type Report struct {
 	Total  float64 // sum of Losses
 	Norm   float64 // L2 norm of the gradient of all parameters, before clipping
 	Rate   float64 // learning rate
+	// Pictures is the number of pictures of the whole batch, of all parts and processes.
+	Pictures int
 	// Skipped reports that the gradient overflowed, which happens in float16 only. No
 	// parameter was changed, and the next step multiplies the losses by a smaller factor.
 	Skipped bool

@@ -167,7 +167,6 @@ func (r *Run) due(state *runState) bool {
 func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) error {
 	begin := time.Now()
 	var parts [][]data.Sample
-	pictures := 0
 	var own error
 	for range max(r.Parts, 1) {
 		part, err := r.Batches.Next(ctx)
@@ -176,7 +175,6 @@ func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) e
 		}
 		own = cmp.Or(own, err)
 		parts = append(parts, part)
-		pictures += len(part)
 	}
 	if r.Trainer.peers != nil {
 		own = cmp.Or(own, ctx.Err()) // all stop before the same step
@@ -205,7 +203,7 @@ func (r *Run) step(ctx context.Context, log *journal.Journal, state *runState) e
 		return err
 	}
 	if r.OnStep != nil {
-		r.OnStep(Progress{Report: report, Steps: r.Steps, Pictures: pictures, Took: time.Since(begin), Waited: waited})
+		r.OnStep(Progress{Report: report, Steps: r.Steps, Pictures: report.Pictures, Took: time.Since(begin), Waited: waited})
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (
 	for _, b := range batches {
 		all = append(all, b.IDs...)
 	}
-	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps)}
+	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps), Pictures: len(all)}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		defer t.clearGrads()
 		for i, part := range parts {
