@@ -41,7 +41,7 @@ func TestLaunches(t *testing.T) {
 		return n
 	}
 	for _, part := range []string{ // each has the time limit of a process
-		"(Counts|Overflow|RefusedByCuDNN|NotFinite|OutOfMemory)$", "Golden$", "Precisions$/^bfloat16$", "Precisions$/^float16$", "Precisions$/^auto$",
+		"(Counts|Overflow|RefusedByCuDNN|NotFinite|OutOfMemory)$", "Golden$", "Precisions$/^bfloat16$", "Precisions$/^(float16|auto)$",
 	} {
 		fakecuda.Run(t, env, "^TestLaunches$/^"+part)
 	}
@@ -87,11 +87,20 @@ func onFakeGPU(t *testing.T) {
 	}
 
 	t.Run("Counts", func(t *testing.T) {
-		work := func(steps int, sampling *sampler.Config) torch.Counts {
+		of := func(m *Model, steps int, sampling *sampler.Config) torch.Counts {
 			o := Options{Steps: steps, Score: -1, Limit: 2, Sampling: sampling}
-			return torch.Count(func() { segment(t, gpu, o, img) })
+			return torch.Count(func() { segment(t, m, o, img) })
 		}
+		work := func(steps int, sampling *sampler.Config) torch.Counts { return of(gpu, steps, sampling) }
 		segment(t, gpu, few, img) // what is made once per model
+		fewer := config
+		fewer.Decoder.Stages--
+		shallow := load(t, torch.CUDA(0), fewer)
+		segment(t, shallow, few, img)
+		deep, flat := work(1, nil), of(shallow, 1, nil)
+		stage := deep.Started + deep.Launches - flat.Started - flat.Launches
+		t.Logf("a stage but the last: launches %d, of own kernels %d", stage, deep.Launches-flat.Launches)
+		require.LessOrEqual(t, stage, int64(39))
 		for _, c := range []struct {
 			name     string
 			sampling *sampler.Config

@@ -3,6 +3,7 @@
 // reach, or that they reach at different places of the source, ends the process.
 #pragma once
 #include <math.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -40,30 +41,56 @@ constexpr size_t kStack = 128 << 10;
 
 enum State { kReady, kBlock, kWarpWait, kDone };
 
-struct Fiber {
+// A Place is where a fiber or the scheduler goes on. swapcontext asks the kernel for the signal mask each time,
+// which takes most of a test, so that threads change places by longjmp, except under AddressSanitizer, which knows
+// one stack only of longjmp.
+struct Place {
   ucontext_t context;
+#ifndef __SANITIZE_ADDRESS__
+  jmp_buf jump;
+  bool jumps = false;  // it has been left by change before
+#endif
+};
+
+static void change(Place& from, Place& to) {
+#ifdef __SANITIZE_ADDRESS__
+  swapcontext(&from.context, &to.context);
+#else
+  from.jumps = true;
+  if (_setjmp(from.jump) != 0) return;
+  if (to.jumps) _longjmp(to.jump, 1);
+  setcontext(&to.context);
+#endif
+}
+
+struct Fiber {
+  Place place;
   State state;
   const void* site;  // of the barrier that it waits at
   std::vector<char> stack;
 };
 
 static std::vector<Fiber> fibers(kThreads);
-static ucontext_t scheduler;
+static Place scheduler;
 static int current;
 static bool descending;  // the last thread runs first: a result that depends on it lacks a barrier
 static void (*body)(void*);
 static void* body_data;
 
+// start is what a fiber does: a thread of each block that has so many.
 static void start() {
-  body(body_data);
-  fibers[current].state = kDone;
-  swapcontext(&fibers[current].context, &scheduler);
+  for (;;) {
+    body(body_data);
+    Fiber& f = fibers[current];
+    f.state = kDone;
+    change(f.place, scheduler);
+  }
 }
 
 static void wait(State s, const void* site) {
   Fiber& f = fibers[current];
   f.state = s, f.site = site;
-  swapcontext(&f.context, &scheduler);
+  change(f.place, scheduler);
 }
 
 // release lets threads go on that all wait at one barrier, and reports whether they did.
@@ -81,11 +108,13 @@ static bool release(int from, int to, State s) {
 static void run_block(int threads) {
   for (int i = 0; i < threads; i++) {
     Fiber& f = fibers[i];
-    f.stack.resize(kStack);
-    getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack.data(), f.context.uc_stack.ss_size = kStack, f.context.uc_link = &scheduler;
-    makecontext(&f.context, start, 0);
     f.state = kReady;
+    if (!f.stack.empty()) continue;
+    f.stack.resize(kStack);
+    ucontext_t& c = f.place.context;
+    getcontext(&c);
+    c.uc_stack.ss_sp = f.stack.data(), c.uc_stack.ss_size = kStack, c.uc_link = nullptr;
+    makecontext(&c, start, 0);
   }
   for (;;) {
     int done = 0;
@@ -95,7 +124,7 @@ static void run_block(int threads) {
       if (fibers[i].state == kDone) done++;
       if (fibers[i].state != kReady) continue;
       current = i, threadIdx.x = i, moved = true;
-      swapcontext(&scheduler, &fibers[i].context);
+      change(scheduler, fibers[i].place);
     }
     if (done == threads) return;
     for (int w = 0; w < threads; w += kWarp) moved |= release(w, std::min(w + kWarp, threads), kWarpWait);

@@ -168,18 +168,22 @@ int nvrtcCompileProgram(void* program, int n, const char* const* options) {
   // g++ and what it starts need no backend.cc, which loads all of LibTorch.
   char work[] = "/tmp/fake-nvrtc-XXXXXX";
   if (mkdtemp(work) == nullptr) return 1;
-  std::string base = work, line = "compile " + p.name, command = "LD_PRELOAD= exec g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique";
+  std::string base = work, line = "compile " + p.name, definitions, command = "LD_PRELOAD= exec g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique";
   for (int i = 0; i < n; i++) {
     line += std::string(" ") + options[i];
-    if (std::strncmp(options[i], "-D", 2) == 0) command += std::string(" '") + options[i] + "'";
+    if (std::strncmp(options[i], "-D", 2) != 0) continue;
+    std::string definition = options[i] + 2;  // NAME=VALUE
+    auto equals = definition.find('=');
+    definitions += "#define " + definition.substr(0, equals) + ' ' + definition.substr(equals + 1) + '\n';
   }
   note(line);
   {
     std::ofstream out(base + "/kernel.cc");
     bool barriers = false;
     for (const char* word : {"__syncthreads", "__syncwarp", "__shfl", "__ballot"}) barriers |= p.text.find(word) != std::string::npos;
+    // Definitions follow the header, which g++ then takes as compiled by Build.
     out << "#include \"" << folder() << "/cuda_host.h\"\nextern \"C\" {\n__attribute__((visibility(\"default\"))) extern const bool uses_barriers = "
-        << barriers << ";\n}\n#line 1 \"" << p.name << "\"\n" << p.text << '\n';
+        << barriers << ";\n}\n" << definitions << "#line 1 \"" << p.name << "\"\n" << p.text << '\n';
     const std::string kernel = "extern \"C\" __global__ void ";
     for (size_t at = 0; (at = p.text.find(kernel, at)) != std::string::npos;) {
       at += kernel.size();
