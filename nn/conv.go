@@ -58,6 +58,11 @@ func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	if p.Inference() && !p.Eager() {
 		c.fold(p.store)
 	}
+	if n := c.Norm; n != nil && n.Kind == FrozenNorm && !p.Eager() && !o.Bias {
+		s := torch.NewScope()
+		n.fixed.of(s, n, c.compute)
+		s.Close()
+	}
 	c.fuses = p.fuses() && !c.products
 	return c
 }
@@ -127,7 +132,7 @@ func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 	weight, bias := c.Weight, c.Bias
 	fixed := c.Norm != nil && !c.Norm.learns() && !c.eager
 	if fixed {
-		weight, bias = c.Norm.fold(s, weight, bias)
+		weight, bias = c.Norm.fold(s, weight, bias, c.compute)
 	}
 	if x.DType() != c.compute || c.Weight.DType() != c.compute {
 		x, weight, bias = as(x, c.compute), as(s.Adopt(weight), c.compute), as(adopt(s, bias), c.compute)

@@ -96,6 +96,7 @@ type Norm struct {
 	// PyTorch's num_batches_tracked.
 	Batches int64
 	eager   bool
+	fixed   fixedNorm
 }
 
 // NewNorm returns a norm of a number of channels, with eps 1e-5 and momentum 0.1.
@@ -126,6 +127,7 @@ func (n *Norm) forward(x *torch.Tensor, relu bool) *torch.Tensor {
 	learns := n.learns()
 	if learns {
 		n.Batches++
+		n.fixed.forget() // the statistics change
 	}
 	if learns && !n.eager {
 		mean, variance := n.Mean, n.Variance
@@ -161,12 +163,24 @@ func (n *Norm) affine(x *torch.Tensor) *torch.Tensor {
 }
 
 // fold returns weight and bias, which may be nil, of a convolution with the norm of
-// fixed statistics folded into it: weight·γ/σ and (bias−μ)·γ/σ + β. Gradients flow to all that learn.
-func (n *Norm) fold(s *torch.Scope, weight, bias *torch.Tensor) (w, b *torch.Tensor) {
-	scale := s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt().Mul(n.Weight)
-	shift := s.Adopt(n.Mean).Neg()
+// fixed statistics folded into it: weight·γ/σ and (bias−μ)·γ/σ + β. Gradients flow to all that learn. What does
+// not depend on that is computed once, the shift in the type compute.
+func (n *Norm) fold(s *torch.Scope, weight, bias *torch.Tensor, compute torch.DType) (w, b *torch.Tensor) {
+	var scale *torch.Tensor
+	if bias == nil && n.fixes() {
+		scale, b = n.fixed.of(s, n, compute)
+	} else {
+		scale, b = n.parts(s, bias)
+	}
+	return scale.Mul(weight), b
+}
+
+// parts returns γ/σ as (C,1,1,1), and (bias−μ)·γ/σ + β; bias may be nil.
+func (n *Norm) parts(s *torch.Scope, bias *torch.Tensor) (scale, shift *torch.Tensor) {
+	scale = s.Adopt(n.Variance).AddScalar(n.Eps).Rsqrt().Mul(n.Weight)
+	shift = s.Adopt(n.Mean).Neg()
 	if bias != nil {
 		shift = shift.Add(bias)
 	}
-	return scale.Reshape(-1, 1, 1, 1).Mul(weight), shift.Mul(scale).Add(n.Bias)
+	return scale.Reshape(-1, 1, 1, 1), shift.Mul(scale).Add(n.Bias)
 }

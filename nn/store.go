@@ -103,6 +103,9 @@ func (st *Store) Close() {
 	for _, t := range st.tensors() {
 		t.Close()
 	}
+	for _, n := range st.norms {
+		n.fixed.forget()
+	}
 	st.list, st.folded = nil, nil
 }
 

@@ -144,6 +144,13 @@ func (t *Tensor) IsChannelsLast() bool {
 	return libtorch.IsChannelsLast(t.handle())
 }
 
+// Changes returns how often operators in place, AdamW and LerpAll have changed the tensor's memory, which
+// it may share with others: two equal numbers mean that its values are still the same.
+func (t *Tensor) Changes() int64 {
+	defer runtime.KeepAlive(t)
+	return libtorch.Changes(t.handle())
+}
+
 // To returns the tensor on another device, sharing memory if it is there.
 func (t *Tensor) To(d Device) *Tensor {
 	h, e := libtorch.ToDevice(t.handle(), d.index())

@@ -73,6 +73,8 @@ int di_device(di_tensor t) noexcept {
   return d.is_cpu() ? -1 : d.index();
 }
 
+int64_t di_changes(di_tensor t) noexcept { return di::ref(t).unsafeGetTensorImpl()->version_counter().current_version(); }
+
 bool di_is_channels_last(di_tensor t) noexcept {
   return di::ref(t).is_contiguous(at::MemoryFormat::ChannelsLast);
 }

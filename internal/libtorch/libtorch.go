@@ -72,6 +72,9 @@ func Device(t Handle) int { return int(C.di_device(C.di_tensor(t))) }
 // IsChannelsLast reports whether t (B,C,H,W) is contiguous in channels-last order.
 func IsChannelsLast(t Handle) bool { return bool(C.di_is_channels_last(C.di_tensor(t))) }
 
+// Changes returns how often operators have changed the tensor's memory in place.
+func Changes(t Handle) int64 { return int64(C.di_changes(C.di_tensor(t))) }
+
 // FromBytes returns a new tensor with a copy of row-major data.
 func FromBytes(data []byte, shape []int, dtype, device int) (Handle, *Error) {
 	p, n := dims(shape)

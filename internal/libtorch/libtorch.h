@@ -45,6 +45,7 @@ void di_shape(di_tensor t, int64_t* shape) DI_NOEXCEPT;
 int di_dtype(di_tensor t) DI_NOEXCEPT;
 int di_device(di_tensor t) DI_NOEXCEPT;  // −1 CPU, otherwise the CUDA device's index
 bool di_is_channels_last(di_tensor t) DI_NOEXCEPT;
+int64_t di_changes(di_tensor t) DI_NOEXCEPT;  // of its memory by operators in place
 
 // Data transfer. Bytes are in row-major order and of the tensor's own type.
 di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t dims, int dtype,

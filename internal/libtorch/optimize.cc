@@ -46,6 +46,11 @@ bool plain(const std::vector<at::Tensor>& tensors) {
   return true;
 }
 
+// changed says that tensors were written to, as LibTorch's operators in place do.
+void changed(const std::vector<at::Tensor>& tensors) {
+  for (const auto& t : tensors) t.unsafeGetTensorImpl()->bump_version();
+}
+
 // each visits all pieces, in parallel.
 template <typename F>
 void each(const std::vector<at::Tensor>& tensors, F&& visit) {
@@ -240,6 +245,7 @@ di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di
         adamw_of(data(p), data(grads), data(mean), data(square), at.to - at.from, rates[at.tensor]);
       });
     });
+    for (const auto* list : {&p, &mean, &square}) changed(*list);
   });
 }
 
@@ -262,5 +268,6 @@ di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double w
                 static_cast<const scalar_t*>(b[p.tensor].data_ptr()) + p.from, p.to - p.from, weight);
       });
     });
+    changed(a);
   });
 }
