@@ -11,6 +11,8 @@ type batch struct {
 	samples []data.Sample
 	input   *torch.Tensor // (B,3,H,W), normalised, padded with zeros on the right and below
 	masks   *torch.Tensor // of all samples' objects (G, h·w) at the mask features' pixels: uint8 of 0 and 1, or float32 parts
+	classes *torch.Tensor // of each sample's objects, int64 (B,1,most), filled up with 0
+	most    int           // the greatest number of objects of a sample
 }
 
 // newBatch packs pictures into their common size. The mask features have a stride; with
@@ -33,11 +35,31 @@ func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, cover
 	if coverage {
 		masks = torch.From(s, parts, objects, len(parts)/max(objects, 1))
 	}
-	return &batch{
+	b := &batch{
 		samples: n.samples,
 		input:   c.Pack(s, pictures, n.width, n.height, device),
 		masks:   masks.To(device),
 	}
+	for _, sample := range b.samples {
+		b.most = max(b.most, len(sample.Objects))
+	}
+	classes := make([]int64, len(b.samples)*b.most)
+	for i, sample := range b.samples {
+		for j, object := range sample.Objects {
+			classes[i*b.most+j] = int64(object.Class)
+		}
+	}
+	b.classes = torch.From(s, classes, len(b.samples), 1, b.most).To(device)
+	return b
+}
+
+// classScores returns every proposal's scores (B,N,most) of the classes of its picture's objects, from
+// logits (B,N,K).
+func (b *batch) classScores(logits *torch.Tensor) *torch.Tensor {
+	return logits.Scope().Hold(func() *torch.Tensor {
+		index := b.classes.Expand(-1, logits.Size(1), -1)
+		return logits.Detach().Gather(2, index).ToDType(torch.Float32).Sigmoid()
+	})
 }
 
 // maskTargets samples the masks of a sample's objects, one after the other, at every

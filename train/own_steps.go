@@ -104,13 +104,16 @@ func (e estimate) run(s *torch.Scope, states [][]float64, times []int) ([]sample
 		boxes, filters = append(boxes, e.pixels(b, times[i], e.samples[i])...), append(filters, e.plain(f)...)
 	}
 	device := e.levels[0].Device()
-	stages, err := e.decoder.ForwardState(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), at, false)
+	stages, finite, err := e.decoder.Refine(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), at, false)
 	if err != nil {
 		return nil, err
 	}
 	last := stages[len(stages)-1]
-	boxes, filters = torch.Values[float32](last.Boxes), torch.Values[float32](last.Filters)
-	scores := torch.Values[float32](last.Logits.Sigmoid().Amax([]int{2}, false))
+	found, err := together([]*torch.Tensor{last.Boxes, last.Filters, last.Logits.Sigmoid().Amax([]int{2}, false)}, finite)
+	if err != nil {
+		return nil, err
+	}
+	boxes, filters, scores := found[0], found[1], found[2]
 	out := make([]sampler.Prediction, len(states))
 	n := e.proposals
 	for i, sample := range e.samples {

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/internal/relay"
 	"github.com/diffusioninst/go/torch"
@@ -19,27 +21,45 @@ type matchedPairs struct {
 	total   int       // proposals in the batch, B·N
 }
 
-// match assigns a stage's proposals to the ground truths of each sample.
-func (o Objective) match(b *batch, out decoder.Output) *matchedPairs {
-	n := out.Boxes.Size(1)
-	boxes := torch.Values[float32](out.Boxes.Detach())
-	prob, most := classScores(b, out.Logits)
+// match assigns the proposals of the supervised stages, in the objective's order, to the ground truths of each
+// sample. What it needs of the predictions comes from the device in one copy, with finite, which may be nil: see
+// decoder.Refine. An error is that of decoder.NotFinite.
+func (o Objective) match(b *batch, stages []decoder.Output, finite *torch.Tensor) ([]*matchedPairs, error) {
+	order := o.order(len(stages))
+	var wanted []*torch.Tensor
+	for _, i := range order {
+		wanted = append(wanted, stages[i].Boxes, b.classScores(stages[i].Logits))
+	}
+	values, err := together(wanted, finite)
+	if err != nil {
+		return nil, err
+	}
+	n, images := stages[0].Boxes.Size(1), len(b.samples)
 	rule := o.assigner()
-	found := make([][]int, len(b.samples)) // of each sample: its proposals' ground truths
-	relay.Each(len(b.samples), len(b.samples), func(i int) {
-		sample := b.samples[i]
+	found := make([][]int, len(order)*images) // of each sample at each stage: its proposals' ground truths
+	relay.Each(len(found), len(found), func(at int) {
+		k, i := at/images, at%images
+		boxes, prob, sample := values[2*k], values[2*k+1], b.samples[i]
 		g := len(sample.Objects)
 		scores := make([]float32, 0, n*g)
 		for p := range n {
-			row := prob[(i*n+p)*most:]
-			scores = append(scores, row[:g]...)
+			scores = append(scores, prob[(i*n+p)*b.most:][:g]...)
 		}
 		cost, iou := rule.costs(scores, boxes[4*n*i:4*n*(i+1)], truths(sample), [2]float32{float32(sample.Width), float32(sample.Height)})
-		found[i] = rule.assign(cost, iou, n, g)
+		found[at] = rule.assign(cost, iou, n, g)
 	})
-	m := &matchedPairs{total: n * len(b.samples)}
+	out := make([]*matchedPairs, len(order))
+	for k := range out {
+		out[k] = pairsOf(b.samples, found[k*images:(k+1)*images], n)
+	}
+	return out, nil
+}
+
+// pairsOf makes pairs of the ground truth of each of n proposals of each sample.
+func pairsOf(samples []data.Sample, found [][]int, n int) *matchedPairs {
+	m := &matchedPairs{total: n * len(samples)}
 	before := 0 // objects of earlier samples
-	for i, sample := range b.samples {
+	for i, sample := range samples {
 		w, h := float32(sample.Width), float32(sample.Height)
 		for p, j := range found[i] {
 			if j == unmatched {
@@ -57,27 +77,34 @@ func (o Objective) match(b *batch, out decoder.Output) *matchedPairs {
 	return m
 }
 
-// classScores are every proposal's scores of the classes of its picture's objects, from
-// logits (B,N,K): B×N×most row by row, most being the greatest number of objects.
-func classScores(b *batch, logits *torch.Tensor) (scores []float32, most int) {
-	s := logits.Scope()
+// together returns the values of tensors, float32 or converted to it, by one copy from the device, with finite,
+// which may be nil: see decoder.Refine. An error is that of decoder.NotFinite.
+func together(tensors []*torch.Tensor, finite *torch.Tensor) ([][]float32, error) {
+	s := tensors[0].Scope()
 	mark := s.Mark()
 	defer s.Release(mark)
-	for _, sample := range b.samples {
-		most = max(most, len(sample.Objects))
+	if finite != nil {
+		tensors = append(slices.Clip(tensors), finite)
 	}
-	if most == 0 {
-		return nil, 0
+	flat := make([]*torch.Tensor, len(tensors))
+	for i, t := range tensors {
+		if t = t.Detach(); t.DType() != torch.Float32 {
+			t = t.ToDType(torch.Float32)
+		}
+		flat[i] = t.Reshape(-1)
 	}
-	classes := make([]int64, len(b.samples)*most)
-	for i, sample := range b.samples {
-		for j, object := range sample.Objects {
-			classes[i*most+j] = int64(object.Class)
+	all := torch.Values[float32](torch.Cat(flat, 0))
+	out := make([][]float32, len(tensors))
+	for i, t := range flat {
+		n := t.Elements()
+		out[i], all = all[:n], all[n:]
+	}
+	if finite != nil {
+		if stage := slices.Index(out[len(out)-1], 0); stage >= 0 {
+			return nil, decoder.NotFinite(stage)
 		}
 	}
-	images := len(b.samples)
-	index := torch.From(s, classes, images, 1, most).To(logits.Device()).Expand(-1, logits.Size(1), -1)
-	return torch.Values[float32](logits.Detach().Gather(2, index).ToDType(torch.Float32).Sigmoid()), most
+	return out, nil
 }
 
 // truths are the boxes of a sample's objects.

@@ -25,6 +25,7 @@ type pass struct {
 	batch    *batch
 	features *torch.Tensor // mask features (B,C,h,w)
 	stages   []decoder.Output
+	finite   *torch.Tensor   // bool (Stages) on a GPU; see decoder.Refine
 	pairs    []*matchedPairs // of the supervised stages, in the objective's order
 }
 
@@ -39,10 +40,8 @@ func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 		return err
 	}
 	defer trace.StartRegion(ctx, "train: match").End()
-	for _, i := range t.options.Objective.order(len(p.stages)) {
-		p.pairs = append(p.pairs, t.options.Objective.match(p.batch, p.stages[i]))
-	}
-	return nil
+	p.pairs, err = t.options.Objective.match(p.batch, p.stages, p.finite)
+	return named(err, p.noised.samples)
 }
 
 // forward runs the network on noised ground truths.
@@ -59,7 +58,7 @@ func (t *Trainer) forward(ctx context.Context, p *pass) error {
 	}
 	d := t.diffusion()
 	var err error
-	p.stages, err = net.Decoder.ForwardState(levels, d.rows(s, n.boxes).To(t.device), d.filterRows(s, n.filters, t.device), n.times, true)
+	p.stages, p.finite, err = net.Decoder.Refine(levels, d.rows(s, n.boxes).To(t.device), d.filterRows(s, n.filters, t.device), n.times, true)
 	return named(err, n.samples)
 }
 
@@ -76,39 +75,34 @@ func named(err error, samples []data.Sample) error {
 func (t *Trainer) learn(ctx context.Context, p *pass, common []settled, share float64) (losses []Loss, err error) {
 	torch.WithGrad(func() {
 		region := trace.StartRegion(ctx, "train: losses")
-		var sum *torch.Tensor
-		losses, sum, err = t.losses(p, common, share)
-		region.End()
-		if err != nil {
-			return
+		terms, values := t.losses(p, common, share)
+		sum := values.Sum()
+		if t.scale != nil {
+			sum = sum.MulScalar(t.scale.Value)
 		}
+		region.End()
 		defer trace.StartRegion(ctx, "train: backward").End()
 		sum.Backward()
+		// Only now, so that a GPU has the backward pass to do meanwhile.
+		for i, v := range torch.Values[float64](values.Detach()) {
+			if !finite(v) {
+				losses, err = nil, notFinite(terms[i].loss, terms[i].stage, ids(p.noised.samples), v)
+				return
+			}
+			losses = append(losses, Loss{terms[i].name(), v})
+		}
 	})
 	return losses, err
 }
 
-// losses computes share times the objective, term by term, and the scalar tensor whose
-// gradient the parameters take.
-func (t *Trainer) losses(p *pass, common []settled, share float64) ([]Loss, *torch.Tensor, error) {
+// losses computes share times the objective, term by term.
+func (t *Trainer) losses(p *pass, common []settled, share float64) ([]term, *torch.Tensor) {
 	terms := t.options.Objective.terms(p, t.config.MaskHead, common)
 	values := make([]*torch.Tensor, len(terms))
 	for i, term := range terms {
 		values[i] = term.value
 	}
-	stacked := torch.Stack(values, 0).MulScalar(share)
-	var losses []Loss
-	for i, v := range torch.Values[float64](stacked.Detach()) {
-		if !finite(v) {
-			return nil, nil, notFinite(terms[i].loss, terms[i].stage, ids(p.noised.samples), v)
-		}
-		losses = append(losses, Loss{terms[i].name(), v})
-	}
-	sum := stacked.Sum()
-	if t.scale != nil {
-		sum = sum.MulScalar(t.scale.Value)
-	}
-	return losses, sum, nil
+	return terms, torch.Stack(values, 0).MulScalar(share)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

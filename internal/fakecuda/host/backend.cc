@@ -43,6 +43,7 @@ struct CUDAHooks final : at::CUDAHooksInterface {
   bool hasCuDNN() const override { return true; }
   c10::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
   int64_t current_device() const { return 0; }
+  bool hasPrimaryContext(int64_t) const { return true; }
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 3)
   c10::DeviceIndex deviceCount() const override { return 1; }
 #else
