@@ -95,13 +95,19 @@ void each(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tens
     int64_t m = images[r];
     g.fill(xs, box[4 * r], box[4 * r + 2], scale, p.width);
     g.fill(ys, box[4 * r + 1], box[4 * r + 3], scale, p.height);
-    for (int64_t bin = 0; bin < g.bins * g.bins; bin++) {
-      for (int64_t i = 0; i < g.samples * g.samples; i++) {
-        const auto& y = ys[bin / g.bins * g.samples + i / g.samples];
-        const auto& x = xs[bin % g.bins * g.samples + i % g.samples];
-        if (!y.inside || !x.inside) continue;
-        visit(r * g.bins * g.bins + bin, p.at(m, y.low, x.low), p.at(m, y.low, x.high), p.at(m, y.high, x.low),
-              p.at(m, y.high, x.high), y.near * x.near, y.near * x.far, y.far * x.near, y.far * x.far);
+    int64_t bin = r * g.bins * g.bins;
+    for (int64_t by = 0; by < g.bins; by++) {
+      for (int64_t bx = 0; bx < g.bins; bx++, bin++) {
+        for (auto y = ys.begin() + by * g.samples, down = y + g.samples; y < down; y++) {
+          if (!y->inside) continue;
+          S *low = p.at(m, y->low, 0), *high = p.at(m, y->high, 0);
+          for (auto x = xs.begin() + bx * g.samples, across = x + g.samples; x < across; x++) {
+            if (!x->inside) continue;
+            int64_t left = x->low * p.channels, right = x->high * p.channels;
+            visit(bin, low + left, low + right, high + left, high + right, y->near * x->near, y->near * x->far,
+                  y->far * x->near, y->far * x->far);
+          }
+        }
       }
     }
   }
