@@ -17,7 +17,8 @@ type Conv2d struct {
 	compute         torch.DType
 	products        bool // by matrix products instead of LibTorch's choice
 	eager           bool
-	fuses           bool // takes what follows into its launch
+	fuses           bool          // takes what follows into its launch
+	winograd        *torch.Tensor // the weight for Conv2dWinograd; nil if that is not for this convolution
 }
 
 // ConvOptions are the settings of NewConv2d. The zero value is a 1×1 convolution of stride 1
@@ -57,6 +58,7 @@ func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	}
 	if p.Inference() && !p.Eager() {
 		c.fold(p.store)
+		c.prepare(p)
 	}
 	if n := c.Norm; n != nil && n.Kind == FrozenNorm && !p.Eager() && !o.Bias {
 		s := torch.NewScope()
@@ -98,17 +100,32 @@ func (c *Conv2d) fold(st *Store) {
 	st.fold(gone, made...)
 }
 
+// prepare transforms the weight once if the convolution can do with fewer multiplications.
+func (c *Conv2d) prepare(p Path) {
+	w := c.Weight.Shape()
+	if p.Device() != torch.CPU || c.products || c.Weight.DType() != torch.Float32 || w[2] != 3 || c.stride[0] != 1 || !torch.WinogradFits(w[1], w[0]) {
+		return
+	}
+	s := torch.NewScope()
+	defer s.Close()
+	c.winograd = s.Adopt(c.Weight).WinogradWeight().Keep()
+	p.store.prepared = append(p.store.prepared, c.winograd)
+}
+
 // Forward maps x (B, in, H, W) to (B, out, ⌈H/stride⌉, ⌈W/stride⌉).
 func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor { return c.forward(x) })
 }
 
-// Fuses reports whether ForwardAdd takes the sum into the convolution's launch.
-func (c *Conv2d) Fuses() bool { return c.fuses }
+// Fuses reports whether ForwardAdd takes the sum into the convolution.
+func (c *Conv2d) Fuses() bool { return c.fuses || c.winograd != nil }
 
 // ForwardAdd returns max(0, Forward(x) + add) of a convolution without a ReLU of its own.
 func (c *Conv2d) ForwardAdd(x, add *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
+		if !c.ReLU && c.fast(x) && c.fast(add) {
+			return x.Conv2dWinograd(c.winograd, c.Weight.Size(0), c.Bias, add, true)
+		}
 		if c.fuses && !c.ReLU {
 			return as(x, c.compute).Conv2dReLU(c.Weight, c.Bias, as(add, c.compute), [2]int(c.stride), [2]int(c.padding))
 		}
@@ -116,8 +133,16 @@ func (c *Conv2d) ForwardAdd(x, add *torch.Tensor) *torch.Tensor {
 	})
 }
 
+// fast reports whether Conv2dWinograd takes x.
+func (c *Conv2d) fast(x *torch.Tensor) bool {
+	return c.winograd != nil && x.DType() == torch.Float32 && !x.RequiresGrad()
+}
+
 // forward leaves its intermediate tensors to Forward to free.
 func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
+	if c.fast(x) {
+		return x.Conv2dWinograd(c.winograd, c.Weight.Size(0), c.Bias, nil, c.ReLU)
+	}
 	s := x.Scope()
 	if c.eager {
 		x = x.Contiguous() // PyTorch's memory order, where other kernels compute than for channels last

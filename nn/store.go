@@ -38,13 +38,14 @@ type StoreOptions struct {
 // A Store owns the parameters and buffers of a model. It must be made and used
 // inside torch.Do.
 type Store struct {
-	source  Source
-	options StoreOptions
-	list    []*Parameter
-	norms   []*Norm
-	byName  map[string]*Parameter
-	folded  []*torch.Tensor
-	problem LoadError
+	source   Source
+	options  StoreOptions
+	list     []*Parameter
+	norms    []*Norm
+	byName   map[string]*Parameter
+	folded   []*torch.Tensor
+	prepared []*torch.Tensor // what weights are transformed to beside themselves
+	problem  LoadError
 }
 
 // A Parameter is a named tensor of a store.
@@ -80,10 +81,10 @@ func (st *Store) Parameters() []*Parameter { return st.list }
 // which of them learn; none in a store for inference, which folds them into convolutions.
 func (st *Store) Norms() []*Norm { return st.norms }
 
-// Bytes returns the number of bytes that parameters, buffers and folded weights take.
+// Bytes returns the number of bytes that parameters, buffers, folded weights and what is prepared from them for the processor take.
 func (st *Store) Bytes() int64 {
 	var n int64
-	for _, t := range st.tensors() {
+	for _, t := range append(st.tensors(), st.prepared...) {
 		n += int64(t.Elements()) * int64(t.DType().Size())
 	}
 	return n
@@ -100,13 +101,13 @@ func (st *Store) Elements() int64 {
 
 // Close frees all parameters.
 func (st *Store) Close() {
-	for _, t := range st.tensors() {
+	for _, t := range append(st.tensors(), st.prepared...) {
 		t.Close()
 	}
 	for _, n := range st.norms {
 		n.fixed.forget()
 	}
-	st.list, st.folded = nil, nil
+	st.list, st.folded, st.prepared = nil, nil, nil
 }
 
 func (st *Store) tensors() []*torch.Tensor {

@@ -107,6 +107,19 @@ func BoxLevels(boxes Handle, finest float64, count int) (Handle, *Error) {
 	return one(C.di_box_levels(C.di_tensor(boxes), C.double(finest), C.int(count)))
 }
 
+// WinogradFits reports whether Winograd convolves these numbers of channels on this processor.
+func WinogradFits(in, out int) bool { return bool(C.di_winograd_fits(C.int64_t(in), C.int64_t(out))) }
+
+// WinogradWeight returns the weight (out,in,3,3) as Winograd takes it.
+func WinogradWeight(weight Handle) (Handle, *Error) {
+	return one(C.di_winograd_weight(C.di_tensor(weight)))
+}
+
+// Winograd returns the convolution of (B,in,H,W) plus add, at least 0 if relu is set; bias and add may be nil.
+func Winograd(x, weight Handle, out int, bias, add Handle, relu bool) (Handle, *Error) {
+	return one(C.di_winograd(C.di_tensor(x), C.di_tensor(weight), C.int64_t(out), C.di_tensor(bias), C.di_tensor(add), C.bool(relu)))
+}
+
 // SmallBmm returns the product of each pair of small matrices (B,m,k) and (B,k,n), on the CPU.
 func SmallBmm(a, b Handle) (Handle, *Error) {
 	return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b)))

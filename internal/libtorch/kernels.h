@@ -82,6 +82,14 @@ di_result2 di_layer_norm(const di_layer_norm_options* options, di_tensor x, di_t
 di_result1 di_apply_deltas(di_tensor boxes, di_tensor deltas, double weight, double growth) DI_NOEXCEPT;
 di_result1 di_box_levels(di_tensor boxes, double finest, int count) DI_NOEXCEPT;
 
+// 3×3 convolutions of stride 1 and padding 1 with fewer multiplications, in float32 on the CPU without gradients; see
+// winograd.cc. di_winograd_fits reports whether there is one of these numbers of channels for the processor,
+// di_winograd_weight prepares the weight (out,in,3,3), and di_winograd returns the convolution of (B,in,H,W), plus add
+// and with a ReLU if asked for. bias and add may be NULL.
+bool di_winograd_fits(int64_t in, int64_t out) DI_NOEXCEPT;
+di_result1 di_winograd_weight(di_tensor weight) DI_NOEXCEPT;
+di_result1 di_winograd(di_tensor x, di_tensor weight, int64_t out, di_tensor bias, di_tensor add, bool relu) DI_NOEXCEPT;
+
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 

@@ -1,0 +1,99 @@
+// Products of rows with a panel of 32 columns: the kernel of winograd.cc. A function that
+// calls multiply must be compiled for AVX-512 (64-byte vectors) or for AVX2 with FMA (32-byte vectors).
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "lanes.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define DI_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma")))
+#define DI_AVX2 __attribute__((target("avx2,fma")))
+#endif
+
+namespace di {
+
+constexpr int64_t kColumns = 32;  // of a panel
+constexpr int64_t kTerms = 16;    // of a row that lie next to each other
+
+// simd returns the bytes of the widest vectors with multiply-adds, 0 if the processor has neither kind.
+inline int simd() {
+#if defined(DI_AVX512)
+  static const int bytes =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") ? 64
+      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")           ? 32
+                                                                                  : 0;
+  return bytes;
+#else
+  return 0;
+#endif
+}
+
+template <int bytes>
+struct Simd {
+  static constexpr int64_t count = bytes / sizeof(float);
+  typedef float V __attribute__((vector_size(bytes)));
+
+  static DI_INLINE V load(const float* from) {
+    V v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+  }
+
+  static DI_INLINE void store(float* to, const V& v) { std::memcpy(to, &v, sizeof v); }
+};
+
+// c = a·b: rows of a, whose 16·blocks terms lie in blocks of 16 that are apart elements apart; the next row is 16 elements
+// on. The rows of b are 32 elements apart, those of c, too.
+struct Panel {
+  const float *a, *b;
+  float* c;
+  int64_t apart, rows, blocks;
+};
+
+// strip computes R rows of N vectors.
+template <int bytes, int R, int N>
+DI_INLINE void strip(const Panel& p, int64_t row, int64_t column) {
+  using S = Simd<bytes>;
+  using V = typename S::V;
+  const float *a = p.a + row * kTerms, *b = p.b + column;
+  float* c = p.c + row * kColumns + column;
+  V sum[R][N] = {};
+  for (int64_t block = 0; block < p.blocks; block++, a += p.apart) {
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < kTerms; i++, b += kColumns) {
+      V right[N];
+      for (int j = 0; j < N; j++) right[j] = S::load(b + j * S::count);
+      for (int r = 0; r < R; r++) {
+        float left = a[r * kTerms + i];
+        for (int j = 0; j < N; j++) sum[r][j] += left * right[j];
+      }
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int j = 0; j < N; j++) S::store(c + r * kColumns + j * S::count, sum[r][j]);
+  }
+}
+
+template <int bytes, int R, int N>
+DI_INLINE void strips(const Panel& p, int64_t row, int64_t rows, int64_t column) {
+  if (rows == R) {
+    strip<bytes, R, N>(p, row, column);
+  } else if constexpr (R > 1) {
+    strips<bytes, R - 1, N>(p, row, rows, column);
+  }
+}
+
+// multiply divides the rows evenly: as many accumulators as there are registers, and few if there are few rows.
+template <int bytes>
+DI_INLINE void multiply(const Panel& p) {
+  constexpr int R = bytes == 64 ? 14 : 6, N = 2;
+  int64_t parts = (p.rows + R - 1) / R;
+  for (int64_t part = 0; part < parts; part++) {
+    int64_t from = p.rows * part / parts, to = p.rows * (part + 1) / parts;
+    for (int64_t j = 0; j < kColumns; j += N * Simd<bytes>::count) strips<bytes, R, N>(p, from, to - from, j);
+  }
+}
+
+}  // namespace di
