@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/internal/imagecheck"
+	"github.com/diffusioninst/go/internal/pipeline"
 	"github.com/diffusioninst/go/picture"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
@@ -131,20 +132,27 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 	}
 	found := make([][][]Instance, len(q.images)) // by picture and view
 	record := &recorder{request: q, steps: map[[3]int]*recorded{}}
-	for _, views := range q.passes {
-		if views = q.wanted(views, found, record); len(views) == 0 {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, q.wrap(views[0], err)
-		}
-		lists, err := q.look(ctx, m, views, record)
-		if err != nil {
-			return nil, err
-		}
-		for i, list := range lists {
-			found[views[i].picture] = append(found[views[i].picture], list)
-		}
+	err := pipeline.Run(ctx, pipeline.Stages[*prepared]{
+		Read: q.reader(),
+		Work: func(_ context.Context, p *prepared) error { // which asks the caller's context itself
+			if p.views = q.wanted(p.views, found, record); len(p.views) == 0 {
+				return nil
+			}
+			if err := ctx.Err(); err != nil {
+				return q.wrap(p.views[0], err)
+			}
+			lists, err := q.look(ctx, m, p, record)
+			if err != nil {
+				return err
+			}
+			for i, list := range lists {
+				found[p.views[i].picture] = append(found[p.views[i].picture], list)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
 	}
 	out := make([]*Result, len(q.images))
 	q.part(ctx, "merge", func() {
@@ -159,39 +167,37 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 // look takes views through the network and returns what it finds in each. If memory runs out, it takes
 // them in two halves, once: what LibTorch and the first try held is free by then. The noise of a view does
 // not depend on the others.
-func (q *request) look(ctx context.Context, m *Model, views []view, record *recorder) ([][]Instance, error) {
+func (q *request) look(ctx context.Context, m *Model, p *prepared, record *recorder) ([][]Instance, error) {
+	if p.pixels == nil {
+		q.prepare(ctx, p)
+	}
+	if q.onPart != nil {
+		q.onPart("prepare", p.took)
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
 	held := q.held
-	out, err := q.pass(ctx, m, views, record)
-	if !errors.Is(err, torch.ErrOutOfMemory) || len(views) < 2 || q.onStep != nil { // OnStep has been told of steps
+	out, err := q.pass(ctx, m, p.views, p.pixels, record)
+	if !errors.Is(err, torch.ErrOutOfMemory) || len(p.views) < 2 || q.onStep != nil { // OnStep has been told of steps
 		return out, err
 	}
 	q.held = held
-	half := (len(views) + 1) / 2
-	out, err = q.pass(ctx, m, views[:half], record)
+	half := (len(p.views) + 1) / 2
+	out, err = q.pass(ctx, m, p.views[:half], p.pixels[:half], record)
 	if err != nil {
 		return nil, err
 	}
-	rest, err := q.pass(ctx, m, views[half:], record)
+	rest, err := q.pass(ctx, m, p.views[half:], p.pixels[half:], record)
 	return append(out, rest...), err
 }
 
-// pass takes views through the network at once.
-func (q *request) pass(ctx context.Context, m *Model, views []view, record *recorder) (found [][]Instance, err error) {
-	p := &pass{settings: q.settings, model: m, views: views, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
+// pass takes views with their pixels through the network at once.
+func (q *request) pass(ctx context.Context, m *Model, views []view, pixels []Pixels, record *recorder) (found [][]Instance, err error) {
+	p := &pass{settings: q.settings, model: m, views: views, pixels: pixels, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
 	var seeds []uint64
-	q.part(ctx, "prepare", func() {
-		for _, v := range views {
-			seeds = append(seeds, v.seed)
-			var pixels Pixels
-			if pixels, err = v.read(q.images[v.picture]); err != nil {
-				err = q.name(v.picture, q.wrap(v, err))
-				return
-			}
-			p.pixels = append(p.pixels, pixels)
-		}
-	})
-	if err != nil {
-		return nil, err
+	for _, v := range views {
+		seeds = append(seeds, v.seed)
 	}
 	if q.onStep != nil {
 		p.onStep = func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance) {
@@ -276,20 +282,4 @@ func (q *request) name(picture int, err error) error {
 		return err
 	}
 	return fmt.Errorf("diffusioninst: picture %d: %w", picture, err)
-}
-
-// read returns the view's pixels as the network sees them.
-func (v view) read(img image.Image) (p Pixels, err error) {
-	var unreadable error
-	err = imagecheck.Guard(func() { p, unreadable = pixels(img, v.part, v.width, v.height) })
-	if err == nil {
-		err = unreadable
-	}
-	if err != nil {
-		return p, &ImageError{v.size.X, v.size.Y, err.Error(), err}
-	}
-	if v.mirrored {
-		p.mirror()
-	}
-	return p, nil
 }
