@@ -17,10 +17,11 @@ type pass struct {
 	*settings
 	model  *Model
 	views  []view
-	pixels []Pixels // of each view
-	alone  bool     // no other pass sees the pictures, so that Limit holds for each view
-	watch  *watcher // nil outside of tests
-	held   *int64   // bytes of the request's masks; nil if there is no request
+	pixels []Pixels      // of each view
+	tensor *torch.Tensor // of the request; pixels are empty then
+	alone  bool          // no other pass sees the pictures, so that Limit holds for each view
+	watch  *watcher      // nil outside of tests
+	held   *int64        // bytes of the request's masks; nil if there is no request
 	// onStep, if not nil, gets what the proposals of view i were before a step, in pixels of
 	// the picture, their scores after it, and the instances that it made.
 	onStep func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance)
@@ -124,6 +125,9 @@ func (p *pass) pack(s *torch.Scope) *torch.Tensor {
 		height, width = max(height, v.height), max(width, v.width)
 	}
 	height, width = (height+divisor-1)/divisor*divisor, (width+divisor-1)/divisor*divisor
+	if p.tensor != nil {
+		return p.packTensor(s, width, height)
+	}
 	return p.model.config.Input.Pack(s, p.pixels, width, height, p.model.device)
 }
 

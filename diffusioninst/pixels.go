@@ -12,8 +12,7 @@ type Pixels struct {
 // and Std and padded with zeros on the right and below to width × height pixels.
 // Consecutive pictures of one size are copied together. It must be called inside torch.Do.
 func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, device torch.Device) *torch.Tensor {
-	mean := torch.From(s, in.Mean[:]).ToDType(torch.Float32).To(device)
-	std := torch.From(s, in.Std[:]).ToDType(torch.Float32).To(device)
+	mean, std := in.statistics(s, device)
 	var parts []*torch.Tensor
 	for from := 0; from < len(pictures); {
 		w, h := pictures[from].Width, pictures[from].Height
@@ -23,15 +22,7 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 			rgb = append(rgb, pictures[to].RGB...)
 		}
 		parts = append(parts, s.Hold(func() *torch.Tensor {
-			x := torch.From(s, rgb, to-from, h, w, 3).To(device)
-			if in.BGR {
-				x = x.Flip(3)
-			}
-			x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute(0, 3, 1, 2)
-			if w == width && h == height {
-				return x
-			}
-			return x.ConstantPad([]int{0, width - w, 0, height - h}, 0)
+			return in.padded(torch.From(s, rgb, to-from, h, w, 3).To(device), mean, std, width, height)
 		}))
 		from = to
 	}
@@ -39,6 +30,25 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 		return parts[0]
 	}
 	return torch.Cat(parts, 0)
+}
+
+// statistics are Mean and Std on a device.
+func (in Input) statistics(s *torch.Scope, device torch.Device) (mean, std *torch.Tensor) {
+	on := func(v [3]float64) *torch.Tensor { return torch.From(s, v[:]).ToDType(torch.Float32).To(device) }
+	return on(in.Mean), on(in.Std)
+}
+
+// padded normalises pictures (B,h,w,3) and pads them: (B,3,height,width).
+func (in Input) padded(x, mean, std *torch.Tensor, width, height int) *torch.Tensor {
+	if in.BGR {
+		x = x.Flip(3)
+	}
+	x = x.ToDType(torch.Float32).Sub(mean).Div(std).Permute(0, 3, 1, 2)
+	w, h := x.Size(3), x.Size(2)
+	if w == width && h == height {
+		return x
+	}
+	return x.ConstantPad([]int{0, width - w, 0, height - h}, 0)
 }
 
 // mirror turns the pixels left to right, in place.

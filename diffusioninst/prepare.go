@@ -34,11 +34,14 @@ func (q *request) reader() func(context.Context) (*prepared, bool) {
 	}
 }
 
-// prepare reads the views' pixels.
+// prepare reads the views' pixels, which stay empty if they are on the device already.
 func (q *request) prepare(ctx context.Context, p *prepared) {
 	start := time.Now()
 	defer trace.StartRegion(ctx, "diffusioninst.prepare").End()
 	p.pixels = make([]Pixels, len(p.views))
+	if q.tensor != nil {
+		return
+	}
 	for i, v := range p.views {
 		if p.pixels[i], p.err = v.read(q.images[v.picture]); p.err != nil {
 			p.err = q.name(v.picture, q.wrap(v, p.err))

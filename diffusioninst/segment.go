@@ -36,15 +36,24 @@ func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Resul
 // times the memory, and pays on a GPU. Picture i gets the noise that Segment would give
 // it with Seed+i. Errors are Segment's.
 func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Options) ([]*Result, error) {
+	return m.segment(ctx, images, nil, o)
+}
+
+// segment is SegmentBatch; tensor, if not nil, has the pixels that images stand for.
+func (m *Model) segment(ctx context.Context, images []image.Image, tensor *torch.Tensor, o Options) ([]*Result, error) {
 	settings, err := o.resolve(m.config)
 	if err != nil {
 		return nil, err
+	}
+	if tensor != nil && tensor.Device() != m.device {
+		return nil, &ImageError{Reason: fmt.Sprintf("the tensor %v is not on the model's device, %v", tensor, m.device)}
 	}
 	if m.device.IsCUDA() && o.MaxBytes == 0 {
 		settings.maxBytes = 0 // a GPU that is full is an error, not the end of the process
 	}
 	q, err := newRequest(settings, images)
 	if err == nil {
+		q.tensor = tensor
 		err = q.checkMemory(m.config, m.backbone.Strides())
 	}
 	if err != nil {
@@ -67,6 +76,7 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 type request struct {
 	*settings
 	images    []image.Image // in run as the network gets them, in 8 bits
+	tensor    *torch.Tensor // the pixels of all images, of SegmentTensor; nil if they have them
 	warnings  []string      // about each of them
 	passes    [][]view
 	byPicture [][]view // in the order in which the passes see them
@@ -125,6 +135,9 @@ func (s *settings) normalized(img image.Image) (out image.Image, warning string,
 // run looks at all views and merges what they have found.
 func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 	for i, img := range q.images {
+		if q.tensor != nil {
+			break
+		}
 		var err error
 		if q.images[i], q.warnings[i], err = q.normalized(img); err != nil {
 			return nil, q.name(i, err)
@@ -194,7 +207,7 @@ func (q *request) look(ctx context.Context, m *Model, p *prepared, record *recor
 
 // pass takes views with their pixels through the network at once.
 func (q *request) pass(ctx context.Context, m *Model, views []view, pixels []Pixels, record *recorder) (found [][]Instance, err error) {
-	p := &pass{settings: q.settings, model: m, views: views, pixels: pixels, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
+	p := &pass{settings: q.settings, model: m, views: views, pixels: pixels, tensor: q.tensor, alone: len(q.byPicture[views[0].picture]) == 1, held: &q.held}
 	var seeds []uint64
 	for _, v := range views {
 		seeds = append(seeds, v.seed)

@@ -802,6 +802,14 @@ func (t *Tensor) UpsampleBilinear2d(size []int, alignCorners bool) *Tensor {
 	return s.own(a)
 }
 
+// UpsampleBilinear2dAntialiased returns (B,C,h,w) resized to size (height, width) by a triangle that is stretched where it shrinks.
+func (t *Tensor) UpsampleBilinear2dAntialiased(size []int, alignCorners bool) *Tensor {
+	a, e := libtorch.UpsampleBilinear2dAntialiased(t.handle(), size, alignCorners)
+	check("_upsample_bilinear2d_aa", e, t)
+	s := scopeOf(t)
+	return s.own(a)
+}
+
 // LayerNorm returns t normalised over its last dimensions, which have the given shape.
 func (t *Tensor) LayerNorm(shape []int, weight *Tensor, bias *Tensor, eps float64) *Tensor {
 	a, e := libtorch.LayerNorm(t.handle(), shape, weight.optionalHandle(), bias.optionalHandle(), eps)

@@ -2,6 +2,7 @@
 #include "ops_gen.h"
 #include "shim.h"
 
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/all.h>
@@ -491,6 +492,10 @@ di_result1 di_UpsampleNearest2d(di_tensor t, const int64_t* size, size_t size_le
 
 di_result1 di_UpsampleBilinear2d(di_tensor t, const int64_t* size, size_t size_len, bool alignCorners) noexcept {
   return di::call1([&] { return at::upsample_bilinear2d(di::ref(t), at::IntArrayRef(size, size_len), alignCorners); });
+}
+
+di_result1 di_UpsampleBilinear2dAntialiased(di_tensor t, const int64_t* size, size_t size_len, bool alignCorners) noexcept {
+  return di::call1([&] { return at::_upsample_bilinear2d_aa(di::ref(t), at::IntArrayRef(size, size_len), alignCorners); });
 }
 
 di_result1 di_LayerNorm(di_tensor t, const int64_t* shape, size_t shape_len, di_tensor weight, di_tensor bias, double eps) noexcept {

@@ -102,6 +102,7 @@ package libtorch
 // #cgo noescape di_MaxPool2d
 // #cgo noescape di_UpsampleNearest2d
 // #cgo noescape di_UpsampleBilinear2d
+// #cgo noescape di_UpsampleBilinear2dAntialiased
 // #cgo noescape di_LayerNorm
 // #cgo noescape di_BatchNorm
 // #cgo noescape di_Dropout
@@ -623,6 +624,11 @@ func UpsampleNearest2d(t Handle, size []int) (Handle, *Error) {
 
 func UpsampleBilinear2d(t Handle, size []int, alignCorners bool) (Handle, *Error) {
 	r := C.di_UpsampleBilinear2d(C.di_tensor(t), ints(size), C.size_t(len(size)), C.bool(alignCorners))
+	return Handle(r.a), takeError(r.error)
+}
+
+func UpsampleBilinear2dAntialiased(t Handle, size []int, alignCorners bool) (Handle, *Error) {
+	r := C.di_UpsampleBilinear2dAntialiased(C.di_tensor(t), ints(size), C.size_t(len(size)), C.bool(alignCorners))
 	return Handle(r.a), takeError(r.error)
 }
 

@@ -105,6 +105,7 @@ di_result1 di_Conv2dProducts(di_tensor t, di_tensor weight, const int64_t* kerne
 di_result1 di_MaxPool2d(di_tensor t, const int64_t* kernel, size_t kernel_len, const int64_t* stride, size_t stride_len, const int64_t* padding, size_t padding_len) DI_NOEXCEPT;
 di_result1 di_UpsampleNearest2d(di_tensor t, const int64_t* size, size_t size_len) DI_NOEXCEPT;
 di_result1 di_UpsampleBilinear2d(di_tensor t, const int64_t* size, size_t size_len, bool alignCorners) DI_NOEXCEPT;
+di_result1 di_UpsampleBilinear2dAntialiased(di_tensor t, const int64_t* size, size_t size_len, bool alignCorners) DI_NOEXCEPT;
 di_result1 di_LayerNorm(di_tensor t, const int64_t* shape, size_t shape_len, di_tensor weight, di_tensor bias, double eps) DI_NOEXCEPT;
 di_result1 di_BatchNorm(di_tensor t, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance, bool training, double momentum, double eps, bool cudnn) DI_NOEXCEPT;
 di_result1 di_Dropout(di_tensor t, double p, bool training) DI_NOEXCEPT;
