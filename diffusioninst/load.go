@@ -15,6 +15,10 @@ type LoadOptions struct {
 	// used; see Infer. If only its Backbone is nil, that is inferred.
 	Config *Config
 	Device torch.Device // the default is the CPU
+	// Replicas are further devices, such as the other GPUs of the machine, each of which gets a copy of the network. A
+	// call runs on the one that has the fewest. Calls run at once on as many as package torch has workers
+	// (torch.SetWorkers). All must be GPUs if Device is one.
+	Replicas []torch.Device
 	// EMA says whether averaged weights are wanted of a checkpoint that has several sets of
 	// weights. nn.EMAAuto takes what Config.Averaged says, and the averages of a training
 	// state of this module; Model.Weights returns what was taken.
@@ -56,11 +60,11 @@ func LoadSource(ctx context.Context, source nn.Source, o LoadOptions) (*Model, e
 	if o.Config == nil || o.EMA != nn.EMAAuto {
 		return nil, errors.New("diffusioninst: LoadSource needs LoadOptions.Config, and has no averages to choose by EMA")
 	}
-	precision, err := o.Precision.on(ctx, o.Device)
+	places, err := o.places(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return build(ctx, *o.Config, source, o.Device, precision)
+	return replicate(ctx, *o.Config, source, places)
 }
 
 func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, error) {
@@ -72,11 +76,11 @@ func load(ctx context.Context, file *nn.Checkpoint, o LoadOptions) (*Model, erro
 	if err != nil {
 		return nil, loadError(file, err)
 	}
-	precision, err := o.Precision.on(ctx, o.Device)
+	places, err := o.places(ctx)
 	if err != nil {
 		return nil, err // not about the file
 	}
-	m, err := build(ctx, config, file.Source(), o.Device, precision)
+	m, err := replicate(ctx, config, file.Source(), places)
 	if err != nil {
 		return nil, loadError(file, err)
 	}

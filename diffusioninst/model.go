@@ -3,6 +3,7 @@ package diffusioninst
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/decoder"
@@ -21,7 +22,13 @@ type Model struct {
 	backbone  backbone.Backbone
 	branch    *maskhead.Branch
 	decoder   *decoder.Decoder
-	gate      gate // of the calls
+	gate      gate     // of the calls
+	others    []*Model // further replicas, which have neither weights nor gate
+
+	balance sync.Mutex // of the calls of all replicas
+	turns   int64      // calls that have begun
+	calls   int        // that run on this replica
+	turn    int64      // of its last call
 }
 
 // New returns an untrained model whose parameters are drawn from a seed. It finds
@@ -72,13 +79,13 @@ func (m *Model) Config() Config { return m.config }
 // the one that it has first; nil if it was not loaded.
 func (m *Model) Weights() []nn.WeightSet { return slices.Clone(m.weights) }
 
-// Device returns the device that the model runs on.
+// Device returns the device that the model runs on, the first of several.
 func (m *Model) Device() torch.Device { return m.device }
 
 // Precision returns the type of the model's products, which is not PrecisionAuto.
 func (m *Model) Precision() Precision { return m.precision }
 
-// Parameters returns the number of parameters, counted in single numbers; 0 after Close.
+// Parameters returns the number of parameters of a replica, counted in single numbers; 0 after Close.
 func (m *Model) Parameters() int64 {
 	if m.store == nil || m.gate.enter() != nil {
 		return 0
@@ -87,7 +94,7 @@ func (m *Model) Parameters() int64 {
 	return m.store.Elements()
 }
 
-// Bytes returns the memory that the parameters take; 0 after Close.
+// Bytes returns the memory that the parameters of a replica take; 0 after Close.
 func (m *Model) Bytes() int64 {
 	if m.store == nil || m.gate.enter() != nil {
 		return 0
@@ -112,5 +119,5 @@ func (m *Model) Close() error {
 	if m.store == nil {
 		return nil // the zero Model
 	}
-	return m.gate.close(m.store.Close)
+	return m.gate.close(m.free)
 }

@@ -45,9 +45,6 @@ func (m *Model) segment(ctx context.Context, images []image.Image, tensor *torch
 	if err != nil {
 		return nil, err
 	}
-	if tensor != nil && tensor.Device() != m.device {
-		return nil, &ImageError{Reason: fmt.Sprintf("the tensor %v is not on the model's device, %v", tensor, m.device)}
-	}
 	if m.device.IsCUDA() && o.MaxBytes == 0 {
 		settings.maxBytes = 0 // a GPU that is full is an error, not the end of the process
 	}
@@ -66,10 +63,15 @@ func (m *Model) segment(ctx context.Context, images []image.Image, tensor *torch
 		return nil, err
 	}
 	defer m.gate.leave()
-	if !m.device.IsCUDA() {
+	r, leave, err := m.take(tensor)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if !r.device.IsCUDA() {
 		defer torch.ReuseMemory()()
 	}
-	return q.run(ctx, m)
+	return q.run(ctx, r)
 }
 
 // request is a call: its settings and pictures, and the views that it is made of.

@@ -198,8 +198,12 @@ func (s *Server) Warm(ctx context.Context) error {
 }
 
 func warm(ctx context.Context, m *diffusioninst.Model, o diffusioninst.Options) error {
-	_, err := m.Segment(ctx, image.NewGray(image.Rect(0, 0, 256, 256)), o)
-	return err
+	for range m.Devices() { // each in turn
+		if _, err := m.Segment(ctx, image.NewGray(image.Rect(0, 0, 256, 256)), o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Shutdown makes the server not ready, refuses new requests with 503, and waits until those that
@@ -236,7 +240,7 @@ func (s *Server) isReady() bool { return s.warm.Load() && !s.admission.isClosed(
 // ModelInfo describes a model of a server.
 type ModelInfo struct {
 	Name      string   `json:"name"`
-	Device    string   `json:"device"`
+	Device    string   `json:"device"`    // or several, separated by commas
 	Precision string   `json:"precision"` // of products: float32, bfloat16 or float16
 	Classes   []string `json:"classes"`
 }
@@ -245,7 +249,11 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
 	list := make([]ModelInfo, 0, len(s.models))
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		m := s.models[name].model.Load()
-		list = append(list, ModelInfo{name, m.Device().String(), m.Precision().String(), m.Config().Classes})
+		var devices []string
+		for _, d := range m.Devices() {
+			devices = append(devices, d.String())
+		}
+		list = append(list, ModelInfo{name, strings.Join(devices, ","), m.Precision().String(), m.Config().Classes})
 	}
 	s.send(w, r, http.StatusOK, map[string][]ModelInfo{"models": list})
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +32,7 @@ const normUsage = `how samples become the 8 bits that the network sees: auto (pi
 type modelFlags struct {
 	weights, config, device string
 	threads                 int
+	several                 bool // whether --device may name several
 	tf32                    bool
 	ema                     emaFlag
 	precision               precisionFlag
@@ -137,6 +140,26 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	return model, nil
 }
 
+// devices returns those of --device, of which only commands that use several take more than one.
+func (m *modelFlags) devices() ([]torch.Device, error) {
+	names := strings.Split(m.device, ",")
+	if len(names) > 1 && !m.several {
+		return nil, fmt.Errorf("--device %s: this command runs on one device", m.device)
+	}
+	var out []torch.Device
+	for _, name := range names {
+		d, err := torch.ParseDevice(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out, d) {
+			return nil, fmt.Errorf("--device %s: %v twice", m.device, d)
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
 func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	ctx, warn := cmd.Context(), warner(cmd)
 	if err := m.check(); err != nil {
@@ -146,7 +169,7 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 		torch.SetThreads(m.threads)
 	}
 	torch.AllowTF32(m.tf32)
-	device, err := torch.ParseDevice(m.device)
+	devices, err := m.devices()
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +177,7 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := diffusioninst.LoadOptions{Config: config, Device: device, EMA: m.ema.EMAChoice, Precision: m.precision.Precision}
+	o := diffusioninst.LoadOptions{Config: config, Device: devices[0], Replicas: devices[1:], EMA: m.ema.EMAChoice, Precision: m.precision.Precision}
 	if m.weights != untrained {
 		model, err := loadModel(ctx, m.weights, o)
 		if err != nil {

@@ -65,7 +65,9 @@ the address of --admin reads the weights anew without losing a request.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, &o) },
 	}
 	o.model.add(cmd)
+	o.model.several = true
 	f := cmd.Flags()
+	f.Lookup("device").Usage += "; several, such as cuda:0,cuda:1, each get a copy of the models"
 	f.StringArrayVar(&o.more, "model", nil, "another model as NAME=WEIGHTS; may be repeated")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address and port; port 0 takes a free one, which is printed")
 	f.StringVar(&o.admin, "admin", "", "address and port for operators: /metrics for Prometheus, /debug/pprof/, POST /reload[?model=NAME]")
@@ -75,7 +77,7 @@ the address of --admin reads the weights anew without losing a request.`,
 	f.StringVar(&o.key, "tls-key", "", "file of the certificate's key, for HTTPS")
 	f.StringVar(&o.studio, "label-studio", "", "be the ML backend of the Label Studio at this address, whose token for its API is $LABEL_STUDIO_API_KEY; - reads only pictures that are in the tasks")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "how long requests that were admitted may take when the server is stopped")
-	f.IntVar(&o.server.Workers, "workers", 1, "pictures or batches at a time; more than 1 pays on a GPU only")
+	f.IntVar(&o.server.Workers, "workers", 0, "pictures or batches at a time; more than 1 pays on a GPU only (default: one for each of --device)")
 	f.IntVar(&o.server.Batch, "batch", 1, "most pictures of one padded size that go through the network together; pays on a GPU")
 	f.DurationVar(&o.server.BatchWait, "batch-wait", 5*time.Millisecond, "how long a picture waits for others to share its batch; negative for not at all")
 	f.IntVar(&o.server.Queue, "queue", 64, "pictures that may wait; negative for none")
@@ -94,7 +96,7 @@ the address of --admin reads the weights anew without losing a request.`,
 // "use the default".
 func (o *serveOptions) check() error {
 	for name, zero := range map[string]bool{
-		"workers": o.server.Workers < 1, "batch": o.server.Batch < 1, "max-pixels": o.server.MaxPixels < 1, "max-body": !(o.body > 0 && o.body <= 1<<20), "max-held": !(o.held > 0 && o.held <= 1<<20),
+		"workers": o.server.Workers < 0 || o.model.set("workers") && o.server.Workers == 0, "batch": o.server.Batch < 1, "max-pixels": o.server.MaxPixels < 1, "max-body": !(o.body > 0 && o.body <= 1<<20), "max-held": !(o.held > 0 && o.held <= 1<<20),
 		"queue": o.server.Queue == 0, "per-client": o.model.set("per-client") && o.server.PerClient == 0, "batch-wait": o.server.BatchWait == 0,
 		"timeout": o.server.Timeout == 0, "read-timeout": o.server.ReadTimeout == 0, "write-timeout": o.server.WriteTimeout == 0, "drain": o.drain <= 0,
 	} {
@@ -148,6 +150,16 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 			return fmt.Errorf("--admin: %w", err)
 		}
 		defer admin.Close()
+	}
+	devices, err := o.model.devices()
+	if err != nil {
+		return err
+	}
+	if o.server.Workers == 0 {
+		o.server.Workers = len(devices)
+	}
+	if o.server.Workers < len(devices) {
+		return fmt.Errorf("--workers %d: fewer than the %d devices of --device, each of which needs one", o.server.Workers, len(devices))
 	}
 	torch.SetWorkers(o.server.Workers)
 	models, err := o.load(cmd)
