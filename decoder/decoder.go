@@ -115,8 +115,14 @@ func NotFinite(stage int) error {
 // returns the answers, bool (Stages), on the device. NotFinite gives the error of a stage whose answer
 // is false. On the CPU, where there is nothing to wait for, Refine has looked, and finite is nil.
 func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) (out []Output, finite *torch.Tensor, err error) {
+	return d.RefineAt(levels, boxes, filters, d.Embed(boxes.Scope(), times, boxes.Device()), all)
+}
+
+// RefineAt is Refine for times that Embed has embedded. On a GPU nothing in it is copied from or to the host, so that
+// it can be recorded as a torch.Graph.
+func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.Tensor, all bool) (out []Output, finite *torch.Tensor, err error) {
 	s := boxes.Scope()
-	time := d.time[1].Forward(d.time[0].Forward(as(d.embed(s, times, boxes.Device()), d.types.exact)).Gelu())
+	time := d.time[1].Forward(d.time[0].Forward(as(times, d.types.exact)).Gelu())
 	if d.types.inference {
 		time = time.Silu() // once for all stages; in training each has its own gradient
 	}
@@ -188,9 +194,9 @@ func (o Output) sum() *torch.Tensor {
 	return sum
 }
 
-// embed returns the time embedding (B,d): [sin(t·ω), cos(t·ω)] with
+// Embed returns the embedding (B,d) of B diffusion times on a device: [sin(t·ω), cos(t·ω)] with
 // ω_i = exp(−ln(10000)·i/(d/2−1)).
-func (d *Decoder) embed(s *torch.Scope, times []float64, device torch.Device) *torch.Tensor {
+func (d *Decoder) Embed(s *torch.Scope, times []float64, device torch.Device) *torch.Tensor {
 	half := d.Config.Hidden / 2
 	omega := s.Arange(half, torch.F32(torch.CPU)).MulScalar(-math.Log(10000) / float64(half-1)).Exp()
 	angle := torch.From(s, times, len(times), 1).ToDType(torch.Float32).Mul(omega.Unsqueeze(0))

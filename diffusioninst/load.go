@@ -25,6 +25,27 @@ type LoadOptions struct {
 	EMA nn.EMAChoice
 	// Precision is the type of the model's products; Model.Precision returns what was taken.
 	Precision Precision
+	// Graphs makes a model on a GPU record the work of its network as CUDA graphs, which cost the host one launch each
+	// in place of one per operator: for each padded size and number of pictures one of the backbone and the
+	// mask branch, and for each of these and number of proposals one of the decoder, whatever the sampler is. The first
+	// call with a size computes as without, the second records. Each worker of package torch then has a stream and graphs of
+	// its own: at most 16 sizes, and 1 GiB of inputs and results beside what lies in between. A backbone's Forward must
+	// depend on nothing but its argument. What cannot be recorded is computed operator by operator, and package slog's
+	// default logger says so once. It needs LibTorch 2.1 or later, and no GPU has run it yet: see docs/cuda.md.
+	Graphs bool
+}
+
+// graphs returns the graphs that a model on a device begins with, or a *ConfigError.
+func (o LoadOptions) graphs(device torch.Device) (*graphs, error) {
+	switch {
+	case !o.Graphs:
+		return nil, nil
+	case !device.IsCUDA():
+		return nil, configError("graphs on %v: they are for GPUs", device)
+	case !torch.HasGraphs():
+		return nil, configError("graphs on %v: LibTorch %s cannot record them, 2.1 and later can", device, torch.Version())
+	}
+	return newGraphs(device), nil
 }
 
 // Load reads a model from a checkpoint: the official project's .pth, Detectron2's

@@ -22,6 +22,7 @@ type Model struct {
 	backbone  backbone.Backbone
 	branch    *maskhead.Branch
 	decoder   *decoder.Decoder
+	graphs    *graphs  // nil without LoadOptions.Graphs
 	gate      gate     // of the calls
 	others    []*Model // further replicas, which have neither weights nor gate
 

@@ -64,7 +64,8 @@ type Options struct {
 	// OnPart, if not nil, is called with the time that each part of the call has taken, as it
 	// ends: "prepare", which resizes the picture, then for each pass through the network
 	// "backbone", "mask branch", "sampling" and "masks", and at last "merge". A GPU works on while
-	// the parts before "masks" end. It runs where OnStep does.
+	// the parts before "masks" end, and one that records graphs has the mask branch in "backbone". It runs where
+	// OnStep does.
 	OnPart func(part string, took time.Duration)
 }
 

@@ -18,13 +18,15 @@ type pass struct {
 	model  *Model
 	views  []view
 	pixels []Pixels      // of each view
-	tensor *torch.Tensor // of the request; pixels are empty then
+	tensor *torch.Tensor // of the request; pixels are nil then
 	alone  bool          // no other pass sees the pictures, so that Limit holds for each view
 	watch  *watcher      // nil outside of tests
 	held   *int64        // bytes of the request's masks; nil if there is no request
 	// onStep, if not nil, gets what the proposals of view i were before a step, in pixels of
 	// the picture, their scores after it, and the instances that it made.
 	onStep func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance)
+	graphs *graphSet   // nil if nothing is recorded
+	input  *inputGraph // of graphs
 
 	sizes       *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
 	levels      []*torch.Tensor // the feature pyramid
@@ -56,11 +58,15 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	mark := s.Mark()
 	var x *torch.Tensor
 	p.part(ctx, "backbone", func() {
-		x = p.pack(s)
-		p.levels = m.backbone.Forward(x)
+		if x = p.pack(s); !p.replay(s, x) {
+			p.levels = m.backbone.Forward(x)
+		}
 	})
 	p.part(ctx, "mask branch", func() {
-		p.features = m.branch.Forward(p.levels)
+		if p.features == nil {
+			p.features = m.branch.Forward(p.levels)
+			p.settle()
+		}
 		if p.watch != nil {
 			p.watch.input(x)
 			p.watch.levels(p.levels)
@@ -159,46 +165,36 @@ func (p *pass) fitted() []sampler.Check {
 func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 	m := p.model
 	scale := m.config.SignalScale
-	x = m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)).Clamp(-scale, scale)
-	boxes := corners(x.Narrow(2, 0, 4).DivScalar(scale).AddScalar(1).DivScalar(2)).Mul(p.sizes)
-	var filters *torch.Tensor
-	if m.config.FilterRange > 0 {
-		filters = x.Narrow(2, 4, x.Size(2)-4).MulScalar(m.config.FilterRange / scale)
-	}
 	times := make([]float64, len(p.views))
 	for i := range times {
 		times[i] = float64(at.T)
 	}
-	stages, finite, err := m.decoder.Refine(p.levels, boxes, filters, times, p.watch != nil)
+	d, err := p.decodeAgain(m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)), p.sizes, m.decoder.Embed(x.Scope(), times, m.device))
 	if err != nil {
 		return sampler.Prediction{}, err
 	}
 	checks := p.fits
 	p.fits = nil
-	if finite != nil {
-		checks = append(checks, sampler.Check{OK: finite, Err: decoder.NotFinite})
+	if d.finite != nil {
+		checks = append(checks, sampler.Check{OK: d.finite, Err: decoder.NotFinite})
 	}
 	if p.watch != nil && !at.Inner {
-		p.watch.decoded(at.Step, at.T, boxes, stages)
+		p.watch.decoded(at.Step, at.T, d.boxes, d.stages)
 	}
-	last := stages[len(stages)-1]
-	scores := last.Logits.Sigmoid()
 	if !at.Inner && p.counts(at.Step) {
+		if d.best == nil {
+			d.best = best(d.scores, d.last())
+		}
 		p.evaluations = append(p.evaluations, evaluation{
-			number: p.restart*p.evaluated(p.sampling.Steps) + p.evaluated(at.Step), best: best(scores, last).Keep(),
+			number: p.restart*p.evaluated(p.sampling.Steps) + p.evaluated(at.Step), best: d.best.Keep(),
 		})
 	}
 	if !at.Inner && p.onStep != nil {
-		if err := p.report(at, boxes, scores, last); err != nil {
+		if err := p.report(at, d.boxes, d.scores, d.last()); err != nil {
 			return sampler.Prediction{}, err
 		}
 	}
-	x0 := centres(last.Boxes.Div(p.sizes)).MulScalar(2).AddScalar(-1).MulScalar(scale)
-	if filters != nil {
-		x0 = torch.Cat([]*torch.Tensor{x0, last.Filters.MulScalar(scale / m.config.FilterRange)}, 2)
-	}
-	x0 = m.config.SizePrior.write(x0.Clamp(-scale, scale), scale)
-	return sampler.Prediction{X0: x0, Scores: scores.Amax([]int{2}, false), Checks: checks}, nil
+	return sampler.Prediction{X0: m.config.SizePrior.write(d.x0, scale), Scores: d.top, Checks: checks}, nil
 }
 
 // counts reports whether a step's detections belong to the result.

@@ -14,6 +14,7 @@ import (
 type place struct {
 	device    torch.Device
 	precision Precision // not auto
+	graphs    *graphs   // nil without LoadOptions.Graphs
 }
 
 // places returns those of all replicas, or a *ConfigError.
@@ -27,7 +28,11 @@ func (o LoadOptions) places(ctx context.Context) ([]place, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, place{device, precision})
+		graphs, err := o.graphs(device)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, place{device, precision, graphs})
 	}
 	return out, nil
 }
@@ -43,6 +48,7 @@ func replicate(ctx context.Context, c Config, source nn.Source, places []place) 
 			}
 			return nil, err
 		}
+		m.graphs = p.graphs
 		if out == nil {
 			out = m
 		} else {
@@ -90,6 +96,7 @@ func (m *Model) Devices() []torch.Device {
 // free frees what the replicas hold.
 func (m *Model) free() {
 	for _, r := range m.all() {
+		r.graphs.drop()
 		r.store.Close()
 	}
 }

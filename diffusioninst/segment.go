@@ -179,9 +179,9 @@ func (q *request) run(ctx context.Context, m *Model) ([]*Result, error) {
 	return out, nil
 }
 
-// look takes views through the network and returns what it finds in each. If memory runs out, it takes
-// them in two halves, once: what LibTorch and the first try held is free by then. The noise of a view does
-// not depend on the others.
+// look takes views through the network and returns what it finds in each. If memory runs out, it drops the model's
+// graphs and takes them in two halves, once: what LibTorch and the first try held is free by then. The noise of a
+// view does not depend on the others.
 func (q *request) look(ctx context.Context, m *Model, p *prepared, record *recorder) ([][]Instance, error) {
 	if p.pixels == nil {
 		q.prepare(ctx, p)
@@ -194,14 +194,18 @@ func (q *request) look(ctx context.Context, m *Model, p *prepared, record *recor
 	}
 	held := q.held
 	out, err := q.pass(ctx, m, p.views, p.pixels, record)
-	if !errors.Is(err, torch.ErrOutOfMemory) || len(p.views) < 2 || q.onStep != nil { // OnStep has been told of steps
+	if !errors.Is(err, torch.ErrOutOfMemory) {
+		return out, err
+	}
+	dropped := m.graphs.drop()
+	if q.onStep != nil || len(p.views) < 2 && !dropped { // OnStep has been told of steps
 		return out, err
 	}
 	q.held = held
 	half := (len(p.views) + 1) / 2
 	out, err = q.pass(ctx, m, p.views[:half], p.pixels[:half], record)
-	if err != nil {
-		return nil, err
+	if err != nil || half == len(p.views) {
+		return out, err
 	}
 	rest, err := q.pass(ctx, m, p.views[half:], p.pixels[half:], record)
 	return append(out, rest...), err
@@ -221,8 +225,11 @@ func (q *request) pass(ctx context.Context, m *Model, views []view, pixels []Pix
 	}
 	err = torch.Do(ctx, func(s *torch.Scope) (err error) {
 		s.StopWith(ctx)
-		found, err = p.run(ctx, s, q.noises(seeds)...)
-		return err
+		return m.graphs.with(func(set *graphSet) error {
+			p.graphs = set
+			found, err = p.run(ctx, s, q.noises(seeds)...)
+			return err
+		})
 	})
 	if done := ctx.Err(); done != nil && errors.Is(err, done) {
 		err = done // whichever operator met it

@@ -26,7 +26,7 @@ import (
 // TestSoak segments 10,000 pictures from 64 goroutines, some of which are cancelled, panic or
 // end their goroutine in the middle, and then as many things are open as after the first round.
 // DIFFUSIONINST_SOAK_CALLS sets another number of calls and DIFFUSIONINST_SOAK_CSV names a file for
-// what was open after each round, DIFFUSIONINST_SOAK_DEVICE a device:
+// what was open after each round, DIFFUSIONINST_SOAK_DEVICE a device; DIFFUSIONINST_SOAK_GRAPHS=1 records graphs there:
 //
 //	DIFFUSIONINST_SOAK_CALLS=1000000 DIFFUSIONINST_SOAK_CSV=soak.csv go test -timeout 0 -run TestSoak -v ./diffusioninst
 func TestSoak(t *testing.T) {
@@ -41,7 +41,10 @@ func TestSoak(t *testing.T) {
 	device, err := torch.ParseDevice(cmp.Or(os.Getenv("DIFFUSIONINST_SOAK_DEVICE"), "cpu"))
 	require.NoError(t, err)
 	before := torch.Live()
-	m, err := New(context.Background(), tiny(), 1, device)
+	config := tiny()
+	m, err := LoadSource(context.Background(), nn.FromSeed(1), LoadOptions{
+		Config: &config, Device: device, Graphs: os.Getenv("DIFFUSIONINST_SOAK_GRAPHS") == "1",
+	})
 	require.NoError(t, err)
 	s := &soak{model: m, images: []image.Image{pattern(32, 32), pattern(40, 32), pattern(20, 30)}}
 	for i := range s.images {

@@ -19,8 +19,8 @@ type Options struct {
 	// each call: MaxBytes and MaxViews. Its Seeds and OnStep must be nil.
 	Segment diffusioninst.Options
 	// Workers is the number of calls of models at a time: 1. More than one needs as many
-	// workers of package torch (torch.SetWorkers), and pays on a GPU only: with
-	// replicas on several GPUs, of which each needs one.
+	// workers of package torch (torch.SetWorkers), and pays on a GPU only: with models that record graphs
+	// (LoadOptions.Graphs), and with replicas on several GPUs, of which each needs one.
 	Workers int
 	// Batch is the greatest number of pictures that go through a network together: 1. Only
 	// pictures of one padded size with the same options do. Their results differ from those of

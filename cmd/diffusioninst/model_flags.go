@@ -25,6 +25,9 @@ const untrained = "untrained"
 // tf32Usage explains --tf32.
 const tf32Usage = "let a GPU compute float32 products in TF32 (10 bits of mantissa): faster, but less exact"
 
+// graphsUsage explains --graphs.
+const graphsUsage = "let a GPU record its work for each size of picture as CUDA graphs, which cost few launches (LibTorch 2.1 or later; not yet measured)"
+
 // normUsage explains --norm.
 const normUsage = `how samples become the 8 bits that the network sees: auto (pictures of more than 8 bits are stretched), none, two percentiles such as 1,99.8, or two sample values such as 100,1000; two numbers from 0 to 100 are percentiles unless one ends in v, as in 0v,1v (default: the model's, usually auto)`
 
@@ -33,7 +36,7 @@ type modelFlags struct {
 	weights, config, device string
 	threads                 int
 	several                 bool // whether --device may name several
-	tf32                    bool
+	tf32, graphs            bool
 	ema                     emaFlag
 	precision               precisionFlag
 	memory                  float64 // of --max-memory
@@ -64,6 +67,7 @@ func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	m.precision.add(f)
 	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
+	f.BoolVar(&m.graphs, "graphs", false, graphsUsage)
 	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
 	f.Float64Var(&m.options.MaskScore, "mask-score", 0, "weight of the masks' quality in scores, which then are geometric means with the classes' scores: 0.33 ranks instances better, without training (default: the model's, usually none; negative for none; at most 0.9)")
 	f.IntVar(&m.options.Limit, "limit", 0, "most instances per picture, the best scores first (default: all)")
@@ -177,7 +181,7 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := diffusioninst.LoadOptions{Config: config, Device: devices[0], Replicas: devices[1:], EMA: m.ema.EMAChoice, Precision: m.precision.Precision}
+	o := diffusioninst.LoadOptions{Config: config, Device: devices[0], Replicas: devices[1:], EMA: m.ema.EMAChoice, Precision: m.precision.Precision, Graphs: m.graphs}
 	if m.weights != untrained {
 		model, err := loadModel(ctx, m.weights, o)
 		if err != nil {

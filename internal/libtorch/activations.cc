@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "graph.h"
 #include "kernels.h"
 #include "shim.h"
 
@@ -63,7 +64,7 @@ di_result1 di_convolution_relu(di_tensor x, di_tensor weight, di_tensor bias, di
       auto z = di::ref(add).contiguous(w.suggest_memory_format());
       return at::cudnn_convolution_add_relu(t, w, z, at::Scalar(1), b, by, pad, one, 1);
     });
-    if (fused.error == nullptr || fused.error->out_of_memory) return fused;
+    if (fused.error == nullptr || fused.error->out_of_memory || di::recording()) return fused;
     di_error_free(fused.error);  // what is wrong with the tensors, the operators below say, too
     refused |= uint64_t{1} << static_cast<int>(t.scalar_type());
   }

@@ -18,6 +18,7 @@
 #include <omp.h>
 #endif
 
+#include "graph.h"
 #include "shim.h"
 
 namespace {
@@ -39,6 +40,7 @@ at::Tensor empty(at::IntArrayRef shape, const at::TensorOptions& options) { retu
 at::Tensor zeros(at::IntArrayRef shape, const at::TensorOptions& options) { return at::zeros(shape, options); }
 
 at::Tensor to_device(const at::Tensor& t, at::Device device) {
+  if (t.device() != device) refuse_copy();
   if (!t.is_cpu() || device.is_cpu() || t.nbytes() > kPinned || t.requires_grad()) return t.to(device);
   auto pinned = at::empty(t.sizes(), t.options().pinned_memory(true));
   pinned.copy_(t);
@@ -82,6 +84,7 @@ bool di_is_channels_last(di_tensor t) noexcept {
 di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t dims, int dtype,
                          int device) noexcept {
   return di::call1([&] {
+    if (device >= 0) di::refuse_copy();
     // In memory that the GPU reads by itself; see di::to_device.
     auto t = at::empty(at::IntArrayRef(shape, dims), options(dtype, -1).pinned_memory(device >= 0 && bytes <= kPinned));
     TORCH_CHECK(t.nbytes() == bytes, "the shape needs ", t.nbytes(), " bytes but the data has ", bytes);
@@ -93,6 +96,7 @@ di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, s
 
 di_error* di_to_bytes(di_tensor t, void* data, size_t bytes) noexcept {
   return di::guard([&] {
+    if (di::ref(t).is_cuda()) di::refuse_copy();
     auto c = di::ref(t).detach().to(at::kCPU).contiguous();
     TORCH_CHECK(c.nbytes() == bytes, "the tensor has ", c.nbytes(), " bytes but the buffer ", bytes);
     if (bytes > 0) std::memcpy(data, c.data_ptr(), bytes);

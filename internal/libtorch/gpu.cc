@@ -9,6 +9,7 @@
 
 #include "count.h"
 #include "gpu_cache.h"
+#include "graph.h"
 #include "guard.h"
 #include "kernels.h"
 
@@ -27,6 +28,7 @@ using nvrtcResult = int;
 using nvrtcProgram = struct nvrtcProgram_st*;
 
 constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
+constexpr unsigned kNonBlocking = 1;      // CU_STREAM_NON_BLOCKING: it does not wait for the NULL stream
 
 // Library is a shared library, opened under the first of its names that is found.
 class Library {
@@ -54,6 +56,7 @@ struct Driver {
   CUresult (*retain)(CUcontext*, CUdevice);
   CUresult (*push)(CUcontext);
   CUresult (*pop)(CUcontext*);
+  CUresult (*stream)(CUstream*, unsigned);
   CUresult (*load)(CUmodule*, const void*);
   CUresult (*function)(CUfunction*, CUmodule, const char*);
   CUresult (*launch)(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**);
@@ -66,6 +69,7 @@ struct Driver {
     l.find(retain, "cuDevicePrimaryCtxRetain");
     l.find(push, "cuCtxPushCurrent_v2");
     l.find(pop, "cuCtxPopCurrent_v2");
+    l.find(stream, "cuStreamCreate");
     l.find(load, "cuModuleLoadData");
     l.find(function, "cuModuleGetFunction");
     l.find(launch, "cuLaunchKernel");
@@ -273,7 +277,14 @@ void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int thread
   d.check(d.launch(function(kernel, index), static_cast<unsigned>(blocks.x), static_cast<unsigned>(blocks.y), 1,
                    static_cast<unsigned>(threads), 1, 1, 0, stream(index), arguments, nullptr),
           kernel.function);
-  counted_launches++;
+  if (!recording()) counted_launches++;
+}
+
+int64_t new_stream(int index) {
+  Current current(index);
+  CUstream out = nullptr;
+  driver().check(driver().stream(&out, kNonBlocking), "stream");
+  return reinterpret_cast<int64_t>(out);
 }
 
 std::string define(const char* name, int64_t value) { return std::string("-D") + name + '=' + std::to_string(value); }

@@ -32,6 +32,9 @@ void run(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, A
   enqueue(kernel, on, blocks, threads, list);
 }
 
+// new_stream returns a new stream of a device as the number that LibTorch knows streams of others by.
+int64_t new_stream(int device);
+
 // define returns the definition of an integer.
 std::string define(const char* name, int64_t value);
 

@@ -149,6 +149,22 @@ typedef struct {
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words) DI_NOEXCEPT;
 
+// The calling thread's own stream of a GPU; see stream.cc. di_stream_enter makes it LibTorch's current one and stores
+// its number and that of the stream before, behind whose work its own waits. di_stream_leave makes the one before
+// current again, whose further work waits for that of the thread's own.
+di_error* di_stream_enter(int device, int64_t* own, int64_t* before) DI_NOEXCEPT;
+di_error* di_stream_leave(int device, int64_t own, int64_t before) DI_NOEXCEPT;
+
+// Work on a GPU that is recorded once and then launched as a whole; see graph.cc. What operators of the calling thread
+// start between di_graph_begin and di_graph_end is not done but recorded. beside may be NULL, or a graph of
+// the same stream that lives, whose memory the new one shares. A graph whose recording failed must be freed, too.
+typedef struct di_graph_s* di_graph;
+bool di_graphs(void) DI_NOEXCEPT;  // whether this LibTorch has them
+di_error* di_graph_begin(int device, di_graph beside, di_graph* graph) DI_NOEXCEPT;
+di_error* di_graph_end(di_graph graph) DI_NOEXCEPT;
+di_error* di_graph_launch(di_graph graph) DI_NOEXCEPT;
+void di_graph_free(di_graph graph) DI_NOEXCEPT;
+
 // The compute capability of a GPU times ten, such as 90; see gpu.h.
 di_error* di_gpu_capability(int device, int* capability) DI_NOEXCEPT;
 

@@ -1,7 +1,7 @@
 // A GPU for LibTorch without one: tensors on cuda:0 lie in the host's memory, and operators on them are those
 // of the CPU on the same memory, unless they mix devices as a GPU does not. Loaded before a program
 // (LD_PRELOAD), it makes the program take the branches that it has for GPUs; what it copies and waits for can
-// be counted. What it computes of float16 and bfloat16 alone is computed in float32 and rounded, as on a GPU. A tensor
+// be counted. CUDA graphs are in graph.h. What it computes of float16 and bfloat16 alone is computed in float32 and rounded, as on a GPU. A tensor
 // of more than FAKE_CUDA_LIMIT bytes is out of memory; with FAKE_CUDNN_REFUSES cuDNN has no convolution with a ReLU.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/conv2d.h>
@@ -13,6 +13,8 @@
 
 #include <cstdlib>
 
+#include "graph.h"
+
 namespace {
 
 const c10::Device kGPU(c10::kCUDA, 0);
@@ -23,15 +25,17 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::Device getDevice() const override { return kGPU; }
   void setDevice(c10::Device) const override {}
   void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, kGPU); }
-  c10::Stream exchangeStream(c10::Stream) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, kGPU); }
+  c10::Stream getStream(c10::Device) const noexcept override { return c10::Stream(c10::Stream::UNSAFE, kGPU, fake::current_stream); }
+  c10::Stream exchangeStream(c10::Stream s) const noexcept override {
+    return c10::Stream(c10::Stream::UNSAFE, kGPU, std::exchange(fake::current_stream, s.id()));
+  }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
   void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
   void block(void*, const c10::Stream&) const override {}
   bool queryEvent(void*) const override { return true; }
   void destroyEvent(void*, const c10::DeviceIndex) const noexcept override {}
   bool queryStream(const c10::Stream&) const override { return true; }
-  void synchronizeStream(const c10::Stream&) const override {}
+  void synchronizeStream(const c10::Stream&) const override { fake::refuse("a synchronisation"); }
 };
 
 C10_REGISTER_GUARD_IMPL(CUDA, Guard);
@@ -113,7 +117,7 @@ struct Borrowed {
     }
     if (round && rounded != at::ScalarType::Undefined && t.scalar_type() == at::kFloat) t = t.to(rounded);
     const char* limit = std::getenv("FAKE_CUDA_LIMIT");
-    if (limit != nullptr && *limit != 0 && t.nbytes() > std::strtoull(limit, nullptr, 10)) {
+    if (!fake::replaying && limit != nullptr && *limit != 0 && t.nbytes() > std::strtoull(limit, nullptr, 10)) {
       TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ", t.nbytes(), " bytes (fake GPU)");
     }
     return on(t, kGPU);
@@ -176,7 +180,7 @@ at::ScalarType rounded(const c10::FunctionSchema& schema, const std::vector<c10:
   return all ? type : at::ScalarType::Undefined;
 }
 
-void fallback(const c10::OperatorHandle& op, c10::Stack* stack) {
+void compute(const c10::OperatorHandle& op, c10::Stack* stack) {
   const auto& schema = op.schema();
   Borrowed b;
   size_t n = schema.arguments().size(), first = stack->size() - n;
@@ -201,14 +205,61 @@ void fallback(const c10::OperatorHandle& op, c10::Stack* stack) {
   }
 }
 
+// fill writes the values of a tensor into another's memory.
+void fill(const at::Tensor& to, const at::Tensor& from) {
+  if (to.defined() && from.defined() && to.storage().data() != from.storage().data()) on(to, c10::kCPU).copy_(on(from, c10::kCPU));
+}
+
+// tensors are those in values.
+std::vector<at::Tensor> tensors(const std::vector<c10::IValue>& values) {
+  std::vector<at::Tensor> out;
+  for (auto v : values) {
+    each(v, [&](const at::Tensor& t) {
+      out.push_back(t);
+      return t;
+    });
+  }
+  return out;
+}
+
+// Operators that read a GPU's memory to know their result.
+constexpr const char* kReads[] = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::unique_dim", "aten::_unique2", "aten::equal"};
+
+// record keeps an operator that was called with arguments and gave results.
+void record(const c10::OperatorHandle& op, const std::vector<c10::IValue>& arguments, const std::vector<c10::IValue>& results) {
+  auto given = tensors(arguments), made = tensors(results);
+  for (const auto& t : made) {
+    bool fresh = t.defined();
+    for (const auto& g : given) fresh &= !g.defined() || g.storage().data() != t.storage().data();
+    if (fresh) fake::recording->memory.push_back(t);
+  }
+  if (op.schema().name().rfind("aten::empty", 0) == 0) return;
+  fake::recording->work.push_back([op, arguments, made] {
+    c10::Stack again = arguments;
+    compute(op, &again);
+    auto values = tensors(again);
+    for (size_t i = 0; i < made.size(); i++) fill(made[i], values[i]);
+  });
+}
+
+void fallback(const c10::OperatorHandle& op, c10::Stack* stack) {
+  if (fake::recording == nullptr) return compute(op, stack);
+  for (const char* read : kReads) {
+    if (op.schema().name() == read) fake::refuse(read);
+  }
+  std::vector<c10::IValue> arguments(stack->end() - op.schema().arguments().size(), stack->end());
+  compute(op, stack);
+  record(op, arguments, {stack->end() - op.schema().returns().size(), stack->end()});
+}
+
 // host returns what the CPU sees of a tensor, in float32 if it has few bits.
 at::Tensor host(const at::Tensor& t) {
   auto out = on(t, c10::kCPU);
   return low(t) ? out.to(at::kFloat) : out;
 }
 
-at::Tensor convolution_relu(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
-                            at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, const at::Tensor& z = {}) {
+at::Tensor computed(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
+                    at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, const at::Tensor& z) {
   const char* refuses = std::getenv("FAKE_CUDNN_REFUSES");
   TORCH_CHECK(refuses == nullptr || *refuses == 0, "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED (fake GPU)");
   TORCH_CHECK(x.is_cuda() && weight.is_cuda() && x.scalar_type() == weight.scalar_type() && (!z.defined() || z.is_cuda()));
@@ -217,6 +268,17 @@ at::Tensor convolution_relu(const at::Tensor& x, const at::Tensor& weight, const
   auto y = at::conv2d(host(x), host(weight), b, stride, padding, dilation, groups);
   if (z.defined()) y.add_(host(z));
   return on(y.relu_().to(x.scalar_type()), kGPU);
+}
+
+at::Tensor convolution_relu(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
+                            at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, const at::Tensor& z = {}) {
+  auto out = computed(x, weight, bias, stride, padding, dilation, groups, z);
+  if (fake::recording != nullptr) {
+    fake::recording->memory.push_back(out);
+    auto s = stride.vec(), p = padding.vec(), d = dilation.vec();
+    fake::recording->work.push_back([=] { fill(out, computed(x, weight, bias, s, p, d, groups, z)); });
+  }
+  return out;
 }
 
 at::Tensor convolution_relu_alone(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
@@ -231,8 +293,13 @@ at::Tensor convolution_add_relu(const at::Tensor& x, const at::Tensor& weight, c
 }
 
 at::Tensor& copy(at::Tensor& self, const at::Tensor& from, bool) {
-  auto memory = [](const at::Tensor& t) { return t.is_cuda() ? on(t, c10::kCPU) : t; };
-  memory(self).copy_(memory(from));
+  if (!self.is_cuda() || !from.is_cuda()) fake::refuse("a copy between host and device");
+  auto copied = [](const at::Tensor& to, const at::Tensor& from) {
+    auto memory = [](const at::Tensor& t) { return t.is_cuda() ? on(t, c10::kCPU) : t; };
+    memory(to).copy_(memory(from));
+  };
+  copied(self, from);
+  if (fake::recording != nullptr) fake::recording->work.push_back([=] { copied(self, from); });
   return self;
 }
 

@@ -208,7 +208,8 @@ T atomicAdd(T* at, T v) {
   return old;
 }
 
-// HOST_KERNEL(f) defines launch_f, which launches kernel f with arguments as cuLaunchKernel takes them.
+// HOST_KERNEL(f) defines launch_f, which launches kernel f with arguments as cuLaunchKernel takes them, and copy_f, which
+// copies those.
 template <typename... A, size_t... I>
 void call_with(void (*f)(A...), void** arguments, std::index_sequence<I...>) {
   f(*static_cast<std::decay_t<A>*>(arguments[I])...);
@@ -219,7 +220,18 @@ void call_kernel(void (*f)(A...), void** arguments) {
   call_with(f, arguments, std::index_sequence_for<A...>{});
 }
 
+template <typename... A, size_t... I>
+void** copy_with(void (*)(A...), void** arguments, std::index_sequence<I...>) {
+  return new void*[sizeof...(A)]{new std::decay_t<A>(*static_cast<std::decay_t<A>*>(arguments[I]))...};
+}
+
+template <typename... A>
+void** copy_arguments(void (*f)(A...), void** arguments) {
+  return copy_with(f, arguments, std::index_sequence_for<A...>{});
+}
+
 #define HOST_KERNEL(f)                                                                                            \
   extern "C" __attribute__((visibility("default"))) void launch_##f(unsigned gx, unsigned gy, int threads, bool barriers, void** arguments) { \
     host::run_grid(gx, gy, threads, barriers, [](void* data) { call_kernel(f, static_cast<void**>(data)); }, arguments); \
-  }
+  }                                                                                                               \
+  extern "C" __attribute__((visibility("default"))) void** copy_##f(void** arguments) { return copy_arguments(f, arguments); }
