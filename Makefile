@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 SUITE ?= trixie
 
 # Test programs run side by side: OpenMP threads that wait must sleep, not spin.
-export OMP_WAIT_POLICY ?= passive
+test test-beam test-nats fuzz sanitize: export OMP_WAIT_POLICY ?= passive
 
 # The packages whose tests take longest begin first, so that no core waits for them at the end.
 LONGEST := ./train ./cmd/diffusioninst ./nuclei ./diffusioninst

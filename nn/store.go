@@ -81,7 +81,8 @@ func (st *Store) Parameters() []*Parameter { return st.list }
 // which of them learn; none in a store for inference, which folds them into convolutions.
 func (st *Store) Norms() []*Norm { return st.norms }
 
-// Bytes returns the number of bytes that parameters, buffers, folded weights and what is prepared from them for the processor take.
+// Bytes returns the number of bytes that parameters, buffers, folded weights and what is prepared from them
+// for the processor take.
 func (st *Store) Bytes() int64 {
 	var n int64
 	for _, t := range append(st.tensors(), st.prepared...) {

@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,7 +69,7 @@ func threadTimes() (ran, delayed time.Duration, err error) {
 		ran, delayed, read = ran+r, delayed+d, read+1
 	}
 	if read == 0 || ran == 0 {
-		return 0, 0, fmt.Errorf("torch: no times of threads in /proc/self/task")
+		return 0, 0, errors.New("torch: no times of threads in /proc/self/task")
 	}
 	return ran, delayed, err
 }

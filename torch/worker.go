@@ -58,8 +58,8 @@ func ShareCores(processes int) bool {
 }
 
 // SetWorkers sets how many Do may run at once. The default is 1: one operator
-// already uses all cores, which several workers share out, unless SetThreads says otherwise. It must be called before the first Do; it returns false
-// when it comes too late.
+// already uses all cores, which several workers share out, unless SetThreads says
+// otherwise. It must be called before the first Do; it returns false when it comes too late.
 func SetWorkers(n int) bool {
 	pool.Lock()
 	defer pool.Unlock()
