@@ -29,6 +29,7 @@ type fleet struct {
 	shards int
 	lives  time.Duration // a process that will be killed lives at most so long
 	kills  map[int]int   // still to come, of each shard
+	doomed int           // processes started to be killed
 	killed int           // processes that did not end on their own
 }
 
@@ -76,7 +77,11 @@ func (f *fleet) start(t *testing.T, i int) *fleetWorker {
 	w := &fleetWorker{shard: i}
 	if f.kills[i] > 0 {
 		f.kills[i]--
-		w.kill = time.Now().Add(time.Duration(rand.Int64N(int64(f.lives))))
+		lives := f.lives
+		if f.doomed++; f.doomed == 1 {
+			lives /= 10 // certainly before it ends on its own
+		}
+		w.kill = time.Now().Add(time.Duration(rand.Int64N(int64(lives))))
 	}
 	w.Child = proctest.Start(t, asChild(t, f.args("--output", f.out, "--shard", shard{i, f.shards}.String())...))
 	return w
