@@ -3,6 +3,7 @@ package torch
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"golang.org/x/sys/cpu"
 
@@ -10,8 +11,9 @@ import (
 )
 
 // CheckPrecision returns an error, which wraps an *Error, if the device cannot compute
-// convolutions in a type: oneDNN has none in bfloat16 for processors without AVX-512, which
-// LibTorch notices on some of them only when it runs one. GPUs multiply bfloat16 numbers from compute
+// convolutions in a type: oneDNN has none in bfloat16 for x86 processors without AVX-512, which
+// LibTorch notices on some of them only when it runs one. On the others it multiplies number by number, a hundred times
+// as slowly as in float32, and rounds every sum. GPUs multiply bfloat16 numbers from compute
 // capability 8.0 on, and LibTorch's older releases resize no pictures in it.
 func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
 	if err := d.Check(); err != nil {
@@ -26,6 +28,10 @@ func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
 			return fmt.Errorf("torch: no products in bfloat16 on %v: %w", d,
 				&Error{Op: "capability", Message: fmt.Sprintf("its compute capability is %d.%d, and bfloat16 needs 8.0", have/10, have%10)})
 		}
+	}
+	if x86 := cpu.X86; !d.IsCUDA() && dtype == BFloat16 && runtime.GOARCH == "amd64" && !(x86.HasAVX512BW && x86.HasAVX512VL && x86.HasAVX512DQ) {
+		return fmt.Errorf("torch: no convolutions in %v on %v of this machine: %w", dtype, d,
+			&Error{Op: "convolution", Message: "the processor lacks AVX-512, without which oneDNN has none in this type"})
 	}
 	err := Do(ctx, func(s *Scope) error {
 		x := s.Zeros(Options{DType: dtype, Device: d}, 1, 16, 8, 8)
