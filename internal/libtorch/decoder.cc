@@ -12,8 +12,7 @@
 
 namespace {
 
-using V = di::Lanes<float>::V;
-constexpr int64_t L = di::Lanes<float>::count;
+constexpr int64_t kPad = di::kPadding<float>;
 
 const float* values(const at::Tensor& t) { return static_cast<const float*>(t.data_ptr()); }
 
@@ -22,53 +21,68 @@ void check(const at::Tensor& t) {
   TORCH_CHECK(!di::needs_gradient({t}), "there are no gradients");
 }
 
-// A layer norm and a ReLU over rows of n values, a multiple of L.
+// A layer norm and a ReLU over rows of n values, a multiple of kPad.
 struct Norm {
   const float *weight, *bias;
   float eps;
 };
 
-DI_CLONES void norm_relu(float* x, int64_t rows, int64_t n, const Norm& norm) {
+template <int bytes>
+DI_INLINE void norm_relu_of(float* x, int64_t rows, int64_t n, const Norm& norm) {
+  using S = di::Lanes<float, bytes>;
+  using V = typename S::V;
   for (float* row = x; row < x + rows * n; row += n) {
     V sum{};
-    for (int64_t i = 0; i < n; i += L) sum += di::load(row + i);
-    float mean = di::total<float>(sum) / static_cast<float>(n);
+    for (int64_t i = 0; i < n; i += S::count) sum += S::load(row + i);
+    float mean = S::total(sum) / static_cast<float>(n);
     sum = V{};
-    for (int64_t i = 0; i < n; i += L) {
-      V d = di::load(row + i) - mean;
+    for (int64_t i = 0; i < n; i += S::count) {
+      V d = S::load(row + i) - mean;
       sum += d * d;
     }
-    float scale = 1 / std::sqrt(di::total<float>(sum) / static_cast<float>(n) + norm.eps);
-    for (int64_t i = 0; i < n; i += L) {
-      V y = (di::load(row + i) - mean) * scale * di::load(norm.weight + i) + di::load(norm.bias + i);
-      di::store(row + i, y < V{} ? V{} : y);  // NaN stays
+    float scale = 1 / std::sqrt(S::total(sum) / static_cast<float>(n) + norm.eps);
+    for (int64_t i = 0; i < n; i += S::count) {
+      V y = (S::load(row + i) - mean) * scale * S::load(norm.weight + i) + S::load(norm.bias + i);
+      S::store(row + i, y < V{} ? V{} : y);  // NaN stays
     }
   }
 }
 
-// softmax replaces rows of n values, apart elements apart and padded to whole vectors, by their softmax.
-DI_CLONES void softmax(float* x, int64_t rows, int64_t n, int64_t apart) {
-  constexpr float least = -87;  // of di::exp
+void norm_relu(float* x, int64_t rows, int64_t n, const Norm& norm) {
+  di::widest([=, &norm](auto bytes) DI_INLINED { norm_relu_of<bytes>(x, rows, n, norm); });
+}
+
+template <int bytes>
+DI_INLINE void softmax_of(float* x, int64_t rows, int64_t n, int64_t apart) {
+  using S = di::Lanes<float, bytes>;
+  using V = typename S::V;
+  constexpr int64_t L = S::count;
+  constexpr float least = -87;  // of exp
   for (float* row = x; row < x + rows * apart; row += apart) {
     V highest = V{} + row[0];
     for (int64_t i = n; i < apart; i++) row[i] = row[0];
     for (int64_t i = 0; i < n; i += L) {
-      V z = di::load(row + i);
+      V z = S::load(row + i);
       highest = z > highest ? z : highest;
     }
     float most = highest[0];
     for (int64_t i = 1; i < L; i++) most = highest[i] > most ? highest[i] : most;
     V sum{};
     for (int64_t i = 0; i < n; i += L) {
-      V z = di::load(row + i) - most;
-      V e = di::exp(z < V{} + least ? V{} + least : z);
+      V z = S::load(row + i) - most;
+      V e = S::exp(z < V{} + least ? V{} + least : z);
       for (int64_t j = n - i; j < L; j++) e[j] = 0;
-      di::store(row + i, e);
+      S::store(row + i, e);
       sum += e;
     }
-    float share = 1 / di::total<float>(sum);
-    for (int64_t i = 0; i < n; i += L) di::store(row + i, di::load(row + i) * share);
+    float share = 1 / S::total(sum);
+    for (int64_t i = 0; i < n; i += L) S::store(row + i, S::load(row + i) * share);
   }
+}
+
+// softmax replaces rows of n values, apart elements apart and padded to a multiple of kPad, by their softmax.
+void softmax(float* x, int64_t rows, int64_t n, int64_t apart) {
+  di::widest([=](auto bytes) DI_INLINED { softmax_of<bytes>(x, rows, n, apart); });
 }
 
 at::Tensor dynamic_conv(const at::Tensor& rois, const at::Tensor& matrices, int64_t inner, const Norm& first, const Norm& second) {
@@ -95,7 +109,7 @@ constexpr int64_t kQueries = 56;
 
 at::Tensor attention(const at::Tensor& qkv, int64_t heads) {
   int64_t pictures = qkv.size(0), n = qkv.size(1), row = qkv.size(2), d = row / 3, size = d / heads;
-  int64_t width = (size + L - 1) / L * L, keys = (n + L - 1) / L * L, parts = (n + 2 * kQueries - 1) / (2 * kQueries);
+  int64_t width = (size + kPad - 1) / kPad * kPad, keys = (n + kPad - 1) / kPad * kPad, parts = (n + 2 * kQueries - 1) / (2 * kQueries);
   di::counted_flop += 4 * pictures * n * n * d;
   auto out = di::empty({pictures, n, d}, qkv.options());
   auto* y = static_cast<float*>(out.data_ptr());
@@ -137,9 +151,9 @@ di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* 
     for (int i = 0; i < 4; i++) parameters.push_back(di::ref(norms[i]).contiguous());
     TORCH_CHECK(x.dim() == 3 && m.dim() == 2 && x.size(0) == m.size(0), "rois must be (R,P,d) and matrices (R,2·d·w)");
     int64_t d = x.size(2), inner = parameters[0].numel();
-    TORCH_CHECK(inner > 0 && inner % L == 0 && d % L == 0 && m.size(1) == 2 * d * inner && parameters[1].numel() == inner &&
+    TORCH_CHECK(inner > 0 && inner % kPad == 0 && d % kPad == 0 && m.size(1) == 2 * d * inner && parameters[1].numel() == inner &&
                     parameters[2].numel() == d && parameters[3].numel() == d,
-                "d and w must be multiples of ", L, " and sizes of the norms");
+                "d and w must be multiples of ", kPad, " and sizes of the norms");
     check(x), check(m);
     for (const auto& p : parameters) check(p);
     auto norm = [&](int i) { return Norm{values(parameters[i]), values(parameters[i + 1]), static_cast<float>(eps)}; };

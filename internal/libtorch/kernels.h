@@ -41,6 +41,10 @@ di_counts di_counted(void) DI_NOEXCEPT;
 // its widest vectors; see peak.cc.
 double di_peak_rate(void) DI_NOEXCEPT;
 
+// Limits the vectors of this module's kernels to so many bytes, 16, 32 or 64, and returns those that they have now: tests
+// run what other processors would.
+int di_simd(int most) DI_NOEXCEPT;
+
 // RoIAlign over a feature pyramid; see roi_align.cc.
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;

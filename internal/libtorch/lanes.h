@@ -1,6 +1,9 @@
-// 64-byte SIMD vectors for fused kernels. DI_CLONES compiles a function for AVX-512, AVX2 and
-// baseline x86-64, and the processor's own version is chosen when the program starts; functions
-// that it calls must be DI_INLINE to be compiled with it. DI_NARROW_CLONES leaves AVX-512 out, where
+// SIMD vectors for fused kernels, of the width that the processor has: widest calls a function compiled for
+// AVX-512 with 64 bytes, for AVX2 with 32, or for baseline x86-64 and other processors with 16. GCC lowers wider
+// vectors than the target's through memory, which takes ten times as long. What such a function calls must be
+// DI_INLINE to be compiled with it.
+//
+// DI_CLONES does the same for plain loops, whose width the compiler chooses. DI_NARROW_CLONES leaves AVX-512 out, where
 // speed does not matter: a clone takes seconds to compile.
 #pragma once
 #include <c10/core/ScalarType.h>
@@ -8,14 +11,23 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #define DI_INLINE inline __attribute__((always_inline))
+#define DI_INLINED __attribute__((always_inline))  // of a lambda
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define DI_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define DI_NARROW_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define DI_CLONES
 #define DI_NARROW_CLONES
+#endif
+#if defined(__x86_64__) && defined(__GNUC__)
+#define DI_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma")))
+#define DI_AVX2 __attribute__((target("avx2,fma")))
+#else
+#define DI_AVX512
+#define DI_AVX2
 #endif
 #pragma GCC diagnostic ignored "-Wpsabi"  // vectors are only passed to inlined functions
 
@@ -55,66 +67,83 @@ void dispatch(at::ScalarType type, F&& f) {
   }
 }
 
-template <typename T>
-struct Lanes {
-  static constexpr int64_t count = 64 / sizeof(T);
-  typedef T V __attribute__((vector_size(64)));
-};
+// simd returns the bytes of the vectors that kernels use: those of the processor, or fewer in tests; see simd.cc.
+int simd() noexcept;
 
-template <typename T>
-DI_INLINE typename Lanes<T>::V load(const T* from) {
-  typename Lanes<T>::V v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
+template <int n>
+using Bytes = std::integral_constant<int, n>;
 
-template <typename T>
-DI_INLINE void store(T* to, const typename Lanes<T>::V& v) {
-  std::memcpy(to, &v, sizeof v);
-}
+template <typename F>
+DI_AVX512 void in_avx512(const F& f) { f(Bytes<64>()); }
 
-template <typename T>
-DI_INLINE T total(const typename Lanes<T>::V& v) {
-  T half[Lanes<T>::count];
-  std::memcpy(half, &v, sizeof v);
-  for (int64_t n = Lanes<T>::count / 2; n > 0; n /= 2) {
-    for (int64_t i = 0; i < n; i++) half[i] += half[i + n];
+template <typename F>
+DI_AVX2 void in_avx2(const F& f) { f(Bytes<32>()); }
+
+// widest calls f, a DI_INLINED lambda, with the bytes of the vectors to use, as a type. Less compiled is what speed does not
+// matter for, with most = 32: without AVX-512.
+template <int most = 64, typename F>
+DI_INLINE void widest(const F& f) {
+  int bytes = simd();
+  if constexpr (most == 64) {
+    if (bytes == 64) return in_avx512(f);
   }
-  return half[0];
+  bytes >= 32 ? in_avx2(f) : f(Bytes<16>());
 }
 
-// exp is accurate to a few ulp for |x| ≤ 87: 2ⁿ·P(r) with r = x − n·ln 2.
-DI_INLINE Lanes<float>::V exp(const Lanes<float>::V& x) {
-  typedef int32_t I __attribute__((vector_size(64)));
-  constexpr float magic = 12582912;  // 1.5·2²³: adding it rounds to an integer
-  Lanes<float>::V n = (x * 1.44269504f + magic) - magic;
-  Lanes<float>::V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  auto p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  I power = (__builtin_convertvector(n, I) + 127) << 23;
-  Lanes<float>::V scale;
-  std::memcpy(&scale, &power, sizeof scale);
-  return p * scale;
-}
+// Lanes is the vector of so many bytes of numbers of type T.
+template <typename T, int bytes>
+struct Lanes {
+  static constexpr int64_t count = bytes / sizeof(T);
+  typedef T V __attribute__((vector_size(bytes)));
 
-DI_INLINE Lanes<double>::V exp(const Lanes<double>::V& x) {
-  Lanes<double>::V y;
-  for (int64_t i = 0; i < Lanes<double>::count; i++) y[i] = std::exp(x[i]);
-  return y;
-}
+  static DI_INLINE V load(const T* from) {
+    V v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+  }
 
-// sigmoid propagates NaN.
-template <typename T>
-DI_INLINE typename Lanes<T>::V sigmoid(const typename Lanes<T>::V& z) {
-  using V = typename Lanes<T>::V;
-  const V limit = V{} + T(80);
-  V x = z > limit ? limit : z;
-  x = x < -limit ? -limit : x;
-  return T(1) / (T(1) + exp(-x));
-}
+  static DI_INLINE void store(T* to, const V& v) { std::memcpy(to, &v, sizeof v); }
+
+  static DI_INLINE T total(const V& v) {
+    T half[count];
+    std::memcpy(half, &v, sizeof v);
+    for (int64_t n = count / 2; n > 0; n /= 2) {
+      for (int64_t i = 0; i < n; i++) half[i] += half[i + n];
+    }
+    return half[0];
+  }
+
+  // exp of float32 is accurate to a few ulp for |x| ≤ 87: 2ⁿ·P(r) with r = x − n·ln 2.
+  static DI_INLINE V exp(const V& x) {
+    if constexpr (std::is_same_v<T, float>) {
+      typedef int32_t I __attribute__((vector_size(bytes)));
+      constexpr float magic = 12582912;  // 1.5·2²³: adding it rounds to an integer
+      V n = (x * 1.44269504f + magic) - magic;
+      V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+      V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+      p = p * r + 8.3334519073e-3f;
+      p = p * r + 4.1665795894e-2f;
+      p = p * r + 1.6666665459e-1f;
+      p = p * r + 5.0000001201e-1f;
+      p = p * r * r + r + 1.0f;
+      I power = (__builtin_convertvector(n, I) + 127) << 23;
+      V scale;
+      std::memcpy(&scale, &power, sizeof scale);
+      return p * scale;
+    } else {
+      V y;
+      for (int64_t i = 0; i < count; i++) y[i] = std::exp(x[i]);
+      return y;
+    }
+  }
+
+  // sigmoid propagates NaN.
+  static DI_INLINE V sigmoid(const V& z) {
+    const V limit = V{} + T(80);
+    V x = z > limit ? limit : z;
+    x = x < -limit ? -limit : x;
+    return T(1) / (T(1) + exp(-x));
+  }
+};
 
 }  // namespace di

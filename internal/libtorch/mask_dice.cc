@@ -15,7 +15,6 @@
 
 namespace {
 
-using di::Lanes;
 using di::Tensors;
 
 constexpr int64_t kMaxLayers = 8, kMaxChannels = 32;
@@ -40,10 +39,11 @@ struct Job {
 };
 
 // A block of an image's pixels. C is the number of channels, or 0 if only the job knows it.
-template <typename T, int C>
+template <typename T, int C, int bytes>
 struct Block {
-  using V = typename Lanes<T>::V;
-  static constexpr int64_t kLanes = Lanes<T>::count, kVectors = kBlock / kLanes;
+  using S = di::Lanes<T, bytes>;
+  using V = typename S::V;
+  static constexpr int64_t kLanes = S::count;
   static constexpr int64_t kWidth = C ? C : kMaxChannels;
   using Layer = V[kWidth][kGroup];
 
@@ -87,7 +87,7 @@ struct Block {
   // forward computes the probabilities p of a group of vectors of pixels.
   DI_INLINE void forward(int64_t m, int64_t group) {
     for (int64_t c = 0; c < channels; c++) {
-      for (int t = 0; t < kGroup; t++) h[0][c][t] = di::load<T>(&x[c][(group * kGroup + t) * kLanes]);
+      for (int t = 0; t < kGroup; t++) h[0][c][t] = S::load(&x[c][(group * kGroup + t) * kLanes]);
     }
     for (int64_t l = 0; l + 1 < job.layers; l++) {
       const T *w = weights(m, l), *b = job.filters + m * job.params + bias(l);
@@ -105,7 +105,7 @@ struct Block {
     for (int t = 0; t < kGroup; t++) {
       V z = V{} + b[0];
       for (int64_t c = 0; c < channels; c++) z += w[c] * h[l][c][t];
-      p[t] = di::sigmoid<T>(z) * di::load<T>(&valid[(group * kGroup + t) * kLanes]);
+      p[t] = S::sigmoid(z) * S::load(&valid[(group * kGroup + t) * kLanes]);
     }
   }
 
@@ -116,16 +116,16 @@ struct Block {
       for (int64_t group = 0; group < groups(); group++) {
         forward(m, group);
         for (int t = 0; t < kGroup; t++) {
-          V y = di::load<T>(&g[(group * kGroup + t) * kLanes]);
+          V y = S::load(&g[(group * kGroup + t) * kLanes]);
           pg += p[t] * y;
           pp += p[t] * p[t];
           gg += y * y;
         }
       }
       T* to = job.sums + (block * job.instances + m) * 3;
-      to[0] = di::total<T>(pg);
-      to[1] = di::total<T>(pp);
-      to[2] = di::total<T>(gg);
+      to[0] = S::total(pg);
+      to[1] = S::total(pp);
+      to[2] = S::total(gg);
     }
   }
 
@@ -141,7 +141,7 @@ struct Block {
         backward(m, group, dw, dx);
       }
       T* to = job.dfilters + (block * job.instances + m) * job.params;
-      for (int64_t i = 0; i < job.params; i++) to[i] = di::total<T>(dw[i]);
+      for (int64_t i = 0; i < job.params; i++) to[i] = S::total(dw[i]);
     }
     for (int64_t c = 0; c < channels; c++) {
       std::copy(dx[c], dx[c] + count, job.dfeatures + (image * channels + c) * job.pixels + first);
@@ -153,7 +153,7 @@ struct Block {
     Layer up, down;  // gradients of a layer's outputs and inputs
     T s0 = job.slope[2 * m], s1 = job.slope[2 * m + 1];
     for (int t = 0; t < kGroup; t++) {
-      V y = di::load<T>(&g[(group * kGroup + t) * kLanes]);
+      V y = S::load(&g[(group * kGroup + t) * kLanes]);
       up[0][t] = (s0 * y + s1 * p[t]) * p[t] * (T(1) - p[t]);
     }
     for (int64_t l = job.layers - 1, outputs = 1; l >= 0; l--, outputs = channels) {
@@ -178,7 +178,7 @@ struct Block {
         for (int t = 0; t < kGroup; t++) {
           if (l == 0) {
             T* to = &dx[c][(group * kGroup + t) * kLanes];
-            di::store<T>(to, di::load<T>(to) + sum[t]);
+            S::store(to, S::load(to) + sum[t]);
           } else {
             down[c][t] = h[l][c][t] > V{} ? sum[t] : V{};
           }
@@ -189,21 +189,24 @@ struct Block {
   }
 };
 
-// Models have 8 channels. Other numbers, and float64, which tests use, are rare.
-DI_CLONES void sums_of_8(const Job<float>& job, int64_t task) { Block<float, 8>(job, task).sums(); }
-DI_CLONES void gradients_of_8(const Job<float>& job, int64_t task) { Block<float, 8>(job, task).gradients(); }
-DI_NARROW_CLONES void sums_of(const Job<float>& job, int64_t task) { Block<float, 0>(job, task).sums(); }
-DI_NARROW_CLONES void sums_of(const Job<double>& job, int64_t task) { Block<double, 0>(job, task).sums(); }
-DI_NARROW_CLONES void gradients_of(const Job<float>& job, int64_t task) { Block<float, 0>(job, task).gradients(); }
-DI_NARROW_CLONES void gradients_of(const Job<double>& job, int64_t task) { Block<double, 0>(job, task).gradients(); }
-
-void sums(const Job<float>& job, int64_t task) { job.channels == 8 ? sums_of_8(job, task) : sums_of(job, task); }
-void sums(const Job<double>& job, int64_t task) { sums_of(job, task); }
-
-void gradients(const Job<float>& job, int64_t task) {
-  job.channels == 8 ? gradients_of_8(job, task) : gradients_of(job, task);
+// run calls f with the block of a task. Models have 8 channels. Other numbers, and float64, which tests use, are rare.
+template <typename T, typename F>
+void run(const Job<T>& job, int64_t task, F f) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (job.channels == 8) return di::widest([&](auto bytes) DI_INLINED { f(Block<T, 8, bytes>(job, task)); });
+  }
+  di::widest<32>([&](auto bytes) DI_INLINED { f(Block<T, 0, bytes>(job, task)); });
 }
-void gradients(const Job<double>& job, int64_t task) { gradients_of(job, task); }
+
+template <typename T>
+void sums(const Job<T>& job, int64_t task) {
+  run(job, task, [](auto&& block) DI_INLINED { block.sums(); });
+}
+
+template <typename T>
+void gradients(const Job<T>& job, int64_t task) {
+  run(job, task, [](auto&& block) DI_INLINED { block.gradients(); });
+}
 
 // The inputs of the forward and backward passes; tensors are contiguous.
 struct Dice {

@@ -1,48 +1,14 @@
-// Products of rows with a panel of 32 columns: the kernel of winograd.cc. A function that
-// calls multiply must be compiled for AVX-512 (64-byte vectors) or for AVX2 with FMA (32-byte vectors).
+// Products of rows with a panel of 32 columns: the kernel of winograd.cc.
 #pragma once
-#include <cstdint>
-#include <cstring>
-
 #include "lanes.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define DI_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma")))
-#define DI_AVX2 __attribute__((target("avx2,fma")))
-#endif
 
 namespace di {
 
 constexpr int64_t kColumns = 32;  // of a panel
 constexpr int64_t kTerms = 16;    // of a row that lie next to each other
 
-// simd returns the bytes of the widest vectors with multiply-adds, 0 if the processor has neither kind.
-inline int simd() {
-#if defined(DI_AVX512)
-  static const int bytes =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") ? 64
-      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")           ? 32
-                                                                                  : 0;
-  return bytes;
-#else
-  return 0;
-#endif
-}
-
 template <int bytes>
-struct Simd {
-  static constexpr int64_t count = bytes / sizeof(float);
-  typedef float V __attribute__((vector_size(bytes)));
-
-  static DI_INLINE V load(const float* from) {
-    V v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-  }
-
-  static DI_INLINE void store(float* to, const V& v) { std::memcpy(to, &v, sizeof v); }
-};
+using Simd = Lanes<float, bytes>;
 
 // c = a·b: rows of a, whose 16·blocks terms lie in blocks of 16 that are apart elements apart; the next row is 16 elements
 // on. The rows of b are 32 elements apart, those of c, too.

@@ -165,27 +165,26 @@ DI_INLINE void mean(S* __restrict out, const Pixels<S, T>* samples, int64_t coun
 }
 
 // vectors writes the channels of N vectors from channel i on.
-template <int N>
+template <typename S, int N>
 DI_INLINE void vectors(float* out, const Pixels<float, float>* samples, int64_t count, int64_t i) {
-  constexpr int64_t L = di::Lanes<float>::count;
-  di::Lanes<float>::V sum[N] = {};
+  typename S::V sum[N] = {};
   for (const auto* p = samples; p < samples + count; p++) {
     for (int j = 0; j < N; j++) {
-      int64_t at = i + j * L;
-      sum[j] += p->wa * di::load(p->a + at) + p->wb * di::load(p->b + at) + p->wc * di::load(p->c + at) + p->wd * di::load(p->d + at);
+      int64_t at = i + j * S::count;
+      sum[j] += p->wa * S::load(p->a + at) + p->wb * S::load(p->b + at) + p->wc * S::load(p->c + at) + p->wd * S::load(p->d + at);
     }
   }
-  for (int j = 0; j < N; j++) di::store(out + i + j * L, sum[j]);
+  for (int j = 0; j < N; j++) S::store(out + i + j * S::count, sum[j]);
 }
 
-// Bits of float32 must not depend on the processor: nothing is contracted to a fused multiply-add.
-__attribute__((optimize("fp-contract=off"))) DI_CLONES
-void mean_of(float* out, const Pixels<float, float>* samples, int64_t count, int64_t n, float*) {
-  constexpr int64_t L = di::Lanes<float>::count;
+template <int bytes>
+DI_INLINE void mean(float* out, const Pixels<float, float>* samples, int64_t count, int64_t n) {
+  using S = di::Lanes<float, bytes>;
+  constexpr int64_t L = S::count;
   int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) vectors<4>(out, samples, count, i);
-  for (; i + 2 * L <= n; i += 2 * L) vectors<2>(out, samples, count, i);
-  for (; i + L <= n; i += L) vectors<1>(out, samples, count, i);
+  for (; i + 4 * L <= n; i += 4 * L) vectors<S, 4>(out, samples, count, i);
+  for (; i + 2 * L <= n; i += 2 * L) vectors<S, 2>(out, samples, count, i);
+  for (; i + L <= n; i += L) vectors<S, 1>(out, samples, count, i);
   for (; i < n; i++) {
     float sum = 0;
     for (const auto* p = samples; p < samples + count; p++) {
@@ -193,6 +192,18 @@ void mean_of(float* out, const Pixels<float, float>* samples, int64_t count, int
     }
     out[i] = sum;
   }
+}
+
+// Bits of float32 must not depend on the processor: nothing is contracted to a fused multiply-add. The attribute has no effect on
+// lambdas, so that di::widest cannot be used.
+#define DI_EXACT __attribute__((optimize("fp-contract=off")))
+DI_EXACT DI_AVX512 void mean512(float* o, const Pixels<float, float>* s, int64_t count, int64_t n) { mean<64>(o, s, count, n); }
+DI_EXACT DI_AVX2 void mean256(float* o, const Pixels<float, float>* s, int64_t count, int64_t n) { mean<32>(o, s, count, n); }
+DI_EXACT void mean128(float* o, const Pixels<float, float>* s, int64_t count, int64_t n) { mean<16>(o, s, count, n); }
+
+void mean_of(float* out, const Pixels<float, float>* samples, int64_t count, int64_t n, float*) {
+  int bytes = di::simd();
+  (bytes == 64 ? mean512 : bytes == 32 ? mean256 : mean128)(out, samples, count, n);
 }
 
 DI_CLONES void mean_of(di::BFloat16* out, const Pixels<di::BFloat16, float>* samples, int64_t count, int64_t n, float* sum) {

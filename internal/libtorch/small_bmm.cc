@@ -30,18 +30,18 @@ Batch<T> batch(const at::Tensor& t, bool transposed = false) {
 
 // rows writes R rows and N vectors of columns of c = a·b, of which only n columns are stored; the
 // rows of b are width elements apart.
-template <typename T, int R, int N>
+template <typename S, int R, int N, typename T>
 DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t width, T* c, int64_t stride,
                     int64_t n, int64_t k) {
-  using V = typename Lanes<T>::V;
-  constexpr int64_t L = Lanes<T>::count;
+  using V = typename S::V;
+  constexpr int64_t L = S::count;
   V sum[R][N];
   for (int r = 0; r < R; r++) {
     for (int j = 0; j < N; j++) sum[r][j] = V{};
   }
   for (int64_t p = 0; p < k; p++) {
     V right[N];
-    for (int j = 0; j < N; j++) right[j] = di::load<T>(b + p * width + j * L);
+    for (int j = 0; j < N; j++) right[j] = S::load(b + p * width + j * L);
     for (int r = 0; r < R; r++) {
       T left = a[r * row + p * column];
       for (int j = 0; j < N; j++) sum[r][j] += left * right[j];
@@ -51,7 +51,7 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
     for (int j = 0; j < N; j++) {
       T* to = c + r * stride + j * L;
       if (int64_t rest = n - j * L; rest >= L) {
-        di::store<T>(to, sum[r][j]);
+        S::store(to, sum[r][j]);
       } else if (rest > 0) {
         std::memcpy(to, &sum[r][j], rest * sizeof(T));
       }
@@ -61,17 +61,17 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
 
 // columns writes all m rows of N vectors of columns, R rows at a time: R·N accumulators should
 // fill the vector registers.
-template <typename T, int R, int N>
+template <typename S, int R, int N, typename T>
 DI_INLINE void columns(const T* a, int64_t row, int64_t column, const T* b, int64_t width, T* c, int64_t stride,
                        int64_t m, int64_t n, int64_t k) {
   int64_t i = 0;
-  for (; i + R <= m; i += R) rows<T, R, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+  for (; i + R <= m; i += R) rows<S, R, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
   if (i + R / 2 <= m) {
-    rows<T, R / 2, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+    rows<S, R / 2, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
     i += R / 2;
   }
-  for (; i + 2 <= m; i += 2) rows<T, 2, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
-  for (; i < m; i++) rows<T, 1, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+  for (; i + 2 <= m; i += 2) rows<S, 2, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
+  for (; i < m; i++) rows<S, 1, N>(a + i * row, row, column, b, width, c + i * stride, stride, n, k);
 }
 
 // pack copies an item of b, k×n, to rows of whole vectors.
@@ -84,39 +84,24 @@ void pack(const Batch<T>& b, const T* item, int64_t n, int64_t k, int64_t width,
 }
 
 // times computes N vectors of columns, R rows at a time, from column j.
-template <int R, int N, typename T>
+template <typename S, int R, int N, typename T>
 DI_INLINE void times(const SmallProduct<T>& p, int64_t j) {
-  columns<T, R, N>(p.a, p.row, p.column, p.b + j, p.apart, p.c + j, p.stride, p.m, p.n - j, p.k);
+  columns<S, R, N>(p.a, p.row, p.column, p.b + j, p.apart, p.c + j, p.stride, p.m, p.n - j, p.k);
 }
 
-template <typename T>
-DI_INLINE void narrow(const SmallProduct<T>& p) {
-  for (int64_t j = 0; j < p.n; j += Lanes<T>::count) times<6, 1>(p, j);
-}
-
-DI_NARROW_CLONES void narrow_of(const SmallProduct<float>& p) { narrow(p); }
-DI_NARROW_CLONES void narrow_of(const SmallProduct<double>& p) { narrow(p); }
-
-#if defined(__x86_64__) && defined(__GNUC__)
-// wide needs AVX-512: two dozen 64-byte vectors are in registers.
-__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma"))) void wide(const SmallProduct<float>& p) {
-  constexpr int64_t L = Lanes<float>::count;
+// product has as many accumulators as there are registers.
+template <int bytes, typename T>
+DI_INLINE void product(const SmallProduct<T>& p) {
+  using S = Lanes<T, bytes>;
+  constexpr int64_t L = S::count;
   int64_t j = 0;
-  for (; j + 3 * L < p.n; j += 4 * L) times<6, 4>(p, j);
-  for (; j < p.n; j += L) times<14, 1>(p, j);
+  if constexpr (bytes == 64) {
+    for (; j + 3 * L < p.n; j += 4 * L) times<S, 6, 4>(p, j);
+    for (; j < p.n; j += L) times<S, 14, 1>(p, j);
+  } else {
+    for (; j < p.n; j += 2 * L) times<S, 6, 2>(p, j);
+  }
 }
-
-bool has_wide() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                          __builtin_cpu_supports("fma");
-  return has;
-}
-#else
-void wide(const SmallProduct<float>& p) { narrow_of(p); }
-
-bool has_wide() { return false; }
-#endif
 
 // multiply returns a·b, (B,m,k) times (B,k,n); a is transposed first if ta is set, b if tb is.
 at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) {
@@ -126,7 +111,7 @@ at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) 
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "small_bmm", [&] {
     auto left = batch<scalar_t>(a, ta), right = batch<scalar_t>(b, tb);
     auto* out = static_cast<scalar_t*>(c.data_ptr());
-    int64_t width = (n + Lanes<scalar_t>::count - 1) / Lanes<scalar_t>::count * Lanes<scalar_t>::count;
+    int64_t width = (n + di::kPadding<scalar_t> - 1) / di::kPadding<scalar_t> * di::kPadding<scalar_t>;
     bool packs = right.column != 1 || n != width;
     int64_t grain = m * n * k < (1 << 20) ? 4 : 1;
     at::parallel_for(0, items, grain, [&](int64_t from, int64_t to) {
@@ -144,8 +129,13 @@ at::Tensor multiply(const at::Tensor& a, bool ta, const at::Tensor& b, bool tb) 
 
 }  // namespace
 
-void di::multiply(const SmallProduct<float>& p) { has_wide() ? wide(p) : narrow_of(p); }
-void di::multiply(const SmallProduct<double>& p) { narrow_of(p); }
+void di::multiply(const SmallProduct<float>& p) {
+  widest([&p](auto bytes) DI_INLINED { product<bytes>(p); });
+}
+
+void di::multiply(const SmallProduct<double>& p) {
+  widest<32>([&p](auto bytes) DI_INLINED { product<bytes>(p); });
+}
 
 di_result1 di_small_bmm(di_tensor a, di_tensor b) noexcept {
   return di::call1([&] {

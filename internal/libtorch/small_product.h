@@ -4,7 +4,11 @@
 
 namespace di {
 
-// c = a·b, m×n and k terms each. The rows of b are apart elements apart and padded to whole vectors;
+// kPadding is what the rows of b are padded to a multiple of: the widest vector.
+template <typename T>
+constexpr int64_t kPadding = 64 / sizeof(T);
+
+// c = a·b, m×n and k terms each. The rows of b are apart elements apart and padded;
 // those of c are stride elements apart.
 template <typename T>
 struct SmallProduct {

@@ -147,17 +147,13 @@ DI_INLINE void convolve(const Convolution& conv, const Block& block, const float
   }
 }
 
-#if defined(DI_AVX512)
 DI_AVX512 void convolve512(const Convolution& conv, const Block& block, const float* zeros, float* scratch) {
   convolve<64>(conv, block, zeros, scratch);
 }
+
 DI_AVX2 void convolve256(const Convolution& conv, const Block& block, const float* zeros, float* scratch) {
   convolve<32>(conv, block, zeros, scratch);
 }
-#else
-void convolve512(const Convolution&, const Block&, const float*, float*) {}
-void convolve256(const Convolution&, const Block&, const float*, float*) {}
-#endif
 
 // fits returns how many tiles a block has at most: three quarters of the L2 cache, and 28 if that is less.
 int64_t fits(int64_t in) {
@@ -235,7 +231,7 @@ at::Tensor transform(const at::Tensor& weight) {
 }  // namespace
 
 bool di_winograd_fits(int64_t in, int64_t out) noexcept {
-  return di::simd() > 0 && in >= 32 && out >= 32 && in % di::kTerms == 0 && out % di::kTerms == 0;
+  return di::simd() > 16 && in >= 32 && out >= 32 && in % di::kTerms == 0 && out % di::kTerms == 0;
 }
 
 di_result1 di_winograd_weight(di_tensor weight) noexcept {
