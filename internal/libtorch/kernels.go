@@ -41,6 +41,10 @@ func Counted() Counts {
 // PeakRate returns the floating-point operations per second of one core in float32, measured.
 func PeakRate() float64 { return float64(C.di_peak_rate()) }
 
+// Simd limits the vectors of this module's kernels to so many bytes, 16, 32 or 64, and returns those that they have now, which
+// are at most the processor's. It is for tests.
+func Simd(most int) int { return int(C.di_simd(C.int(most))) }
+
 // RoIAlign returns the features (R, bins·bins, C) pooled from boxes (R,4), x1 y1 x2 y2 in pixels
 // of the input. levels are (B,C,h,w) each; image and level, int64 (R), name the image and the level
 // that each box reads; scales are the levels' sizes relative to the input.
