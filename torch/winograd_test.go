@@ -112,3 +112,25 @@ func TestWinogradRefusesWhatDoesNotFit(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 }
+
+// BenchmarkWinograd is convolutions of the paper's ResNet-50 and of the built-in model.
+func BenchmarkWinograd(b *testing.B) {
+	for _, c := range []struct{ channels, h, w int }{{64, 200, 304}, {128, 100, 152}, {256, 50, 76}, {256, 200, 304}, {512, 25, 38}, {96, 64, 64}, {96, 16, 16}} {
+		b.Run(fmt.Sprintf("%d/%dx%d", c.channels, c.h, c.w), func(b *testing.B) {
+			if !WinogradFits(c.channels, c.channels) {
+				b.Skip("this processor has no vectors for it")
+			}
+			require.NoError(b, Do(context.Background(), func(s *Scope) error {
+				g := NewGenerator(1)
+				x := s.Randn(g, Float32, 1, c.channels, c.h, c.w).ChannelsLast()
+				weight := s.Randn(g, Float32, c.channels, c.channels, 3, 3).WinogradWeight()
+				for b.Loop() {
+					x.Conv2dWinograd(weight, c.channels, nil, nil, true).Close()
+				}
+				flop := 18 * float64(c.channels*c.channels*c.h*c.w) * float64(b.N)
+				b.ReportMetric(flop/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				return nil
+			}))
+		})
+	}
+}

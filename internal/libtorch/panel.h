@@ -31,6 +31,7 @@ DI_INLINE void strip(const Panel& p, int64_t row, int64_t column) {
     for (int64_t i = 0; i < kTerms; i++, b += kColumns) {
       V right[N];
       for (int j = 0; j < N; j++) right[j] = S::load(b + j * S::count);
+      if constexpr (bytes == 32) __builtin_prefetch(b + p.blocks * kTerms * kColumns, 0, 2);  // of the next panel
       for (int r = 0; r < R; r++) {
         float left = a[r * kTerms + i];
         for (int j = 0; j < N; j++) sum[r][j] += left * right[j];
@@ -56,9 +57,11 @@ template <int bytes>
 DI_INLINE void multiply(const Panel& p) {
   constexpr int R = bytes == 64 ? 14 : 6, N = 2;
   int64_t parts = (p.rows + R - 1) / R;
-  for (int64_t part = 0; part < parts; part++) {
-    int64_t from = p.rows * part / parts, to = p.rows * (part + 1) / parts;
-    for (int64_t j = 0; j < kColumns; j += N * Simd<bytes>::count) strips<bytes, R, N>(p, from, to - from, j);
+  for (int64_t j = 0; j < kColumns; j += N * Simd<bytes>::count) {  // these columns of b stay in the L1 cache
+    for (int64_t part = 0; part < parts; part++) {
+      int64_t from = p.rows * part / parts, to = p.rows * (part + 1) / parts;
+      strips<bytes, R, N>(p, from, to - from, j);
+    }
   }
 }
 
