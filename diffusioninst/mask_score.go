@@ -16,12 +16,12 @@ const mostMaskScore = 0.9
 func checkMaskScore(m float64) bool { return m <= mostMaskScore }
 
 // candidateScore is the least class score of a detection whose score with its mask's quality, which is at
-// most 1, may reach the least score.
+// most 1, may reach the least score of a view's instances.
 func (s *settings) candidateScore() float64 {
-	if !(s.maskScore > 0) || s.score <= 0 {
-		return s.score
+	if !(s.maskScore > 0) || s.viewScore <= 0 {
+		return s.viewScore
 	}
-	return math.Pow(s.score, 1/(1-s.maskScore))
+	return math.Pow(s.viewScore, 1/(1-s.maskScore))
 }
 
 // rescore makes the scores of objects of view i the weighted geometric means of their class scores and their
@@ -41,7 +41,7 @@ func (p *pass) rescore(s *torch.Scope, i int, c candidates, objects []object) []
 	var out []object
 	for k, o := range objects {
 		o.score = float32(math.Pow(float64(o.score), 1-p.maskScore) * math.Pow(quality[k], p.maskScore))
-		if float64(o.score) >= p.score {
+		if float64(o.score) >= p.viewScore {
 			out = append(out, o)
 		}
 	}

@@ -170,19 +170,29 @@ func vote(looks [][]Instance, iou float64) []Instance {
 	}
 	out := make([]Instance, len(groups))
 	for i, group := range groups {
-		out[i] = group[0].Instance
-		if len(group) == 1 {
-			continue
+		seen := make([]Instance, len(group))
+		for k, s := range group {
+			seen[k] = s.Instance
 		}
-		var boxes []Box
-		var weights []float32
-		var masks []*mask.Bitmap
-		for _, s := range group {
-			boxes, weights, masks = append(boxes, s.Box), append(weights, s.Score), append(masks, s.Mask)
-		}
-		out[i].Box = meanBox(boxes, weights)
-		out[i].Mask = mergeMasks(masks, weights, out[i].Box)
+		out[i] = voted(seen)
 	}
+	return out
+}
+
+// voted returns the first of instances of one object with the box and the mask that they vote for.
+func voted(instances []Instance) Instance {
+	out := instances[0]
+	if len(instances) == 1 {
+		return out
+	}
+	var boxes []Box
+	var weights []float32
+	var masks []*mask.Bitmap
+	for _, in := range instances {
+		boxes, weights, masks = append(boxes, in.Box), append(weights, in.Score), append(masks, in.Mask)
+	}
+	out.Box = meanBox(boxes, weights)
+	out.Mask = mergeMasks(masks, weights, out.Box)
 	return out
 }
 

@@ -97,6 +97,7 @@ type settings struct {
 	ensemble  Ensemble
 	proposals int
 	score     float64 // negative for none
+	viewScore float64 // of a view's instances: less than score if sizes agree, since a mean has worse ones, too
 	limit     int     // 0 for all
 	maskScore float64 // 0 for class scores
 	nms       float64 // negative for none
@@ -236,6 +237,9 @@ func (s *settings) view(o Options, in Input) error {
 			return optionError("Scales", "Augment.Scales says the size of each view: give one of the two")
 		}
 		s.scales.Factors = []float64{1}
+	}
+	if s.viewScore = s.score; s.scales.agree() {
+		s.viewScore = min(s.score, leastVote)
 	}
 	if s.iou, err = o.Augment.threshold(); err == nil {
 		s.looks, err = o.Augment.looks(in, s.scales.Factors)

@@ -8,9 +8,10 @@ import (
 )
 
 // Scales is seeing a picture in several sizes: objects that are small for the network are
-// found where they are enlarged, large ones where they are seen whole. Unlike the views of
-// Augment, which all see the same objects, each object belongs to one size, and what other
-// sizes find of it counts less. Zero fields mean the model's own setting (Input.Scales).
+// found where they are enlarged, large ones where they are seen whole. What several sizes agree on
+// is surer than what one has found (Consensus); or each object belongs to one size, and what other
+// sizes find of it counts less (Area, Weight, NMS). Zero fields mean the model's own setting
+// (Input.Scales).
 //
 // Sizes are views of one request: they take the time of all together, a picture of twice
 // the sides four times that of the plain one. Larger sizes are left out for pictures whose
@@ -19,15 +20,21 @@ type Scales struct {
 	// Factors multiply the sides that the picture has for the network otherwise, such as 1
 	// and 2. The default is 1 alone.
 	Factors []float64
+	// Consensus is the overlap of masks (IoU) from which detections of a class in several sizes
+	// are the same object: 0.5. Its score becomes the mean over the sizes looked at of its best
+	// score in each, 0 where it is below 0.05 or was not found, and the best detection of each size
+	// votes on box and mask, weighted by its score, as with Ensemble.Consensus. Negative gives
+	// each object to a size by its area instead.
+	Consensus float64 `json:",omitempty"`
 	// Area is how large an object should be, in pixels of its mask in the network's input:
 	// 300. It belongs to the smallest size in which it is as large as that, else to the
 	// largest; negative for the smallest size always.
 	Area float64
 	// Weight multiplies the scores of detections in a size that the object does not belong
-	// to: 0.6; negative to leave them out.
+	// to: 0.6; negative to leave them out. It has no effect with Consensus.
 	Weight float64
 	// NMS is the overlap of masks (IoU) above which the worse of two detections of a class is
-	// removed: 0.4; negative for none.
+	// removed: 0.4; negative for none. It has no effect with Consensus.
 	NMS float64
 	// Small is the share of the sure detections, those of a score from 0.5 on and weighted by
 	// it, that must belong to a larger size for that to be looked at: 0.05; negative to look
@@ -52,6 +59,7 @@ func (o *Scales) over(own *Scales) (Scales, error) {
 		out.Factors = []float64{1}
 	}
 	slices.Sort(out.Factors)
+	out.Consensus = cmp.Or(out.Consensus, defaults.Consensus, 0.5)
 	out.Area = cmp.Or(out.Area, defaults.Area, 300)
 	out.Weight = cmp.Or(out.Weight, defaults.Weight, 0.6)
 	out.NMS = cmp.Or(out.NMS, defaults.NMS, 0.4)
@@ -76,8 +84,8 @@ func (o Scales) check() error {
 	switch {
 	case math.IsNaN(o.Area) || math.IsInf(o.Area, 0):
 		return optionError("Scales", "an area of %v pixels: want a number", o.Area)
-	case !(o.Weight <= 1) || !(o.NMS <= 1) || !(o.Small <= 1):
-		return optionError("Scales", "weight %v, NMS %v, small %v: each is at most 1", o.Weight, o.NMS, o.Small)
+	case !(o.Consensus <= 1) || !(o.Weight <= 1) || !(o.NMS <= 1) || !(o.Small <= 1):
+		return optionError("Scales", "consensus %v, weight %v, NMS %v, small %v: each is at most 1", o.Consensus, o.Weight, o.NMS, o.Small)
 	}
 	return nil
 }
@@ -140,8 +148,14 @@ func (o Scales) enough(smaller []sized) bool {
 	return all > 0 && small < o.Small*all
 }
 
+// agree reports whether the sizes' mean scores count.
+func (o Scales) agree() bool { return len(o.Factors) > 1 && o.Consensus > 0 }
+
 // across merges what was found in several sizes of a picture, best first.
 func (o Scales) across(sizes []sized, least float64) []Instance {
+	if o.agree() {
+		return o.consensus(sizes, least)
+	}
 	var all []Instance
 	for i, s := range sizes {
 		for _, in := range s.instances {
@@ -160,6 +174,35 @@ func (o Scales) across(sizes []sized, least float64) []Instance {
 	return suppress(all, func(better, in Instance) bool { return masksOverlap(better, in) > o.NMS })
 }
 
+// consensus merges what the sizes agree on.
+func (o Scales) consensus(sizes []sized, least float64) []Instance {
+	var all []Instance
+	c := candidates{evaluations: len(sizes)}
+	for i, s := range sizes {
+		for _, in := range s.instances {
+			all = append(all, in)
+			c.boxes, c.scores, c.classes = append(c.boxes, in.Box), append(c.scores, in.Score), append(c.classes, int64(in.Class))
+			c.evaluation = append(c.evaluation, int32(i))
+		}
+	}
+	order := make([]int64, len(all))
+	for k := range order {
+		order[k] = int64(k)
+	}
+	slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
+	var out []Instance
+	for _, object := range c.consensus(order, o.Consensus, least, func(a, b int64) float64 { return masksOverlap(all[a], all[b]) }) {
+		votes := make([]Instance, len(object.votes))
+		for k, v := range object.votes {
+			votes[k] = all[v]
+		}
+		in := voted(votes)
+		in.Score = object.score
+		out = append(out, in)
+	}
+	return out
+}
+
 // masksOverlap returns the IoU of two masks of a picture.
 func masksOverlap(a, b Instance) float64 {
 	if a.Box.IoU(b.Box) == 0 {
@@ -174,5 +217,5 @@ func masksOverlap(a, b Instance) float64 {
 
 // String returns the factors and the settings.
 func (o *Scales) String() string {
-	return fmt.Sprintf("%v, area %v, weight %v, NMS %v, small %v", o.Factors, o.Area, o.Weight, o.NMS, o.Small)
+	return fmt.Sprintf("%v, consensus %v, area %v, weight %v, NMS %v, small %v", o.Factors, o.Consensus, o.Area, o.Weight, o.NMS, o.Small)
 }

@@ -16,20 +16,20 @@ func TestScalesOverTheModels(t *testing.T) {
 	var none *Scales
 	s, err := none.over(nil)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1}, Area: 300, Weight: 0.6, NMS: 0.4, Small: 0.05}, s)
-	own := &Scales{Factors: []float64{2, 1}, Area: 500, NMS: -1}
+	require.Equal(t, Scales{Factors: []float64{1}, Consensus: 0.5, Area: 300, Weight: 0.6, NMS: 0.4, Small: 0.05}, s)
+	own := &Scales{Factors: []float64{2, 1}, Consensus: -1, Area: 500, NMS: -1}
 	s, err = none.over(own)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1, 2}, Area: 500, Weight: 0.6, NMS: -1, Small: 0.05}, s)
+	require.Equal(t, Scales{Factors: []float64{1, 2}, Consensus: -1, Area: 500, Weight: 0.6, NMS: -1, Small: 0.05}, s)
 	require.Equal(t, []float64{2, 1}, own.Factors, "the model's list stays")
 	s, err = (&Scales{Factors: []float64{1}, Area: -1}).over(own)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1}, Area: -1, Weight: 0.6, NMS: -1, Small: 0.05}, s)
+	require.Equal(t, Scales{Factors: []float64{1}, Consensus: -1, Area: -1, Weight: 0.6, NMS: -1, Small: 0.05}, s)
 
 	nan := math.NaN()
 	for _, bad := range []Scales{
 		{Factors: []float64{0}}, {Factors: []float64{nan}}, {Factors: []float64{17}}, {Factors: []float64{1, 1}}, {Factors: make([]float64, 17)},
-		{Area: nan}, {Area: math.Inf(1)}, {Weight: 2}, {Weight: nan}, {NMS: 1.1}, {Small: nan},
+		{Area: nan}, {Area: math.Inf(1)}, {Weight: 2}, {Weight: nan}, {NMS: 1.1}, {Consensus: 1.1}, {Consensus: nan}, {Small: nan},
 	} {
 		_, err := Options{Scales: &bad}.resolve(mustDefaults(t, small()))
 		var e *OptionError
@@ -84,7 +84,7 @@ func disc(score float32, x, side int) Instance {
 
 // An object of 20×20 pixels belongs to the plain size, one of 10×10 to the doubled one.
 func TestAcrossSizes(t *testing.T) {
-	o, err := (&Scales{Factors: []float64{1, 2}}).over(nil)
+	o, err := (&Scales{Factors: []float64{1, 2}, Consensus: -1}).over(nil)
 	require.NoError(t, err)
 	sizes := []sized{
 		{1, []Instance{disc(0.8, 0, 20), disc(0.7, 40, 10), disc(0.5, 60, 10)}},
@@ -107,13 +107,42 @@ func TestAcrossSizes(t *testing.T) {
 	require.Len(t, o.across(sizes, -1), 3, "all belong to the plain size")
 	other := disc(0.9, 0, 20)
 	other.Class = 1
-	o, _ = (&Scales{}).over(nil)
+	o, _ = (&Scales{Consensus: -1}).over(nil)
 	require.Len(t, o.across([]sized{{1, []Instance{disc(0.8, 0, 20), other}}, {4, nil}}, -1), 2, "of two classes")
 
 	three := []sized{{pixels: 0.25}, {pixels: 1}, {pixels: 4}}
 	for area, want := range map[int]int{1200: 0, 1199: 1, 300: 1, 299: 2, 75: 2, 1: 2} {
 		require.Equal(t, want, o.belongs(area, three), "%d pixels", area)
 	}
+}
+
+// The score of an object is the mean over the sizes, and its mask that of most of the score.
+func TestSizesAgree(t *testing.T) {
+	o, err := (&Scales{Factors: []float64{1, 1.5, 2}}).over(nil)
+	require.NoError(t, err)
+	other := disc(0.9, 0, 20)
+	other.Class = 1
+	sizes := []sized{
+		{1, []Instance{disc(0.9, 0, 20), disc(0.3, 2, 18), disc(0.6, 40, 10)}},
+		{2.25, []Instance{disc(0.6, 1, 20), disc(0.6, 80, 20)}},
+		{4, []Instance{disc(0.6, 1, 20), disc(0.6, 45, 10), other}},
+	}
+	got := o.across(sizes, -1)
+	var scores []float32
+	for _, in := range got {
+		scores = append(scores, in.Score)
+	}
+	require.InDeltaSlice(t, []float32{0.7, 0.3, 0.2, 0.2, 0.2}, scores, 1e-6,
+		"0.9, 0.6 and 0.6 agree, the worse 0.3 of the first size does not count; an overlap of a third does not; nor does another class")
+	require.Equal(t, image.Rect(1, 0, 21, 20), got[0].Mask.Box(), "column 0 has 0.9 of 2.1 of the score, column 20 has 1.2")
+	require.InDelta(t, 1.2/2.1, got[0].Box.X1, 1e-6)
+	require.Equal(t, 1, got[1].Class)
+	require.Len(t, o.across(sizes, 0.25), 2)
+	require.InDelta(t, 0.9, sizes[0].instances[0].Score, 1e-6, "what was found stays")
+
+	alone := o.across(sizes[:1], 0.5)
+	require.Len(t, alone, 2, "larger sizes were left out: their scores stand")
+	require.InDelta(t, 0.9, alone[0].Score, 1e-6)
 }
 
 func TestEnoughSizes(t *testing.T) {
@@ -161,7 +190,7 @@ func TestSizesAreViews(t *testing.T) {
 
 	both := segment(Options{Seed: 3, Scales: &Scales{Factors: []float64{2, 1}}})
 	require.False(t, sameResult(plain, both))
-	first := segment(Options{Seed: 3, Scales: &Scales{Factors: []float64{2, 1}, Area: -1, Weight: -1, NMS: -1}})
+	first := segment(Options{Seed: 3, Scales: &Scales{Factors: []float64{2, 1}, Consensus: -1, Area: -1, Weight: -1, NMS: -1}})
 	require.True(t, sameResult(plain, first), "what the smallest size finds")
 	flipped := segment(Options{Seed: 3, Scales: &Scales{Factors: []float64{1, 2}}, Augment: Augment{Flip: true}})
 	require.NotEmpty(t, flipped.Instances)
@@ -170,9 +199,21 @@ func TestSizesAreViews(t *testing.T) {
 	require.True(t, sameResult(both, results[1]), "the other picture changes nothing")
 }
 
+// Detections of a low score count in a mean that a result's score is.
+func TestSizesSeeLowScores(t *testing.T) {
+	for score, want := range map[float64]float64{0: leastVote, 0.01: 0.01, -1: -1} {
+		s, err := Options{Score: score, Scales: &Scales{Factors: []float64{1, 2}}}.resolve(mustDefaults(t, small()))
+		require.NoError(t, err)
+		require.Equal(t, want, s.viewScore)
+		s, err = Options{Score: score, Scales: &Scales{Factors: []float64{1, 2}, Consensus: -1}}.resolve(mustDefaults(t, small()))
+		require.NoError(t, err)
+		require.Equal(t, s.score, s.viewScore)
+	}
+}
+
 // A picture of large objects is not looked at enlarged, and its result is the plain one.
 func TestSizesAreSkipped(t *testing.T) {
-	s, err := Options{Scales: &Scales{Factors: []float64{1, 2, 3}}}.resolve(mustDefaults(t, small()))
+	s, err := Options{Scales: &Scales{Factors: []float64{1, 2, 3}, Consensus: -1}}.resolve(mustDefaults(t, small()))
 	require.NoError(t, err)
 	var steps []*StepResult
 	s.onStep = func(r *StepResult) { steps = append(steps, r) }
@@ -195,5 +236,8 @@ func TestSizesAreSkipped(t *testing.T) {
 	require.Zero(t, steps[0].Picture)
 	require.Len(t, q.byPicture[0], 1)
 	require.Len(t, q.byPicture[1], 3)
+	q.scales.Consensus = 0.5
+	found[1][1] = slices.Repeat([]Instance{disc(0.9, 0, 40)}, 40)
+	require.Len(t, q.wanted(q.passes[2], found, record), 1, "sizes that agree are judged by the smallest")
 	require.Equal(t, found[0][0], q.merge(q.byPicture[0], found[0]).Instances)
 }

@@ -254,7 +254,8 @@ func (q *request) noises(seeds []uint64) []sampler.Noise {
 }
 
 // wanted leaves out the views of sizes that pictures need not be looked at in, after what was
-// found in the smaller ones, and forgets them.
+// found in the smaller ones, and forgets them. Sizes that agree are judged by the smallest, so that a mean is
+// over all or over that alone.
 func (q *request) wanted(views []view, found [][][]Instance, record *recorder) []view {
 	k := views[0].factor
 	if k == 0 {
@@ -267,7 +268,7 @@ func (q *request) wanted(views []view, found [][][]Instance, record *recorder) [
 		if !known {
 			all := q.byPicture[v.picture]
 			n := 0
-			for n < len(all) && all[n].factor < k {
+			for n < len(all) && all[n].factor < k && !(q.scales.agree() && all[n].factor > 0) {
 				n++
 			}
 			enough = q.scales.enough(q.sizes(all[:n], found[v.picture][:n]))
