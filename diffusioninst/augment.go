@@ -6,7 +6,8 @@ import "fmt"
 // and mirrored, and instances of one class whose boxes overlap become one. Its score is
 // the best view's, its box the mean weighted by the scores, and its mask the pixels that
 // more than half of the scores' sum is for; of two masks the surer one stands. Instances
-// of one view are never merged with each other. In the zero value there is one view.
+// of one view are never merged with each other. In the zero value there is one view. With
+// several sizes of Options.Scales that agree, views count as Scales.Consensus says instead.
 //
 // Views run one after the other: the memory is that of the largest, the time that of
 // all. Both views of one scale get the same noise, so that a mirrored picture, if it is

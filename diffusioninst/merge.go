@@ -74,7 +74,8 @@ func (s *settings) merge(views []view, found [][]Instance) *Result {
 	return out
 }
 
-// sizes merges what the views of each size of a picture have found.
+// sizes merges what the views of each size of a picture have found, and what its looks have, unless all of
+// them agree.
 func (s *settings) sizes(views []view, found [][]Instance) []sized {
 	var out []sized
 	for from := 0; from < len(views); {
@@ -97,11 +98,13 @@ func (s *settings) sizes(views []view, found [][]Instance) []sized {
 			}
 		}
 		v := views[from]
-		size := sized{pixels: float64(v.width) * float64(v.height) / (float64(v.part.Dx()) * float64(v.part.Dy())), instances: looks[0]}
-		if len(looks) > 1 {
-			size.instances = vote(looks, s.iou)
+		pixels := float64(v.width) * float64(v.height) / (float64(v.part.Dx()) * float64(v.part.Dy()))
+		if len(looks) > 1 && !s.scales.agree() {
+			looks = [][]Instance{vote(looks, s.iou)}
 		}
-		out = append(out, size)
+		for _, instances := range looks {
+			out = append(out, sized{pixels, instances})
+		}
 		from = to
 	}
 	return out

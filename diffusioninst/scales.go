@@ -21,10 +21,10 @@ type Scales struct {
 	// and 2. The default is 1 alone.
 	Factors []float64
 	// Consensus is the overlap of masks (IoU) from which detections of a class in several sizes
-	// are the same object: 0.5. Its score becomes the mean over the sizes looked at of its best
+	// are the same object: 0.65. Its score becomes the mean over the sizes looked at of its best
 	// score in each, 0 where it is below 0.05 or was not found, and the best detection of each size
-	// votes on box and mask, weighted by its score, as with Ensemble.Consensus. Negative gives
-	// each object to a size by its area instead.
+	// votes on box and mask, weighted by its score, as with Ensemble.Consensus. A mirrored look of
+	// Augment counts as a further size. Negative gives each object to a size by its area instead.
 	Consensus float64 `json:",omitempty"`
 	// Area is how large an object should be, in pixels of its mask in the network's input:
 	// 300. It belongs to the smallest size in which it is as large as that, else to the
@@ -59,7 +59,7 @@ func (o *Scales) over(own *Scales) (Scales, error) {
 		out.Factors = []float64{1}
 	}
 	slices.Sort(out.Factors)
-	out.Consensus = cmp.Or(out.Consensus, defaults.Consensus, 0.5)
+	out.Consensus = cmp.Or(out.Consensus, defaults.Consensus, 0.65)
 	out.Area = cmp.Or(out.Area, defaults.Area, 300)
 	out.Weight = cmp.Or(out.Weight, defaults.Weight, 0.6)
 	out.NMS = cmp.Or(out.NMS, defaults.NMS, 0.4)
@@ -114,7 +114,7 @@ func (in Input) enlarged(factor float64) (Input, error) {
 	return in, nil
 }
 
-// sized is what was found in one size of a picture.
+// sized is what was found in one size of a picture, or in one look at it in that size.
 type sized struct {
 	pixels    float64 // of the network's input per pixel of the picture
 	instances []Instance

@@ -16,7 +16,7 @@ func TestScalesOverTheModels(t *testing.T) {
 	var none *Scales
 	s, err := none.over(nil)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1}, Consensus: 0.5, Area: 300, Weight: 0.6, NMS: 0.4, Small: 0.05}, s)
+	require.Equal(t, Scales{Factors: []float64{1}, Consensus: 0.65, Area: 300, Weight: 0.6, NMS: 0.4, Small: 0.05}, s)
 	own := &Scales{Factors: []float64{2, 1}, Consensus: -1, Area: 500, NMS: -1}
 	s, err = none.over(own)
 	require.NoError(t, err)
@@ -143,6 +143,20 @@ func TestSizesAgree(t *testing.T) {
 	alone := o.across(sizes[:1], 0.5)
 	require.Len(t, alone, 2, "larger sizes were left out: their scores stand")
 	require.InDelta(t, 0.9, alone[0].Score, 1e-6)
+}
+
+// Mirrored looks count as further sizes; without a consensus the best look stands.
+func TestLooksAgree(t *testing.T) {
+	for consensus, want := range map[float64]float32{0.65: (0.9 + 0.6 + 0.7) / 4, -1: 0.9} {
+		s, err := Options{Scales: &Scales{Factors: []float64{1, 2}, Consensus: consensus}, Augment: Augment{Flip: true}}.resolve(mustDefaults(t, small()))
+		require.NoError(t, err)
+		q, err := newRequest(s, []image.Image{pattern(100, 50)})
+		require.NoError(t, err)
+		require.Len(t, q.byPicture[0], 4)
+		got := s.merge(q.byPicture[0], [][]Instance{{disc(0.9, 0, 40)}, {disc(0.6, 0, 40)}, {disc(0.7, 0, 40)}, nil}).Instances
+		require.Len(t, got, 1)
+		require.InDelta(t, want, got[0].Score, 1e-6)
+	}
 }
 
 func TestEnoughSizes(t *testing.T) {
