@@ -26,11 +26,13 @@ type Decoder struct {
 type types struct {
 	low, exact torch.DType
 	inference  bool
-	fuses      bool // joins operators on a GPU into single launches
+	fuses      bool // joins operators on a GPU into single launches that have no gradients
+	boxes      bool // joins those on boxes on a GPU
 }
 
 func typesOf(p nn.Path) types {
-	t := types{low: p.DType(), exact: p.DType(), inference: p.Inference(), fuses: p.Inference() && !p.Eager() && p.Device().IsCUDA()}
+	gpu := !p.Eager() && p.Device().IsCUDA()
+	t := types{low: p.DType(), exact: p.DType(), inference: p.Inference(), fuses: p.Inference() && gpu, boxes: gpu}
 	if p.Inference() {
 		t.low = p.Compute()
 	}
@@ -210,7 +212,7 @@ func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor) *torc
 	b, n := shape[0], shape[1]
 	flat := boxes.Reshape(b*n, 4)
 	finest := -math.Log2(d.pooling.Scales[0])
-	if d.types.fuses {
+	if d.types.boxes {
 		return torch.RoIAlign(levels, flat, image, torch.BoxLevels(flat, finest, len(levels)), d.pooling)
 	}
 	area := flat.Select(1, 2).Sub(flat.Select(1, 0)).Mul(flat.Select(1, 3).Sub(flat.Select(1, 1)))

@@ -110,8 +110,8 @@ const centreWeight = 2
 var maxGrowth = math.Log(100000.0 / 16)
 
 func (st *Stage) applyDeltas(boxes, deltas *torch.Tensor) *torch.Tensor {
-	if st.types.fuses {
-		return torch.ApplyDeltas(boxes, deltas, centreWeight, maxGrowth)
+	if st.types.boxes {
+		return torch.ApplyDeltas(boxes, as(deltas, boxes.DType()), centreWeight, maxGrowth)
 	}
 	return applyDeltas(boxes, deltas)
 }

@@ -10,10 +10,9 @@ type Pixels struct {
 
 // Pack returns pictures as a batch (B,3,height,width) on the device: normalised with Mean
 // and Std and padded with zeros on the right and below to width × height pixels.
-// Consecutive pictures of one size are copied together. It must be called inside torch.Do.
+// All are copied together. It must be called inside torch.Do.
 func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, device torch.Device) *torch.Tensor {
-	mean, std := in.statistics(s, device)
-	var parts []*torch.Tensor
+	arrays := in.statistics()
 	for from := 0; from < len(pictures); {
 		w, h := pictures[from].Width, pictures[from].Height
 		var rgb []uint8
@@ -21,21 +20,29 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 		for ; to < len(pictures) && pictures[to].Width == w && pictures[to].Height == h; to++ {
 			rgb = append(rgb, pictures[to].RGB...)
 		}
-		parts = append(parts, s.Hold(func() *torch.Tensor {
-			return in.padded(torch.From(s, rgb, to-from, h, w, 3).To(device), mean, std, width, height)
-		}))
+		arrays = append(arrays, torch.ArrayOf(rgb, to-from, h, w, 3))
 		from = to
 	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	return torch.Cat(parts, 0)
+	return s.Hold(func() *torch.Tensor {
+		uploaded := s.Upload(device, arrays...)
+		mean, std := uploaded[0], uploaded[1]
+		var parts []*torch.Tensor
+		for _, rgb := range uploaded[2:] {
+			parts = append(parts, s.Hold(func() *torch.Tensor { return in.padded(rgb, mean, std, width, height) }))
+		}
+		if len(parts) == 1 {
+			return parts[0]
+		}
+		return torch.Cat(parts, 0)
+	})
 }
 
-// statistics are Mean and Std on a device.
-func (in Input) statistics(s *torch.Scope, device torch.Device) (mean, std *torch.Tensor) {
-	on := func(v [3]float64) *torch.Tensor { return torch.From(s, v[:]).ToDType(torch.Float32).To(device) }
-	return on(in.Mean), on(in.Std)
+// statistics are Mean and Std, to be uploaded with the pictures.
+func (in Input) statistics() []torch.Array {
+	on := func(v [3]float64) torch.Array {
+		return torch.ArrayOf([]float32{float32(v[0]), float32(v[1]), float32(v[2])})
+	}
+	return []torch.Array{on(in.Mean), on(in.Std)}
 }
 
 // padded normalises pictures (B,h,w,3) and pads them: (B,3,height,width).

@@ -48,7 +48,8 @@ func (tensorPicture) At(int, int) color.Color   { return color.RGBA{} }
 // taken together.
 func (p *pass) packTensor(s *torch.Scope, width, height int) *torch.Tensor {
 	in := p.model.config.Input
-	mean, std := in.statistics(s, p.model.device)
+	statistics := s.Upload(p.model.device, in.statistics()...)
+	mean, std := statistics[0], statistics[1]
 	var parts []*torch.Tensor
 	for from, to := 0, 0; from < len(p.views); from = to {
 		v := p.views[from]

@@ -8,15 +8,20 @@ import "github.com/diffusioninst/go/torch"
 // truths (G,h·w): uint8 of 0 and 1, or the parts of pixels, from 0 to 1, in the features' type. Gradients flow to features and filters. It is one fused
 // kernel, except for heads that are larger than the kernel allows.
 func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
+	layers, fused := h.Fused(features.Device())
+	if !fused {
+		return h.withDefaults().composedDice(features, filters, image, truths, truth)
+	}
+	return torch.MaskDice(features, filters, image, truths, truth, layers)
+}
+
+// Fused returns the number of layers, and whether torch.MaskDice computes this head on a device.
+func (h Head) Fused(d torch.Device) (layers int, ok bool) {
 	h = h.withDefaults()
-	channels, layers := 32, 8 // the limits of torch.MaskDice
-	if features.Device().IsCUDA() {
-		channels, layers = 16, 4
+	if d.IsCUDA() {
+		return h.Layers, h.Channels <= 16 && h.Layers <= 4
 	}
-	if h.Channels > channels || h.Layers > layers {
-		return h.composedDice(features, filters, image, truths, truth)
-	}
-	return torch.MaskDice(features, filters, image, truths, truth, h.Layers)
+	return h.Layers, h.Channels <= 32 && h.Layers <= 8
 }
 
 // composedDice is Dice composed of LibTorch's operators, picture by picture.

@@ -37,26 +37,22 @@ func ClearGrads(parameters []*Parameter) {
 }
 
 // ScaleGrads multiplies the gradients of parameters.
-func ScaleGrads(parameters []*Parameter, factor float64) {
-	s := torch.NewScope()
-	defer s.Close()
-	for _, p := range parameters {
-		if g := p.Tensor.Grad(s); g != nil {
-			g.MulScalarInPlace(factor)
-		}
-	}
-}
+func ScaleGrads(parameters []*Parameter, factor float64) { torch.ScaleGrads(leaves(parameters), factor) }
 
 // ClipNorm scales the gradients of all parameters by one factor so that their L2
 // norm, taken over the whole model, is at most limit (Pascanu et al. 2013). It
 // returns the norm before. A limit of 0 only measures; a norm that is not finite
 // leaves the gradients as they are.
 func ClipNorm(parameters []*Parameter, limit float64) float64 {
-	leaves := make([]*torch.Tensor, len(parameters))
+	return torch.ClipGradNorm(leaves(parameters), limit)
+}
+
+func leaves(parameters []*Parameter) []*torch.Tensor {
+	out := make([]*torch.Tensor, len(parameters))
 	for i, p := range parameters {
-		leaves[i] = p.Tensor
+		out[i] = p.Tensor
 	}
-	return torch.ClipGradNorm(leaves, limit)
+	return out
 }
 
 // memory is the state of an optimiser: some tensors of a parameter's shape for

@@ -70,8 +70,8 @@ func (n LayerNormAround) Forward(x *Tensor) (y, second *Tensor) {
 }
 
 // ApplyDeltas returns boxes (…,4), x1 y1 x2 y2 on a GPU, whose centres are moved by (dx, dy)/weight of their sizes
-// and whose sizes are multiplied by exp of (dw, dh), of which at most growth counts (Girshick et al. 2014). No
-// gradients flow.
+// and whose sizes are multiplied by exp of (dw, dh), of which at most growth counts (Girshick et al. 2014). Gradients
+// flow to deltas, and boxes must not need any.
 func ApplyDeltas(boxes, deltas *Tensor, weight, growth float64) *Tensor {
 	h, e := libtorch.ApplyDeltas(boxes.handle(), deltas.handle(), weight, growth)
 	check("apply_deltas", e, boxes, deltas)

@@ -560,6 +560,14 @@ func (t *Tensor) Flatten(first int, last int) *Tensor {
 	return s.own(a)
 }
 
+// ViewDType returns t's memory read as another type, as in PyTorch's view(dtype): the last dimension shrinks or grows by the sizes of the types.
+func (t *Tensor) ViewDType(dtype DType) *Tensor {
+	a, e := libtorch.ViewDType(t.handle(), dtype.number())
+	check("view", e, t)
+	s := scopeOf(t)
+	return s.own(a)
+}
+
 // Expand returns t with dimensions of size 1 repeated without a copy; −1 keeps a size.
 func (t *Tensor) Expand(shape ...int) *Tensor {
 	a, e := libtorch.Expand(t.handle(), shape)

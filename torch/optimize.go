@@ -16,6 +16,12 @@ func ClipGradNorm(leaves []*Tensor, limit float64) float64 {
 	return norm
 }
 
+// ScaleGrads multiplies the gradients of leaves, those that have one, in one call.
+func ScaleGrads(leaves []*Tensor, factor float64) {
+	check("scale_grads", libtorch.ScaleGrads(handles(leaves), factor))
+	keepAlive(leaves)
+}
+
 // AddGrads adds the gradient of each leaf in from, which loses it, to that of its
 // counterpart.
 func AddGrads(to, from []*Tensor) {

@@ -9,15 +9,17 @@ import (
 // batch is samples on the device.
 type batch struct {
 	samples []data.Sample
-	input   *torch.Tensor // (B,3,H,W), normalised, padded with zeros on the right and below
-	masks   *torch.Tensor // of all samples' objects (G, h·w) at the mask features' pixels: uint8 of 0 and 1, or float32 parts
-	classes *torch.Tensor // of each sample's objects, int64 (B,1,most), filled up with 0
-	most    int           // the greatest number of objects of a sample
+	input   *torch.Tensor       // (B,3,H,W), normalised, padded with zeros on the right and below
+	masks   *torch.Tensor       // of all samples' objects (G, h·w) at the mask features' pixels: uint8 of 0 and 1, or float32 parts
+	classes *torch.Tensor       // of each sample's objects, int64 (B,1,most), filled up with 0
+	most    int                 // the greatest number of objects of a sample
+	targets *torch.StageTargets // of the fused losses, without their plan; nil without these
 }
 
 // newBatch packs pictures into their common size. The mask features have a stride; with
-// coverage the masks are the parts of their pixels that objects cover.
-func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, coverage bool, device torch.Device) *batch {
+// coverage the masks are the parts of their pixels that objects cover. What the batch learns comes to a GPU in one copy, and
+// if losses are fused there with what they need.
+func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, coverage bool, device torch.Device, fused bool) *batch {
 	var pictures []diffusioninst.Pixels
 	var bits []uint8
 	var parts []float32
@@ -31,15 +33,11 @@ func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, cover
 		}
 		objects += len(sample.Objects)
 	}
-	masks := torch.From(s, bits, objects, len(bits)/max(objects, 1))
+	masks := torch.ArrayOf(bits, objects, len(bits)/max(objects, 1))
 	if coverage {
-		masks = torch.From(s, parts, objects, len(parts)/max(objects, 1))
+		masks = torch.ArrayOf(parts, objects, len(parts)/max(objects, 1))
 	}
-	b := &batch{
-		samples: n.samples,
-		input:   c.Pack(s, pictures, n.width, n.height, device),
-		masks:   masks.To(device),
-	}
+	b := &batch{samples: n.samples, input: c.Pack(s, pictures, n.width, n.height, device)}
 	for _, sample := range b.samples {
 		b.most = max(b.most, len(sample.Objects))
 	}
@@ -49,7 +47,15 @@ func newBatch(s *torch.Scope, n noised, c diffusioninst.Input, stride int, cover
 			classes[i*b.most+j] = int64(object.Class)
 		}
 	}
-	b.classes = torch.From(s, classes, len(b.samples), 1, b.most).To(device)
+	arrays := []torch.Array{masks, torch.ArrayOf(classes, len(b.samples), 1, b.most)}
+	if fused {
+		arrays = append(arrays, stageTargets(n.samples, objects, drawn(bits, parts, objects))...)
+	}
+	uploaded := s.Upload(device, arrays...)
+	b.masks, b.classes = uploaded[0], uploaded[1]
+	if fused {
+		b.targets = &torch.StageTargets{Masks: b.masks, Boxes: uploaded[2], Sizes: uploaded[3], Kinds: uploaded[4]}
+	}
 	return b
 }
 

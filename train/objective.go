@@ -94,7 +94,6 @@ type term struct {
 	loss  string
 	stage int
 	last  bool // of the last stage
-	value *torch.Tensor
 }
 
 // name is the reference's: that of the loss for the last stage, with a suffix for others.
@@ -114,11 +113,25 @@ func (o Objective) order(stages int) []int {
 	return out
 }
 
-// terms computes the losses of all supervised stages, in order, given what the whole
-// batch has in common.
-func (o Objective) terms(p *pass, head maskhead.Head, common []settled) []term {
-	s := p.scope
+// terms are the losses of all supervised stages, in order.
+func (o Objective) terms(stages int) []term {
+	names := []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"}
+	for _, e := range o.Extra {
+		names = append(names, e.Name())
+	}
 	var out []term
+	for _, i := range o.order(stages) {
+		for _, name := range names {
+			out = append(out, term{name, i, i == stages-1})
+		}
+	}
+	return out
+}
+
+// composed returns share times the terms, (terms), given what the whole batch has in common.
+func (o Objective) composed(p *pass, head maskhead.Head, common []settled, share float64) *torch.Tensor {
+	s := p.scope
+	var out []*torch.Tensor
 	for k, i := range o.order(len(p.stages)) {
 		mark := s.Mark()
 		pairs, all, stage := p.pairs[k], common[k], p.stages[i]
@@ -129,18 +142,22 @@ func (o Objective) terms(p *pass, head maskhead.Head, common []settled) []term {
 		l1, giou := pairs.boxLosses(all, stage.Boxes)
 		values = append(values, l1.MulScalar(o.L1Weight), giou.MulScalar(o.GIoUWeight),
 			pairs.maskLoss(all, p.features, stage, dice).MulScalar(o.MaskWeight))
-		names := []string{"loss_ce", "loss_bbox", "loss_giou", "loss_masks"}
-		for _, e := range o.Extra {
-			names = append(names, e.Name())
-			values = append(values, e.Loss(StagePrediction{
-				Stage: i, Samples: p.batch.samples, Logits: stage.Logits, Boxes: stage.Boxes, Filters: stage.Filters,
-				Features: p.features, Pairs: pairs.exported(p.batch.samples), Divisor: all.divisor(),
-			}))
-		}
-		for k, name := range names {
-			out = append(out, term{name, i, i == len(p.stages)-1, values[k]})
-		}
+		values = append(values, o.extras(p, all, k, i)...)
+		out = append(out, values...)
 		s.Release(mark, values...)
+	}
+	return torch.Stack(out, 0).MulScalar(share)
+}
+
+// extras are the terms of the caller's at stage i, the k-th in order.
+func (o Objective) extras(p *pass, all settled, k, i int) []*torch.Tensor {
+	var out []*torch.Tensor
+	stage := p.stages[i]
+	for _, e := range o.Extra {
+		out = append(out, e.Loss(StagePrediction{
+			Stage: i, Samples: p.batch.samples, Logits: stage.Logits, Boxes: stage.Boxes, Filters: stage.Filters,
+			Features: p.features, Pairs: p.pairs[k].exported(p.batch.samples), Divisor: all.divisor(),
+		}))
 	}
 	return out
 }

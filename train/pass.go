@@ -47,7 +47,7 @@ func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 // forward runs the network on noised ground truths.
 func (t *Trainer) forward(ctx context.Context, p *pass) error {
 	s, n, net := p.scope, p.noised, p.replica.network
-	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0]/net.Branch.Upsample, t.options.Objective.MaskCoverage, t.device)
+	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0]/net.Branch.Upsample, t.options.Objective.MaskCoverage, t.device, t.fuses())
 	levels := net.Backbone.Forward(p.batch.input.ToDType(t.options.dtype()))
 	p.features = net.Branch.Forward(levels)
 	for i, level := range levels {
@@ -97,12 +97,11 @@ func (t *Trainer) learn(ctx context.Context, p *pass, common []settled, share fl
 
 // losses computes share times the objective, term by term.
 func (t *Trainer) losses(p *pass, common []settled, share float64) ([]term, *torch.Tensor) {
-	terms := t.options.Objective.terms(p, t.config.MaskHead, common)
-	values := make([]*torch.Tensor, len(terms))
-	for i, term := range terms {
-		values[i] = term.value
+	o := t.options.Objective
+	if p.batch.targets != nil {
+		return o.terms(len(p.stages)), o.fused(p, t.config.MaskHead, common, share)
 	}
-	return terms, torch.Stack(values, 0).MulScalar(share)
+	return o.terms(len(p.stages)), o.composed(p, t.config.MaskHead, common, share)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -43,7 +43,7 @@ func check(t *testing.T, dir, name, source string) (out string, err error) {
 // The kernels compute what they should, within their memory, whichever thread runs first.
 func TestKernels(t *testing.T) {
 	dir := Sources(t)
-	for _, name := range []string{"boxes", "masks", "mask_dice", "norms", "numbers", "roi_align"} {
+	for _, name := range []string{"boxes", "masks", "mask_dice", "norms", "numbers", "roi_align", "stage_losses"} {
 		t.Run(name, func(t *testing.T) {
 			out, err := check(t, dir, name, kernel(t, name))
 			require.NoError(t, err, out)
@@ -63,6 +63,8 @@ func TestKernelsWithFaults(t *testing.T) {
 		{"a missing barrier in a warp", "norms", "  __syncwarp();\n", "", "the result depends on the order of threads"},
 		{"a row too many", "norms", "if (row >= rows) return;", "if (row > rows) return;", "AddressSanitizer"},
 		{"halves rounded down", "numbers", "0xc8000fffu + (u >> 13 & 1u)", "0xc8000000u", "float16 is not the nearest"},
+		{"a loss of half the block", "stage_losses", "  __syncthreads();\n  T sum = 0;", "  T sum = 0;", "the result depends on the order of threads"},
+		{"a gradient without the union's", "stage_losses", "dcommon = dgiou / all - dall", "dcommon = dgiou / all", "gradients is off"},
 		{"a level beyond the pyramid", "roi_align", "of < levels.count ? int(of) : levels.count - 1", "int(of)", "AddressSanitizer"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {

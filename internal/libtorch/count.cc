@@ -94,20 +94,27 @@ bool blocks(const char* name, c10::ArrayRef<const c10::IValue> inputs) {
   return false;
 }
 
+// memory is where a tensor's storage begins, which views share. An empty one has its storage's own address.
+const void* memory(const at::Tensor& t) {
+  const void* data = t.storage().data();
+  return data != nullptr ? data : t.storage().unsafeGetStorageImpl();
+}
+
 struct Call final : at::ObserverContext {
   int64_t terms = 0;
-  const c10::StorageImpl* memory = nullptr;  // of the first tensor on a GPU
+  const void* memory = nullptr;  // of the first tensor on a GPU
   int64_t works = 0;                         // before the call
 };
 
 // worked reports whether an operator on a GPU started work itself: none that it called did, and it neither
-// returned a view nor only reserved memory.
+// returned a view nor only reserved memory. Autograd's detach tells no results.
 bool worked(const Call& call, const at::RecordFunction& f) {
-  if (call.memory == nullptr || call.works != works || std::strncmp(f.name(), "aten::empty", 11) == 0) return false;
+  if (call.memory == nullptr || call.works != works) return false;
+  if (std::strncmp(f.name(), "aten::empty", 11) == 0 || std::strcmp(f.name(), "detach") == 0) return false;
   size_t length = std::strlen(f.name());
   if (f.name()[length - 1] == '_') return true;
   const auto* out = f.outputs().empty() || !f.outputs()[0].isTensor() ? nullptr : &f.outputs()[0].toTensor();
-  return out == nullptr || !out->defined() || out->storage().unsafeGetStorageImpl() != call.memory;
+  return out == nullptr || !out->defined() || memory(*out) != call.memory;
 }
 
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& f) {
@@ -123,7 +130,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& f) {
       const auto& first = f.inputs()[i].toListRef()[0];
       t = first.isTensor() ? &first.toTensor() : nullptr;
     }
-    if (t != nullptr && t->defined() && t->is_cuda()) call->memory = t->storage().unsafeGetStorageImpl();
+    if (t != nullptr && t->defined() && t->is_cuda()) call->memory = memory(*t);
   }
   call->terms = terms(f.name(), f.inputs());
   if (call->terms > 0) products++;

@@ -24,13 +24,16 @@ var normsSource string
 //go:embed cuda/boxes.cu
 var boxesSource string
 
+//go:embed cuda/stage_losses.cu
+var stageLossesSource string
+
 //go:embed cuda/numbers.cuh
 var numbersSource string // in front of the others
 
 func init() {
 	for name, text := range map[string]string{
 		"roi_align.cu": roiAlignSource, "mask_dice.cu": maskDiceSource, "masks.cu": masksSource,
-		"norms.cu": normsSource, "boxes.cu": boxesSource, "numbers.cuh": numbersSource,
+		"norms.cu": normsSource, "boxes.cu": boxesSource, "stage_losses.cu": stageLossesSource, "numbers.cuh": numbersSource,
 	} {
 		n, t := C.CString(name), C.CString(text)
 		C.di_gpu_source(n, t)

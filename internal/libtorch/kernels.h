@@ -1,5 +1,5 @@
 // Fused kernels that LibTorch lacks. RoIAlign, the dice loss and the masks also run on GPUs (gpu.h); layer
-// norms with what is around them, deltas and levels of boxes on GPUs only; the others on the CPU only.
+// norms with what is around them, deltas and levels of boxes, and the losses of all stages on GPUs only; the others on the CPU only.
 #pragma once
 #include "libtorch.h"
 
@@ -54,6 +54,30 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
 // int64 (M) on the CPU: the row of truths of each filter.
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) DI_NOEXCEPT;
+
+// The losses of all supervised decoder stages on a GPU, weighted, (S,4): of classes, L1 and 1 − GIoU of boxes, dice of
+// masks; see stage_losses.cc. Predictions of each of the stages are logits (B,N,classes), boxes (B,N,4), x1 y1 x2 y2 in pixels, and
+// filters (B,N,params); features are (B,C,h,w).
+typedef struct {
+  double weights[4], alpha, gamma;  // of the losses; the focal loss's constants
+  bool focal;                       // false for plain binary cross entropy
+  int quality;                      // what the scores of pairs learn: 0 for 1, 1 for the IoU of boxes, 2 for that of masks
+  bool columns;                     // the plan says which classes count
+  int64_t layers;                   // of the filters
+  int64_t pairs;                    // M: of a proposal and an object, at all stages
+} di_stage_loss_options;
+typedef struct {
+  di_tensor masks;  // (G,h·w), uint8 of 0 and 1, or parts of pixels in a type that kernels compute in
+  di_tensor boxes;  // float32 (G,4)
+  di_tensor sizes;  // float32 (B,2): width and height of the pictures
+  di_tensor kinds;  // int64 (2,G): the objects' classes, and whether any of their pixels is set
+  // int64, of all stages one after the other: the pair of each proposal or −1, (S·B·N); of the pairs, in the order of the
+  // stages, the proposal among all (M), the picture (M) and the object (M); the first pair of each stage, and M, (S+1); the
+  // number that each stage's losses are divided by (S); with columns whether a class counts (S·classes).
+  di_tensor plan;
+} di_stage_targets;
+di_result1 di_stage_losses(const di_stage_loss_options* options, const di_stage_targets* targets, di_tensor features,
+                           const di_tensor* logits, const di_tensor* boxes, const di_tensor* filters, size_t stages) DI_NOEXCEPT;
 
 // Linear maps x·weightᵀ + bias and convolutions of (B,C,H,W) in two dimensions that do not depend on
 // the BLAS that is installed; see products.cc. bias may be NULL; stride and padding have two entries.
@@ -121,6 +145,8 @@ di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tenso
 // Optimiser operations on all parameters at once; see optimize.cc. di_clip_norm stores the norm
 // of the gradients and scales them so that it is at most limit; a limit of 0 only measures.
 di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, double* norm) DI_NOEXCEPT;
+// Multiplies the gradients of n leaves.
+di_error* di_scale_grads(const di_tensor* parameters, size_t n, double factor) DI_NOEXCEPT;
 // Adds the gradient of each of n leaves to that of another, and clears it.
 di_error* di_add_grads(const di_tensor* to, const di_tensor* from, size_t n) DI_NOEXCEPT;
 // A step of AdamW for the parameters that have a gradient; their steps are counted up.

@@ -8,9 +8,9 @@
 #include <ATen/Parallel.h>
 
 #include "autograd.h"
-#include "gpu.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "mask_dice.h"
 #include "shim.h"
 
 namespace {
@@ -215,25 +215,8 @@ struct Dice {
   int64_t layers;
   at::Tensor image;  // int64 (M), used on a GPU only
 
-  int64_t pixels() const { return truths.size(1); }
   bool whole() const { return truths.scalar_type() == at::kByte; }
-
-  // tile returns how many pixels at a time fit into the shared memory of a GPU block.
-  int64_t tile() const {
-    int64_t tile = 128, params = filters.size(1), rows = 2 * layers * features.size(1) + 1;
-    while (tile > 32 && ((tile + 1) * rows + params) * filters.element_size() > kShared) tile /= 2;
-    TORCH_CHECK(((tile + 1) * rows + params) * filters.element_size() <= kShared, layers, " layers of ", features.size(1),
-                " channels exceed the shared memory of a GPU block");
-    return tile;
-  }
-
-  di::gpu::Kernel kernel(const char* function) const {
-    using di::gpu::define;
-    return {"mask_dice.cu", function,
-            {di::gpu::scalar_of(filters), di::gpu::stored("STORED", features.scalar_type()),
-             di::gpu::stored("TRUTH", truths.scalar_type()), define("CHANNELS", features.size(1)),
-             define("LAYERS", layers), define("TILE", tile())}};
-  }
+  di::gpu::MaskDice on_gpu() const { return {features, filters, truths, image, truth, layers}; }
 
   template <typename T>
   Job<T> job() const {
@@ -259,13 +242,9 @@ struct Dice {
 
   // losses returns the losses (M) and the sums (M, 2) that they are made of: Σpg and Σp²+Σg²+ε.
   std::pair<at::Tensor, at::Tensor> losses() const {
+    if (filters.is_cuda()) return on_gpu().losses();
     auto sums = di::empty({filters.size(0), 2}, filters.options());
     auto losses = di::empty({filters.size(0)}, filters.options());
-    if (filters.is_cuda()) {
-      di::gpu::run(kernel("mask_dice"), filters, {filters.size(0)}, 256, features.data_ptr(), filters.data_ptr(), image.data_ptr(),
-                   truths.data_ptr(), truth.data_ptr(), losses.data_ptr(), sums.data_ptr(), static_cast<long long>(pixels()));
-      return {losses, sums};
-    }
     AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice", [&] {
       auto j = job<scalar_t>();
       std::vector<scalar_t> parts(j.blocks() * j.instances * 3);
@@ -291,14 +270,8 @@ struct Dice {
 
   // gradients returns those of features and filters, given the gradient of the losses (M).
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
+    if (filters.is_cuda()) return on_gpu().gradients(sums, grad);
     auto dfilters = di::empty(filters.sizes(), filters.options());
-    if (filters.is_cuda()) {
-      auto dfeatures = di::zeros(features.sizes(), filters.options());
-      di::gpu::run(kernel("mask_dice_backward"), filters, {filters.size(0)}, static_cast<int>(tile()), features.data_ptr(), filters.data_ptr(), image.data_ptr(),
-                   truths.data_ptr(), truth.data_ptr(), sums.data_ptr(), grad.data_ptr(), dfeatures.data_ptr(),
-                   dfilters.data_ptr(), static_cast<long long>(pixels()));
-      return {dfeatures, dfilters};
-    }
     auto dfeatures = di::empty(features.sizes(), features.options());
     AT_DISPATCH_FLOATING_TYPES(filters.scalar_type(), "mask_dice_backward", [&] {
       auto j = job<scalar_t>();
@@ -328,6 +301,42 @@ struct Dice {
 };
 
 }  // namespace
+
+namespace di::gpu {
+
+// tile returns how many pixels at a time fit into the shared memory of a block.
+int64_t MaskDice::tile() const {
+  int64_t tile = 128, params = filters.size(1), rows = 2 * layers * features.size(1) + 1;
+  while (tile > 32 && ((tile + 1) * rows + params) * filters.element_size() > kShared) tile /= 2;
+  TORCH_CHECK(((tile + 1) * rows + params) * filters.element_size() <= kShared, layers, " layers of ", features.size(1),
+              " channels exceed the shared memory of a GPU block");
+  return tile;
+}
+
+Kernel MaskDice::kernel(const char* function) const {
+  return {"mask_dice.cu", function,
+          {scalar_of(filters), stored("STORED", features.scalar_type()), stored("TRUTH", truths.scalar_type()),
+           define("CHANNELS", features.size(1)), define("LAYERS", layers), define("TILE", tile())}};
+}
+
+std::pair<at::Tensor, at::Tensor> MaskDice::losses() const {
+  auto sums = di::empty({filters.size(0), 2}, filters.options());
+  auto losses = di::empty({filters.size(0)}, filters.options());
+  run(kernel("mask_dice"), filters, {filters.size(0)}, 256, features.data_ptr(), filters.data_ptr(), image.data_ptr(),
+      truths.data_ptr(), truth.data_ptr(), losses.data_ptr(), sums.data_ptr(), static_cast<long long>(truths.size(1)));
+  return {losses, sums};
+}
+
+std::pair<at::Tensor, at::Tensor> MaskDice::gradients(const at::Tensor& sums, const at::Tensor& grad) const {
+  auto dfilters = di::empty(filters.sizes(), filters.options());
+  auto dfeatures = di::zeros(features.sizes(), filters.options());
+  run(kernel("mask_dice_backward"), filters, {filters.size(0)}, static_cast<int>(tile()), features.data_ptr(), filters.data_ptr(),
+      image.data_ptr(), truths.data_ptr(), truth.data_ptr(), sums.data_ptr(), grad.data_ptr(), dfeatures.data_ptr(),
+      dfilters.data_ptr(), static_cast<long long>(truths.size(1)));
+  return {dfeatures, dfilters};
+}
+
+}  // namespace di::gpu
 
 di_result1 di_mask_dice(di_tensor features, di_tensor filters, const int64_t* image, di_tensor truths,
                         di_tensor truth, size_t n, int64_t layers) noexcept {

@@ -374,6 +374,10 @@ di_result1 di_Flatten(di_tensor t, int64_t first, int64_t last) noexcept {
   return di::call1([&] { return at::flatten(di::ref(t), first, last); });
 }
 
+di_result1 di_ViewDType(di_tensor t, int dtype) noexcept {
+  return di::call1([&] { return di::ref(t).view(static_cast<at::ScalarType>(dtype)); });
+}
+
 di_result1 di_Expand(di_tensor t, const int64_t* shape, size_t shape_len) noexcept {
   return di::call1([&] { return di::ref(t).expand(at::IntArrayRef(shape, shape_len)); });
 }

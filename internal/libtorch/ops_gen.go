@@ -72,6 +72,7 @@ package libtorch
 // #cgo noescape di_Unsqueeze
 // #cgo noescape di_Squeeze
 // #cgo noescape di_Flatten
+// #cgo noescape di_ViewDType
 // #cgo noescape di_Expand
 // #cgo noescape di_RepeatInterleave
 // #cgo noescape di_Repeat
@@ -474,6 +475,11 @@ func Squeeze(t Handle, dim int) (Handle, *Error) {
 
 func Flatten(t Handle, first int, last int) (Handle, *Error) {
 	r := C.di_Flatten(C.di_tensor(t), C.int64_t(first), C.int64_t(last))
+	return Handle(r.a), takeError(r.error)
+}
+
+func ViewDType(t Handle, dtype int) (Handle, *Error) {
+	r := C.di_ViewDType(C.di_tensor(t), C.int(dtype))
 	return Handle(r.a), takeError(r.error)
 }
 

@@ -75,6 +75,7 @@ di_result1 di_Transpose(di_tensor t, int64_t dim0, int64_t dim1) DI_NOEXCEPT;
 di_result1 di_Unsqueeze(di_tensor t, int64_t dim) DI_NOEXCEPT;
 di_result1 di_Squeeze(di_tensor t, int64_t dim) DI_NOEXCEPT;
 di_result1 di_Flatten(di_tensor t, int64_t first, int64_t last) DI_NOEXCEPT;
+di_result1 di_ViewDType(di_tensor t, int dtype) DI_NOEXCEPT;
 di_result1 di_Expand(di_tensor t, const int64_t* shape, size_t shape_len) DI_NOEXCEPT;
 di_result1 di_RepeatInterleave(di_tensor t, int64_t repeats, int64_t dim) DI_NOEXCEPT;
 di_result1 di_Repeat(di_tensor t, const int64_t* repeats, size_t repeats_len) DI_NOEXCEPT;

@@ -146,6 +146,19 @@ double norm(const std::vector<at::Tensor>& grads) {
   return std::sqrt(all);
 }
 
+void scale(const std::vector<at::Tensor>& grads, double factor) {
+  if (!plain(grads)) {
+    at::_foreach_mul_(grads, factor);
+    return;
+  }
+  each(grads, [&](int64_t, const Piece& p) {
+    AT_DISPATCH_FLOATING_TYPES(grads[p.tensor].scalar_type(), "scale", [&] {
+      auto* g = static_cast<scalar_t*>(grads[p.tensor].data_ptr());
+      for (int64_t i = p.from; i < p.to; i++) g[i] *= static_cast<scalar_t>(factor);
+    });
+  });
+}
+
 }  // namespace
 
 di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, double* found) noexcept {
@@ -158,16 +171,15 @@ di_error* di_clip_norm(const di_tensor* parameters, size_t n, double limit, doub
     // As PyTorch's clip_grad_norm_: gradients never grow, and a norm of 0 does not divide by zero.
     double factor = limit / (*found + 1e-6);
     if (factor >= 1) return;
-    if (!plain(grads)) {
-      at::_foreach_mul_(grads, factor);
-      return;
-    }
-    each(grads, [&](int64_t, const Piece& p) {
-      AT_DISPATCH_FLOATING_TYPES(grads[p.tensor].scalar_type(), "scale", [&] {
-        auto* g = static_cast<scalar_t*>(grads[p.tensor].data_ptr());
-        for (int64_t i = p.from; i < p.to; i++) g[i] *= static_cast<scalar_t>(factor);
-      });
-    });
+    scale(grads, factor);
+  });
+}
+
+di_error* di_scale_grads(const di_tensor* parameters, size_t n, double factor) noexcept {
+  return di::guard([&] {
+    c10::AutoGradMode off(false);
+    std::vector<size_t> of;
+    scale(gradients(parameters, n, of), factor);
   });
 }
 
@@ -211,7 +223,7 @@ di_error* di_adamw(const di_tensor* parameters, const di_tensor* means, const di
     std::vector<at::Tensor> p, mean, square;
     std::vector<Rates> rates;
     for (size_t i : of) {
-      p.push_back(di::ref(parameters[i]).detach());
+      p.push_back(di::ref(parameters[i]));
       mean.push_back(di::ref(means[i]));
       square.push_back(di::ref(squares[i]));
       for (const auto* t : {&mean.back(), &square.back(), &grads[p.size() - 1]}) {
@@ -258,7 +270,6 @@ di_error* di_lerp(const di_tensor* to, const di_tensor* ends, size_t n, double w
                   "the two tensors of pair ", i, " differ in shape or type");
     }
     if (!plain(a) || !plain(b)) {
-      for (size_t i = 0; i < n; i++) a[i] = a[i].detach(), b[i] = b[i].detach();
       if (n > 0) at::_foreach_mul_(a, 1 - weight), at::_foreach_add_(a, b, weight);
       return;
     }

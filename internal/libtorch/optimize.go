@@ -2,6 +2,7 @@ package libtorch
 
 // #include "kernels.h"
 // #cgo noescape di_clip_norm
+// #cgo noescape di_scale_grads
 // #cgo noescape di_add_grads
 // #cgo noescape di_adamw
 // #cgo noescape di_lerp
@@ -20,6 +21,12 @@ func ClipNorm(leaves []Handle, limit float64) (float64, *Error) {
 	var norm C.double
 	e := takeError(C.di_clip_norm(p, n, C.double(limit), &norm))
 	return float64(norm), e
+}
+
+// ScaleGrads multiplies the gradients of leaves.
+func ScaleGrads(leaves []Handle, factor float64) *Error {
+	p, n := list(leaves)
+	return takeError(C.di_scale_grads(p, n, C.double(factor)))
 }
 
 // AddGrads adds the gradient of each leaf of from to that of its counterpart in to, and clears it.

@@ -17,7 +17,7 @@ int main() {
   }
   deltas[2] = 50, deltas[6] = NAN;
   std::vector<float> out(4 * N);
-  host::launch((N + 127) / 128, 1, 128, [&] { apply_deltas(boxes.data(), deltas.data(), out.data(), N, 2, std::log(100000.0 / 16)); });
+  host::launch((N + 127) / 128, 1, 128, [&] { apply_deltas(boxes.data(), deltas.data(), nullptr, out.data(), N, 2, std::log(100000.0 / 16)); });
   double worst = 0;
   for (int i = 0; i < N; i++) {
     for (int a = 0; a < 2; a++) {
@@ -33,6 +33,20 @@ int main() {
     }
   }
   expect("moved boxes", worst, 1e-6);
+
+  auto grad = normals<float>(g, 4 * N);
+  std::vector<float> slopes(4 * N);
+  host::launch((N + 127) / 128, 1, 128, [&] { apply_deltas_backward(boxes.data(), deltas.data(), grad.data(), slopes.data(), N, 2, std::log(100000.0 / 16)); });
+  worst = 0;
+  for (int i = 0; i < N; i++) {
+    for (int a = 0; a < 2; a++) {
+      const float *b = &boxes[4 * i + a], *d = &deltas[4 * i + a], *up = &grad[4 * i + a], *got = &slopes[4 * i + a];
+      double size = double(b[2]) - b[0], grow = d[2] <= std::log(100000.0 / 16) ? (double(up[2]) - up[0]) * std::exp(double(d[2])) * size / 2 : 0;
+      worst = greater(worst, std::fabs(got[0] - (double(up[0]) + up[2]) * size / 2) / (1 + size));
+      worst = greater(worst, std::fabs(got[2] - grow) / (1 + std::fabs(grow) + size));
+    }
+  }
+  expect("gradients of deltas", worst, 1e-6);
 
   std::vector<long long> level(N);
   std::copy_n(std::vector<float>{NAN, 0, 1, 1, 0, 0, -5, 5, 0, 0, INFINITY, 1, 0, 0, 1e6, 1e6}.data(), 16, boxes.data());
