@@ -75,7 +75,8 @@ var ErrRunExists = errors.New("there is a run in this folder already: resume it,
 
 // Do trains until all steps are done or ctx is cancelled; it then saves, and returns the
 // error of ctx. A *nn.NotFiniteError leaves a FailedCheckpoint, from which a run fails in
-// the same way again.
+// the same way again. An *OutOfMemoryError, as others, leaves the LastCheckpoint
+// as it is.
 func (r *Run) Do(ctx context.Context) error {
 	if r.Steps < 1 || r.Parts < 0 || r.EvaluateEvery < 0 {
 		return fmt.Errorf("train: a run of %d steps of %d parts, evaluated every %d", r.Steps, r.Parts, r.EvaluateEvery)

@@ -42,8 +42,7 @@ func (r *Run) save(log *journal.Journal, state *runState, name string) error {
 	return r.Trainer.Save(context.Background(), r.path(name), note)
 }
 
-// saveFailed saves what a failed step began with. The running means of batch norms have
-// moved on; a training step does not look at them.
+// saveFailed saves what a failed step began with.
 func (r *Run) saveFailed(log *journal.Journal, state *runState, draws []byte) error {
 	if err := r.Trainer.restoreDraws(draws); err != nil {
 		return err

@@ -12,8 +12,9 @@ import (
 )
 
 // Step trains on one batch. A batch that does not fit into memory at once comes in parts,
-// whose gradients are averaged. A sample that cannot be trained on is a *data.SampleError and
-// a value that is not finite a *nn.NotFiniteError; after either no parameter has changed.
+// whose gradients are averaged. A sample that cannot be trained on is a *data.SampleError,
+// a value that is not finite a *nn.NotFiniteError, and too little memory an *OutOfMemoryError; after each the state is
+// what it was before.
 //
 // With Options.Processes a batch is what all processes pass together, in the order of their ranks, and
 // some may pass a part without samples. The report is that of the whole batch, and an error that one
@@ -54,6 +55,12 @@ func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (
 	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps), Pictures: len(all)}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
 		defer t.clearGrads()
+		before, done := t.passing(s), false
+		defer func() {
+			if !done {
+				t.undo(before)
+			}
+		}()
 		for i, part := range parts {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -72,10 +79,12 @@ func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (
 			}
 		}
 		defer trace.StartRegion(ctx, "train: optimizer").End()
-		return t.update(r, all)
+		err := t.update(r, all)
+		done = err == nil
+		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, t.outOfMemory(err, parts...)
 	}
 	t.steps++
 	t.samples += int64(len(all))
@@ -98,11 +107,27 @@ func (t *Trainer) update(r *Report, samples []string) error {
 	case !finite(r.Norm):
 		return notFinite("gradient", -1, samples, r.Norm)
 	}
+	t.reserve()
 	t.optimizer.Step(r.Rate)
 	if t.average != nil {
 		t.average.Update()
 	}
 	return nil
+}
+
+// reserve makes a GPU that is out of memory say so before the optimiser has moved a part of the parameters: what it needs
+// meanwhile is at most another tensor of each one's size, which LibTorch keeps for it.
+func (t *Trainer) reserve() {
+	if !t.device.IsCUDA() {
+		return
+	}
+	n := 0
+	for _, p := range t.store.Parameters() {
+		if p.Tensor.RequiresGrad() {
+			n += p.Tensor.Elements()
+		}
+	}
+	(*torch.Scope)(nil).Empty(torch.Options{DType: t.options.dtype(), Device: t.device}, n).Close()
 }
 
 // accumulate adds the gradient of share times the objective of samples to the gradients

@@ -92,7 +92,7 @@ func (t *Trainer) accumulateTogether(ctx context.Context, s *torch.Scope, sample
 		passes = t.passes(s, t.noise(samples, whole))
 		return t.predict(ctx, passes[0])
 	})
-	totals, err := t.settleAll(ctx, passes, err)
+	totals, err := t.settleAll(ctx, passes, t.outOfMemory(err, samples))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (t *Trainer) accumulateTogether(ctx context.Context, s *torch.Scope, sample
 		}
 		return err
 	})
-	if losses, err = t.share(ctx, losses, err); err != nil {
+	if losses, err = t.share(ctx, losses, t.outOfMemory(err, samples)); err != nil {
 		return nil, err
 	}
 	return losses, t.followed(ctx, s, whole)

@@ -31,8 +31,7 @@ type Trainer struct {
 	scale     *lossScale  // nil but in float16
 }
 
-// notFinite is a *nn.NotFiniteError. No parameter has changed when a step returns it, but
-// running statistics of batch norms may have.
+// notFinite is a *nn.NotFiniteError.
 func notFinite(where string, stage int, samples []string, value float64) error {
 	return fmt.Errorf("train: %w", &nn.NotFiniteError{Where: where, Stage: stage, Samples: samples, Value: value})
 }
