@@ -37,7 +37,9 @@ func ClearGrads(parameters []*Parameter) {
 }
 
 // ScaleGrads multiplies the gradients of parameters.
-func ScaleGrads(parameters []*Parameter, factor float64) { torch.ScaleGrads(leaves(parameters), factor) }
+func ScaleGrads(parameters []*Parameter, factor float64) {
+	torch.ScaleGrads(leaves(parameters), factor)
+}
 
 // ClipNorm scales the gradients of all parameters by one factor so that their L2
 // norm, taken over the whole model, is at most limit (Pascanu et al. 2013). It
