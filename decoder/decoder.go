@@ -14,10 +14,20 @@ type Decoder struct {
 	Config  Config
 	Stages  []*Stage
 	time    [2]*nn.Linear
+	times   *nn.Linear // of all stages, side by side; nil if each has its own
 	filters *nn.Linear // noisy filters → first proposal features; nil without FilterState
 	pooling torch.RoIAlignConfig
 	types   types
 	eager   bool
+	pools   bool // in the dynamic convolution's launch
+}
+
+// pooling are boxes and what is pooled for them.
+type pooling struct {
+	levels       []*torch.Tensor
+	boxes, image *torch.Tensor // (R,4) and, int64, (R): the picture of each
+	config       torch.RoIAlignConfig
+	features     *torch.Tensor // (R,Bins²,C); nil if the dynamic convolution pools them
 }
 
 // types are the element types inside a decoder. Pooled features, which are most of its memory, and
@@ -77,6 +87,15 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
 	}
+	if out.types.fuses {
+		out.pools = p.DType() == torch.Float32 && d+c.Dynamic <= torch.MaxPooledFeatures
+		var maps []*nn.Linear
+		for _, st := range out.Stages {
+			maps = append(maps, st.time)
+			st.time = nil
+		}
+		out.times = nn.SideBySide(p, maps)
+	}
 	return out, nil
 }
 
@@ -128,6 +147,9 @@ func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.
 	if d.types.inference {
 		time = time.Silu() // once for all stages; in training each has its own gradient
 	}
+	if d.times != nil {
+		time = d.times.Forward(time)
+	}
 	boxes = as(boxes, d.types.exact)
 	levels = slices.Clone(levels)
 	for i, level := range levels {
@@ -136,46 +158,79 @@ func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.
 	later := boxes.Device().IsCUDA()
 	image := s.Arange(boxes.Size(0), torch.Options{DType: torch.Int64, Device: boxes.Device()}).
 		Unsqueeze(1).Expand(boxes.Size(0), boxes.Size(1)).Reshape(-1) // of each box
+	if later { // once, not in each stage
+		image = image.Contiguous()
+		for i, level := range levels {
+			levels[i] = level.ChannelsLast()
+		}
+	}
 	var proposals *torch.Tensor
 	var sums []*torch.Tensor
 	out = make([]Output, len(d.Stages))
 	for i, stage := range d.Stages {
 		mark := s.Mark()
-		rois := d.pool(levels, boxes, image)
+		from := d.pool(levels, boxes, image)
 		if i == 0 {
-			proposals = d.start(rois, boxes, filters)
+			proposals = d.start(from, boxes, filters)
 		}
 		var o Output
-		activated := time
-		if !d.types.inference {
-			activated = time.Silu()
-		}
-		o, proposals = stage.forward(rois, boxes, proposals, activated, all || i == len(d.Stages)-1)
+		o, proposals = stage.forward(from, boxes, proposals, d.modulation(i, time), all || i == len(d.Stages)-1)
 		out[i] = o
 		boxes = o.Boxes.Detach()
 		keep := []*torch.Tensor{o.Boxes, proposals, boxes}
 		if o.Logits != nil {
 			keep = append(keep, o.Logits, o.Filters)
 		}
-		sum := o.sum()
-		if later {
+		if !later {
+			if v := o.sum().Item(); math.IsNaN(v) || math.IsInf(v, 0) {
+				return nil, nil, NotFinite(i)
+			}
+		} else if o.Logits != nil {
+			sum := o.sumBesideBoxes()
 			sums, keep = append(sums, sum), append(keep, sum)
-		} else if v := sum.Item(); math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, nil, NotFinite(i)
 		}
 		s.Release(mark, keep...)
 	}
 	if later {
-		finite = s.Hold(func() *torch.Tensor { return torch.Stack(sums, 0).IsFinite() })
+		finite = s.Hold(func() *torch.Tensor { return finiteOf(out, sums) })
 	}
 	return out, finite, nil
 }
 
+// modulation returns the scale and shift (B,2·d) of a stage, given what all stages share of the time.
+func (d *Decoder) modulation(stage int, time *torch.Tensor) *torch.Tensor {
+	if d.times != nil {
+		return time.Narrow(1, stage*2*d.Config.Hidden, 2*d.Config.Hidden)
+	}
+	if !d.types.inference {
+		time = time.Silu()
+	}
+	return d.Stages[stage].time.Forward(time)
+}
+
+// finiteOf returns whether predictions are finite, bool (Stages), given sums of what the last stages predict beside boxes.
+func finiteOf(out []Output, sums []*torch.Tensor) *torch.Tensor {
+	var boxes []*torch.Tensor
+	for _, o := range out {
+		boxes = append(boxes, o.Boxes.Detach())
+	}
+	total := torch.Stack(boxes, 0).Reshape(len(out), -1).SumDim([]int{1}, false)
+	first := len(out) - len(sums)
+	last := total.Narrow(0, first, len(sums)).Add(torch.Stack(sums, 0))
+	if first > 0 {
+		last = torch.Cat([]*torch.Tensor{total.Narrow(0, 0, first), last}, 0)
+	}
+	return last.IsFinite()
+}
+
 // start returns the first proposal features (B,N,d): the mean of a box's pooled
 // features, plus the embedding of its noisy filter.
-func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
-	return rois.Scope().Hold(func() *torch.Tensor {
-		bins := 1
+func (d *Decoder) start(from pooling, boxes, filters *torch.Tensor) *torch.Tensor {
+	return boxes.Scope().Hold(func() *torch.Tensor {
+		rois, bins := from.features, 1
+		if rois == nil {
+			rois = torch.RoIAlign(from.levels, from.boxes, from.image, nil, from.config)
+		}
 		if d.eager {
 			rois, bins = rois.Transpose(1, 2).Contiguous(), 2 // which sums them in the reference's order
 		}
@@ -191,9 +246,13 @@ func (d *Decoder) start(rois, boxes, filters *torch.Tensor) *torch.Tensor {
 func (o Output) sum() *torch.Tensor {
 	sum := o.Boxes.Detach().Sum()
 	if o.Logits != nil {
-		sum = sum.Add(o.Logits.Detach().Sum()).Add(o.Filters.Detach().Sum())
+		sum = sum.Add(o.sumBesideBoxes())
 	}
 	return sum
+}
+
+func (o Output) sumBesideBoxes() *torch.Tensor {
+	return o.Logits.Detach().Sum().Add(o.Filters.Detach().Sum())
 }
 
 // Embed returns the embedding (B,d) of B diffusion times on a device: [sin(t·ω), cos(t·ω)] with
@@ -205,18 +264,25 @@ func (d *Decoder) Embed(s *torch.Scope, times []float64, device torch.Device) *t
 	return torch.Cat([]*torch.Tensor{angle.Sin(), angle.Cos()}, 1).To(device)
 }
 
-// pool returns the pooled features (B·N, Bins², C) of boxes (B,N,4): RoIAlign, each box
-// of the picture image, int64 (B·N), on the level for its size, which is ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
-func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor) *torch.Tensor {
-	shape := boxes.Shape()
-	b, n := shape[0], shape[1]
-	flat := boxes.Reshape(b*n, 4)
-	finest := -math.Log2(d.pooling.Scales[0])
-	if d.types.boxes {
-		return torch.RoIAlign(levels, flat, image, torch.BoxLevels(flat, finest, len(levels)), d.pooling)
+// pool pools boxes (B,N,4): RoIAlign, each box of the picture image, int64 (B·N), on the level for its size, which is
+// ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
+func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor) pooling {
+	from := pooling{levels: levels, boxes: boxes.Reshape(-1, 4), image: image, config: d.pooling}
+	if d.pools {
+		return from
 	}
-	area := flat.Select(1, 2).Sub(flat.Select(1, 0)).Mul(flat.Select(1, 3).Sub(flat.Select(1, 1)))
-	level := area.Sqrt().DivScalar(224).AddScalar(1e-8).Log2().AddScalar(4).Floor().
-		Clamp(finest, finest+float64(len(levels)-1)).AddScalar(-finest).ToDType(torch.Int64)
-	return torch.RoIAlign(levels, flat, image, level, d.pooling)
+	var level *torch.Tensor
+	if !d.types.boxes {
+		level = d.level(from.boxes)
+	}
+	from.features = torch.RoIAlign(levels, from.boxes, image, level, d.pooling)
+	return from
+}
+
+// level returns the level, int64 (R), of boxes (R,4).
+func (d *Decoder) level(boxes *torch.Tensor) *torch.Tensor {
+	finest, last := -math.Log2(d.pooling.Scales[0]), float64(len(d.pooling.Scales)-1)
+	area := boxes.Select(1, 2).Sub(boxes.Select(1, 0)).Mul(boxes.Select(1, 3).Sub(boxes.Select(1, 1)))
+	return area.Sqrt().DivScalar(224).AddScalar(1e-8).Log2().AddScalar(4).Floor().
+		Clamp(finest, finest+last).AddScalar(-finest).ToDType(torch.Int64)
 }

@@ -35,12 +35,21 @@ func newDynamicConv(p nn.Path, c Config) *dynamicConv {
 	}
 }
 
-// forward maps proposal features (R,d) and pooled features (R, Bins², d) to (R,d).
-func (c *dynamicConv) forward(proposals, rois *torch.Tensor) *torch.Tensor {
+// forward maps proposal features (R,d) and what is pooled for them to (R,d), before the last norm and ReLU.
+func (c *dynamicConv) forward(proposals *torch.Tensor, from pooling) *torch.Tensor {
 	return proposals.Scope().Hold(func() *torch.Tensor {
 		matrices := c.layer.Forward(as(proposals, c.types.low))
-		return c.norm3.ForwardReLU(c.out.Forward(c.interact(rois, matrices).Flatten(1, 2)), c.types.exact)
+		return c.out.Forward(c.of(from, matrices).Flatten(1, 2))
 	})
+}
+
+// of returns interact of what is pooled.
+func (c *dynamicConv) of(from pooling, matrices *torch.Tensor) *torch.Tensor {
+	if from.features != nil {
+		return c.interact(from.features, matrices)
+	}
+	return torch.DynamicConvPooled(from.levels, from.boxes, from.image, matrices,
+		[4]*torch.Tensor{c.norm1.Weight, c.norm1.Bias, c.norm2.Weight, c.norm2.Bias}, from.config, c.norm1.Eps)
 }
 
 // interact multiplies pooled features (R, Bins², d) with the two matrices (R, 2·d·w) of each proposal.

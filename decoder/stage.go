@@ -19,6 +19,7 @@ type Stage struct {
 	class, box             []layer
 	logits, delta, filters *nn.Linear
 	types                  types
+	boxes                  *torch.BoxPrediction // of the layers box and delta, in one launch; nil if they are computed one by one
 }
 
 // layer is a linear map without bias, layer norm and ReLU.
@@ -54,7 +55,7 @@ func newStage(p nn.Path, c Config) *Stage {
 		}
 		return out
 	}
-	return &Stage{
+	st := &Stage{
 		attention: nn.NewSelfAttention(p.Sub("self_attn"), d, c.Heads),
 		dynamic:   newDynamicConv(p.Sub("inst_interact"), c),
 		linear1:   linear(p, "linear1", d, c.FeedForward),
@@ -71,29 +72,49 @@ func newStage(p nn.Path, c Config) *Stage {
 		filters: linear(exact, "controller", d, c.FilterParams),
 		types:   typesOf(p),
 	}
+	if st.types.fuses && p.DType() == torch.Float32 && len(st.box) > 0 && d <= torch.MaxBoxFeatures {
+		st.boxes = boxPrediction(p, st.box, st.delta)
+	}
+	return st
 }
 
-// forward maps the pooled features (B·N, Bins², d), boxes (B,N,4), the proposal
-// features of the stage before (B,N,d) and the activated time embedding (B,4d) to predictions
-// and the next proposal features.
-func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict bool) (Output, *torch.Tensor) {
+// boxPrediction joins layers, which can no longer be used, and the map to deltas.
+func boxPrediction(p nn.Path, layers []layer, delta *nn.Linear) *torch.BoxPrediction {
+	out := &torch.BoxPrediction{Delta: delta.Weight, Bias: delta.Bias, CentreWeight: centreWeight, Growth: maxGrowth}
+	var weights, norms []*torch.Tensor
+	for _, l := range layers {
+		weights, norms = append(weights, l.linear.Weight), append(norms, l.norm.Weight, l.norm.Bias)
+		out.Eps = l.norm.Eps
+	}
+	d := delta.Weight.Size(1)
+	out.Matrices = p.Pack(weights, func(of []*torch.Tensor) *torch.Tensor {
+		return torch.Stack(of, 0).Transpose(1, 2).Contiguous()
+	})
+	out.Norms = p.Pack(norms, func(of []*torch.Tensor) *torch.Tensor { return torch.Stack(of, 0).Reshape(-1, 2, d) })
+	return out
+}
+
+// forward maps what is pooled for boxes (B,N,4), the boxes, the proposal features of the stage before (B,N,d) and the modulation
+// by time (B,2·d) to predictions and the next proposal features.
+func (st *Stage) forward(from pooling, boxes, proposals, modulation *torch.Tensor, predict bool) (Output, *torch.Tensor) {
 	s, t := boxes.Scope(), st.types
-	shape := boxes.Shape()
-	b, n, d := shape[0], shape[1], rois.Size(2)
+	shape := proposals.Shape()
+	b, n, d := shape[0], shape[1], shape[2]
 	mark := s.Mark()
 	x, low := st.norm1.ForwardSum(proposals, st.attention.Forward(proposals), t.low)
-	x, low = st.norm2.ForwardSum(x, st.dynamic.forward(low.Reshape(b*n, d), rois).Reshape(b, n, d), t.low)
-	y := st.linear2.Forward(st.linear1.ForwardReLU(low))
+	y := st.dynamic.forward(low.Reshape(b*n, d), from).Reshape(b, n, d)
+	x, low = st.norm2.ForwardSumReLU(x, st.dynamic.norm3, y, t.low)
+	y = st.linear2.Forward(st.linear1.ForwardReLU(low))
 	modulated := t.low // what follows multiplies it
 	if len(st.box) == 0 || len(st.class) == 0 {
 		modulated = t.exact
 	}
-	x, f := st.norm3.ForwardModulated(x, y, st.time.Forward(time), modulated)
+	x, f := st.norm3.ForwardModulated(x, y, modulation, modulated)
 	s.Release(mark, x, f)
 
 	mark = s.Mark()
-	box := t.through(st.box, f)
-	o := Output{Boxes: st.applyDeltas(boxes, st.delta.Forward(box))}
+	moved, box := st.refine(f, boxes, predict)
+	o := Output{Boxes: moved}
 	keep := []*torch.Tensor{o.Boxes}
 	if predict {
 		o.Logits, o.Filters = st.logits.Forward(t.through(st.class, f)), st.filters.Forward(box)
@@ -101,6 +122,19 @@ func (st *Stage) forward(rois, boxes, proposals, time *torch.Tensor, predict boo
 	}
 	s.Release(mark, keep...)
 	return o, x
+}
+
+// refine returns the boxes (B,N,4) that the features f (B,N,d) predict and, if asked to keep them, the features that these come from.
+func (st *Stage) refine(f, boxes *torch.Tensor, keep bool) (moved, features *torch.Tensor) {
+	if st.boxes == nil {
+		features = st.types.through(st.box, f)
+		return st.applyDeltas(boxes, st.delta.Forward(features)), features
+	}
+	moved, features = st.boxes.Forward(f.Flatten(0, 1), boxes.Reshape(-1, 4), keep)
+	if features != nil {
+		features = features.Reshape(f.Shape()...)
+	}
+	return moved.Reshape(boxes.Shape()...), features
 }
 
 // The deltas of centres are divided by centreWeight; widths and heights, whose weight is 1, grow at most by

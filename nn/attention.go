@@ -15,7 +15,8 @@ type SelfAttention struct {
 	compute          torch.DType
 	product          product
 	fused            bool // inference, where rounding need not be PyTorch's
-	whole            bool // in one launch on a GPU
+	whole            bool // in one launch on a GPU, by LibTorch
+	own              bool // in one launch on a GPU, by this module
 }
 
 // NewSelfAttention returns self-attention over vectors of size d; heads must divide d.
@@ -26,6 +27,7 @@ func NewSelfAttention(p Path, d, heads int) *SelfAttention {
 		Out:      NewLinear(p.Sub("out_proj"), d, d, LinearOptions{}),
 		heads:    heads, compute: p.Compute(), product: productOf(p), fused: p.Inference() && !p.Eager(),
 		whole: p.fuses() && torch.HasScaledAttention(),
+		own:   p.fuses() && !torch.HasScaledAttention() && p.DType() == torch.Float32 && d/heads%4 == 0 && d/heads <= 64,
 	}
 	p.store.lower(a.compute, &a.InWeight, &a.InBias)
 	return a
@@ -41,6 +43,9 @@ func (a *SelfAttention) Forward(x *torch.Tensor) *torch.Tensor {
 		if a.whole {
 			qkv := a.product.linear(as(x, a.compute), a.InWeight, a.InBias, a.compute).Reshape(b, n, 3, a.heads, d/a.heads).Permute(2, 0, 3, 1, 4)
 			return a.Out.Forward(torch.ScaledAttention(qkv.Select(0, 0), qkv.Select(0, 1), qkv.Select(0, 2)).Transpose(1, 2).Reshape(b, n, d))
+		}
+		if a.own {
+			return a.Out.Forward(a.product.linear(as(x, a.compute), a.InWeight, a.InBias, a.compute).Attention(a.heads))
 		}
 		qkv := a.product.linear(x, a.InWeight, a.InBias, a.compute)
 		if a.fused && !x.Device().IsCUDA() && x.DType() == torch.Float32 && !qkv.RequiresGrad() {

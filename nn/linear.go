@@ -43,6 +43,19 @@ func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
 	return l.product.linear(x, l.Weight, l.Bias, l.compute)
 }
 
+// SideBySide returns the map whose results are those of maps of equal inputs one after another, each with a bias. It takes their
+// place: they can no longer be used. It is for inference.
+func SideBySide(p Path, maps []*Linear) *Linear {
+	out := *maps[0]
+	var weights, biases []*torch.Tensor
+	for _, l := range maps {
+		weights, biases = append(weights, l.Weight), append(biases, l.Bias)
+	}
+	join := func(of []*torch.Tensor) *torch.Tensor { return torch.Cat(of, 0) }
+	out.Weight, out.Bias = p.Pack(weights, join), p.Pack(biases, join)
+	return &out
+}
+
 // ForwardReLU returns max(0, Forward(x)).
 func (l *Linear) ForwardReLU(x *torch.Tensor) *torch.Tensor {
 	if l.fuses && x.DType() == l.compute && l.Weight.DType() == l.compute {

@@ -44,17 +44,31 @@ func (n *LayerNorm) ForwardReLU(x *torch.Tensor, out torch.DType) *torch.Tensor 
 // ForwardSum returns Forward(x + y), where y may be of a type of fewer bits than x, and the same in another type.
 func (n *LayerNorm) ForwardSum(x, y *torch.Tensor, other torch.DType) (sum, same *torch.Tensor) {
 	if n.around {
-		around := torch.LayerNormAround{Weight: n.Weight, Bias: n.Bias, Eps: n.Eps, Residual: x, Out: x.DType()}
-		if other != x.DType() {
-			around.Second = other
-		}
-		if sum, same = around.Forward(y); same == nil {
-			same = sum
-		}
-		return sum, same
+		return inTypes(torch.LayerNormAround{Weight: n.Weight, Bias: n.Bias, Eps: n.Eps, Residual: x}, y, other)
 	}
 	sum = n.Forward(x.Add(as(y, x.DType())))
 	return sum, as(sum, other)
+}
+
+// ForwardSumReLU is ForwardSum(x, inner.ForwardReLU(y)).
+func (n *LayerNorm) ForwardSumReLU(x *torch.Tensor, inner *LayerNorm, y *torch.Tensor, other torch.DType) (sum, same *torch.Tensor) {
+	if !n.around || inner.Weight.DType() != n.Weight.DType() || inner.Eps != n.Eps {
+		return n.ForwardSum(x, inner.ForwardReLU(y, x.DType()), other)
+	}
+	return inTypes(torch.LayerNormAround{
+		Weight: n.Weight, Bias: n.Bias, Inner: [2]*torch.Tensor{inner.Weight, inner.Bias}, Eps: n.Eps, Residual: x,
+	}, y, other)
+}
+
+// inTypes returns the norm of y in the type of what is added to it, and the same in another type.
+func inTypes(n torch.LayerNormAround, y *torch.Tensor, other torch.DType) (sum, same *torch.Tensor) {
+	n.Out = n.Residual.DType()
+	if other == n.Out {
+		sum, _ = n.Forward(y)
+		return sum, sum
+	}
+	n.Second = other
+	return n.Forward(y)
 }
 
 // ForwardModulated returns z = Forward(x + y) of (B,N,size), where y may be of a type of fewer bits than x, and

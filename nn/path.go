@@ -67,6 +67,20 @@ func (p Path) Exact() Path {
 	return p
 }
 
+// Pack replaces parameters, or what was stored of them in another type, by what is made of them, which lives as long as the store. It
+// is for inference.
+func (p Path) Pack(parameters []*torch.Tensor, pack func([]*torch.Tensor) *torch.Tensor) *torch.Tensor {
+	s := torch.NewScope()
+	defer s.Close()
+	adopted := make([]*torch.Tensor, len(parameters))
+	for i, t := range parameters {
+		adopted[i] = s.Adopt(t)
+	}
+	made := pack(adopted)
+	p.store.fold(parameters, made)
+	return made
+}
+
 // fuses reports whether modules join operators on a GPU into single launches, through which no gradients flow.
 func (p Path) fuses() bool { return p.Inference() && !p.Eager() && p.Device().IsCUDA() }
 

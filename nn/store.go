@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/torch"
@@ -188,6 +189,7 @@ func (st *Store) fold(gone []*torch.Tensor, made ...*torch.Tensor) {
 		}
 	}
 	st.list = keep
+	st.folded = slices.DeleteFunc(st.folded, func(t *torch.Tensor) bool { return slices.Contains(gone, t) })
 	for _, g := range gone {
 		g.Close()
 	}

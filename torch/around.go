@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/diffusioninst/go/internal/libtorch"
@@ -36,9 +37,11 @@ func ScaledAttention(q, k, v *Tensor) *Tensor {
 // gradients flow. Vectors have at most MaxLayerNormAround numbers.
 type LayerNormAround struct {
 	Weight, Bias *Tensor // (size)
-	Eps          float64
-	Residual     *Tensor // of x's shape and float32 or float64, added to x before; nil for none
-	ReLU         bool    // after weight and bias
+	// Inner, if not nil, are weight and bias of another layer norm: relu of x through it takes the place of x.
+	Inner    [2]*Tensor
+	Eps      float64
+	Residual *Tensor // of x's shape and float32 or float64, added to x before; nil for none
+	ReLU     bool    // after weight and bias
 	// Modulation (B, 2·size), if not nil, makes the second result y·(1 + scale) + shift of the first, y: its
 	// row i is scale and shift of the i-th of B equal parts of the vectors.
 	Modulation *Tensor
@@ -60,7 +63,7 @@ func (n LayerNormAround) Forward(x *Tensor) (y, second *Tensor) {
 	if n.Second != 0 {
 		o.Second = n.Second.number()
 	}
-	a, b, e := libtorch.LayerNormAround(x.handle(), n.Residual.optionalHandle(), n.Weight.handle(), n.Bias.handle(), n.Modulation.optionalHandle(), o)
+	a, b, e := libtorch.LayerNormAround(x.handle(), [2]libtorch.Handle{n.Inner[0].optionalHandle(), n.Inner[1].optionalHandle()}, n.Residual.optionalHandle(), n.Weight.handle(), n.Bias.handle(), n.Modulation.optionalHandle(), o)
 	check("layer_norm_around", e, x, n.Residual, n.Weight, n.Bias, n.Modulation)
 	s := scopeOf(x, n.Residual, n.Weight, n.Bias, n.Modulation)
 	if y = s.own(a); n.Second != 0 {
@@ -78,10 +81,49 @@ func ApplyDeltas(boxes, deltas *Tensor, weight, growth float64) *Tensor {
 	return scopeOf(boxes, deltas).own(h)
 }
 
-// BoxLevels returns the level, int64 (n), of n boxes (…,4) on a GPU in a pyramid of count levels from 2^finest
-// pixels on: ⌊4 + log2(√area/224 + 1e-8)⌋ (Lin et al. 2017), as an index from 0 to count−1.
-func BoxLevels(boxes *Tensor, finest float64, count int) *Tensor {
-	h, e := libtorch.BoxLevels(boxes.handle(), finest, count)
-	check("box_levels", e, boxes)
-	return scopeOf(boxes).own(h)
+// BoxPrediction predicts boxes on a GPU in one launch; no gradients flow. Features of n proposals (n,d) go through layers,
+// relu(norm(x·W)) each, and a linear map to deltas (dx, dy, dw, dh), which move centres by (dx, dy)/CentreWeight of the sizes and
+// multiply sizes by exp of (dw, dh), of which at most Growth counts (Girshick et al. 2014).
+type BoxPrediction struct {
+	Matrices     *Tensor // (layers,d,d): W of each, of (in,out)
+	Norms        *Tensor // (layers,2,d): weight and bias of each
+	Delta, Bias  *Tensor // (4,d) and (4)
+	Eps          float64
+	CentreWeight float64
+	Growth       float64
 }
+
+// MaxBoxFeatures is the largest d of BoxPrediction: a block's shared memory holds what is between layers.
+const MaxBoxFeatures = 1024
+
+// Forward moves and scales boxes (n,4), x1 y1 x2 y2 in float32, by what is predicted from x (n,d), which may be of float16 or
+// bfloat16, as may Matrices, and is computed in float32. If keep is set, it also returns what the layers make of x, in float32.
+func (p BoxPrediction) Forward(x, boxes *Tensor, keep bool) (moved, features *Tensor) {
+	a, b, e := libtorch.PredictBoxes(x.handle(), p.Matrices.handle(), p.Norms.handle(), p.Delta.handle(), p.Bias.handle(), boxes.handle(),
+		libtorch.BoxesOptions{Eps: p.Eps, CentreWeight: p.CentreWeight, Growth: p.Growth, Keep: keep})
+	check("box_prediction", e, x, p.Matrices, p.Norms, p.Delta, p.Bias, boxes)
+	s := scopeOf(x, boxes)
+	if moved = s.own(a); keep {
+		features = s.own(b)
+	}
+	return moved, features
+}
+
+// DynamicConvPooled returns what RoIAlign and then DynamicConv do, (R, Bins², d), in one launch on a GPU: pooled features never lie in
+// its memory. Each of the boxes (R,4) in float32 is pooled from the level for its size; levels, matrices (R,2·d·w) and norms are of one
+// type, float32, float16 or bfloat16, and computed in float32. No gradients flow; d + w is at most MaxPooledFeatures.
+func DynamicConvPooled(levels []*Tensor, boxes, image, matrices *Tensor, norms [4]*Tensor, c RoIAlignConfig, eps float64) *Tensor {
+	if len(levels) == 0 || len(levels) != len(c.Scales) {
+		fail("dynamic_conv_pooled", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))
+	}
+	var of [4]libtorch.Handle
+	for i, n := range norms {
+		of[i] = n.handle()
+	}
+	h, e := libtorch.DynamicConvPooled(handles(levels), c.Scales, boxes.handle(), image.handle(), matrices.handle(), of, c.Bins, c.Samples, eps)
+	check("dynamic_conv_pooled", e, append([]*Tensor{boxes, image, matrices}, levels...)...)
+	return scopeOf(append([]*Tensor{boxes, matrices}, levels...)...).own(h)
+}
+
+// MaxPooledFeatures is the largest d + w of DynamicConvPooled, for the same reason as MaxBoxFeatures.
+const MaxPooledFeatures = 2048

@@ -37,6 +37,14 @@ func TestProductsWithWhatFollows(t *testing.T) {
 	}
 }
 
+// What a stage of the decoder does in one launch each is what the operators are that it takes the place of.
+func TestDecoderKernels(t *testing.T) {
+	if torch.CUDADevices() == 0 {
+		t.Skip("needs a GPU; the fake one runs it in TestLaunches of diffusioninst")
+	}
+	modeltest.DecoderKernels(t, torch.CUDA(0))
+}
+
 // What is for GPUs only says so.
 func TestFusedForGPUsOnly(t *testing.T) {
 	refused := func(says string, f func(s *torch.Scope)) {
@@ -53,8 +61,20 @@ func TestFusedForGPUsOnly(t *testing.T) {
 	refused("2048", func(s *torch.Scope) {
 		torch.LayerNormAround{Weight: zeros(s, 4), Bias: zeros(s, 4), Out: torch.Float32}.Forward(zeros(s, 2, 2049))
 	})
-	refused("on a GPU", func(s *torch.Scope) { torch.ApplyDeltas(zeros(s, 2, 4), zeros(s, 2, 4), 2, 1) })
-	refused("on a GPU", func(s *torch.Scope) { torch.BoxLevels(zeros(s, 2, 4), 2, 4) })
+	refused("on a GPU", func(s *torch.Scope) {
+		torch.BoxPrediction{
+			Matrices: zeros(s, 1, 4, 4), Norms: zeros(s, 1, 2, 4), Delta: zeros(s, 4, 4), Bias: zeros(s, 4),
+		}.Forward(zeros(s, 2, 4), zeros(s, 2, 4), false)
+	})
+	pyramid := torch.RoIAlignConfig{Scales: []float64{0.25}, Bins: 7, Samples: 2}
+	refused("on a GPU", func(s *torch.Scope) {
+		image := torch.From(s, []int64{0, 0})
+		torch.RoIAlign([]*torch.Tensor{zeros(s, 1, 4, 5, 5)}, zeros(s, 2, 4), image, nil, pyramid)
+	})
+	refused("on a GPU", func(s *torch.Scope) {
+		image, norms := torch.From(s, []int64{0, 0}), [4]*torch.Tensor{zeros(s, 2), zeros(s, 2), zeros(s, 4), zeros(s, 4)}
+		torch.DynamicConvPooled([]*torch.Tensor{zeros(s, 1, 4, 5, 5)}, zeros(s, 2, 4), image, zeros(s, 2, 16), norms, pyramid, 1e-5)
+	})
 	refused("", func(s *torch.Scope) {
 		zeros(s, 1, 4, 3, 3).Conv2dReLU(zeros(s, 4, 5, 1, 1), nil, nil, [2]int{1, 1}, [2]int{})
 	})

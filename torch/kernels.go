@@ -16,14 +16,15 @@ type RoIAlignConfig struct {
 
 // RoIAlign pools boxes from a feature pyramid (He et al. 2017, aligned by half a
 // pixel). levels are (B,C,H,W); boxes (R,4) are x1 y1 x2 y2; image and level,
-// int64 (R), say which picture and level each box is pooled from. The result is (R, Bins², C), bins
+// int64 (R), say which picture and level each box is pooled from; on a GPU level may be nil, for ⌊4 + log2(√area/224 + 1e-8)⌋ (Lin et
+// al. 2017) in a pyramid from p2, p3, … on. The result is (R, Bins², C), bins
 // row-major, of the levels' type: float32, float64, bfloat16, or on a GPU float16; the last two are summed in
 // float32 at the boxes' float32 coordinates. Gradients flow to the levels, on the CPU unless they are bfloat16.
 func RoIAlign(levels []*Tensor, boxes, image, level *Tensor, c RoIAlignConfig) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {
 		fail("roi_align", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))
 	}
-	h, e := libtorch.RoIAlign(handles(levels), c.Scales, boxes.handle(), image.handle(), level.handle(), c.Bins, c.Samples)
+	h, e := libtorch.RoIAlign(handles(levels), c.Scales, boxes.handle(), image.handle(), level.optionalHandle(), c.Bins, c.Samples)
 	check("roi_align", e, append([]*Tensor{boxes, image, level}, levels...)...)
 	return scopeOf(append([]*Tensor{boxes}, levels...)...).own(h)
 }
@@ -88,7 +89,7 @@ func (t *Tensor) DynamicConv(matrices *Tensor, norms [4]*Tensor, eps float64) *T
 
 // Attention returns softmax(QKᵀ/√(d/heads))·V of each of the heads side by side (Vaswani et al. 2017), (B,N,d),
 // for t (B,N,3·d): queries, keys and values in a row. It is one fused kernel without gradients, for
-// float32 on the CPU.
+// float32 on the CPU, and on a GPU for float32, float16 and bfloat16 if d/heads is a multiple of 4 up to 64.
 func (t *Tensor) Attention(heads int) *Tensor {
 	h, e := libtorch.Attention(t.handle(), heads)
 	check("attention", e, t)

@@ -14,15 +14,17 @@ import (
 
 // kernel returns the source of a kernel of this module, behind what is put in front of all.
 func kernel(t *testing.T, name string) string {
-	files := []string{"numbers.cuh"}
-	if name != "numbers" {
-		files = append(files, name+".cu")
-	}
-	var text string
-	for _, file := range files {
+	read := func(file string) string {
 		data, err := os.ReadFile(filepath.Join("..", "libtorch", "cuda", file))
 		require.NoError(t, err)
-		text += string(data)
+		return string(data)
+	}
+	text := read("numbers.cuh")
+	if name != "numbers" {
+		text += read(name + ".cu")
+	}
+	for _, shared := range []string{"pooling.cuh", "warps.cuh"} {
+		text = strings.ReplaceAll(text, `#include "`+shared+`"`, read(shared))
 	}
 	return text
 }
@@ -43,7 +45,7 @@ func check(t *testing.T, dir, name, source string) (out string, err error) {
 // The kernels compute what they should, within their memory, whichever thread runs first.
 func TestKernels(t *testing.T) {
 	dir := Sources(t)
-	for _, name := range []string{"boxes", "masks", "mask_dice", "norms", "numbers", "roi_align", "stage_losses"} {
+	for _, name := range []string{"attention", "boxes", "dynamic_conv", "masks", "mask_dice", "norms", "numbers", "predict_boxes", "roi_align", "stage_losses"} {
 		t.Run(name, func(t *testing.T) {
 			out, err := check(t, dir, name, kernel(t, name))
 			require.NoError(t, err, out)
@@ -65,6 +67,10 @@ func TestKernelsWithFaults(t *testing.T) {
 		{"halves rounded down", "numbers", "0xc8000fffu + (u >> 13 & 1u)", "0xc8000000u", "float16 is not the nearest"},
 		{"a loss of half the block", "stage_losses", "  __syncthreads();\n  T sum = 0;", "  T sum = 0;", "the result depends on the order of threads"},
 		{"a gradient without the union's", "stage_losses", "dcommon = dgiou / all - dall", "dcommon = dgiou / all", "gradients is off"},
+		{"a missing barrier between products", "dynamic_conv", "  __syncthreads();\n  multiply<WIDTH, CHANNELS>", "  multiply<WIDTH, CHANNELS>", "the result depends on the order of threads"},
+		{"a bin too many", "dynamic_conv", "b < count; b += kWarps) {\n    norm_relu<CHANNELS>", "b < TILE; b += kWarps) {\n    norm_relu<CHANNELS>", "AddressSanitizer"},
+		{"keys that are gone", "attention", "    __syncthreads();\n    for (int i = threadIdx.x", "    for (int i = threadIdx.x", "the result depends on the order of threads"},
+		{"a proposal too many", "predict_boxes", "n - first < 4 ? static_cast<int>(n - first) : 4", "4", "AddressSanitizer"},
 		{"a level beyond the pyramid", "roi_align", "of < levels.count ? int(of) : levels.count - 1", "int(of)", "AddressSanitizer"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {

@@ -45,15 +45,3 @@ di_result1 di_apply_deltas(di_tensor boxes, di_tensor deltas, double weight, dou
     return out;
   });
 }
-
-di_result1 di_box_levels(di_tensor boxes, double finest, int count) noexcept {
-  return di::call1([&] {
-    auto b = checked(boxes);
-    TORCH_CHECK(count > 0, "there must be at least one level");
-    int64_t n = b.numel() / 4;
-    auto out = di::empty({n}, b.options().dtype(at::kLong));
-    di::gpu::run({"boxes.cu", "box_levels", {di::gpu::scalar_of(b)}}, b, {(n + kThreads - 1) / kThreads}, kThreads, b.data_ptr(),
-                 out.data_ptr(), static_cast<long long>(n), finest, count);
-    return out;
-  });
-}

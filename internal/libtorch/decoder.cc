@@ -1,10 +1,11 @@
 // The dynamic convolution and the self-attention of the decoder for inference in float32 on the CPU: a
 // proposal's, or a few queries', intermediate values stay in the processor's caches, and each takes one
-// parallel region instead of eight.
+// parallel region instead of eight. On a GPU, self-attention is one launch of cuda/attention.cu.
 #include <ATen/Parallel.h>
 
 #include "autograd.h"
 #include "count.h"
+#include "gpu.h"
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
@@ -142,6 +143,18 @@ at::Tensor attention(const at::Tensor& qkv, int64_t heads) {
   return out;
 }
 
+at::Tensor attention_on_gpu(const at::Tensor& qkv, int64_t heads) {
+  int64_t pictures = qkv.size(0), n = qkv.size(1), d = qkv.size(2) / 3, size = d / heads;
+  TORCH_CHECK(di::gpu::computed(qkv.scalar_type()) == at::kFloat && size % 4 == 0 && size <= 64,
+              "on a GPU qkv must be of float32, float16 or bfloat16, and d/heads a multiple of 4 up to 64");
+  TORCH_CHECK(!di::needs_gradient({qkv}), "there are no gradients");
+  di::counted_flop += 4 * pictures * n * n * d;
+  auto out = di::empty({pictures, n, d}, qkv.options());
+  di::gpu::run({"attention.cu", "attention", {di::gpu::scalar_of(qkv), di::gpu::stored("STORED", qkv.scalar_type()), di::gpu::define("SIZE", size)}}, qkv,
+               {(n + 31) / 32, pictures * heads}, 128, qkv.data_ptr(), out.data_ptr(), static_cast<int>(n), static_cast<int>(heads));
+  return out;
+}
+
 }  // namespace
 
 di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* norms, double eps) noexcept {
@@ -165,6 +178,7 @@ di_result1 di_attention(di_tensor qkv, int64_t heads) noexcept {
   return di::call1([&] {
     auto x = di::ref(qkv).contiguous();
     TORCH_CHECK(x.dim() == 3 && heads > 0 && x.numel() > 0 && x.size(2) % (3 * heads) == 0, "qkv must be (B,N,3·d), and heads divide d");
+    if (x.is_cuda()) return attention_on_gpu(x, heads);
     check(x);
     return attention(x, heads);
   });

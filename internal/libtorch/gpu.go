@@ -5,37 +5,33 @@ package libtorch
 import "C"
 
 import (
-	_ "embed"
+	"embed"
+	"strings"
 	"unsafe"
 )
 
-//go:embed cuda/roi_align.cu
-var roiAlignSource string
+//go:embed cuda
+var kernels embed.FS
 
-//go:embed cuda/mask_dice.cu
-var maskDiceSource string
-
-//go:embed cuda/masks.cu
-var masksSource string
-
-//go:embed cuda/norms.cu
-var normsSource string
-
-//go:embed cuda/boxes.cu
-var boxesSource string
-
-//go:embed cuda/stage_losses.cu
-var stageLossesSource string
-
-//go:embed cuda/numbers.cuh
-var numbersSource string // in front of the others
-
+// What files include takes the place of the line, as NVRTC finds no files.
 func init() {
-	for name, text := range map[string]string{
-		"roi_align.cu": roiAlignSource, "mask_dice.cu": maskDiceSource, "masks.cu": masksSource,
-		"norms.cu": normsSource, "boxes.cu": boxesSource, "stage_losses.cu": stageLossesSource, "numbers.cuh": numbersSource,
-	} {
-		n, t := C.CString(name), C.CString(text)
+	entries, err := kernels.ReadDir("cuda")
+	if err != nil {
+		panic(err)
+	}
+	text := map[string]string{}
+	for _, e := range entries {
+		data, err := kernels.ReadFile("cuda/" + e.Name())
+		if err != nil {
+			panic(err)
+		}
+		text[e.Name()] = string(data)
+	}
+	for name, source := range text {
+		for _, shared := range []string{"pooling.cuh", "warps.cuh"} {
+			source = strings.Replace(source, `#include "`+shared+`"`, text[shared], 1)
+		}
+		n, t := C.CString(name), C.CString(source)
 		C.di_gpu_source(n, t)
 		C.free(unsafe.Pointer(n))
 		C.free(unsafe.Pointer(t))

@@ -47,7 +47,7 @@ func Simd(most int) int { return int(C.di_simd(C.int(most))) }
 
 // RoIAlign returns the features (R, bins·bins, C) pooled from boxes (R,4), x1 y1 x2 y2 in pixels
 // of the input. levels are (B,C,h,w) each; image and level, int64 (R), name the image and the level
-// that each box reads; scales are the levels' sizes relative to the input.
+// that each box reads; level may be nil on a GPU, for the levels for the boxes' sizes. scales are the levels' sizes relative to the input.
 func RoIAlign(levels []Handle, scales []float64, boxes, image, level Handle, bins, samples int) (Handle, *Error) {
 	return one(C.di_roi_align((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(levels))), (*C.double)(unsafe.SliceData(scales)),
 		C.size_t(len(levels)), C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(level), C.int64_t(bins), C.int64_t(samples)))
@@ -94,10 +94,10 @@ type LayerNormOptions struct {
 }
 
 // LayerNormAround returns a layer norm on a GPU with what is around it; see di_layer_norm in kernels.h.
-// residual and modulation may be nil.
-func LayerNormAround(x, residual, weight, bias, modulation Handle, o LayerNormOptions) (a, b Handle, e *Error) {
+// inner, residual and modulation may be nil.
+func LayerNormAround(x Handle, inner [2]Handle, residual, weight, bias, modulation Handle, o LayerNormOptions) (a, b Handle, e *Error) {
 	options := C.di_layer_norm_options{eps: C.double(o.Eps), relu: C.bool(o.ReLU), out: C.int(o.Out), second: C.int(o.Second)}
-	r := C.di_layer_norm(&options, C.di_tensor(x), C.di_tensor(residual), C.di_tensor(weight), C.di_tensor(bias), C.di_tensor(modulation))
+	r := C.di_layer_norm(&options, C.di_tensor(x), (*C.di_tensor)(unsafe.Pointer(&inner[0])), C.di_tensor(residual), C.di_tensor(weight), C.di_tensor(bias), C.di_tensor(modulation))
 	return Handle(r.a), Handle(r.b), takeError(r.error)
 }
 
@@ -106,9 +106,24 @@ func ApplyDeltas(boxes, deltas Handle, weight, growth float64) (Handle, *Error) 
 	return one(C.di_apply_deltas(C.di_tensor(boxes), C.di_tensor(deltas), C.double(weight), C.double(growth)))
 }
 
-// BoxLevels returns the level, int64 (n), that each of n boxes on a GPU is pooled from.
-func BoxLevels(boxes Handle, finest float64, count int) (Handle, *Error) {
-	return one(C.di_box_levels(C.di_tensor(boxes), C.double(finest), C.int(count)))
+// BoxesOptions are those of PredictBoxes; Keep asks for the second result.
+type BoxesOptions struct {
+	Eps, CentreWeight, Growth float64
+	Keep                      bool
+}
+
+// PredictBoxes returns boxes (n,4) on a GPU moved and scaled by what layers and a linear map make of x (n,d), and what the layers
+// make; see di_predict_boxes in kernels.h.
+func PredictBoxes(x, matrices, norms, delta, bias, boxes Handle, o BoxesOptions) (a, b Handle, e *Error) {
+	options := C.di_boxes_options{eps: C.double(o.Eps), centre_weight: C.double(o.CentreWeight), growth: C.double(o.Growth), keep: C.bool(o.Keep)}
+	r := C.di_predict_boxes(&options, C.di_tensor(x), C.di_tensor(matrices), C.di_tensor(norms), C.di_tensor(delta), C.di_tensor(bias), C.di_tensor(boxes))
+	return Handle(r.a), Handle(r.b), takeError(r.error)
+}
+
+// DynamicConvPooled returns what DynamicConv does of features that are pooled as by RoIAlign, on a GPU.
+func DynamicConvPooled(levels []Handle, scales []float64, boxes, image, matrices Handle, norms [4]Handle, bins, samples int, eps float64) (Handle, *Error) {
+	return one(C.di_dynamic_conv_pooled((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(levels))), (*C.double)(unsafe.SliceData(scales)), C.size_t(len(levels)),
+		C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(matrices), (*C.di_tensor)(unsafe.Pointer(&norms[0])), C.int64_t(bins), C.int64_t(samples), C.double(eps)))
 }
 
 // WinogradFits reports whether Winograd convolves these numbers of channels on this processor.
@@ -135,7 +150,7 @@ func DynamicConv(rois, matrices Handle, norms [4]Handle, eps float64) (Handle, *
 	return one(C.di_dynamic_conv(C.di_tensor(rois), C.di_tensor(matrices), (*C.di_tensor)(unsafe.Pointer(&norms[0])), C.double(eps)))
 }
 
-// Attention returns the multi-head attention (B,N,d) of queries, keys and values (B,N,3·d), on the CPU.
+// Attention returns the multi-head attention (B,N,d) of queries, keys and values (B,N,3·d).
 func Attention(qkv Handle, heads int) (Handle, *Error) {
 	return one(C.di_attention(C.di_tensor(qkv), C.int64_t(heads)))
 }

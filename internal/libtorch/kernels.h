@@ -1,5 +1,6 @@
-// Fused kernels that LibTorch lacks. RoIAlign, the dice loss and the masks also run on GPUs (gpu.h); layer
-// norms with what is around them, deltas and levels of boxes, and the losses of all stages on GPUs only; the others on the CPU only.
+// Fused kernels that LibTorch lacks. RoIAlign, the dice loss, the masks and self-attention also run on GPUs (gpu.h); layer
+// norms with what is around them, deltas and predictions of boxes, the losses of all stages, and RoIAlign with the dynamic convolution on GPUs only; the
+// others on the CPU only.
 #pragma once
 #include "libtorch.h"
 
@@ -46,6 +47,7 @@ double di_peak_rate(void) DI_NOEXCEPT;
 int di_simd(int most) DI_NOEXCEPT;
 
 // RoIAlign over a feature pyramid; see roi_align.cc.
+// level may be NULL on a GPU: each box is then pooled from the level for its size.
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) DI_NOEXCEPT;
 
@@ -99,16 +101,30 @@ typedef struct {
   bool relu;
   int out, second;  // types of the results; second < 0 for none
 } di_layer_norm_options;
-// The norm of x + residual over its last dimension; the second result is the same in another type or, with a
+// The norm of x + residual over its last dimension, where relu(norm of x) takes the place of x if inner is not two NULLs but the weight and
+// bias of that norm; the second result is the same in another type or, with a
 // modulation (B, 2·size), a·(1 + scale) + shift for the rows of each picture, and NULL if not wanted. residual and
 // modulation may be NULL.
-di_result2 di_layer_norm(const di_layer_norm_options* options, di_tensor x, di_tensor residual, di_tensor weight,
+di_result2 di_layer_norm(const di_layer_norm_options* options, di_tensor x, const di_tensor* inner, di_tensor residual, di_tensor weight,
                          di_tensor bias, di_tensor modulation) DI_NOEXCEPT;
 
-// Boxes (…,4) on a GPU; see boxes.cc. The first moves and scales them by deltas (…,4), the second returns
-// the level, int64 (n), from 0 to count−1, that each is pooled from.
+// Boxes (…,4) on a GPU moved and scaled by deltas (…,4); see boxes.cc.
 di_result1 di_apply_deltas(di_tensor boxes, di_tensor deltas, double weight, double growth) DI_NOEXCEPT;
-di_result1 di_box_levels(di_tensor boxes, double finest, int count) DI_NOEXCEPT;
+
+// Predicts boxes of n proposals on a GPU without gradients; see predict_boxes.cc. x is (n,d); each of the layers is
+// relu(norm(x·W)): matrices (layers,d,d) holds W of (in,out), norms (layers,2,d) weight and bias. The first result is boxes (n,4)
+// moved and scaled by x·deltaᵀ + bias, delta (4,d); the second what the layers give, (n,d), NULL unless keep is set.
+typedef struct {
+  double eps, centre_weight, growth;  // centres' deltas are divided by the second; sizes grow at most by e^growth
+  bool keep;
+} di_boxes_options;
+di_result2 di_predict_boxes(const di_boxes_options* options, di_tensor x, di_tensor matrices, di_tensor norms, di_tensor delta,
+                            di_tensor bias, di_tensor boxes) DI_NOEXCEPT;
+
+// What di_dynamic_conv gives, (R,bins²,d), for features that are pooled as by di_roi_align from the levels for the boxes' sizes,
+// on a GPU without gradients; see dynamic_conv.cc.
+di_result1 di_dynamic_conv_pooled(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes, di_tensor image,
+                                  di_tensor matrices, const di_tensor* norms, int64_t bins, int64_t samples, double eps) DI_NOEXCEPT;
 
 // 3×3 convolutions of stride 1 and padding 1 with fewer multiplications, in float32 on the CPU without gradients; see
 // winograd.cc. di_winograd_fits reports whether there is one of these numbers of channels for the processor,
@@ -121,7 +137,7 @@ di_result1 di_winograd(di_tensor x, di_tensor weight, int64_t out, di_tensor bia
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.cc.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 
-// The decoder's dynamic convolution and self-attention in float32 on the CPU, without gradients; see
+// The decoder's dynamic convolution in float32 on the CPU, and its self-attention there and on GPUs, without gradients; see
 // decoder.cc. rois (R,P,d) and matrices (R,2·d·w) give relu(norm(relu(norm(rois·A))·B)), (R,P,d); norms
 // are weight and bias of both layer norms; d and w are multiples of 16. qkv (B,N,3·d) gives (B,N,d).
 di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* norms, double eps) DI_NOEXCEPT;

@@ -14,6 +14,7 @@
 #include "gpu.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "levels.h"
 #include "shim.h"
 
 namespace {
@@ -113,34 +114,13 @@ void each(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tens
   }
 }
 
-// The struct Levels of cuda/roi_align.cu.
-struct DeviceLevels {
-  void* data[8];
-  int height[8], width[8];
-  double scale[8];
-  int count;
-};
-
-DeviceLevels device_levels(const Tensors& levels, const Geometry& g) {
-  DeviceLevels out{};
-  TORCH_CHECK(levels.size() <= 8, "the GPU kernel takes at most 8 levels, not ", levels.size());
-  for (size_t i = 0; i < levels.size(); i++) {
-    out.data[i] = levels[i].data_ptr();
-    out.height[i] = static_cast<int>(levels[i].size(2));
-    out.width[i] = static_cast<int>(levels[i].size(3));
-    out.scale[i] = g.scales[i];
-  }
-  out.count = static_cast<int>(levels.size());
-  return out;
-}
-
 // on_gpu launches one of the two kernels, with one block per bin whose threads divide the channels.
 void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
             const at::Tensor& level, const at::Tensor& pooled, const Geometry& g) {
   auto channels = static_cast<int>(pooled.size(2));
   di::gpu::run({"roi_align.cu", function, {di::gpu::scalar_of(pooled), di::gpu::stored("STORED", pooled.scalar_type())}}, pooled, {pooled.size(0) * pooled.size(1)},
-               std::min((channels + 31) / 32 * 32, 256), device_levels(levels, g), boxes.data_ptr(), image.data_ptr(),
-               level.data_ptr(), pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
+               std::min((channels + 31) / 32 * 32, 256), di::gpu::levels_of(levels, g.scales.data()), boxes.data_ptr(), image.data_ptr(),
+               level.defined() ? level.data_ptr() : nullptr, pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
 }
 
 // A sample of a bin: four pixels and their weights.
@@ -317,12 +297,13 @@ di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_
     }
     auto type = pyramid[0].scalar_type();
     auto b = di::ref(boxes).detach().to(di::gpu::computed(type)).contiguous();
-    auto im = di::ref(image).contiguous(), lv = di::ref(level).contiguous();
+    auto im = di::ref(image).contiguous(), lv = level == nullptr ? at::Tensor() : di::ref(level).contiguous();
     TORCH_CHECK(b.dim() == 2 && b.size(1) == 4, "boxes must be (R,4)");
-    TORCH_CHECK(im.scalar_type() == at::kLong && lv.scalar_type() == at::kLong && im.numel() == b.size(0) &&
-                    lv.numel() == b.size(0),
+    TORCH_CHECK(lv.defined() || b.is_cuda(), "levels are only chosen by the boxes' sizes on a GPU");
+    TORCH_CHECK(im.scalar_type() == at::kLong && im.numel() == b.size(0) &&
+                    (!lv.defined() || (lv.scalar_type() == at::kLong && lv.numel() == b.size(0))),
                 "image and level must be int64 (R)");
-    TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && lv.device() == b.device(),
+    TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && (!lv.defined() || lv.device() == b.device()),
                 "levels, boxes, image and level must be on one device");
     // Not checked on a GPU: reading the indices would wait for the device. Its kernel clamps levels.
     for (int64_t r = 0; b.is_cpu() && r < b.size(0); r++) {

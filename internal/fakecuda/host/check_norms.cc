@@ -10,27 +10,45 @@ namespace plain {
 #define SECOND BFloat16
 #define SIZE 70
 #define RELU 0
+#define INNER 0
 #include KERNEL
 #undef X
 #undef WEIGHT
 #undef OUT
 #undef RELU
+#undef INNER
+}
+namespace nested {
+#define layer_norm layer_norm_nested  // it is a function of C: its name is of the whole program
+#define X BFloat16
+#define WEIGHT float
+#define OUT float
+#define RELU 0
+#define INNER 1
+#include KERNEL
+#undef X
+#undef WEIGHT
+#undef OUT
+#undef RELU
+#undef INNER
+#undef layer_norm
 }
 namespace low {
-#define layer_norm layer_norm_low  // it is a function of C: its name is of the whole program
+#define layer_norm layer_norm_low
 #define X BFloat16
 #define WEIGHT BFloat16
 #define OUT BFloat16
 #define RELU 1
+#define INNER 0
 #include KERNEL
 #undef layer_norm
 }
 
 int main() {
-  const int rows = 10, pictures = 2;
+  const int rows = 10, pictures = 2, kStep = 3 * SIZE;  // the modulation is a part of wider rows
   std::mt19937 g(1);
   auto x = normals<float>(g, rows * SIZE), add = normals<float>(g, rows * SIZE), weight = normals<float>(g, SIZE),
-       bias = normals<float>(g, SIZE), modulation = normals<float>(g, pictures * 2 * SIZE);
+       bias = normals<float>(g, SIZE), modulation = normals<float>(g, pictures * kStep);
   for (auto& v : x) v = 30 + 5 * v;
   std::vector<float> out(x.size());
   std::vector<plain::BFloat16> second(x.size());
@@ -44,7 +62,7 @@ int main() {
   in_both_orders([&] {
     std::fill(out.begin(), out.end(), NAN);
     host::launch((rows + 3) / 4, 1, 128, [&] {
-      plain::layer_norm(x.data(), add.data(), weight.data(), bias.data(), modulation.data(), out.data(), second.data(), rows, rows / pictures, 1e-5);
+      plain::layer_norm(x.data(), nullptr, nullptr, add.data(), weight.data(), bias.data(), modulation.data(), kStep, out.data(), second.data(), rows, rows / pictures, 1e-5);
     });
     return out;
   });
@@ -52,7 +70,7 @@ int main() {
   for (int r = 0; r < rows; r++) {
     for (int i = 0; i < SIZE; i++) {
       double y = want(r, i, true);
-      const float* m = &modulation[r / (rows / pictures) * 2 * SIZE];
+      const float* m = &modulation[r / (rows / pictures) * kStep];
       worst = greater(worst, std::fabs(out[r * SIZE + i] - y));
       double z = y * (1 + m[i]) + m[SIZE + i];
       modulated = greater(modulated, std::fabs(plain::number(second[r * SIZE + i]) - z) / (1 + std::fabs(z)));
@@ -68,7 +86,7 @@ int main() {
   lower(x, lx), lower(weight, lw), lower(bias, lb);
   lx[0].bits = 0x7fc0;  // not a number
   host::launch((rows + 3) / 4, 1, 128, [&] {
-    low::layer_norm_low(lx.data(), nullptr, lw.data(), lb.data(), nullptr, lout.data(), static_cast<low::BFloat16*>(nullptr), rows, 1, 1e-5);
+    low::layer_norm_low(lx.data(), nullptr, nullptr, nullptr, lw.data(), lb.data(), nullptr, 0, lout.data(), static_cast<low::BFloat16*>(nullptr), rows, 1, 1e-5);
   });
   for (int i = 0; i < SIZE; i++) {
     if (!std::isnan(low::number(lout[i]))) std::fprintf(stderr, "what is not a number is lost\n"), std::exit(1);
@@ -78,4 +96,33 @@ int main() {
     rectified = greater(rectified, std::fabs(low::number(lout[k]) - y) / (1 + y));
   }
   expect("rectified norms", rectified, 5e-3);
+
+  // norm(add + relu(norm(x)))
+  auto weight2 = normals<float>(g, SIZE), bias2 = normals<float>(g, SIZE);
+  std::vector<nested::BFloat16> nx(x.size());
+  for (size_t i = 0; i < x.size(); i++) nested::put(&nx[i], x[i]);
+  in_both_orders([&] {
+    host::launch((rows + 3) / 4, 1, 128, [&] {
+      nested::layer_norm_nested(nx.data(), weight2.data(), bias2.data(), add.data(), weight.data(), bias.data(), nullptr, 0, out.data(),
+                                static_cast<nested::BFloat16*>(nullptr), rows, 1, 1e-5);
+    });
+    return out;
+  });
+  auto normed = [](std::vector<double> v, const std::vector<float>& w, const std::vector<float>& b) {
+    double mean = 0, squares = 0;
+    for (double e : v) mean += e / v.size();
+    for (double e : v) squares += (e - mean) * (e - mean) / v.size();
+    for (size_t i = 0; i < v.size(); i++) v[i] = (v[i] - mean) / std::sqrt(squares + 1e-5) * w[i] + b[i];
+    return v;
+  };
+  double inner = 0;
+  for (int r = 0; r < rows; r++) {
+    std::vector<double> v(SIZE);
+    for (int i = 0; i < SIZE; i++) v[i] = nested::number(nx[r * SIZE + i]);
+    v = normed(v, weight2, bias2);
+    for (int i = 0; i < SIZE; i++) v[i] = std::max(v[i], 0.0) + add[r * SIZE + i];
+    v = normed(v, weight, bias);
+    for (int i = 0; i < SIZE; i++) inner = greater(inner, std::fabs(out[r * SIZE + i] - v[i]));
+  }
+  expect("norms of norms", inner, 1e-4);
 }

@@ -98,4 +98,22 @@ int main() {
   boxes = {nan, nan, nan, nan, -huge, 0, huge, 5, 0, 0, 8, 8, 1e300, 1e300, 2e300, 2e300};
   level = {std::numeric_limits<long long>::min(), 7, -1, std::numeric_limits<long long>::max()};
   pool();  // inside the levels' memory, whatever comes out
+
+  // Levels by size.
+  const int N = 300;
+  auto sized = normals<float>(g, 4 * N);
+  for (int i = 0; i < N; i++) {
+    for (int a = 0; a < 2; a++) sized[4 * i + 2 + a] = sized[4 * i + a] + 10 * std::exp(1.5f * sized[4 * i + 2 + a]);
+  }
+  std::copy_n(std::vector<float>{NAN, 0, 1, 1, 0, 0, -5, 5, 0, 0, INFINITY, 1, 0, 0, 1e6, 1e6}.data(), 16, sized.data());
+  double wrong = 0;
+  const int strange[] = {0, 0, 3, 3};
+  for (int i = 0; i < N; i++) {
+    const float* b = &sized[4 * i];
+    int got = low::level_of(b, 2, 4);
+    double exact = 4 + std::log2(std::sqrt((double(b[2]) - b[0]) * (double(b[3]) - b[1])) / 224 + 1e-8);
+    if (i >= 4 && std::fabs(exact - std::round(exact)) < 1e-5) continue;
+    wrong += got != (i < 4 ? strange[i] : std::clamp(std::floor(exact), 2.0, 5.0) - 2);
+  }
+  expect("wrong levels", wrong, 0.5);
 }

@@ -27,13 +27,3 @@ extern "C" __global__ void apply_deltas_backward(const T* boxes, const T* deltas
     out[4 * r + axis + 2] = delta[2] <= T(growth) ? (g[2] - g[0]) * exp(delta[2]) * size * T(0.5) : T(0);
   }
 }
-
-// Writes ⌊4 + log2(√area/224 + 1e-8)⌋ − finest, from 0 to count−1; 0 for boxes that are not numbers.
-extern "C" __global__ void box_levels(const T* boxes, long long* out, long long n, double finest, int count) {
-  long long r = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (r >= n) return;
-  const T* b = boxes + 4 * r;
-  T area = (b[2] - b[0]) * (b[3] - b[1]);
-  T level = floor(log2(sqrt(area) / T(224) + T(1e-8)) + T(4)) - T(finest);
-  out[r] = !(level > T(0)) ? 0 : level < T(count - 1) ? static_cast<long long>(level) : count - 1;
-}
