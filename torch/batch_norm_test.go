@@ -18,13 +18,14 @@ type normCase struct {
 	dtype DType
 	relu  bool
 	last  bool // channels-last
+	on    Device
 }
 
 type normResult struct{ y, dx, dweight, dbias, mean, variance *Tensor }
 
 func (c normCase) input(s *Scope) (x, weight, bias, loss *Tensor) {
 	g := NewGenerator(11)
-	draw := func(shape ...int) *Tensor { return s.Randn(g, Float32, shape...).ToDType(c.dtype) }
+	draw := func(shape ...int) *Tensor { return s.Randn(g, Float32, shape...).ToDType(c.dtype).To(c.on) }
 	channels := c.shape[1]
 	x = draw(c.shape...).MulScalar(3).AddScalar(5)
 	if c.last {
@@ -36,7 +37,7 @@ func (c normCase) input(s *Scope) (x, weight, bias, loss *Tensor) {
 // run normalises the pictures from … to with a kernel.
 func (c normCase) run(s *Scope, from, to int, kernel func(n BatchNormTraining, x *Tensor) *Tensor, member *SyncMember) (r normResult) {
 	all, weight, bias, loss := c.input(s)
-	like := Options{c.dtype, CPU}
+	like := Options{c.dtype, c.on}
 	r.mean, r.variance = s.Full(0.5, like, c.shape[1]), s.Full(2, like, c.shape[1])
 	WithGrad(func() {
 		x := all.Narrow(0, from, to-from).Detach().SetRequiresGrad(true)
@@ -74,7 +75,7 @@ func TestBatchNormTrainingIsLibTorchs(t *testing.T) {
 	for _, shape := range normShapes {
 		for d, tolerance := range map[DType]float64{Float32: 2e-5, Float64: 1e-12} {
 			for i := range 4 {
-				c := normCase{shape, d, i&1 == 0, i&2 == 0}
+				c := normCase{shape: shape, dtype: d, relu: i&1 == 0, last: i&2 == 0}
 				t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 					require.NoError(t, Do(context.Background(), func(s *Scope) error {
 						c.run(s, 0, shape[0], BatchNormTraining.Forward, nil).same(t, c.run(s, 0, shape[0], composedNorm, nil), tolerance)
@@ -117,7 +118,7 @@ func TestSyncGroupOverThatFails(t *testing.T) {
 		"too short": func(mine []float64) ([][]float64, error) { return [][]float64{mine, mine[1:]}, nil },
 	} {
 		err := Do(context.Background(), func(s *Scope) error {
-			c := normCase{[]int{2, 3, 4, 4}, Float32, true, true}
+			c := normCase{[]int{2, 3, 4, 4}, Float32, true, true, CPU}
 			c.run(s, 0, 2, BatchNormTraining.Forward, &SyncMember{Group: NewSyncGroupOver(gather)})
 			return nil
 		})
@@ -129,13 +130,59 @@ func TestSyncGroupOverThatFails(t *testing.T) {
 	}
 }
 
+var groupCases = []normCase{
+	{[]int{4, 16, 6, 10}, Float64, true, true, CPU}, {[]int{7, 5, 9, 4}, Float64, false, false, CPU}, {[]int{5, 32, 12, 12}, Float32, true, true, CPU},
+}
+
+// A member on a GPU says and computes what one on the CPU does.
+func TestBatchNormTrainingOfAGroupOnAGPU(t *testing.T) {
+	if CUDADevices() == 0 {
+		t.Skip("no GPU here")
+	}
+	for _, c := range groupCases {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			tolerance := map[DType]float64{Float32: 2e-5, Float64: 1e-12}[c.dtype]
+			var said [][][]float64 // by all members, forward and backward
+			member := func(gather func(mine []float64) [][]float64) *SyncMember {
+				return &SyncMember{Group: NewSyncGroupOver(func(mine []float64) ([][]float64, error) { return gather(mine), nil })}
+			}
+			require.NoError(t, Do(context.Background(), func(s *Scope) error {
+				want := c.run(s, 1, 3, BatchNormTraining.Forward, member(func(mine []float64) [][]float64 {
+					other := slices.Clone(mine)
+					for i := range other {
+						other[i] *= 1.5
+					}
+					said = append(said, [][]float64{slices.Clone(mine), other})
+					return said[len(said)-1]
+				}))
+				on, round := c, 0
+				on.on = CUDA(0)
+				got := on.run(s, 1, 3, BatchNormTraining.Forward, member(func(mine []float64) [][]float64 {
+					all := said[round]
+					for i, v := range all[0] {
+						require.InDelta(t, v, mine[i], tolerance*max(1, math.Abs(v))*10, "round %d, value %d", round, i)
+					}
+					round++
+					return all
+				}))
+				require.Equal(t, 2, round)
+				for _, x := range []**Tensor{&got.y, &got.dx, &got.dweight, &got.dbias, &got.mean, &got.variance} {
+					*x = (*x).To(CPU)
+				}
+				got.same(t, want, tolerance)
+				return nil
+			}))
+		})
+	}
+}
+
 // Members of a group normalise their pictures as one would all of them; what they
 // add to the gradients of weight and bias adds up to one's.
 func TestBatchNormTrainingOfAGroup(t *testing.T) {
 	before := Live()
 	team := NewTeam(3, 1)
 	defer team.Close()
-	for _, c := range []normCase{{[]int{4, 16, 6, 10}, Float64, true, true}, {[]int{7, 5, 9, 4}, Float64, false, false}, {[]int{5, 32, 12, 12}, Float32, true, true}} {
+	for _, c := range groupCases {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			require.NoError(t, Do(context.Background(), func(s *Scope) error {
 				whole := c.run(s, 0, c.shape[0], composedNorm, nil)
@@ -186,7 +233,7 @@ func TestBatchNormTrainingOfAGroup(t *testing.T) {
 func TestGroupEndsWithItsMembers(t *testing.T) {
 	team := NewTeam(2, 1)
 	defer team.Close()
-	c := normCase{[]int{4, 3, 2, 2}, Float32, false, true}
+	c := normCase{[]int{4, 3, 2, 2}, Float32, false, true, CPU}
 	group := NewSyncGroup(2)
 	errs := team.Do(context.Background(), 2, func(i int, s *Scope) error {
 		if i == 1 {
@@ -201,7 +248,7 @@ func TestGroupEndsWithItsMembers(t *testing.T) {
 
 	group = NewSyncGroup(2) // members of different widths do different things
 	for _, err := range team.Do(context.Background(), 2, func(i int, s *Scope) error {
-		c := normCase{[]int{4, 3 + i, 2, 2}, Float32, false, true}
+		c := normCase{[]int{4, 3 + i, 2, 2}, Float32, false, true, CPU}
 		c.run(s, 0, 2, BatchNormTraining.Forward, &SyncMember{group, i})
 		return nil
 	}) {
@@ -214,7 +261,7 @@ func TestGroupEndsWithItsMembers(t *testing.T) {
 func TestBatchNormTrainingInBFloat16(t *testing.T) {
 	require.NoError(t, Do(context.Background(), func(s *Scope) error {
 		for _, shape := range normShapes[:4] {
-			c := normCase{shape, Float32, true, true}
+			c := normCase{shape, Float32, true, true, CPU}
 			mixed := func(n BatchNormTraining, x *Tensor) *Tensor { return n.Forward(x.ToDType(BFloat16)).ToDType(Float32) }
 			exact := func(n BatchNormTraining, x *Tensor) *Tensor { return n.Forward(x.ToDType(BFloat16).ToDType(Float32)) }
 			got, want := c.run(s, 0, shape[0], mixed, nil), c.run(s, 0, shape[0], exact, nil)

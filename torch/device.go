@@ -69,6 +69,9 @@ func (d Device) Check() error {
 // IsCUDA reports whether the device is a GPU.
 func (d Device) IsCUDA() bool { return d.cuda > 0 }
 
+// Index returns the GPU's number, from 0, −1 for the CPU.
+func (d Device) Index() int { return d.cuda - 1 }
+
 // String returns the device's name as ParseDevice reads it.
 func (d Device) String() string {
 	if d.cuda == 0 {

@@ -30,6 +30,18 @@ type Processes interface {
 	Broadcast(ctx context.Context, root int, data []byte) error
 }
 
+// DeviceProcesses are Processes that add up gradients on GPUs, while the backward pass goes on.
+type DeviceProcesses interface {
+	Processes
+	// OpenDevice connects the GPUs of all processes, and returns whether they are connected: where not, gradients go
+	// through Sum.
+	OpenDevice(ctx context.Context, device torch.Device) (bool, error)
+	// SumDevice enqueues that a bucket is replaced by its sum over all processes, the same bits on all.
+	SumDevice(b torch.Bucket) error
+	// AwaitDevice waits until done says that the sums have been made.
+	AwaitDevice(ctx context.Context, done func() bool) error
+}
+
 // A ProcessError is the error of one of several processes, of which all return it. No parameter
 // has changed.
 type ProcessError struct {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/fakecuda"
 	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -36,6 +37,14 @@ func togetherOptions() []Options {
 	return []Options{learning(Options{Seed: 3, SyncBatchNorm: true}), learning(Options{Seed: 4, SyncBatchNorm: true, Objective: federated})}
 }
 
+// where is the fake GPU if there is one.
+func where() torch.Device {
+	if fakecuda.Inside() {
+		return torch.CUDA(0)
+	}
+	return torch.CPU
+}
+
 // mine is a process's part of a batch.
 func mine(batch []data.Sample, rank, size int) []data.Sample {
 	return batch[(rank*len(batch)+size-1)/size : ((rank+1)*len(batch)+size-1)/size]
@@ -51,11 +60,14 @@ func learnTogether(o Options, from, to string) (l lesson, err error) {
 	}
 	c := batchNormed()
 	c.Classes = []string{"a", "b", "c"}
-	tr, err := New(context.Background(), c, nn.FromSeed(uint64(1+10*rank)), torch.CPU, o) // rank 0's counts
+	tr, err := New(context.Background(), c, nn.FromSeed(uint64(1+10*rank)), where(), o) // rank 0's counts
 	if err != nil {
 		return l, err
 	}
 	defer tr.Close()
+	if (tr.buckets != nil) != (fakecuda.Inside() && size > 1) {
+		return l, fmt.Errorf("rank %d of %d: buckets are %v", rank, size, tr.buckets)
+	}
 	ctx := context.Background()
 	step := func(parts ...[]data.Sample) error {
 		for i := range parts {
@@ -146,16 +158,21 @@ func learnWithOthers(folder string) error {
 	return os.WriteFile(filepath.Join(folder, fmt.Sprint(plan.Rank)), text, 0o666)
 }
 
-// Two and three processes learn what one does, with synchronised norms, a federated loss, batches in parts,
-// pictures without objects and fewer pictures than processes; and all the same bits. A state of one is
-// resumed by two, of two by three, and of three by one.
-func TestProcessesLearnAsOne(t *testing.T) {
+func needGloo(t *testing.T) {
+	t.Helper()
 	store, err := processes.OpenStore()
 	if errors.Is(err, processes.ErrUnavailable) {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
 	store.Close()
+}
+
+// Two and three processes learn what one does, with synchronised norms, a federated loss, batches in parts,
+// pictures without objects and fewer pictures than processes; and all the same bits. A state of one is
+// resumed by two, of two by three, and of three by one.
+func TestProcessesLearnAsOne(t *testing.T) {
+	needGloo(t)
 	folder := t.TempDir()
 	var want []lesson
 	recipes := togetherOptions()
@@ -211,4 +228,15 @@ func TestProcessesLearnAsOne(t *testing.T) {
 	l, err := learnTogether(recipes[last], stateOf(folder, last, 3), "")
 	require.NoError(t, err)
 	same(t, last, l, "one process after 3")
+}
+
+// So do processes on GPUs.
+func TestProcessesLearnAsOneOnGPUs(t *testing.T) {
+	if fakecuda.Inside() {
+		t.Skip("is on one")
+	}
+	needGloo(t)
+	env := fakecuda.Build(t)
+	fakecuda.BuildNCCL(t, env)
+	fakecuda.Run(t, env, "^TestProcessesLearnAsOne$")
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -54,6 +55,7 @@ func (t *Trainer) wholeBatches(ctx context.Context, parts [][]data.Sample, own e
 	} else if own != nil {
 		return nil, own
 	}
+	t.parts = len(parts)
 	out := make([]wholeBatch, len(parts))
 	next := t.samples
 	for i := range out {
@@ -98,13 +100,27 @@ func (t *Trainer) accumulateTogether(ctx context.Context, s *torch.Scope, sample
 	}
 	common := t.settle(totals, whole)
 	var losses []Loss
+	t.parts--
+	last := t.parts == 0 && t.buckets != nil // its backward pass completes the gradients
 	err = caught(func() (err error) {
+		if last {
+			t.buckets.Arm()
+		}
 		if len(passes) > 0 {
 			losses, err = t.learn(ctx, passes[0], common, share)
 		}
 		return err
 	})
+	if last { // the others wait for this process's, whatever has happened
+		err = cmp.Or(err, caught(func() error {
+			t.buckets.Rest()
+			return nil
+		}))
+	}
 	if losses, err = t.share(ctx, losses, t.outOfMemory(err, samples)); err != nil {
+		if last {
+			_ = t.awaitBuckets(ctx) // err says more
+		}
 		return nil, err
 	}
 	return losses, t.followed(ctx, s, whole)
@@ -203,6 +219,9 @@ func (t *Trainer) meet(ctx context.Context) error {
 		for _, n := range t.store.Norms() {
 			n.Member = &torch.SyncMember{Group: group}
 		}
+	}
+	if err := t.openBuckets(ctx); err != nil {
+		return err
 	}
 	return t.broadcast(ctx, leaves(t.store))
 }

@@ -14,6 +14,13 @@ const bucketBytes = 25 << 20
 
 // sumGrads adds up the gradients of all processes, the last layers' first.
 func (t *Trainer) sumGrads(ctx context.Context, s *torch.Scope) error {
+	if t.buckets != nil {
+		if err := t.awaitBuckets(ctx); err != nil {
+			return err
+		}
+		t.buckets.Store(t.learned)
+		return nil
+	}
 	defer s.Release(s.Mark())
 	var grads []*torch.Tensor
 	for _, i := range slices.Backward(t.learned) {
@@ -24,6 +31,28 @@ func (t *Trainer) sumGrads(ctx context.Context, s *torch.Scope) error {
 		grads = append(grads, p.Grad(s))
 	}
 	return t.sumOver(ctx, s, grads, 1)
+}
+
+// openBuckets prepares the GPU to add up gradients over all processes, where they can do that.
+func (t *Trainer) openBuckets(ctx context.Context) error {
+	p, ok := t.options.Processes.(DeviceProcesses)
+	if !ok || !t.device.IsCUDA() {
+		return nil
+	}
+	if ok, err := p.OpenDevice(ctx, t.device); err != nil || !ok {
+		return err
+	}
+	t.buckets = torch.NewBuckets(leaves(t.store), bucketBytes, p.SumDevice)
+	return nil
+}
+
+// awaitBuckets waits until the GPUs have added up the gradients of the last backward pass.
+func (t *Trainer) awaitBuckets(ctx context.Context) error {
+	err := t.options.Processes.(DeviceProcesses).AwaitDevice(ctx, t.buckets.Done)
+	if err != nil {
+		t.peers.err = err
+	}
+	return err
 }
 
 // sumOver replaces tensors of one type by factor times their sums over all processes, bucket by bucket.

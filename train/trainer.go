@@ -22,10 +22,12 @@ type Trainer struct {
 	optimizer nn.Optimizer
 	average   *nn.EMA // nil without Options.EMA
 	steps     int
-	samples   int64  // trained on, by all processes
-	peers     *peers // nil without others
-	learned   []int  // places of the parameters that have a gradient in any process
-	release   func() // of cached memory
+	samples   int64          // trained on, by all processes
+	peers     *peers         // nil without others
+	buckets   *torch.Buckets // of gradients; nil where the GPU does not add them up itself
+	parts     int            // of the batch whose backward pass is still to come
+	learned   []int          // places of the parameters that have a gradient in any process
+	release   func()         // of cached memory
 	replicas  []*replica
 	team      *torch.Team // nil with one replica
 	scale     *lossScale  // nil but in float16
@@ -144,6 +146,9 @@ func (t *Trainer) Close() {
 }
 
 func (t *Trainer) close() {
+	if t.buckets != nil {
+		t.buckets.Close()
+	}
 	t.closeReplicas()
 	t.optimizer.Close()
 	if t.average != nil {

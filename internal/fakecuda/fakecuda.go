@@ -77,6 +77,13 @@ func Build(t testing.TB) []string {
 	}
 }
 
+// BuildNCCL compiles the fake NCCL beside the fake GPU of an environment of Build, with further options of the compiler.
+func BuildNCCL(t testing.TB, env []string, options ...string) {
+	t.Helper()
+	dir, _, _ := strings.Cut(value(env, "LD_LIBRARY_PATH"), ":")
+	Compile(t, dir, append([]string{"-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-o", "libnccl.so.2", "nccl.cc", "-ldl"}, options...)...)
+}
+
 // Inside reports whether the process is one of Run, which finds the fake GPU.
 func Inside() bool { return os.Getenv(inside) != "" }
 

@@ -22,6 +22,7 @@ var startGoroutines = map[string]bool{
 	"torch/worker.go":                  true,
 	"torch/team.go":                    true,
 	"torch/processes/join.go":          true, // c10d's calls, and a watcher that calls only the store
+	"torch/processes/device.go":        true, // NCCL waits for the others, and is watched
 	"train/data/loader.go":             true,
 	"cmd/diffusioninst/signals.go":     true,
 	"cmd/diffusioninst/serve_admin.go": true, // the server for operators

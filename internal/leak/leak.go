@@ -78,8 +78,12 @@ func goroutines() []string {
 }
 
 // stays reports whether a goroutine lives as long as the process: a worker of torch.Do, but
-// not of a torch.Team, or the package os/signal's own. The goroutine of testing waits for a test.
+// not of a torch.Team, or the package os/signal's own. The goroutine of testing waits for a test. One without frames
+// stands for a thread of LibTorch that has called Go.
 func stays(stack string) bool {
+	if strings.Contains(stack, " [syscall, locked to thread]:\nruntime.goexit(") {
+		return true
+	}
 	const worker = "github.com/diffusioninst/go/torch.(*worker).work"
 	return strings.Contains(stack, worker+"(") && (strings.Contains(stack, "created by github.com/diffusioninst/go/torch.start ") || strings.Contains(stack, "created by "+worker+".")) ||
 		strings.Contains(stack, "\nos/signal.loop(") || strings.Contains(stack, "\ntesting.(*T).Run(") || strings.Contains(stack, "\ntesting.(*F).Fuzz(")

@@ -7,8 +7,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 
-#include "autograd.h"
-#include "group.h"
+#include "batch_norm.h"
 #include "kernels.h"
 #include "lanes.h"
 #include "shim.h"
@@ -166,18 +165,6 @@ struct BatchNorm {
     return group->gather(rank, std::move(mine));
   }
 
-  // merge adds n pixels to a, which holds the count, the means and the sums of squared deviations
-  // of a set of pixels (Chan et al. 1979).
-  static void merge(std::vector<double>& a, double n, const double* mean, const double* squares, int64_t channels) {
-    double both = a[0] + n;
-    for (int64_t c = 0; c < channels && n > 0; c++) {
-      double far = mean[c] - a[1 + c];
-      a[1 + c] += far * n / both;
-      a[1 + channels + c] += squares[c] + far * far * a[0] * n / both;
-    }
-    a[0] = both;
-  }
-
   // statistics sets mean and inverse from the pixels of all members and returns the unbiased
   // variances.
   std::vector<double> statistics(double eps) {
@@ -194,14 +181,14 @@ struct BatchNorm {
       for (int64_t b = 0; b < r.blocks; b++) {
         for (int64_t k = 0; k < r.together; k++) {
           const double* at = part.data() + 2 * b * r.width + k * r.channels;
-          merge(mine, static_cast<double>(r.count(b)), at, at + r.width, r.channels);
+          di::merge_moments(mine, static_cast<double>(r.count(b)), at, at + r.width, r.channels);
         }
       }
     });
     auto all = gather(std::move(mine));
     auto& sum = all[0];
     for (size_t m = 1; m < all.size(); m++) {
-      merge(sum, all[m][0], all[m].data() + 1, all[m].data() + 1 + r.channels, r.channels);
+      di::merge_moments(sum, all[m][0], all[m].data() + 1, all[m].data() + 1 + r.channels, r.channels);
     }
     total = sum[0];
     TORCH_CHECK(total > 1, "the variance needs more than one pixel per channel");
@@ -283,10 +270,27 @@ struct BatchNorm {
 
 }  // namespace
 
+void di::merge_moments(std::vector<double>& a, double n, const double* mean, const double* squares, int64_t channels) {
+  double both = a[0] + n;
+  for (int64_t c = 0; c < channels && n > 0; c++) {
+    double far = mean[c] - a[1 + c];
+    a[1 + c] += far * n / both;
+    a[1 + channels + c] += squares[c] + far * far * a[0] * n / both;
+  }
+  a[0] = both;
+}
+
 di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tensor mean, di_tensor variance,
                          double momentum, double eps, bool relu, di_group group, size_t rank) noexcept {
   return di::call1([&] {
     Tensors inputs{di::ref(x), di::ref(weight), di::ref(bias)};
+    std::shared_ptr<di::Group> members;
+    if (group != nullptr) members = *reinterpret_cast<std::shared_ptr<di::Group>*>(group);
+    if (inputs[0].is_cuda() && members) {
+      TORCH_CHECK(inputs[0].dim() == 4, "x must be (B,C,H,W)");
+      auto optional = [](di_tensor t) { return t == nullptr ? at::Tensor() : di::ref(t); };
+      return di::batch_norm_gpu(inputs, optional(mean), optional(variance), momentum, eps, relu, members, rank);
+    }
     BatchNorm n;
     n.x = inputs[0].detach().contiguous(at::MemoryFormat::ChannelsLast);
     TORCH_CHECK(n.x.dim() == 4 && n.x.device().is_cpu(), "x must be (B,C,H,W) on the CPU");
@@ -298,7 +302,7 @@ di_result1 di_batch_norm(di_tensor x, di_tensor weight, di_tensor bias, di_tenso
     n.weight = values(inputs[1]);
     n.bias = values(inputs[2]);
     n.relu = relu;
-    if (group != nullptr) n.group = *reinterpret_cast<std::shared_ptr<di::Group>*>(group);
+    n.group = members;
     n.rank = rank;
     auto unbiased = n.statistics(eps);
     for (auto [running, batch] : {std::pair(mean, &n.mean), std::pair(variance, &unbiased)}) {

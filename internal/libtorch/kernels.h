@@ -211,6 +211,21 @@ di_error* di_graph_end(di_graph graph) DI_NOEXCEPT;
 di_error* di_graph_launch(di_graph graph) DI_NOEXCEPT;
 void di_graph_free(di_graph graph) DI_NOEXCEPT;
 
+// The gradients of parameters of one type on one GPU, in buckets; see buckets.cc. Those of the last parameters are in the first.
+// sum is a cgo.Handle of a function that enqueues in the buckets' own stream what is to be done with n elements at an address.
+// From di_buckets_arm on a bucket is given to it when the backward pass has added up the gradients of all its parameters
+// and of all buckets before; di_buckets_rest gives it those that are left, and zeros where there is no gradient, and
+// returns the first error. When *done of di_buckets_done is true, di_buckets_store makes what is in the buckets the gradients of
+// parameters.
+typedef struct di_buckets_s* di_buckets;
+di_error* di_buckets_new(const di_tensor* parameters, size_t n, int64_t bytes, uintptr_t sum, di_buckets* out) DI_NOEXCEPT;
+void di_buckets_free(di_buckets b) DI_NOEXCEPT;
+size_t di_buckets_count(di_buckets b) DI_NOEXCEPT;
+di_error* di_buckets_arm(di_buckets b) DI_NOEXCEPT;
+di_error* di_buckets_rest(di_buckets b) DI_NOEXCEPT;
+di_error* di_buckets_done(di_buckets b, bool* done) DI_NOEXCEPT;
+di_error* di_buckets_store(di_buckets b, const int64_t* parameters, size_t n) DI_NOEXCEPT;
+
 // The compute capability of a GPU times ten, such as 90; see gpu.h.
 di_error* di_gpu_capability(int device, int* capability) DI_NOEXCEPT;
 

@@ -10,6 +10,7 @@
 #include "gpu.h"
 #include "guard.h"
 #include "kernels.h"
+#include "stream.h"
 
 namespace {
 
@@ -51,33 +52,40 @@ struct Own {
 
 thread_local Own own_streams;
 
+}  // namespace
+
+namespace di {
+
 c10::Stream stream(int device, int64_t number) {
   return c10::Stream(c10::Stream::UNSAFE, c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device)), number);
 }
 
-// follow makes what a stream does from now on wait for what another one has been given so far.
+c10::Stream current_stream(int device) {
+  return c10::impl::getDeviceGuardImpl(c10::kCUDA)->getStream(c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device)));
+}
+
 void follow(c10::Stream later, c10::Stream first) {
   c10::Event event(c10::kCUDA);
   event.record(first);
   event.block(later);
 }
 
-}  // namespace
+}  // namespace di
 
 di_error* di_stream_enter(int device, int64_t* own, int64_t* before) noexcept {
   return di::guard([&] {
     auto* gpu = c10::impl::getDeviceGuardImpl(c10::kCUDA);
-    auto to = stream(device, *own = own_streams.on(device)), from = gpu->getStream(to.device());
+    auto to = di::stream(device, *own = own_streams.on(device)), from = gpu->getStream(to.device());
     *before = from.id();
-    follow(to, from);
+    di::follow(to, from);
     gpu->exchangeStream(to);
   });
 }
 
 di_error* di_stream_leave(int device, int64_t own, int64_t before) noexcept {
   return di::guard([&] {
-    auto from = stream(device, own), to = stream(device, before);
+    auto from = di::stream(device, own), to = di::stream(device, before);
     c10::impl::getDeviceGuardImpl(c10::kCUDA)->exchangeStream(to);
-    follow(to, from);
+    di::follow(to, from);
   });
 }

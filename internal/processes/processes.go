@@ -4,7 +4,7 @@
 package processes
 
 // #cgo CXXFLAGS: -std=c++20 -O2 -g0 -Wno-deprecated-declarations
-// #cgo LDFLAGS: -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10
+// #cgo LDFLAGS: -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -ldl
 // #include <stdlib.h>
 // #include "processes.h"
 import "C"

@@ -70,6 +70,9 @@ func (g *Group) fail(op string, cause error) error {
 
 func (g *Group) explain(op string, cause error) error {
 	e := &LostError{Rank: g.plan.Rank, Store: g.plan.address(), Op: op, Err: cause}
+	if g.plan.Alone() {
+		return e
+	}
 	number, err := g.control.Add(g.key("failures"), 1)
 	if err == nil && number == 1 {
 		text := fmt.Sprintf("%d rank %d: %s: %v", g.plan.Rank, g.plan.Rank, op, cause)
@@ -119,14 +122,21 @@ func (g *Group) lostStore(cause error) error {
 // Close leaves the group, and waits a little for the others to leave too: the store and the connections
 // are theirs as well.
 func (g *Group) Close() {
-	if g.plan.Alone() || g.closed {
+	if g.closed {
 		return
 	}
 	g.closed = true
+	if g.plan.Alone() {
+		g.device.close()
+		return
+	}
 	g.leave()
 }
 
 func (g *Group) leave() {
+	if g.broken == nil {
+		g.device.close()
+	}
 	if g.watched {
 		close(g.stop)
 		<-g.stopped

@@ -21,6 +21,7 @@ type Group struct {
 
 	store, control *processes.Store
 	group          *processes.Group
+	device         *device // nil before OpenDevice
 
 	watched       bool // watch has begun
 	stop, stopped chan struct{}
@@ -103,11 +104,16 @@ func (g *Group) wait(ctx context.Context, name string, w *processes.Work) error 
 	}
 }
 
+// scalarType returns a type's number in at::ScalarType, 0 for a type that is not added up.
+func scalarType(t torch.DType) int {
+	return map[torch.DType]int{torch.Float32: 6, torch.Float64: 7, torch.Int64: 4}[t]
+}
+
 // Sum starts to replace data, the bytes of elements of a type (float32, float64 or int64), by their sums over all
 // processes, which are the same bits on all. wait ends it; data must be left alone until then.
 // Several may be in progress.
 func (g *Group) Sum(dtype torch.DType, data []byte) (wait func(ctx context.Context) error) {
-	number := map[torch.DType]int{torch.Float32: 6, torch.Float64: 7, torch.Int64: 4}[dtype] // of at::ScalarType
+	number := scalarType(dtype)
 	switch {
 	case number == 0 || len(data)%dtype.Size() != 0:
 		return func(context.Context) error {

@@ -46,7 +46,9 @@ func TestMain(m *testing.M) {
 
 // roles are what a process of a test does.
 var roles = map[string]func(context.Context, *Group) error{
-	"operations": operations,
+	"operations":   operations,
+	"gpus":         func(ctx context.Context, g *Group) error { return addOnGPUs(ctx, g, 1) },
+	"gpus forever": func(ctx context.Context, g *Group) error { return addOnGPUs(ctx, g, 1<<40) },
 	"forever": func(ctx context.Context, g *Group) error {
 		fmt.Println("joined")
 		for {
@@ -135,7 +137,7 @@ func operations(ctx context.Context, g *Group) error {
 
 // start starts the processes of a group that meet at a store of the test's or, with keep
 // false, of rank 0.
-func start(t *testing.T, role string, size int, keep bool, timeout time.Duration) []*proctest.Child {
+func start(t *testing.T, role string, size int, keep bool, timeout time.Duration, more ...string) []*proctest.Child {
 	t.Helper()
 	if _, err := OpenStore(); errors.Is(err, ErrUnavailable) {
 		t.Skip(err)
@@ -146,7 +148,7 @@ func start(t *testing.T, role string, size int, keep bool, timeout time.Duration
 	var all []*proctest.Child
 	port := freePort(t)
 	for r := range size {
-		env := s.Environment(r, size)
+		env := append(s.Environment(r, size), more...)
 		if !keep {
 			env = append(env, "TORCHELASTIC_USE_AGENT_STORE=False", "MASTER_PORT="+port)
 		}

@@ -11,13 +11,62 @@
 #include <torch/csrc/api/include/torch/version.h>
 #include <torch/library.h>
 
+#include <condition_variable>
 #include <cstdlib>
+#include <map>
+#include <mutex>
 
 #include "graph.h"
 
 namespace {
 
 const c10::Device kGPU(c10::kCUDA, 0);
+
+// A Mark is a place in the work that a stream has been given by others than this GPU, which works at once.
+struct Mark {
+  c10::StreamId stream;
+  int64_t number;
+};
+
+// Background is what others, such as the fake NCCL, do in streams meanwhile.
+class Background {
+ public:
+  void begin(c10::StreamId s) { change(begun_, s); }
+  void end(c10::StreamId s) { change(ended_, s); }
+
+  Mark mark(c10::StreamId s) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return {s, begun_[s]};
+  }
+
+  bool past(const Mark& m) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return ended_[m.stream] >= m.number;
+  }
+
+  void wait(const Mark& m) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return ended_[m.stream] >= m.number; });
+  }
+
+ private:
+  void change(std::map<c10::StreamId, int64_t>& numbers, c10::StreamId s) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      numbers[s]++;
+    }
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<c10::StreamId, int64_t> begun_, ended_;
+};
+
+Background& background() {
+  static auto* b = new Background;
+  return *b;
+}
 
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return c10::kCUDA; }
@@ -30,10 +79,15 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     return c10::Stream(c10::Stream::UNSAFE, kGPU, std::exchange(fake::current_stream, s.id()));
   }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
-  void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
-  void block(void*, const c10::Stream&) const override {}
-  bool queryEvent(void*) const override { return true; }
-  void destroyEvent(void*, const c10::DeviceIndex) const noexcept override {}
+  void record(void** event, const c10::Stream& s, const c10::DeviceIndex, const c10::EventFlag) const override {
+    delete static_cast<Mark*>(*event);
+    *event = new Mark(background().mark(s.id()));
+  }
+  void block(void* event, const c10::Stream&) const override {
+    if (event != nullptr) background().wait(*static_cast<Mark*>(event));
+  }
+  bool queryEvent(void* event) const override { return event == nullptr || background().past(*static_cast<Mark*>(event)); }
+  void destroyEvent(void* event, const c10::DeviceIndex) const noexcept override { delete static_cast<Mark*>(event); }
   bool queryStream(const c10::Stream&) const override { return true; }
   void synchronizeStream(const c10::Stream&) const override { fake::refuse("a synchronisation"); }
 };
@@ -304,6 +358,10 @@ at::Tensor& copy(at::Tensor& self, const at::Tensor& from, bool) {
 }
 
 }  // namespace
+
+// Called by nccl.cc, for work in a stream.
+extern "C" __attribute__((visibility("default"))) void fake_cuda_stream_begin(void* s) { background().begin(reinterpret_cast<c10::StreamId>(s)); }
+extern "C" __attribute__((visibility("default"))) void fake_cuda_stream_end(void* s) { background().end(reinterpret_cast<c10::StreamId>(s)); }
 
 TORCH_LIBRARY_IMPL(_, CUDA, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&fallback>()); }
 
