@@ -105,9 +105,14 @@ func TestOutputToPipesThatBlock(t *testing.T) {
 	reader, err = os.OpenFile(pipe, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	require.NoError(t, err)
 	go func() {
-		text, _ := io.ReadAll(reader)
+		text, err := io.ReadAll(reader)
+		for len(text) == 0 && err == nil { // a pipe that nobody has opened for writing yet is at its end
+			time.Sleep(time.Millisecond)
+			text, err = io.ReadAll(reader)
+		}
 		got <- len(text)
 	}()
+	defer reader.Close() // ends the goroutine if this fails
 	require.NoError(t, Output(done, pipe, write))
 	require.Equal(t, 22<<18, <-got)
 	require.NoError(t, reader.Close())
