@@ -23,7 +23,7 @@ func kernel(t *testing.T, name string) string {
 	if name != "numbers" {
 		text += read(name + ".cu")
 	}
-	for _, shared := range []string{"pooling.cuh", "warps.cuh"} {
+	for _, shared := range []string{"block_sum.cuh", "pooling.cuh", "warps.cuh"} {
 		text = strings.ReplaceAll(text, `#include "`+shared+`"`, read(shared))
 	}
 	return text

@@ -28,7 +28,7 @@ func init() {
 		text[e.Name()] = string(data)
 	}
 	for name, source := range text {
-		for _, shared := range []string{"pooling.cuh", "warps.cuh"} {
+		for _, shared := range []string{"block_sum.cuh", "pooling.cuh", "warps.cuh"} {
 			source = strings.Replace(source, `#include "`+shared+`"`, text[shared], 1)
 		}
 		n, t := C.CString(name), C.CString(source)

@@ -11,7 +11,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "guard.h"
+
 namespace {
+
+using dp::guard;
 
 struct Id {
   char bytes[DP_NCCL_ID];  // ncclUniqueId, passed by value
@@ -60,20 +64,6 @@ void check(Result r, const char* what, Comm c = nullptr) {
   const char* more = l.last != nullptr ? l.last(c) : nullptr;
   if (more != nullptr && *more != 0) message += std::string(" (") + more + ")";
   throw std::runtime_error(message);
-}
-
-template <typename F>
-char* guard(F&& f) noexcept {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return strdup(e.what());
-  } catch (...) {
-    return strdup("unknown C++ exception");
-  }
 }
 
 c10::Device gpu(int index) { return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)}; }

@@ -25,8 +25,11 @@ char* message(const char* text) noexcept { return strdup(text); }
 #include <string>
 #include <vector>
 
+#include "guard.h"
+
 namespace {
 
+using dp::guard;
 using std::chrono::milliseconds;
 
 using Store = c10::intrusive_ptr<c10d::TCPStore>;
@@ -44,20 +47,6 @@ struct Work {
   std::vector<std::vector<at::Tensor>> out;
   WorkOf work;
 };
-
-template <typename F>
-char* guard(F&& f) noexcept {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return message(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return message(e.what());
-  } catch (...) {
-    return message("unknown C++ exception");
-  }
-}
 
 Store& ref(dp_store s) { return *reinterpret_cast<Store*>(s); }
 Group& ref(dp_group g) { return *reinterpret_cast<Group*>(g); }

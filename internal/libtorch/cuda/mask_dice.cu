@@ -2,7 +2,7 @@
 // the type of features, TRUTH that of truths, CHANNELS and LAYERS describe the filters, TILE is the number of
 // threads per block of the backward pass. One block per instance loops over the pixels of its image.
 
-using T = SCALAR;
+#include "block_sum.cuh"
 
 constexpr int kHidden = LAYERS - 1;
 constexpr int kBias = kHidden * CHANNELS * CHANNELS + CHANNELS;  // where the biases begin
@@ -32,17 +32,6 @@ struct Pixel {
     p = T(1) / (T(1) + exp(-z));
   }
 };
-
-__device__ T block_sum(T v) {
-  __shared__ T parts[32];
-  for (int step = 16; step > 0; step /= 2) v += __shfl_down_sync(~0u, v, step);
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
-  __syncthreads();
-  T sum = 0;
-  for (int i = 0; i < blockDim.x / 32; i++) sum += parts[i];
-  __syncthreads();
-  return sum;
-}
 
 // Writes the losses (M) and, for the backward pass, sums (M,2): Σpg and Σp²+Σg²+ε.
 extern "C" __global__ void mask_dice(const STORED* features, const T* filters, const long long* image,

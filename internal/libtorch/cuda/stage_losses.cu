@@ -3,7 +3,7 @@
 // the IoU of their box, 2 that of their mask; FOCAL whether the class loss is a focal loss; COLUMNS whether
 // some classes do not count.
 
-using T = SCALAR;
+#include "block_sum.cuh"
 
 // What proposals are matched with.
 struct Matches {
@@ -17,17 +17,6 @@ struct Matches {
       : pair(plan), truth(plan + stages * rows + 2 * pairs), first(truth + pairs), divisor(first + stages + 1),
         columns(divisor + stages) {}
 };
-
-__device__ T block_sum(T v) {
-  __shared__ T parts[32];
-  for (int step = 16; step > 0; step /= 2) v += __shfl_down_sync(~0u, v, step);
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
-  __syncthreads();
-  T sum = 0;
-  for (int i = 0; i < blockDim.x / 32; i++) sum += parts[i];
-  __syncthreads();
-  return sum;
-}
 
 // A box and its object's along one axis. Gradients at a tie and at an edge are LibTorch's.
 struct Side {
