@@ -16,12 +16,7 @@ import (
 // survivors are the candidates that non-maximum suppression leaves, best first.
 func (s *settings) survivors(c candidates) []int64 {
 	if s.nms < 0 {
-		order := make([]int64, len(c.scores))
-		for i := range order {
-			order[i] = int64(i)
-		}
-		slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
-		return order
+		return c.ranked()
 	}
 	flat := make([]float32, 0, 4*len(c.boxes))
 	for _, b := range c.boxes {
@@ -37,6 +32,16 @@ func (s *settings) survivors(c candidates) []int64 {
 		return torch.NMS(flat, c.scores, nil, s.nms)
 	}
 	return torch.NMS(flat, c.scores, c.classes, s.nms)
+}
+
+// ranked are all candidates, best first.
+func (c candidates) ranked() []int64 {
+	order := make([]int64, len(c.scores))
+	for i := range order {
+		order[i] = int64(i)
+	}
+	slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
+	return order
 }
 
 // voters are the candidates that decide about candidate k, which is the first.

@@ -185,13 +185,8 @@ func (o Scales) consensus(sizes []sized, least float64) []Instance {
 			c.evaluation = append(c.evaluation, int32(i))
 		}
 	}
-	order := make([]int64, len(all))
-	for k := range order {
-		order[k] = int64(k)
-	}
-	slices.SortStableFunc(order, func(a, b int64) int { return cmp.Compare(c.scores[b], c.scores[a]) })
 	var out []Instance
-	for _, object := range c.consensus(order, o.Consensus, least, func(a, b int64) float64 { return masksOverlap(all[a], all[b]) }) {
+	for _, object := range c.consensus(c.ranked(), o.Consensus, least, func(a, b int64) float64 { return masksOverlap(all[a], all[b]) }) {
 		votes := make([]Instance, len(object.votes))
 		for k, v := range object.votes {
 			votes[k] = all[v]

@@ -267,8 +267,11 @@ func (q *request) wanted(views []view, found [][][]Instance, record *recorder) [
 		enough, known := skipped[v.picture]
 		if !known {
 			all := q.byPicture[v.picture]
-			n := 0
-			for n < len(all) && all[n].factor < k && !(q.scales.agree() && all[n].factor > 0) {
+			n, judges := 0, k
+			if q.scales.agree() {
+				judges = 1
+			}
+			for n < len(all) && all[n].factor < judges {
 				n++
 			}
 			enough = q.scales.enough(q.sizes(all[:n], found[v.picture][:n]))
