@@ -14,7 +14,8 @@ import (
 // All workers run at once, with the threads that they were given, beside those of Do.
 func TestTeam(t *testing.T) {
 	before := Live()
-	team := NewTeam(3, 2)
+	own := defaultThreads() + 1
+	team := NewTeam(3, own)
 	defer team.Close()
 	require.NoError(t, Do(context.Background(), func(s *Scope) error {
 		threads := libtorch.Threads()
@@ -25,7 +26,10 @@ func TestTeam(t *testing.T) {
 			met.Done()
 			met.Wait() // nobody ends before all have begun
 			require.False(t, libtorch.GradEnabled())
-			require.Equal(t, 2, libtorch.Threads())
+			require.Equal(t, own, libtorch.Threads())
+			ones := s.Full(1, F32(CPU), 2)
+			BatchNormTraining{Weight: ones, Bias: ones, Eps: 1}.Forward(s.Zeros(F32(CPU), 2, 2, 8, 8))
+			require.Equal(t, own, libtorch.Threads(), "a kernel of this module keeps them")
 			sums[i] = s.Full(float64(i), F32(CPU), 10).Sum().Item()
 			return nil
 		}) {

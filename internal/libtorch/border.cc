@@ -202,7 +202,10 @@ void di_benchmark_cudnn(bool on) noexcept { at::globalContext().setBenchmarkCuDN
 int di_threads() noexcept { return at::get_num_threads(); }
 
 void di_share_threads(int n) noexcept {
-  at::get_num_threads();  // LibTorch's first call in a thread sets its default, which would undo n
+  // LibTorch's first call in a thread sets its default, which would undo n. So does the first in this
+  // module's kernels, whose copy of LibTorch's inline functions may remember it apart (2.6 does).
+  at::get_num_threads();
+  at::parallel_for(0, 1, 1, [](int64_t, int64_t) {});
 #ifdef _OPENMP
   omp_set_num_threads(n);
 #endif
