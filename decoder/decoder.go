@@ -19,13 +19,14 @@ type Decoder struct {
 	pooling torch.RoIAlignConfig
 	types   types
 	eager   bool
-	pools   bool // in the dynamic convolution's launch
+	pools   bool // in the dynamic convolution's kernel
 }
 
 // pooling are boxes and what is pooled for them.
 type pooling struct {
 	levels       []*torch.Tensor
 	boxes, image *torch.Tensor // (R,4) and, int64, (R): the picture of each
+	level        *torch.Tensor // int64 (R): that of each; nil on a GPU
 	config       torch.RoIAlignConfig
 	features     *torch.Tensor // (R,Bins²,C); nil if the dynamic convolution pools them
 }
@@ -87,6 +88,7 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
 	}
+	out.pools = out.types.inference && !p.Eager() && out.types.low == torch.Float32 && out.types.exact == torch.Float32 && out.Stages[0].dynamic.fused
 	if out.types.fuses {
 		out.pools = p.DType() == torch.Float32 && d+c.Dynamic <= torch.MaxPooledFeatures
 		var maps []*nn.Linear
@@ -169,7 +171,7 @@ func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.
 	out = make([]Output, len(d.Stages))
 	for i, stage := range d.Stages {
 		mark := s.Mark()
-		from := d.pool(levels, boxes, image)
+		from := d.pool(levels, boxes, image, i == 0)
 		if i == 0 {
 			proposals = d.start(from, boxes, filters)
 		}
@@ -265,17 +267,15 @@ func (d *Decoder) Embed(s *torch.Scope, times []float64, device torch.Device) *t
 }
 
 // pool pools boxes (B,N,4): RoIAlign, each box of the picture image, int64 (B·N), on the level for its size, which is
-// ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017).
-func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor) pooling {
+// ⌊4 + log2(√area/224 + 1e-8)⌋ for p2, p3, … (Lin et al. 2017). The first stage takes the first proposal features from what is pooled.
+func (d *Decoder) pool(levels []*torch.Tensor, boxes, image *torch.Tensor, first bool) pooling {
 	from := pooling{levels: levels, boxes: boxes.Reshape(-1, 4), image: image, config: d.pooling}
-	if d.pools {
-		return from
-	}
-	var level *torch.Tensor
 	if !d.types.boxes {
-		level = d.level(from.boxes)
+		from.level = d.level(from.boxes)
 	}
-	from.features = torch.RoIAlign(levels, from.boxes, image, level, d.pooling)
+	if gpu := boxes.Device().IsCUDA(); !d.pools || (first && !gpu) {
+		from.features = torch.RoIAlign(levels, from.boxes, image, from.level, d.pooling)
+	}
 	return from
 }
 

@@ -48,7 +48,7 @@ func (c *dynamicConv) of(from pooling, matrices *torch.Tensor) *torch.Tensor {
 	if from.features != nil {
 		return c.interact(from.features, matrices)
 	}
-	return torch.DynamicConvPooled(from.levels, from.boxes, from.image, matrices,
+	return torch.DynamicConvPooled(from.levels, from.boxes, from.image, from.level, matrices,
 		[4]*torch.Tensor{c.norm1.Weight, c.norm1.Bias, c.norm2.Weight, c.norm2.Bias}, from.config, c.norm1.Eps)
 }
 

@@ -109,10 +109,11 @@ func (p BoxPrediction) Forward(x, boxes *Tensor, keep bool) (moved, features *Te
 	return moved, features
 }
 
-// DynamicConvPooled returns what RoIAlign and then DynamicConv do, (R, Bins², d), in one launch on a GPU: pooled features never lie in
-// its memory. Each of the boxes (R,4) in float32 is pooled from the level for its size; levels, matrices (R,2·d·w) and norms are of one
-// type, float32, float16 or bfloat16, and computed in float32. No gradients flow; d + w is at most MaxPooledFeatures.
-func DynamicConvPooled(levels []*Tensor, boxes, image, matrices *Tensor, norms [4]*Tensor, c RoIAlignConfig, eps float64) *Tensor {
+// DynamicConvPooled returns what RoIAlign and then DynamicConv do, (R, Bins², d), while pooled features never lie in memory. On the
+// CPU all is float32. On a GPU it is one launch, which pools each of the boxes (R,4) in float32 from the level for its size, whatever
+// level says; levels, matrices (R,2·d·w) and norms are of one type, float32, float16 or bfloat16, and computed in float32; d + w is at
+// most MaxPooledFeatures. No gradients flow.
+func DynamicConvPooled(levels []*Tensor, boxes, image, level, matrices *Tensor, norms [4]*Tensor, c RoIAlignConfig, eps float64) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {
 		fail("dynamic_conv_pooled", fmt.Sprintf("%d levels with %d scales", len(levels), len(c.Scales)))
 	}
@@ -120,7 +121,7 @@ func DynamicConvPooled(levels []*Tensor, boxes, image, matrices *Tensor, norms [
 	for i, n := range norms {
 		of[i] = n.handle()
 	}
-	h, e := libtorch.DynamicConvPooled(handles(levels), c.Scales, boxes.handle(), image.handle(), matrices.handle(), of, c.Bins, c.Samples, eps)
+	h, e := libtorch.DynamicConvPooled(handles(levels), c.Scales, boxes.handle(), image.handle(), level.optionalHandle(), matrices.handle(), of, c.Bins, c.Samples, eps)
 	check("dynamic_conv_pooled", e, append([]*Tensor{boxes, image, matrices}, levels...)...)
 	return scopeOf(append([]*Tensor{boxes, matrices}, levels...)...).own(h)
 }

@@ -71,9 +71,9 @@ func TestFusedForGPUsOnly(t *testing.T) {
 		image := torch.From(s, []int64{0, 0})
 		torch.RoIAlign([]*torch.Tensor{zeros(s, 1, 4, 5, 5)}, zeros(s, 2, 4), image, nil, pyramid)
 	})
-	refused("on a GPU", func(s *torch.Scope) {
+	refused("levels are only chosen by the boxes' sizes on a GPU", func(s *torch.Scope) {
 		image, norms := torch.From(s, []int64{0, 0}), [4]*torch.Tensor{zeros(s, 2), zeros(s, 2), zeros(s, 4), zeros(s, 4)}
-		torch.DynamicConvPooled([]*torch.Tensor{zeros(s, 1, 4, 5, 5)}, zeros(s, 2, 4), image, zeros(s, 2, 16), norms, pyramid, 1e-5)
+		torch.DynamicConvPooled([]*torch.Tensor{zeros(s, 1, 4, 5, 5)}, zeros(s, 2, 4), image, nil, zeros(s, 2, 16), norms, pyramid, 1e-5)
 	})
 	refused("", func(s *torch.Scope) {
 		zeros(s, 1, 4, 3, 3).Conv2dReLU(zeros(s, 4, 5, 1, 1), nil, nil, [2]int{1, 1}, [2]int{})

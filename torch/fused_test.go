@@ -50,6 +50,20 @@ func TestDynamicConvRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+func TestDynamicConvPooledIsItsParts(t *testing.T) {
+	inDo(t, func(s *Scope) {
+		const d, w = 32, 16
+		g, c := NewGenerator(6), RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8}, Bins: 7, Samples: 2}
+		levels := []*Tensor{s.Randn(g, Float32, 2, d, 20, 24), s.Randn(g, Float32, 2, d, 10, 12)}
+		boxes := From(s, []float32{3, 2, 40, 30, -50, -50, 10, 60, 1, 1, 80, 90, 200, 200, 210, 210, 5, 5, 5, 5}, 5, 4)
+		image, level := From(s, []int64{0, 1, 1, 0, 0}), From(s, []int64{0, 0, 1, 0, 0})
+		matrices := s.Randn(g, Float32, 5, 2*d*w)
+		norms := [4]*Tensor{s.Randn(g, Float32, w), s.Randn(g, Float32, w), s.Randn(g, Float32, d), s.Randn(g, Float32, d)}
+		want := RoIAlign(levels, boxes, image, level, c).DynamicConv(matrices, norms, 1e-5)
+		require.Equal(t, Values[float32](want), Values[float32](DynamicConvPooled(levels, boxes, image, level, matrices, norms, c, 1e-5)))
+	})
+}
+
 func TestAttentionIsItsComposition(t *testing.T) {
 	before := Live()
 	for _, c := range []struct{ b, n, heads, size int }{{2, 400, 6, 16}, {1, 1, 1, 1}, {3, 57, 2, 32}, {1, 113, 3, 5}, {2, 16, 4, 20}} {

@@ -3,11 +3,14 @@
 // parallel region instead of eight. On a GPU, self-attention is one launch of cuda/attention.cu.
 #include <ATen/Parallel.h>
 
+#include <limits>
+
 #include "autograd.h"
 #include "count.h"
 #include "gpu.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "roi_align.h"
 #include "shim.h"
 #include "small_product.h"
 
@@ -28,25 +31,52 @@ struct Norm {
   float eps;
 };
 
-template <int bytes>
-DI_INLINE void norm_relu_of(float* x, int64_t rows, int64_t n, const Norm& norm) {
+// norm_relu_rows is of R rows: one, or as many as there are lanes, whose sums are then computed side by side.
+template <int bytes, int64_t R>
+DI_INLINE void norm_relu_rows(float* x, int64_t n, const Norm& norm) {
   using S = di::Lanes<float, bytes>;
   using V = typename S::V;
-  for (float* row = x; row < x + rows * n; row += n) {
-    V sum{};
-    for (int64_t i = 0; i < n; i += S::count) sum += S::load(row + i);
-    float mean = S::total(sum) / static_cast<float>(n);
-    sum = V{};
-    for (int64_t i = 0; i < n; i += S::count) {
-      V d = S::load(row + i) - mean;
-      sum += d * d;
+  V sum[R] = {};
+  float mean[R], scale[R];
+  auto means = [&](float* to) DI_INLINED {
+    if constexpr (R == 1) {
+      *to = S::total(sum[0]) / static_cast<float>(n);
+    } else {
+      S::store(to, S::totals(sum) / static_cast<float>(n));
     }
-    float scale = 1 / std::sqrt(S::total(sum) / static_cast<float>(n) + norm.eps);
-    for (int64_t i = 0; i < n; i += S::count) {
-      V y = (S::load(row + i) - mean) * scale * S::load(norm.weight + i) + S::load(norm.bias + i);
-      S::store(row + i, y < V{} ? V{} : y);  // NaN stays
+  };
+  for (int64_t i = 0; i < n; i += S::count) {
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < R; r++) sum[r] += S::load(x + r * n + i);
+  }
+  means(mean);
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < R; r++) sum[r] = V{};
+  for (int64_t i = 0; i < n; i += S::count) {
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < R; r++) {
+      V d = S::load(x + r * n + i) - mean[r];
+      sum[r] += d * d;
     }
   }
+  means(scale);
+  for (int64_t r = 0; r < R; r++) scale[r] = 1 / std::sqrt(scale[r] + norm.eps);
+  for (int64_t i = 0; i < n; i += S::count) {
+    V weight = S::load(norm.weight + i), bias = S::load(norm.bias + i);
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < R; r++) {
+      V y = (S::load(x + r * n + i) - mean[r]) * scale[r] * weight + bias;
+      S::store(x + r * n + i, y < V{} ? V{} : y);  // NaN stays
+    }
+  }
+}
+
+template <int bytes>
+DI_INLINE void norm_relu_of(float* x, int64_t rows, int64_t n, const Norm& norm) {
+  constexpr int64_t R = di::Lanes<float, bytes>::count;
+  int64_t row = 0;
+  for (; row + R <= rows; row += R) norm_relu_rows<bytes, R>(x + row * n, n, norm);
+  for (; row < rows; row++) norm_relu_rows<bytes, 1>(x + row * n, n, norm);
 }
 
 void norm_relu(float* x, int64_t rows, int64_t n, const Norm& norm) {
@@ -54,14 +84,14 @@ void norm_relu(float* x, int64_t rows, int64_t n, const Norm& norm) {
 }
 
 template <int bytes>
-DI_INLINE void softmax_of(float* x, int64_t rows, int64_t n, int64_t apart) {
+DI_INLINE void softmax_of(float* x, float* shares, int64_t rows, int64_t n, int64_t apart) {
   using S = di::Lanes<float, bytes>;
   using V = typename S::V;
   constexpr int64_t L = S::count;
   constexpr float least = -87;  // of exp
   for (float* row = x; row < x + rows * apart; row += apart) {
+    std::fill(row + n, row + apart, -std::numeric_limits<float>::infinity());
     V highest = V{} + row[0];
-    for (int64_t i = n; i < apart; i++) row[i] = row[0];
     for (int64_t i = 0; i < n; i += L) {
       V z = S::load(row + i);
       highest = z > highest ? z : highest;
@@ -72,37 +102,58 @@ DI_INLINE void softmax_of(float* x, int64_t rows, int64_t n, int64_t apart) {
     for (int64_t i = 0; i < n; i += L) {
       V z = S::load(row + i) - most;
       V e = S::exp(z < V{} + least ? V{} + least : z);
-      for (int64_t j = n - i; j < L; j++) e[j] = 0;
       S::store(row + i, e);
       sum += e;
     }
-    float share = 1 / S::total(sum);
-    for (int64_t i = 0; i < n; i += L) S::store(row + i, S::load(row + i) * share);
+    *shares++ = 1 / S::total(sum);
   }
 }
 
-// softmax replaces rows of n values, apart elements apart and padded to a multiple of kPad, by their softmax.
-void softmax(float* x, int64_t rows, int64_t n, int64_t apart) {
-  di::widest([=](auto bytes) DI_INLINED { softmax_of<bytes>(x, rows, n, apart); });
+// softmax replaces rows of n values, apart elements apart and padded to a multiple of kPad, by what is left to be multiplied
+// by shares to be their softmax.
+void softmax(float* x, float* shares, int64_t rows, int64_t n, int64_t apart) {
+  di::widest([=](auto bytes) DI_INLINED { softmax_of<bytes>(x, shares, rows, n, apart); });
 }
 
-at::Tensor dynamic_conv(const at::Tensor& rois, const at::Tensor& matrices, int64_t inner, const Norm& first, const Norm& second) {
-  int64_t count = rois.size(0), bins = rois.size(1), d = rois.size(2);
-  di::counted_flop += 4 * count * bins * d * inner;
-  auto out = di::empty({count, bins, d}, rois.options());
-  const float *x = values(rois), *m = values(matrices);
-  auto* y = static_cast<float*>(out.data_ptr());
-  at::parallel_for(0, count, 4, [&](int64_t from, int64_t to) {
-    std::vector<float> hidden(bins * inner);
-    for (int64_t r = from; r < to; r++) {
-      const float* of = m + r * 2 * d * inner;
-      di::multiply(di::SmallProduct<float>{x + r * bins * d, of, hidden.data(), d, 1, inner, inner, bins, inner, d});
-      norm_relu(hidden.data(), bins, inner, first);
-      di::multiply(di::SmallProduct<float>{hidden.data(), of + d * inner, y + r * bins * d, inner, 1, d, d, bins, d, inner});
-      norm_relu(y + r * bins * d, bins, d, second);
-    }
-  });
-  return out;
+struct DynamicConv {
+  at::Tensor matrices;
+  int64_t bins, d, inner;
+  Norm first, second;
+
+  // of multiplies what pooled(r, scratch) says is pooled for box r; scratch has room for it.
+  template <typename F>
+  at::Tensor of(F&& pooled) const {
+    int64_t count = matrices.size(0);
+    di::counted_flop += 4 * count * bins * d * inner;
+    auto out = di::empty({count, bins, d}, matrices.options());
+    const float* m = values(matrices);
+    auto* y = static_cast<float*>(out.data_ptr());
+    at::parallel_for(0, count, 4, [&](int64_t from, int64_t to) {
+      std::vector<float> hidden(bins * inner), scratch(bins * d);
+      for (int64_t r = from; r < to; r++) {
+        const float *x = pooled(r, scratch.data()), *matrix = m + r * 2 * d * inner;
+        di::multiply(di::SmallProduct<float>{x, matrix, hidden.data(), d, 1, inner, inner, bins, inner, d});
+        norm_relu(hidden.data(), bins, inner, first);
+        di::multiply(di::SmallProduct<float>{hidden.data(), matrix + d * inner, y + r * bins * d, inner, 1, d, d, bins, d, inner});
+        norm_relu(y + r * bins * d, bins, d, second);
+      }
+    });
+    return out;
+  }
+};
+
+// dynamic_conv checks matrices (R,2·d·w) and norms, which of has to keep.
+DynamicConv dynamic_conv(const at::Tensor& matrices, std::vector<at::Tensor>& of, const di_tensor* norms, int64_t count, int64_t bins, int64_t d, double eps) {
+  for (int i = 0; i < 4; i++) of.push_back(di::ref(norms[i]).contiguous());
+  int64_t inner = of[0].numel();
+  TORCH_CHECK(matrices.dim() == 2 && matrices.size(0) == count, "matrices must be (R,2·d·w)");
+  TORCH_CHECK(inner > 0 && inner % kPad == 0 && d % kPad == 0 && matrices.size(1) == 2 * d * inner && of[1].numel() == inner &&
+                  of[2].numel() == d && of[3].numel() == d,
+              "d and w must be multiples of ", kPad, " and sizes of the norms");
+  check(matrices);
+  for (const auto& t : of) check(t);
+  auto norm = [&](int i) { return Norm{values(of[i]), values(of[i + 1]), static_cast<float>(eps)}; };
+  return {matrices, bins, d, inner, norm(0), norm(2)};
 }
 
 // A block of queries of one head and picture.
@@ -116,7 +167,7 @@ at::Tensor attention(const at::Tensor& qkv, int64_t heads) {
   auto* y = static_cast<float*>(out.data_ptr());
   float root = std::sqrt(static_cast<float>(size));
   at::parallel_for(0, pictures * heads * parts, 1, [&](int64_t from, int64_t to) {
-    std::vector<float> k(size * keys), v(n * width), q(kQueries * size), weights(kQueries * keys);
+    std::vector<float> k(size * keys), v(n * width), q(kQueries * size), weights(kQueries * keys), shares(kQueries);
     int64_t packed = -1;  // picture and head
     for (int64_t task = from; task < to; task++) {
       int64_t of = task / parts, picture = of / heads, head = of % heads;
@@ -135,8 +186,12 @@ at::Tensor attention(const at::Tensor& qkv, int64_t heads) {
           for (int64_t c = 0; c < size; c++) q[r * size + c] = at[(i + r) * row + c] / root;
         }
         di::multiply(di::SmallProduct<float>{q.data(), k.data(), weights.data(), size, 1, keys, keys, rows, keys, size});
-        softmax(weights.data(), rows, n, keys);
-        di::multiply(di::SmallProduct<float>{weights.data(), v.data(), y + (picture * n + i) * d + head * size, keys, 1, width, d, rows, size, n});
+        softmax(weights.data(), shares.data(), rows, n, keys);
+        float* to = y + (picture * n + i) * d + head * size;
+        di::multiply(di::SmallProduct<float>{weights.data(), v.data(), to, keys, 1, width, d, rows, size, n});
+        for (int64_t r = 0; r < rows; r++) {
+          for (int64_t c = 0; c < size; c++) to[r * d + c] *= shares[r];
+        }
       }
     }
   });
@@ -160,17 +215,23 @@ at::Tensor attention_on_gpu(const at::Tensor& qkv, int64_t heads) {
 di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* norms, double eps) noexcept {
   return di::call1([&] {
     auto x = di::ref(rois).contiguous(), m = di::ref(matrices).contiguous();
-    std::vector<at::Tensor> parameters;
-    for (int i = 0; i < 4; i++) parameters.push_back(di::ref(norms[i]).contiguous());
-    TORCH_CHECK(x.dim() == 3 && m.dim() == 2 && x.size(0) == m.size(0), "rois must be (R,P,d) and matrices (R,2·d·w)");
-    int64_t d = x.size(2), inner = parameters[0].numel();
-    TORCH_CHECK(inner > 0 && inner % kPad == 0 && d % kPad == 0 && m.size(1) == 2 * d * inner && parameters[1].numel() == inner &&
-                    parameters[2].numel() == d && parameters[3].numel() == d,
-                "d and w must be multiples of ", kPad, " and sizes of the norms");
-    check(x), check(m);
-    for (const auto& p : parameters) check(p);
-    auto norm = [&](int i) { return Norm{values(parameters[i]), values(parameters[i + 1]), static_cast<float>(eps)}; };
-    return dynamic_conv(x, m, inner, norm(0), norm(2));
+    TORCH_CHECK(x.dim() == 3, "rois must be (R,P,d)");
+    check(x);
+    std::vector<at::Tensor> of;
+    int64_t bins = x.size(1), d = x.size(2);
+    return dynamic_conv(m, of, norms, x.size(0), bins, d, eps).of([&](int64_t r, float*) { return values(x) + r * bins * d; });
+  });
+}
+
+at::Tensor di::dynamic_conv(RoIs rois, const at::Tensor& matrices, const di_tensor* norms, double eps) {
+  for (auto& l : rois.levels) {
+    check(l);
+    l = l.contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  std::vector<at::Tensor> of;
+  return ::dynamic_conv(matrices, of, norms, rois.boxes.size(0), rois.bins * rois.bins, rois.levels[0].size(1), eps).of([&](int64_t r, float* scratch) {
+    di::pool(rois, r, scratch);
+    return scratch;
   });
 }
 

@@ -1,10 +1,12 @@
-// RoIAlign with the dynamic convolution of what it pools, on GPUs and without gradients, in one launch; cuda/dynamic_conv.cu is
-// the kernel. Neither pooled features nor what lies between both products gets out of a block's shared memory.
+// RoIAlign with the dynamic convolution of what it pools, without gradients. On GPUs it is one launch of cuda/dynamic_conv.cu:
+// neither pooled features nor what lies between both products gets out of a block's shared memory. On the CPU, decoder.cc
+// keeps them in a core's caches.
 #include "autograd.h"
 #include "count.h"
 #include "gpu.h"
 #include "kernels.h"
 #include "levels.h"
+#include "roi_align.h"
 #include "shim.h"
 
 namespace {
@@ -22,8 +24,11 @@ int64_t tile_of(int64_t bins, int64_t channels, int64_t width) {
 }  // namespace
 
 di_result1 di_dynamic_conv_pooled(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes, di_tensor image,
-                                  di_tensor matrices, const di_tensor* norms, int64_t bins, int64_t samples, double eps) noexcept {
+                                  di_tensor level, di_tensor matrices, const di_tensor* norms, int64_t bins, int64_t samples, double eps) noexcept {
   return di::call1([&] {
+    if (di::ref(boxes).is_cpu()) {
+      return di::dynamic_conv(di::rois(levels, scales, n_levels, boxes, image, level, bins, samples), di::ref(matrices).contiguous(), norms, eps);
+    }
     auto pyramid = di::list(levels, n_levels);
     auto b = di::ref(boxes).contiguous(), im = di::ref(image).contiguous(), m = di::ref(matrices).contiguous();
     TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0, "there must be a level, a bin and a sample");

@@ -120,10 +120,10 @@ func PredictBoxes(x, matrices, norms, delta, bias, boxes Handle, o BoxesOptions)
 	return Handle(r.a), Handle(r.b), takeError(r.error)
 }
 
-// DynamicConvPooled returns what DynamicConv does of features that are pooled as by RoIAlign, on a GPU.
-func DynamicConvPooled(levels []Handle, scales []float64, boxes, image, matrices Handle, norms [4]Handle, bins, samples int, eps float64) (Handle, *Error) {
+// DynamicConvPooled returns what DynamicConv does of features that are pooled as by RoIAlign; level is nil on a GPU.
+func DynamicConvPooled(levels []Handle, scales []float64, boxes, image, level, matrices Handle, norms [4]Handle, bins, samples int, eps float64) (Handle, *Error) {
 	return one(C.di_dynamic_conv_pooled((*C.di_tensor)(unsafe.Pointer(unsafe.SliceData(levels))), (*C.double)(unsafe.SliceData(scales)), C.size_t(len(levels)),
-		C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(matrices), (*C.di_tensor)(unsafe.Pointer(&norms[0])), C.int64_t(bins), C.int64_t(samples), C.double(eps)))
+		C.di_tensor(boxes), C.di_tensor(image), C.di_tensor(level), C.di_tensor(matrices), (*C.di_tensor)(unsafe.Pointer(&norms[0])), C.int64_t(bins), C.int64_t(samples), C.double(eps)))
 }
 
 // WinogradFits reports whether Winograd convolves these numbers of channels on this processor.

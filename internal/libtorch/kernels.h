@@ -121,10 +121,10 @@ typedef struct {
 di_result2 di_predict_boxes(const di_boxes_options* options, di_tensor x, di_tensor matrices, di_tensor norms, di_tensor delta,
                             di_tensor bias, di_tensor boxes) DI_NOEXCEPT;
 
-// What di_dynamic_conv gives, (R,bins²,d), for features that are pooled as by di_roi_align from the levels for the boxes' sizes,
-// on a GPU without gradients; see dynamic_conv.cc.
+// What di_dynamic_conv gives, (R,bins²,d), for features that are pooled as by di_roi_align, without gradients; see dynamic_conv.cc.
+// On a GPU level is not read.
 di_result1 di_dynamic_conv_pooled(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes, di_tensor image,
-                                  di_tensor matrices, const di_tensor* norms, int64_t bins, int64_t samples, double eps) DI_NOEXCEPT;
+                                  di_tensor level, di_tensor matrices, const di_tensor* norms, int64_t bins, int64_t samples, double eps) DI_NOEXCEPT;
 
 // 3×3 convolutions of stride 1 and padding 1 with fewer multiplications, in float32 on the CPU without gradients; see
 // winograd.cc. di_winograd_fits reports whether there is one of these numbers of channels for the processor,

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #define DI_INLINE inline __attribute__((always_inline))
 #define DI_INLINED __attribute__((always_inline))  // of a lambda
@@ -111,6 +112,35 @@ struct Lanes {
       for (int64_t i = 0; i < n; i++) half[i] += half[i + n];
     }
     return half[0];
+  }
+
+  // lanes returns those of a and then b that are numbered.
+  template <int... number>
+  static DI_INLINE V lanes(const V& a, const V& b, std::integer_sequence<int, number...>) {
+#ifdef __clang__
+    return __builtin_shufflevector(a, b, number...);
+#else
+    typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> I __attribute__((vector_size(bytes)));
+    return __builtin_shuffle(a, b, I{number...});
+#endif
+  }
+
+  // pairs adds the upper halves of all groups of 2·half lanes of a to the lower ones, and those of b: group by group.
+  template <int half, int... i>
+  static DI_INLINE V pairs(const V& a, const V& b, std::integer_sequence<int, i...>) {
+    constexpr auto lane = [](int of, int add) { return of % (2 * half) < half ? of + add : static_cast<int>(count) + of - half + add; };
+    return lanes(a, b, std::integer_sequence<int, lane(i, 0)...>()) + lanes(a, b, std::integer_sequence<int, lane(i, half)...>());
+  }
+
+  // totals returns the total of each of as many vectors as there are lanes, and overwrites them.
+  template <int half = static_cast<int>(count) / 2>
+  static DI_INLINE V totals(V (&v)[count]) {
+    for (int i = 0; i < half; i++) v[i] = pairs<half>(v[i], v[i + half], std::make_integer_sequence<int, static_cast<int>(count)>());
+    if constexpr (half > 1) {
+      return totals<half / 2>(v);
+    } else {
+      return v[0];
+    }
   }
 
   // exp of float32 is accurate to a few ulp for |x| ≤ 87: 2ⁿ·P(r) with r = x − n·ln 2.

@@ -15,6 +15,7 @@
 #include "kernels.h"
 #include "lanes.h"
 #include "levels.h"
+#include "roi_align.h"
 #include "shim.h"
 
 namespace {
@@ -194,6 +195,38 @@ void mean_of(double* out, const Pixels<double, double>* samples, int64_t count, 
   mean(out, samples, count, n, sum);
 }
 
+// The samples of the bins of a box.
+template <typename S, typename T>
+struct Bins {
+  std::vector<Pixels<S, T>> samples;
+  std::vector<int64_t> counts;
+  std::vector<T> sum;  // scratch space
+
+  Bins(int64_t bins, int64_t channels) : counts(bins), sum(channels) {}
+
+  // pool writes the bins of box r.
+  void pool(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tensor& boxes, const at::Tensor& image, const at::Tensor& level,
+            int64_t r, S* out) {
+    auto bins = static_cast<int64_t>(counts.size()), channels = static_cast<int64_t>(sum.size());
+    samples.clear();
+    std::fill(counts.begin(), counts.end(), 0);
+    each<S, T>(g, levels, boxes, image, level, r, r + 1,
+               [&](int64_t bin, const S* a, const S* b, const S* c, const S* d, T wa, T wb, T wc, T wd) {
+                 counts[bin - r * bins]++;
+                 samples.push_back({a, b, c, d, wa, wb, wc, wd});
+               });
+    const auto* of = samples.data();
+    for (int64_t n : counts) {
+      if (n == 0) {
+        std::fill(out, out + channels, S{});
+      } else {
+        mean_of(out, of, n, channels, sum.data());
+      }
+      of += n, out += channels;
+    }
+  }
+};
+
 at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
                 const at::Tensor& level, const Geometry& g) {
   Tensors lasts;
@@ -210,21 +243,8 @@ at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor
     auto p = planes<S>(lasts);
     auto* o = static_cast<S*>(out.data_ptr());
     at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
-      std::fill(o + r0 * bins * channels, o + r1 * bins * channels, S{});
-      std::vector<Pixels<S, T>> samples;
-      std::vector<T> sum(channels);
-      int64_t at = -1;  // the bin that they are of
-      auto write = [&] {
-        if (!samples.empty()) mean_of(o + at * channels, samples.data(), static_cast<int64_t>(samples.size()), channels, sum.data());
-        samples.clear();
-      };
-      each<S, T>(g, p, boxes, image, level, r0, r1,
-                 [&](int64_t bin, const S* a, const S* b, const S* c, const S* d, T wa, T wb, T wc, T wd) {
-                   if (bin != at) write();
-                   at = bin;
-                   samples.push_back({a, b, c, d, wa, wb, wc, wd});
-                 });
-      write();
+      Bins<S, T> of(bins, channels);
+      for (int64_t r = r0; r < r1; r++) of.pool(g, p, boxes, image, level, r, o + r * bins * channels);
     });
   });
   return out;
@@ -283,34 +303,45 @@ at::Tensor roi_align(const Tensors& levels, const at::Tensor& boxes, const at::T
 
 }  // namespace
 
+di::RoIs di::rois(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes, di_tensor image, di_tensor level,
+                  int64_t bins, int64_t samples) {
+  auto pyramid = di::list(levels, n_levels);
+  TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples,
+              "there must be at least one level and bin, and 1 to ", kMaxSamples, " samples");
+  int64_t images = pyramid[0].size(0);
+  for (const auto& l : pyramid) {
+    TORCH_CHECK(l.dim() == 4 && l.device() == pyramid[0].device() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
+                    l.scalar_type() == pyramid[0].scalar_type() && l.size(2) > 0 && l.size(3) > 0,
+                "levels must be (B,C,H,W) on one device, of one B, C and type");
+  }
+  auto type = pyramid[0].scalar_type();
+  auto b = di::ref(boxes).detach().to(di::gpu::computed(type)).contiguous();
+  auto im = di::ref(image).contiguous(), lv = level == nullptr ? at::Tensor() : di::ref(level).contiguous();
+  TORCH_CHECK(b.dim() == 2 && b.size(1) == 4, "boxes must be (R,4)");
+  TORCH_CHECK(lv.defined() || b.is_cuda(), "levels are only chosen by the boxes' sizes on a GPU");
+  TORCH_CHECK(im.scalar_type() == at::kLong && im.numel() == b.size(0) &&
+                  (!lv.defined() || (lv.scalar_type() == at::kLong && lv.numel() == b.size(0))),
+              "image and level must be int64 (R)");
+  TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && (!lv.defined() || lv.device() == b.device()),
+              "levels, boxes, image and level must be on one device");
+  // Not checked on a GPU: reading the indices would wait for the device. Its kernel clamps levels.
+  for (int64_t r = 0; b.is_cpu() && r < b.size(0); r++) {
+    int64_t i = static_cast<int64_t*>(im.data_ptr())[r], l = static_cast<int64_t*>(lv.data_ptr())[r];
+    TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,
+                " has image ", i, " of ", images, " and level ", l, " of ", n_levels);
+  }
+  return {std::move(pyramid), b, im, lv, {scales, scales + n_levels}, bins, samples};
+}
+
+void di::pool(const RoIs& rois, int64_t r, float* out) {
+  Bins<float, float> of(rois.bins * rois.bins, rois.levels[0].size(1));
+  of.pool(Geometry{rois.scales, rois.bins, rois.samples}, planes<float>(rois.levels), rois.boxes, rois.image, rois.level, r, out);
+}
+
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,
                         di_tensor image, di_tensor level, int64_t bins, int64_t samples) noexcept {
   return di::call1([&] {
-    auto pyramid = di::list(levels, n_levels);
-    TORCH_CHECK(!pyramid.empty() && bins > 0 && samples > 0 && samples <= kMaxSamples,
-                "there must be at least one level and bin, and 1 to ", kMaxSamples, " samples");
-    int64_t images = pyramid[0].size(0);
-    for (const auto& l : pyramid) {
-      TORCH_CHECK(l.dim() == 4 && l.device() == pyramid[0].device() && l.size(0) == images && l.size(1) == pyramid[0].size(1) &&
-                      l.scalar_type() == pyramid[0].scalar_type() && l.size(2) > 0 && l.size(3) > 0,
-                  "levels must be (B,C,H,W) on one device, of one B, C and type");
-    }
-    auto type = pyramid[0].scalar_type();
-    auto b = di::ref(boxes).detach().to(di::gpu::computed(type)).contiguous();
-    auto im = di::ref(image).contiguous(), lv = level == nullptr ? at::Tensor() : di::ref(level).contiguous();
-    TORCH_CHECK(b.dim() == 2 && b.size(1) == 4, "boxes must be (R,4)");
-    TORCH_CHECK(lv.defined() || b.is_cuda(), "levels are only chosen by the boxes' sizes on a GPU");
-    TORCH_CHECK(im.scalar_type() == at::kLong && im.numel() == b.size(0) &&
-                    (!lv.defined() || (lv.scalar_type() == at::kLong && lv.numel() == b.size(0))),
-                "image and level must be int64 (R)");
-    TORCH_CHECK(b.device() == pyramid[0].device() && im.device() == b.device() && (!lv.defined() || lv.device() == b.device()),
-                "levels, boxes, image and level must be on one device");
-    // Not checked on a GPU: reading the indices would wait for the device. Its kernel clamps levels.
-    for (int64_t r = 0; b.is_cpu() && r < b.size(0); r++) {
-      int64_t i = static_cast<int64_t*>(im.data_ptr())[r], l = static_cast<int64_t*>(lv.data_ptr())[r];
-      TORCH_CHECK(i >= 0 && i < images && l >= 0 && l < static_cast<int64_t>(n_levels), "box ", r,
-                  " has image ", i, " of ", images, " and level ", l, " of ", n_levels);
-    }
-    return roi_align(pyramid, b, im, lv, Geometry{{scales, scales + n_levels}, bins, samples});
+    auto of = di::rois(levels, scales, n_levels, boxes, image, level, bins, samples);
+    return roi_align(of.levels, of.boxes, of.image, of.level, Geometry{of.scales, bins, samples});
   });
 }

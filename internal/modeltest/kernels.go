@@ -37,7 +37,7 @@ func DecoderKernels(t testing.TB, gpu torch.Device) {
 		there, inputs := on(levels...), on(boxes, image, matrices)
 		same("RoIAlign", pooled, torch.RoIAlign(there, inputs[0], inputs[1], nil, c))
 		same("dynamic convolution", pooled.DynamicConv(matrices, [4]*torch.Tensor(norms), 1e-5),
-			torch.DynamicConvPooled(there, inputs[0], inputs[1], inputs[2], [4]*torch.Tensor(on(norms...)), c, 1e-5))
+			torch.DynamicConvPooled(there, inputs[0], inputs[1], nil, inputs[2], [4]*torch.Tensor(on(norms...)), c, 1e-5))
 
 		qkv := randn(2, n, 3*d)
 		same("attention", qkv.Attention(heads), qkv.To(gpu).Attention(heads))
