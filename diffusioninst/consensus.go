@@ -61,7 +61,8 @@ func (c candidates) apart() candidates {
 
 // consensus clusters candidates, given best first: each goes with the best one of its class
 // that it overlaps by iou and that goes with none itself. A cluster is an object whose score is
-// the mean over all evaluations of the best score in each, and each one's best candidate votes.
+// the mean over the evaluations that count for it of the best score in each, and each one's best
+// candidate votes.
 // Candidates whose boxes do not overlap do not overlap.
 func (c candidates) consensus(order []int64, iou, least float64, overlap func(a, b int64) float64) []object {
 	var out []object
@@ -78,7 +79,15 @@ func (c candidates) consensus(order []int64, iou, least float64, overlap func(a,
 		if float64(c.scores[first]) < least {
 			break // no mean exceeds its best score
 		}
-		in := map[int32]bool{}
+		in, counting := map[int32]bool{}, c.evaluations // in: those that have voted, or do not count
+		if c.counts != nil {
+			for e := range c.evaluations {
+				if !c.counts(e, c.boxes[first]) {
+					in[int32(e)] = true
+					counting--
+				}
+			}
+		}
 		var votes []int64
 		sum := 0.0
 		near = append(near[:0], n)
@@ -101,7 +110,7 @@ func (c candidates) consensus(order []int64, iou, least float64, overlap func(a,
 				sum += float64(c.scores[k])
 			}
 		}
-		if score := sum / float64(c.evaluations); score >= least {
+		if score := sum / float64(max(counting, 1)); len(votes) > 0 && score >= least {
 			out = append(out, object{votes, float32(score)})
 		}
 	}

@@ -19,6 +19,8 @@ type candidates struct {
 
 	evaluation  []int32 // of each: the step and the restart that it is of
 	evaluations int     // how many there are
+	// counts reports whether an evaluation counts in a consensus on an object with a box; nil if all do.
+	counts func(evaluation int, b Box) bool
 }
 
 // evaluation is what one evaluation of the decoder found.

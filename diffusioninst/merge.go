@@ -104,11 +104,15 @@ func (s *settings) sizes(views []view, found [][]Instance) []sized {
 		}
 		v := views[from]
 		pixels := float64(v.width) * float64(v.height) / (float64(v.part.Dx()) * float64(v.part.Dy()))
+		largest := float32(0)
+		if v.factor > 0 && v.tiled() && s.scales.Largest > 0 {
+			largest = float32(s.scales.Largest) * float32(max(v.part.Dx(), v.part.Dy()))
+		}
 		if len(looks) > 1 && !s.scales.agree() {
 			looks = [][]Instance{vote(looks, s.iou)}
 		}
 		for _, instances := range looks {
-			out = append(out, sized{pixels, instances})
+			out = append(out, sized{pixels, largest, instances})
 		}
 		from = to
 	}

@@ -26,6 +26,10 @@ type Scales struct {
 	// votes on box and mask, weighted by its score, as with Ensemble.Consensus. A mirrored look of
 	// Augment counts as a further size. Negative gives each object to a size by its area instead.
 	Consensus float64 `json:",omitempty"`
+	// Largest is the greatest side of an object's box, in parts of a tile's side, with which a size
+	// after the first counts in a Consensus on it if it sees the picture in tiles, which cut
+	// larger objects: 0.375, which is 1.5 times their usual overlap; negative for any.
+	Largest float64 `json:",omitempty"`
 	// Area is how large an object should be, in pixels of its mask in the network's input:
 	// 300. It belongs to the smallest size in which it is as large as that, else to the
 	// largest; negative for the smallest size always.
@@ -60,6 +64,7 @@ func (o *Scales) over(own *Scales) (Scales, error) {
 	}
 	slices.Sort(out.Factors)
 	out.Consensus = cmp.Or(out.Consensus, defaults.Consensus, 0.65)
+	out.Largest = cmp.Or(out.Largest, defaults.Largest, 0.375)
 	out.Area = cmp.Or(out.Area, defaults.Area, 300)
 	out.Weight = cmp.Or(out.Weight, defaults.Weight, 0.6)
 	out.NMS = cmp.Or(out.NMS, defaults.NMS, 0.4)
@@ -84,8 +89,8 @@ func (o Scales) check() error {
 	switch {
 	case math.IsNaN(o.Area) || math.IsInf(o.Area, 0):
 		return optionError("Scales", "an area of %v pixels: want a number", o.Area)
-	case !(o.Consensus <= 1) || !(o.Weight <= 1) || !(o.NMS <= 1) || !(o.Small <= 1):
-		return optionError("Scales", "consensus %v, weight %v, NMS %v, small %v: each is at most 1", o.Consensus, o.Weight, o.NMS, o.Small)
+	case !(o.Consensus <= 1) || !(o.Weight <= 1) || !(o.NMS <= 1) || !(o.Small <= 1) || !(o.Largest <= 1):
+		return optionError("Scales", "consensus %v, largest %v, weight %v, NMS %v, small %v: each is at most 1", o.Consensus, o.Largest, o.Weight, o.NMS, o.Small)
 	}
 	return nil
 }
@@ -117,6 +122,7 @@ func (in Input) enlarged(factor float64) (Input, error) {
 // sized is what was found in one size of a picture, or in one look at it in that size.
 type sized struct {
 	pixels    float64 // of the network's input per pixel of the picture
+	largest   float32 // side of the largest box that it counts for, in pixels of the picture; 0 for any
 	instances []Instance
 }
 
@@ -177,7 +183,10 @@ func (o Scales) across(sizes []sized, least float64) []Instance {
 // consensus merges what the sizes agree on.
 func (o Scales) consensus(sizes []sized, least float64) []Instance {
 	var all []Instance
-	c := candidates{evaluations: len(sizes)}
+	c := candidates{evaluations: len(sizes), counts: func(evaluation int, b Box) bool {
+		most := sizes[evaluation].largest
+		return most == 0 || max(b.X2-b.X1, b.Y2-b.Y1) <= most
+	}}
 	for i, s := range sizes {
 		for _, in := range s.instances {
 			all = append(all, in)
@@ -212,5 +221,5 @@ func masksOverlap(a, b Instance) float64 {
 
 // String returns the factors and the settings.
 func (o *Scales) String() string {
-	return fmt.Sprintf("%v, consensus %v, area %v, weight %v, NMS %v, small %v", o.Factors, o.Consensus, o.Area, o.Weight, o.NMS, o.Small)
+	return fmt.Sprintf("%v, consensus %v, largest %v, area %v, weight %v, NMS %v, small %v", o.Factors, o.Consensus, o.Largest, o.Area, o.Weight, o.NMS, o.Small)
 }

@@ -16,20 +16,20 @@ func TestScalesOverTheModels(t *testing.T) {
 	var none *Scales
 	s, err := none.over(nil)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1}, Consensus: 0.65, Area: 300, Weight: 0.6, NMS: 0.4, Small: 0.05}, s)
+	require.Equal(t, Scales{Factors: []float64{1}, Consensus: 0.65, Largest: 0.375, Area: 300, Weight: 0.6, NMS: 0.4, Small: 0.05}, s)
 	own := &Scales{Factors: []float64{2, 1}, Consensus: -1, Area: 500, NMS: -1}
 	s, err = none.over(own)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1, 2}, Consensus: -1, Area: 500, Weight: 0.6, NMS: -1, Small: 0.05}, s)
+	require.Equal(t, Scales{Factors: []float64{1, 2}, Consensus: -1, Largest: 0.375, Area: 500, Weight: 0.6, NMS: -1, Small: 0.05}, s)
 	require.Equal(t, []float64{2, 1}, own.Factors, "the model's list stays")
 	s, err = (&Scales{Factors: []float64{1}, Area: -1}).over(own)
 	require.NoError(t, err)
-	require.Equal(t, Scales{Factors: []float64{1}, Consensus: -1, Area: -1, Weight: 0.6, NMS: -1, Small: 0.05}, s)
+	require.Equal(t, Scales{Factors: []float64{1}, Consensus: -1, Largest: 0.375, Area: -1, Weight: 0.6, NMS: -1, Small: 0.05}, s)
 
 	nan := math.NaN()
 	for _, bad := range []Scales{
 		{Factors: []float64{0}}, {Factors: []float64{nan}}, {Factors: []float64{17}}, {Factors: []float64{1, 1}}, {Factors: make([]float64, 17)},
-		{Area: nan}, {Area: math.Inf(1)}, {Weight: 2}, {Weight: nan}, {NMS: 1.1}, {Consensus: 1.1}, {Consensus: nan}, {Small: nan},
+		{Area: nan}, {Area: math.Inf(1)}, {Weight: 2}, {Weight: nan}, {NMS: 1.1}, {Consensus: 1.1}, {Consensus: nan}, {Largest: 1.1}, {Small: nan},
 	} {
 		_, err := Options{Scales: &bad}.resolve(mustDefaults(t, small()))
 		var e *OptionError
@@ -87,8 +87,8 @@ func TestAcrossSizes(t *testing.T) {
 	o, err := (&Scales{Factors: []float64{1, 2}, Consensus: -1}).over(nil)
 	require.NoError(t, err)
 	sizes := []sized{
-		{1, []Instance{disc(0.8, 0, 20), disc(0.7, 40, 10), disc(0.5, 60, 10)}},
-		{4, []Instance{disc(0.9, 1, 20), disc(0.6, 40, 10), disc(0.3, 80, 20)}},
+		{1, 0, []Instance{disc(0.8, 0, 20), disc(0.7, 40, 10), disc(0.5, 60, 10)}},
+		{4, 0, []Instance{disc(0.9, 1, 20), disc(0.6, 40, 10), disc(0.3, 80, 20)}},
 	}
 	got := o.across(sizes, -1)
 	var scores []float32
@@ -108,7 +108,7 @@ func TestAcrossSizes(t *testing.T) {
 	other := disc(0.9, 0, 20)
 	other.Class = 1
 	o, _ = (&Scales{Consensus: -1}).over(nil)
-	require.Len(t, o.across([]sized{{1, []Instance{disc(0.8, 0, 20), other}}, {4, nil}}, -1), 2, "of two classes")
+	require.Len(t, o.across([]sized{{1, 0, []Instance{disc(0.8, 0, 20), other}}, {4, 0, nil}}, -1), 2, "of two classes")
 
 	three := []sized{{pixels: 0.25}, {pixels: 1}, {pixels: 4}}
 	for area, want := range map[int]int{1200: 0, 1199: 1, 300: 1, 299: 2, 75: 2, 1: 2} {
@@ -123,9 +123,9 @@ func TestSizesAgree(t *testing.T) {
 	other := disc(0.9, 0, 20)
 	other.Class = 1
 	sizes := []sized{
-		{1, []Instance{disc(0.9, 0, 20), disc(0.3, 2, 18), disc(0.6, 40, 10)}},
-		{2.25, []Instance{disc(0.6, 1, 20), disc(0.6, 80, 20)}},
-		{4, []Instance{disc(0.6, 1, 20), disc(0.6, 45, 10), other}},
+		{1, 0, []Instance{disc(0.9, 0, 20), disc(0.3, 2, 18), disc(0.6, 40, 10)}},
+		{2.25, 0, []Instance{disc(0.6, 1, 20), disc(0.6, 80, 20)}},
+		{4, 0, []Instance{disc(0.6, 1, 20), disc(0.6, 45, 10), other}},
 	}
 	got := o.across(sizes, -1)
 	var scores []float32
@@ -143,6 +143,53 @@ func TestSizesAgree(t *testing.T) {
 	alone := o.across(sizes[:1], 0.5)
 	require.Len(t, alone, 2, "larger sizes were left out: their scores stand")
 	require.InDelta(t, 0.9, alone[0].Score, 1e-6)
+}
+
+// A size whose tiles cut an object neither counts nor votes.
+func TestTilesThatCutDoNotCount(t *testing.T) {
+	o, err := (&Scales{Factors: []float64{1, 1.5, 2}}).over(nil)
+	require.NoError(t, err)
+	large, shifted, small := disc(0.9, 0, 40), disc(0.8, 2, 40), disc(0.6, 60, 24)
+	sizes := []sized{
+		{1, 0, []Instance{large, small}},
+		{2.25, 40, []Instance{shifted}},
+		{4, 24, []Instance{disc(0.6, 1, 40), small, disc(0.7, 0, 15), disc(0.9, 50, 48)}},
+	}
+	got := o.across(sizes, -1)
+	var scores []float32
+	for _, in := range got {
+		scores = append(scores, in.Score)
+	}
+	require.InDeltaSlice(t, []float32{(0.9 + 0.8) / 2, (0.6 + 0 + 0.6) / 3, 0.7 / 3}, scores, 1e-6,
+		"the last size does not count for 40 pixels, and what it alone finds of 48 is left out")
+	require.Equal(t, image.Rect(1, 0, 40, 40), got[0].Mask.Box(), "the mean box begins at 0.94; columns 40 and 41 have 0.8 of 1.7 of the score")
+	sizes[2].largest = 0
+	require.InDelta(t, (0.9+0.8+0.6)/3, o.across(sizes, -1)[0].Score, 1e-6)
+}
+
+// The first size and whole pictures count for all objects, tiles for those of 3/8 of their side.
+func TestWhichSizesCount(t *testing.T) {
+	c := small()
+	c.Input = Input{Scale: 1, Tile: 64}
+	for _, test := range []struct {
+		width, height int
+		largest       float64
+		want          []float32
+	}{
+		{80, 40, 0, []float32{0, 12}}, // in tiles of 32 pixels of the picture
+		{80, 40, 1, []float32{0, 32}},
+		{80, 40, -1, []float32{0, 0}},
+		{32, 20, 0, []float32{0, 0}},
+	} {
+		s, err := Options{Scales: &Scales{Factors: []float64{1, 2}, Largest: test.largest}}.resolve(mustDefaults(t, c))
+		require.NoError(t, err)
+		views := s.views(0, image.Pt(test.width, test.height))
+		var got []float32
+		for _, size := range s.sizes(views, make([][]Instance, len(views))) {
+			got = append(got, size.largest)
+		}
+		require.Equal(t, test.want, got, "%+v", test)
+	}
 }
 
 // Mirrored looks count as further sizes; without a consensus the best look stands.
@@ -170,9 +217,9 @@ func TestEnoughSizes(t *testing.T) {
 		{nil, false}, {[]Instance{unsure}, false}, {[]Instance{large}, true}, {[]Instance{large, unsure}, true},
 		{[]Instance{large, small}, false}, {append(slices.Repeat([]Instance{large}, 20), small), true}, {append(slices.Repeat([]Instance{large}, 18), small), false},
 	} {
-		require.Equal(t, test.want, o.enough([]sized{{1, test.found}}))
+		require.Equal(t, test.want, o.enough([]sized{{1, 0, test.found}}))
 	}
-	require.False(t, o.enough([]sized{{0.1, []Instance{large}}}), "40 pixels in that size")
+	require.False(t, o.enough([]sized{{0.1, 0, []Instance{large}}}), "40 pixels in that size")
 }
 
 // scaled is a small model that keeps the size of pictures, in tiles of 64 pixels.
