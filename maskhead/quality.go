@@ -1,6 +1,7 @@
 package maskhead
 
 import (
+	"image"
 	"math"
 
 	"github.com/diffusioninst/go/mask"
@@ -23,6 +24,9 @@ const qualityBytes = 16 << 20
 func (h Head) Quality(features, filters *torch.Tensor, boxes []mask.Box, stride int) []float64 {
 	shape := features.Shape()
 	height, width := shape[1], shape[2]
+	if !features.Device().IsCUDA() {
+		return h.qualityOfSums(features, filters, boxes, float64(stride))
+	}
 	at := max(qualityBytes/(4*height*width), 1)
 	var out []float64
 	for from := 0; from < len(boxes); from += at {
@@ -68,25 +72,54 @@ func (h Head) quality(features, filters *torch.Tensor, boxes []mask.Box, stride 
 	out := make([]float64, n)
 	for i, b := range boxes {
 		v := values[7*i:]
-		count, inMask, inBox := float64(v[0]), float64(v[1]), float64(v[2])
-		if count == 0 {
-			continue
-		}
 		around := mask.Box{
 			X1: float32((float64(width) - float64(v[3])) * stride), Y1: float32((float64(height) - float64(v[5])) * stride),
 			X2: float32(float64(v[4]) * stride), Y2: float32(float64(v[6]) * stride),
 		}
-		out[i] = inMask / count * inMask / inBox * float64(around.IoU(b))
+		out[i] = qualityOf(float64(v[0]), float64(v[1]), float64(v[2]), around, b)
 	}
 	return out
 }
 
-// appendInside appends for each of n pixels of a side whether it lies in [low−½, high+½] by more than a
-// half: 1 or 0.
+// qualityOfSums computes, on the CPU, only what lies in the boxes.
+func (h Head) qualityOfSums(features, filters *torch.Tensor, boxes []mask.Box, stride float64) []float64 {
+	shape := features.Shape()
+	places := make([]image.Rectangle, len(boxes))
+	for i, b := range boxes {
+		x0, x1 := reach(shape[2], float64(b.X1)/stride, float64(b.X2)/stride)
+		y0, y1 := reach(shape[1], float64(b.Y1)/stride, float64(b.Y2)/stride)
+		places[i] = image.Rect(x0, y0, max(x0, x1), max(y0, y1))
+	}
+	out := make([]float64, len(boxes))
+	for i, s := range torch.DynamicMaskSums(features, filters, h.withDefaults().Layers, places) {
+		at := float32(stride)
+		around := mask.Box{
+			X1: float32(s.Around.Min.X) * at, Y1: float32(s.Around.Min.Y) * at, X2: float32(s.Around.Max.X) * at, Y2: float32(s.Around.Max.Y) * at,
+		}
+		out[i] = qualityOf(float64(s.Count), s.Inside, s.All, around, boxes[i])
+	}
+	return out
+}
+
+// qualityOf is Quality of a mask of so many features, the sums of probabilities in it and in the box, and the smallest box around it.
+func qualityOf(count, inMask, inBox float64, around, box mask.Box) float64 {
+	if count == 0 {
+		return 0
+	}
+	return inMask / count * inMask / inBox * float64(around.IoU(box))
+}
+
+// reach returns the range of n pixels of a side that lie in [low−½, high+½] by more than a half.
+func reach(n int, low, high float64) (from, to int) {
+	pixel := func(v float64) int { return int(min(max(v, 0), float64(n))) }
+	return pixel(math.Floor(low - 0.5)), pixel(math.Ceil(high + 0.5))
+}
+
+// appendInside appends for each of n pixels of a side whether it is inside: 1 or 0.
 func appendInside(out []float32, n int, low, high float64) []float32 {
-	from, to := math.Floor(low-0.5), math.Ceil(high+0.5)
+	from, to := reach(n, low, high)
 	for i := range n {
-		if v := float64(i); v >= from && v < to {
+		if i >= from && i < to {
 			out = append(out, 1)
 		} else {
 			out = append(out, 0)

@@ -137,10 +137,41 @@ func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle
 	if features.Dim() != 3 || filters.Dim() != 2 || len(boxes) != len(words) {
 		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask per filter set", features, filters)
 	}
-	flat := make([]int32, 0, 4*len(boxes))
-	for _, b := range boxes {
-		flat = append(flat, int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y))
-	}
-	check("dynamic_masks", libtorch.Masks(features.handle(), filters.handle(), flat, words, layers, g.Stride,
+	check("dynamic_masks", libtorch.Masks(features.handle(), filters.handle(), corners(boxes), words, layers, g.Stride,
 		[2]int{g.InputH, g.InputW}, [2]int{g.OutputH, g.OutputW}, float32(g.Threshold)), features, filters)
+}
+
+// corners returns x0 y0 x1 y1 of each box.
+func corners(boxes []image.Rectangle) []int32 {
+	out := make([]int32, 0, 4*len(boxes))
+	for _, b := range boxes {
+		out = append(out, int32(b.Min.X), int32(b.Min.Y), int32(b.Max.X), int32(b.Max.Y))
+	}
+	return out
+}
+
+// MaskSums are what DynamicMaskSums adds up of an instance's probabilities over the features in a box. The mask is
+// where they exceed ½.
+type MaskSums struct {
+	Count       int             // features in the mask
+	Inside, All float64         // sums of the probabilities in the mask and in the box
+	Around      image.Rectangle // the smallest one around the mask, in features; empty if Count is 0
+}
+
+// DynamicMaskSums runs one filter set per instance as DynamicMasks does, on the CPU, and returns sums over the
+// mask features (C,H,W) in boxes, which must lie in [0,W)×[0,H). filters (n, params) are float32.
+func DynamicMaskSums(features, filters *Tensor, layers int, boxes []image.Rectangle) []MaskSums {
+	if features.Dim() != 3 || filters.Dim() != 2 || filters.Size(0) != len(boxes) {
+		fail("dynamic_mask_sums", "features must be (C,H,W), filters (n, params), one box per filter set", features, filters)
+	}
+	sums, e := libtorch.SumMasks(features.handle(), filters.handle(), layers, corners(boxes))
+	check("dynamic_mask_sums", e, features, filters)
+	out := make([]MaskSums, len(sums))
+	for i, s := range sums {
+		out[i] = MaskSums{Count: s.Count, Inside: s.Inside, All: s.All}
+		if s.Count > 0 {
+			out[i].Around = image.Rect(s.X0, s.Y0, s.X1, s.Y1)
+		}
+	}
+	return out
 }

@@ -170,6 +170,24 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, 
 	return keep[:kept], e
 }
 
+// MaskSums are sums of an instance's probabilities over features; see di_mask_sums in kernels.h.
+type MaskSums struct {
+	Count          int
+	Inside, All    float64
+	X0, Y0, X1, Y1 int
+}
+
+// SumMasks returns the sums of each filter set on the CPU; see di_masks_sums in kernels.h.
+func SumMasks(features, filters Handle, layers int, boxes []int32) ([]MaskSums, *Error) {
+	sums := make([]C.di_mask_sums, len(boxes)/4)
+	e := takeError(C.di_masks_sums(C.di_tensor(features), C.di_tensor(filters), C.int64_t(layers), (*C.int32_t)(unsafe.SliceData(boxes)), C.size_t(len(sums)), unsafe.SliceData(sums)))
+	out := make([]MaskSums, len(sums))
+	for i, s := range sums {
+		out[i] = MaskSums{int(s.count), float64(s.inside), float64(s.all), int(s.x0), int(s.y0), int(s.x1), int(s.y1)}
+	}
+	return out, e
+}
+
 // Masks writes one bit mask per instance into words, which must be zero: the rows of its box, from
 // the word of the first column to that of the last. features is (C,H,W), filters (n, params), boxes
 // half-open pixel ranges (n, 4); input and output are (height, width). See di_masks and

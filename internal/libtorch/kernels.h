@@ -195,6 +195,17 @@ typedef struct {
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words) DI_NOEXCEPT;
 
+// Sums of an instance's probabilities over the features in a box, and over the mask, where they exceed ½.
+typedef struct {
+  int64_t count;            // of the mask's features
+  double inside, all;       // of probabilities in the mask and in the box
+  int32_t x0, y0, x1, y1;   // the smallest box around the mask, half-open; meaningless if count is 0
+} di_mask_sums;
+
+// Writes the sums of each filter set; features (channels, height, width) and filters (n, params), float32, are on the
+// CPU; boxes are half-open ranges of features (n, 4), x0 y0 x1 y1.
+di_error* di_masks_sums(di_tensor features, di_tensor filters, int64_t layers, const int32_t* boxes, size_t n, di_mask_sums* sums) DI_NOEXCEPT;
+
 // The calling thread's own stream of a GPU; see stream.cc. di_stream_enter makes it LibTorch's current one and stores
 // its number and that of the stream before, behind whose work its own waits. di_stream_leave makes the one before
 // current again, whose further work waits for that of the thread's own.

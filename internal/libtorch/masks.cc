@@ -228,7 +228,63 @@ struct Job {
   }
 };
 
+// sums_of adds up a filter set's probabilities over the features x0 … x1−1 of the rows y0 … y1−1.
+di_mask_sums sums_of(const Filters& f, const at::Tensor& features, const int32_t* box, std::vector<float>& scratch) {
+  di_mask_sums out{};
+  int64_t height = features.size(1), width = features.size(2), x0 = box[0], n = box[2] - x0;
+  if (n <= 0) return out;
+  scratch.resize((2 * f.channels + 1) * n);
+  float *b = scratch.data() + f.channels * n, *row = b + f.channels * n;
+  const auto* from = static_cast<const float*>(features.data_ptr());
+  out.x0 = box[2], out.y0 = box[3];
+  for (int32_t y = box[1]; y < box[3]; y++) {
+    f.probability(from + y * width + x0, height * width, n, scratch.data(), b, row);
+    for (int32_t x = 0; x < n; x++) {
+      out.all += row[x];
+      if (!(row[x] > 0.5f)) continue;
+      out.count++;
+      out.inside += row[x];
+      auto at = static_cast<int32_t>(x0) + x;
+      out.x0 = std::min(out.x0, at), out.y0 = std::min(out.y0, y);
+      out.x1 = std::max(out.x1, at + 1), out.y1 = std::max(out.y1, y + 1);
+    }
+  }
+  return out;
+}
+
+void check_filters(int64_t params, int64_t layers, int64_t c) {
+  int64_t hidden = layers - 1;
+  TORCH_CHECK(hidden >= 0 && params == hidden * c * c + c + hidden * c + 1, "a filter set of ", params, " parameters does not fit ", layers,
+              " layers of ", c, " channels");
+}
+
 }  // namespace
+
+di_error* di_masks_sums(di_tensor features, di_tensor filters, int64_t layers, const int32_t* boxes, size_t n, di_mask_sums* sums) noexcept {
+  return di::guard([&] {
+    TORCH_CHECK(di::ref(features).is_cpu() && di::ref(filters).is_cpu(), "tensors must be on the CPU");
+    auto from = di::ref(features).to(at::kFloat).contiguous(), sets = di::ref(filters).contiguous();
+    auto count = static_cast<int64_t>(n);
+    TORCH_CHECK(from.dim() == 3 && sets.dim() == 2 && sets.size(0) == count && sets.scalar_type() == at::kFloat,
+                "features must be (C,H,W) and filters (n, params) of float32");
+    int64_t channels = from.size(0), params = sets.size(1), weights = (layers - 1) * channels * channels + channels;
+    check_filters(params, layers, channels);
+    for (int64_t i = 0; i < count; i++) {
+      const int32_t* b = boxes + 4 * i;
+      TORCH_CHECK(b[0] >= 0 && b[1] >= 0 && b[2] <= from.size(2) && b[3] <= from.size(1), "box ", i, " reaches beyond the features");
+      int64_t pixels = static_cast<int64_t>(std::max(b[2] - b[0], 0)) * std::max(b[3] - b[1], 0);
+      di::counted_flop += 2 * pixels * params;
+    }
+    const auto* filter = static_cast<const float*>(sets.data_ptr());
+    at::parallel_for(0, count, 1, [&](int64_t i0, int64_t i1) {
+      std::vector<float> scratch;
+      for (int64_t i = i0; i < i1; i++) {
+        const float* of = filter + i * params;
+        sums[i] = sums_of(Filters{of, of + weights, channels, layers}, from, boxes + 4 * i, scratch);
+      }
+    });
+  });
+}
 
 di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor filters, const int32_t* boxes, size_t n,
                    uint64_t* const* words) noexcept {
@@ -241,9 +297,7 @@ di_error* di_masks(const di_mask_image* image, di_tensor features, di_tensor fil
                     di::gpu::computed(job.features.scalar_type()) == at::kFloat && job.filters.scalar_type() == at::kFloat &&
                     job.features.device() == job.filters.device(),
                 "features must be (C,H,W) of float32, float16 or bfloat16, filters (n, params) of float32, on one device");
-    int64_t hidden = im.layers - 1, c = job.channels();
-    TORCH_CHECK(hidden >= 0 && job.params() == hidden * c * c + c + hidden * c + 1, "a filter set of ", job.params(),
-                " parameters does not fit ", im.layers, " layers of ", c, " channels");
+    check_filters(job.params(), im.layers, job.channels());
     TORCH_CHECK(job.height() > 0 && job.width() > 0 && im.input_h > 0 && im.input_w > 0 &&
                     im.input_h <= job.height() * im.stride && im.input_w <= job.width() * im.stride,
                 "the sizes of the mask features, the input and the output contradict each other");
