@@ -9,6 +9,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -18,6 +19,9 @@ import (
 // could compute the masks anew. Where instances overlap the one of the highest score is seen;
 // covered is the number of others, which lose pixels.
 func WriteCellpose(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
+	if err := present(p); err != nil {
+		return 0, err
+	}
 	labels := p.Labels()
 	places, covered, err := paintPlaces(p)
 	if err != nil {
@@ -56,7 +60,7 @@ func WriteCellpose(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
 		}
 	}
 	shape := []int{p.Height, p.Width}
-	err = checkpoint.WriteNumPyDict(w, []checkpoint.NumPyEntry{
+	err = checkpoint.WriteNumPyDict(nilcheck.Writer(w), []checkpoint.NumPyEntry{
 		{Key: "masks", Value: &checkpoint.NumPyArray{Type: kind, Shape: shape, Data: masks}},
 		{Key: "outlines", Value: &checkpoint.NumPyArray{Type: kind, Shape: shape, Data: outlines}},
 		{Key: "colors", Value: &checkpoint.NumPyArray{Type: "|u1", Shape: []int{len(labels), 3}, Data: colors}},

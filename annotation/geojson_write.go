@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -18,7 +19,10 @@ import (
 // a MultiPolygon. Instances without pixels are left out. The collection is written one feature
 // after the other.
 func WriteGeoJSON(w io.Writer, p *coco.LabeledImage, m *Measurements) error {
-	b := bufio.NewWriter(w)
+	if err := present(p); err != nil {
+		return err
+	}
+	b := bufio.NewWriter(nilcheck.Writer(w))
 	head, err := json.Marshal(madeFor{p.FileName, p.Width, p.Height, p.ImageID})
 	if err != nil {
 		return fmt.Errorf("annotation: %s: GeoJSON: %w", p.FileName, err)

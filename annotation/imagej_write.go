@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -33,7 +34,10 @@ func (m *madeFor) check() error {
 // holes or several parts is a composite. Class and score are properties of the region.
 // Instances without pixels are left out.
 func WriteImageJ(w io.Writer, p *coco.LabeledImage) error {
-	z := zip.NewWriter(w)
+	if err := present(p); err != nil {
+		return err
+	}
+	z := zip.NewWriter(nilcheck.Writer(w))
 	picture, err := json.Marshal(madeFor{p.FileName, p.Width, p.Height, p.ImageID})
 	if err == nil {
 		err = z.SetComment(string(picture))

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -18,6 +19,9 @@ import (
 // overlap the one of the highest score is seen; covered is the number of others, which lose
 // pixels. More than 65535 instances are an error.
 func WriteLabels(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
+	if err := present(p); err != nil {
+		return 0, err
+	}
 	labels, err := p.Labels16()
 	if err != nil {
 		return 0, fmt.Errorf("annotation: %w", err)
@@ -32,7 +36,7 @@ func WriteLabels(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
 			binary.BigEndian.PutUint16(m.Pix[2*i:], labels[place-1])
 		}
 	}
-	if err := png.Encode(w, m); err != nil {
+	if err := png.Encode(nilcheck.Writer(w), m); err != nil {
 		return 0, fmt.Errorf("annotation: %s: %w", p.FileName, err)
 	}
 	return covered, nil
@@ -41,6 +45,9 @@ func WriteLabels(w io.Writer, p *coco.LabeledImage) (covered int, err error) {
 // WriteLabelPreview writes a picture's labels as a PNG in colours for people to look at: viewers
 // show label maps as black. Labels are numbers as in WriteLabels; several share a colour.
 func WriteLabelPreview(w io.Writer, p *coco.LabeledImage) error {
+	if err := present(p); err != nil {
+		return err
+	}
 	labels := p.Labels()
 	places, _, err := paintPlaces(p)
 	if err != nil {
@@ -52,7 +59,7 @@ func WriteLabelPreview(w io.Writer, p *coco.LabeledImage) error {
 			binary.BigEndian.PutUint16(m.Pix[2*i:], uint16(1+(labels[place-1]-1)%uint32(mask.Colors)))
 		}
 	}
-	if err := png.Encode(w, mask.ColorLabels(m)); err != nil {
+	if err := png.Encode(nilcheck.Writer(w), mask.ColorLabels(m)); err != nil {
 		return fmt.Errorf("annotation: %s: %w", p.FileName, err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
@@ -19,6 +20,9 @@ import (
 // the labels are in the file as OME-TIFF and as ImageJ have them. Where instances overlap the
 // one of the highest score is seen; covered is the number of others, which lose pixels.
 func WriteLabelTIFF(w io.Writer, p *coco.LabeledImage, pixelSize float64) (covered int, err error) {
+	if err := present(p); err != nil {
+		return 0, err
+	}
 	labels := p.Labels()
 	places, covered, err := paintPlaces(p)
 	if err != nil {
@@ -58,7 +62,7 @@ func WriteLabelTIFF(w io.Writer, p *coco.LabeledImage, pixelSize float64) (cover
 			`<TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>`,
 		"ImageJ=1.54\nimages=1\n" + unit + "min=0.0\nmax=" + strconv.FormatUint(uint64(max(most, 1)), 10) + "\n",
 	}
-	if err := tiff.WriteGrey(w, g); err != nil {
+	if err := tiff.WriteGrey(nilcheck.Writer(w), g); err != nil {
 		return 0, fmt.Errorf("annotation: %s: %w", p.FileName, err)
 	}
 	return covered, nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
@@ -80,7 +81,13 @@ func (m *Measurements) intensities(i int) []figure {
 // each channel mean, least and greatest sample, sum and standard deviation. The names of the
 // columns end with units. Numbers have all their digits. Instances without pixels are left out.
 func WriteMeasurements(w io.Writer, p *coco.LabeledImage, m *Measurements) error {
-	c := csv.NewWriter(w)
+	if err := present(p); err != nil {
+		return err
+	}
+	if m == nil || len(m.Rows) != len(p.Instances) {
+		return fmt.Errorf("annotation: %s: there are not as many measurements as instances", p.FileName)
+	}
+	c := csv.NewWriter(nilcheck.Writer(w))
 	blank := *m
 	blank.Rows = []mask.Measurement{{Intensities: make([]mask.Intensity, len(m.Channels))}}
 	line := []string{"label", "class", "score"}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // A Summary is what is said of a picture in a line.
@@ -33,7 +34,7 @@ func Summarize(p *coco.LabeledImage, pixelSize float64) Summary {
 // pixels, mean area, and density per mm² and mean area in µm² if the pixel size is known. A
 // picture without instances has no mean area.
 func WriteSummary(w io.Writer, lines []Summary) error {
-	c := csv.NewWriter(w)
+	c := csv.NewWriter(nilcheck.Writer(w))
 	c.Write([]string{"picture", "width_px", "height_px", "pixel_size_um", "count", "density_per_Mpx", "mean_area_px", "density_per_mm2", "mean_area_um2"})
 	for _, s := range lines {
 		count, pixels := float64(s.Count), float64(s.Width)*float64(s.Height)

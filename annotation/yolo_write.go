@@ -2,12 +2,14 @@ package annotation
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // A YOLOLoss counts what label files of YOLO cannot hold.
@@ -24,7 +26,13 @@ type YOLOLoss struct {
 // returns the number of an instance's class.
 func WriteYOLO(w io.Writer, p *coco.LabeledImage, class func(v *coco.LabeledInstance) int) (YOLOLoss, error) {
 	var loss YOLOLoss
-	out := bufio.NewWriter(w)
+	if err := present(p); err != nil {
+		return loss, err
+	}
+	if class == nil {
+		return loss, errors.New("annotation: YOLO: there is no function that numbers classes")
+	}
+	out := bufio.NewWriter(nilcheck.Writer(w))
 	for i := range p.Instances {
 		v := &p.Instances[i]
 		var outline []float64
@@ -85,7 +93,7 @@ func bridge(a, b []float64) []float64 {
 
 // WriteYOLOConfig writes a data.yaml for label files in labels and pictures in images.
 func WriteYOLOConfig(w io.Writer, categories []coco.Category) error {
-	out := bufio.NewWriter(w)
+	out := bufio.NewWriter(nilcheck.Writer(w))
 	fmt.Fprint(out, "path: .\ntrain: images\nval: images\nnames:\n")
 	for i, c := range categories {
 		fmt.Fprintf(out, "  %d: %s\n", i, strconv.Quote(c.Name))

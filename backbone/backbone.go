@@ -1,6 +1,8 @@
 package backbone
 
 import (
+	"errors"
+
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -28,7 +30,12 @@ type Builder interface {
 type BuilderFunc func(p nn.Path) (Backbone, error)
 
 // Build returns f(p).
-func (f BuilderFunc) Build(p nn.Path) (Backbone, error) { return f(p) }
+func (f BuilderFunc) Build(p nn.Path) (Backbone, error) {
+	if f == nil {
+		return nil, errors.New("backbone: the BuilderFunc is nil")
+	}
+	return f(p)
+}
 
 // bottomUp is the network below a feature pyramid, with features of strides 4, 8, 16, 32.
 type bottomUp interface {

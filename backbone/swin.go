@@ -20,6 +20,9 @@ type SwinFPN struct {
 // Build returns the backbone. Its parameters have the reference's names: bottom_up.* and
 // fpn_*. It returns an error if no Swin Transformer has such a configuration.
 func (c SwinFPN) Build(p nn.Path) (Backbone, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
 	bottom, err := newSwin(p.Sub("bottom_up"), c.Swin)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package coco
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -44,6 +45,9 @@ func (b *Builder) category(c Category) {
 // set lacks, belongs to the category of its name. Scores go into the annotations'
 // extra fields.
 func (b *Builder) Add(p *LabeledImage) error {
+	if b == nil {
+		return errors.New("coco: the Builder is nil")
+	}
 	if err := p.check(); err != nil {
 		return err
 	}

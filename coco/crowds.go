@@ -23,6 +23,9 @@ func (d *Dataset) CrowdsToObjects() int {
 // CheckCrowds returns an error, which wraps ErrAllCrowds, if all annotations are crowds:
 // nothing would be left to train on or to find.
 func (d *Dataset) CheckCrowds() error {
+	if d == nil {
+		return errNoData
+	}
 	n := len(d.Annotations)
 	for i := range d.Annotations {
 		if !d.Annotations[i].Crowd {

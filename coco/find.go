@@ -18,6 +18,9 @@ import (
 // such as val2017, may be missing from the path. If there is no file, the error wraps
 // fs.ErrNotExist.
 func (m *Image) Find(folder string) (string, error) {
+	if m == nil {
+		return "", errors.New("coco: there is no image to find")
+	}
 	names := []string{m.FileName}
 	switch slashed := strings.ReplaceAll(m.FileName, `\`, "/"); {
 	case m.FileName == "":

@@ -3,9 +3,12 @@ package coco
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 )
+
+var errNoData = errors.New("coco: there is no data set, or no index of it")
 
 // An Index finds the records of a Dataset by id. It holds places in the data set's
 // lists and is out of date once these change.
@@ -17,6 +20,9 @@ type Index struct {
 // Index returns an index of d. Ids that occur twice and annotations of unknown
 // images or categories are a Problems error.
 func (d *Dataset) Index() (*Index, error) {
+	if d == nil {
+		return nil, errNoData
+	}
 	ix, problems := d.index()
 	if len(problems) > 0 {
 		return nil, problems
@@ -26,6 +32,9 @@ func (d *Dataset) Index() (*Index, error) {
 
 func (d *Dataset) index() (*Index, Problems) {
 	var problems Problems
+	if d == nil {
+		d = &Dataset{}
+	}
 	ix := &Index{}
 	ix.images = places(&problems, "image", d.Images)
 	ix.categories = places(&problems, "category", d.Categories)

@@ -9,6 +9,9 @@ import (
 // as "kind", that this package has no use for: a string as it is, any other value as written, and "" without the
 // field. That no image has the field is an error.
 func (d *Dataset) Kinds(field string) (func(*Image) string, error) {
+	if d == nil {
+		return nil, errNoData
+	}
 	of := func(m *Image) string {
 		raw := m.Extra[field]
 		var text string

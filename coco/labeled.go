@@ -59,10 +59,12 @@ func (i *LabeledInstance) BBox() (box [4]float64) {
 	return box
 }
 
+var errNoPicture = errors.New("coco: there is no picture")
+
 // check reports instances that the writers cannot take.
 func (p *LabeledImage) check() error {
 	if p == nil {
-		return errors.New("coco: there is no picture to write")
+		return errNoPicture
 	}
 	if err := p.checkMasks(); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
@@ -174,6 +176,9 @@ func (d *Dataset) LabeledImages() iter.Seq2[*LabeledImage, error] {
 
 // LabeledImage returns the image with an id, and its annotations. The index must be d's.
 func (d *Dataset) LabeledImage(ix *Index, imageID int64) (*LabeledImage, error) {
+	if d == nil || ix == nil {
+		return nil, errNoData
+	}
 	i, ok := ix.Image(imageID)
 	if !ok {
 		return nil, fmt.Errorf("coco: image %d is not in the data set", imageID)

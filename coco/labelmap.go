@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/utf"
 	"github.com/diffusioninst/go/mask"
 )
@@ -125,7 +126,7 @@ func (p *LabeledImage) legend() *legend {
 func writeLegend(w io.Writer, l *legend) error {
 	text, err := json.MarshalIndent(l, "", " ")
 	if err == nil {
-		_, err = w.Write(append(text, '\n'))
+		_, err = nilcheck.Writer(w).Write(append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("coco: %s: legend: %w", l.Image, err)

@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -96,7 +97,7 @@ func WriteLabelMe(w io.Writer, p *LabeledImage, o LabelMeOptions) error {
 	}
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err == nil {
-		_, err = w.Write(append(text, '\n'))
+		_, err = nilcheck.Writer(w).Write(append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)

@@ -27,6 +27,9 @@ func (p *LabeledImage) Labels() []uint32 {
 // Labels16 returns Labels for formats that have 16 bits for them: the places of the instances
 // if a label is larger. More than 65535 instances are an error.
 func (p *LabeledImage) Labels16() ([]uint16, error) {
+	if p == nil {
+		return nil, errNoPicture
+	}
 	if len(p.Instances) > math.MaxUint16 {
 		return nil, fmt.Errorf("coco: %s: a label map of 16 bits is too small for %d instances", p.FileName, len(p.Instances))
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
 )
@@ -27,7 +28,7 @@ func WriteMasks(create func(name string) (io.WriteCloser, error), p *LabeledImag
 		name := fmt.Sprintf("%s_%03d.png", p.Stem(), i)
 		l.Instances[i].File = name
 		err := writeTo(create, name, func(w io.Writer) error {
-			return png.Encode(w, p.Instances[i].Mask.Bitmap().Gray())
+			return png.Encode(nilcheck.Writer(w), p.Instances[i].Mask.Bitmap().Gray())
 		})
 		if err != nil {
 			return fmt.Errorf("coco: %s: %w", name, err)

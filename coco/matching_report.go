@@ -2,15 +2,21 @@ package coco
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // WriteText writes the figures as tables, in percent: by IoU threshold, then those of all, of
 // each kind and of each size in a row, and with perCategory of each category.
 func (m *Matching) WriteText(w io.Writer, perCategory bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if m == nil {
+		return errors.New("coco: there is no matching")
+	}
+	t := tabwriter.NewWriter(nilcheck.Writer(w), 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "IoU\tAP\tF1\tprecision\trecall\tmean IoU\tTP\tFP\tFN\n")
 	for _, c := range m.All.Counts {
 		fmt.Fprintf(t, "%.2f\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\n", c.IoU, percent(c.AP()), percent(c.F1()), percent(c.Precision()), percent(c.Recall()), percent(c.MeanIoU()), c.TP, c.FP, c.FN)
@@ -47,6 +53,9 @@ func (m *Matching) WriteText(w io.Writer, perCategory bool) error {
 
 // MarshalJSON writes score, all, kinds, areas and categories; see MatchGroup.MarshalJSON.
 func (m *Matching) MarshalJSON() ([]byte, error) {
+	if m == nil {
+		return []byte("null"), nil
+	}
 	return json.Marshal(struct {
 		Score      float64      `json:"score"`
 		All        MatchGroup   `json:"all"`

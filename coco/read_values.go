@@ -72,7 +72,12 @@ func stringID(extra map[string]json.RawMessage, name string) (key string) {
 }
 
 // Key returns the id as the file has it if that is a string, and otherwise "".
-func (m *Image) Key() string { return stringID(m.Extra, "id") }
+func (m *Image) Key() string {
+	if m == nil {
+		return ""
+	}
+	return stringID(m.Extra, "id")
+}
 
 // Key returns the id as the file has it if that is a string, and otherwise "".
 func (c *Category) Key() string { return stringID(c.Extra, "id") }

@@ -3,10 +3,13 @@ package coco
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // MarshalJSON writes the metrics by name and, as per_category_AP, the AP of each
@@ -14,6 +17,9 @@ import (
 //
 //	{"AP": 0.123, "AP50": 0.285, …, "per_category_AP": {"disc": 0.138, "absent": null}}
 func (r *Report) MarshalJSON() ([]byte, error) {
+	if r == nil {
+		return []byte("null"), nil
+	}
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for _, m := range r.Metrics {
@@ -62,7 +68,10 @@ func (c CategoryReport) MarshalJSON() ([]byte, error) {
 // WriteText writes the metrics as a table, in percent, and with perCategory one
 // row for each category.
 func (r *Report) WriteText(w io.Writer, perCategory bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if r == nil {
+		return errors.New("coco: there is no report")
+	}
+	t := tabwriter.NewWriter(nilcheck.Writer(w), 0, 0, 2, ' ', 0)
 	for _, m := range r.Metrics {
 		fmt.Fprintf(t, "%s\t%s\n", m.Name, percent(m.Value))
 	}

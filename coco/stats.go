@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // Stats holds the counts of a data set.
@@ -105,7 +107,7 @@ func (d *Dataset) Stats() Stats {
 
 // WriteText writes s as tables, the categories with most annotations first.
 func (s Stats) WriteText(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := tabwriter.NewWriter(nilcheck.Writer(w), 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "images\t%d\t(%d without annotations)\n", s.Images, s.EmptyImages)
 	fmt.Fprintf(t, "sizes\t%d–%d × %d–%d\n", s.MinWidth, s.MaxWidth, s.MinHeight, s.MaxHeight)
 	fmt.Fprintf(t, "annotations\t%d\t(%d of crowds, at most %d on an image)\n", s.Annotations, s.Crowds, s.MostObjects)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // Save writes d to the file at path, which it replaces as a whole or, on an error, leaves
@@ -54,7 +55,10 @@ func inFile(path string, err error) error {
 func (d *Dataset) Write(w io.Writer) error { return prefixed(d.write(w)) }
 
 func (d *Dataset) write(w io.Writer) error {
-	e := &encoder{w: bufio.NewWriterSize(w, 1<<16), images: map[int64]json.RawMessage{}, categories: map[int64]json.RawMessage{}}
+	if d == nil {
+		return errors.New("there is no data set")
+	}
+	e := &encoder{w: bufio.NewWriterSize(nilcheck.Writer(w), 1<<16), images: map[int64]json.RawMessage{}, categories: map[int64]json.RawMessage{}}
 	for i := range d.Images {
 		if key := d.Images[i].Extra["id"]; key != nil {
 			e.images[d.Images[i].ID] = key
@@ -88,7 +92,7 @@ func WriteResults(w io.Writer, results []Result) error {
 }
 
 func writeResults(w io.Writer, results []Result) error {
-	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
+	e := &encoder{w: bufio.NewWriterSize(nilcheck.Writer(w), 1<<16)}
 	e.b = append(e.b, '[')
 	writeRecords(e, "result", results, e.result)
 	e.b = append(e.b, "]\n"...)

@@ -1,6 +1,7 @@
 package decoder
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -134,16 +135,30 @@ func NotFinite(stage int) error {
 	return fmt.Errorf("decoder: %w: the weights or the picture are broken", &nn.NotFiniteError{Where: "prediction", Stage: stage, Value: math.NaN()})
 }
 
+// made returns an error for a decoder that is not one.
+func (d *Decoder) made() error {
+	if d == nil || len(d.Stages) == 0 {
+		return errors.New("decoder: the Decoder is nil, or was not made by New")
+	}
+	return nil
+}
+
 // Refine is like ForwardState but does not wait for a GPU to learn whether predictions are finite: it
 // returns the answers, bool (Stages), on the device. NotFinite gives the error of a stage whose answer
 // is false. On the CPU, where there is nothing to wait for, Refine has looked, and finite is nil.
 func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) (out []Output, finite *torch.Tensor, err error) {
+	if err := d.made(); err != nil {
+		return nil, nil, err
+	}
 	return d.RefineAt(levels, boxes, filters, d.Embed(boxes.Scope(), times, boxes.Device()), all)
 }
 
 // RefineAt is Refine for times that Embed has embedded. On a GPU nothing in it is copied from or to the host, so that
 // it can be recorded as a torch.Graph.
 func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.Tensor, all bool) (out []Output, finite *torch.Tensor, err error) {
+	if err := d.made(); err != nil {
+		return nil, nil, err
+	}
 	s := boxes.Scope()
 	time := d.time[1].Forward(d.time[0].Forward(as(times, d.types.exact)).Gelu())
 	if d.types.inference {

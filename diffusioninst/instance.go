@@ -2,6 +2,7 @@ package diffusioninst
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 
@@ -24,6 +25,9 @@ type Result struct {
 // background. Where instances overlap the one with the best score is on top. More than
 // 65535 instances are an error.
 func (r *Result) LabelMap() (*image.Gray16, error) {
+	if r == nil {
+		return nil, errors.New("diffusioninst: label map: there is no result")
+	}
 	n := len(r.Instances)
 	masks := make([]*mask.Bitmap, n) // worst first: the last one is on top
 	for i, in := range r.Instances {
@@ -50,5 +54,10 @@ type Instance struct {
 	Mask  *mask.Bitmap // of the picture's size, stored around the box; it is an image.Image too
 }
 
-// Area returns the number of pixels of the mask.
-func (i Instance) Area() int { return i.Mask.Area() }
+// Area returns the number of pixels of the mask, 0 without one.
+func (i Instance) Area() int {
+	if i.Mask == nil {
+		return 0
+	}
+	return i.Mask.Area()
+}

@@ -2,6 +2,7 @@ package diffusioninst
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -73,6 +74,14 @@ func build(ctx context.Context, c Config, source nn.Source, device torch.Device,
 	return m, nil
 }
 
+// made returns an error for a model that is not one.
+func (m *Model) made() error {
+	if m == nil || m.store == nil {
+		return errors.New("diffusioninst: the Model is nil, or was not made by Load or New")
+	}
+	return nil
+}
+
 // Config returns the model's configuration with all defaults filled in.
 func (m *Model) Config() Config { return m.config }
 
@@ -88,7 +97,7 @@ func (m *Model) Precision() Precision { return m.precision }
 
 // Parameters returns the number of parameters of a replica, counted in single numbers; 0 after Close.
 func (m *Model) Parameters() int64 {
-	if m.store == nil || m.gate.enter() != nil {
+	if m.made() != nil || m.gate.enter() != nil {
 		return 0
 	}
 	defer m.gate.leave()
@@ -97,7 +106,7 @@ func (m *Model) Parameters() int64 {
 
 // Bytes returns the memory that the parameters of a replica take; 0 after Close.
 func (m *Model) Bytes() int64 {
-	if m.store == nil || m.gate.enter() != nil {
+	if m.made() != nil || m.gate.enter() != nil {
 		return 0
 	}
 	defer m.gate.leave()
@@ -107,6 +116,9 @@ func (m *Model) Bytes() int64 {
 // Check returns an *OptionError if options contradict each other or the model, as Segment
 // would.
 func (m *Model) Check(o Options) error {
+	if err := m.made(); err != nil {
+		return err
+	}
 	_, err := o.resolve(m.config)
 	return err
 }
@@ -117,8 +129,8 @@ func (m *Model) Check(o Options) error {
 // backbone or Options.OnStep it returns an error, and the model stays open; a picture's methods
 // are not to call it either.
 func (m *Model) Close() error {
-	if m.store == nil {
-		return nil // the zero Model
+	if m.made() != nil {
+		return nil
 	}
 	return m.gate.close(m.free)
 }

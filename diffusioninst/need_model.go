@@ -10,6 +10,9 @@ import (
 // through the network, before they are read: a server admits requests by it. Pictures and
 // options that SegmentBatch would refuse are the same errors, Options.MaxBytes excepted.
 func (m *Model) Need(o Options, sizes ...image.Point) (Need, error) {
+	if err := m.made(); err != nil {
+		return Need{}, err
+	}
 	if len(sizes) == 0 {
 		return Need{}, errors.New("diffusioninst: Need of no picture")
 	}

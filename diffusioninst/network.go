@@ -20,6 +20,12 @@ type Network struct {
 // NewNetwork builds the network that c describes, which has gone through WithDefaults,
 // with parameters of the store that root belongs to. It must be called inside torch.Do.
 func NewNetwork(root nn.Path, c Config) (*Network, error) {
+	if err := root.Check(); err != nil {
+		return nil, err
+	}
+	if nilcheck.Is(c.Backbone) {
+		return nil, configError("there is no backbone: WithDefaults gives one")
+	}
 	n := &Network{}
 	var err error
 	if n.Backbone, err = c.Backbone.Build(root.Sub("backbone")); err != nil {

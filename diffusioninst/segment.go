@@ -41,6 +41,9 @@ func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Option
 
 // segment is SegmentBatch; tensor, if not nil, has the pixels that images stand for.
 func (m *Model) segment(ctx context.Context, images []image.Image, tensor *torch.Tensor, o Options) ([]*Result, error) {
+	if err := m.made(); err != nil {
+		return nil, err
+	}
 	settings, err := o.resolve(m.config)
 	if err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func OpenAnnotations(path string, o annotation.Options) (*Set, error) {
 // and there are as many categories as classes, it assigns them in the order of their ids
 // and calls warn. It must be called before Run.
 func (s *Set) Match(classes []string, warn func(format string, args ...any)) error {
-	if s.Data == nil {
+	if s == nil || s.Data == nil {
 		return errors.New("evaluation: the Set has no data: it comes from Open or OpenAnnotations")
 	}
 	s.categories = make([]*coco.Category, len(classes))
@@ -142,6 +142,9 @@ type opened struct {
 // not depend on the other images. The next image is read while one is segmented. done, if not nil, is called after each image. With an error, or the
 // error of ctx, it returns the detections of the images before.
 func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options, done func()) ([]coco.Result, time.Duration, error) {
+	if s == nil {
+		return nil, 0, errNoSet
+	}
 	if segment == nil {
 		return nil, 0, errors.New("evaluation: Run needs a function that segments")
 	}
@@ -202,9 +205,14 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 	return all, took, nil
 }
 
+var errNoSet = errors.New("evaluation: the Set is nil")
+
 // Read reads the picture of an image as s.Pictures says. It is an error if its size is not the
 // one in the data set.
 func (s *Set) Read(m Image) (*picture.Picture, error) {
+	if s == nil {
+		return nil, errNoSet
+	}
 	img, err := m.read(s.Pictures)
 	if err == nil {
 		s.remark(m, img)

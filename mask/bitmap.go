@@ -244,8 +244,11 @@ func (b *Bitmap) Clone() *Bitmap {
 }
 
 // Equal reports whether both masks have the same size and the same pixels, wherever their
-// Rects lie.
+// Rects lie. Nil equals nil only.
 func (b *Bitmap) Equal(o *Bitmap) bool {
+	if b == nil || o == nil {
+		return b == o
+	}
 	if b.Width != o.Width || b.Height != o.Height {
 		return false
 	}

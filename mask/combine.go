@@ -17,9 +17,12 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("mask: mask %d is %d×%d where %d×%d is needed", e.Index, e.Width, e.Height, e.WantWidth, e.WantHeight)
 }
 
-// sameSize returns a *SizeError for the first mask whose size differs.
-func sameSize(width, height int, masks []*Bitmap) error {
+// sameSize returns a *SizeError for the first mask whose size differs. A nil one is another error.
+func sameSize(width, height int, masks ...*Bitmap) error {
 	for i, m := range masks {
+		if m == nil {
+			return fmt.Errorf("mask: mask %d is nil", i)
+		}
 		if m.Width != width || m.Height != height {
 			return &SizeError{Index: i, Width: m.Width, Height: m.Height, WantWidth: width, WantHeight: height}
 		}
@@ -27,9 +30,17 @@ func sameSize(width, height int, masks []*Bitmap) error {
 	return nil
 }
 
+// alike is sameSize for two masks.
+func alike(a, b *Bitmap) error {
+	if a == nil {
+		return sameSize(0, 0, a)
+	}
+	return sameSize(a.Width, a.Height, a, b)
+}
+
 // Union returns the pixels set in a or in b. Different sizes are a *[SizeError].
 func Union(a, b *Bitmap) (*Bitmap, error) {
-	if err := sameSize(a.Width, a.Height, []*Bitmap{a, b}); err != nil {
+	if err := alike(a, b); err != nil {
 		return nil, err
 	}
 	out := NewBitmapIn(a.Width, a.Height, a.Rect.Union(b.Rect))
@@ -46,7 +57,7 @@ func Union(a, b *Bitmap) (*Bitmap, error) {
 // Intersection returns the pixels set in a and in b. Different sizes are a
 // *[SizeError].
 func Intersection(a, b *Bitmap) (*Bitmap, error) {
-	if err := sameSize(a.Width, a.Height, []*Bitmap{a, b}); err != nil {
+	if err := alike(a, b); err != nil {
 		return nil, err
 	}
 	out := NewBitmapIn(a.Width, a.Height, a.Rect.Intersect(b.Rect))
@@ -62,7 +73,7 @@ func Intersection(a, b *Bitmap) (*Bitmap, error) {
 // Difference returns the pixels set in a and not in b. Different sizes are a
 // *[SizeError].
 func Difference(a, b *Bitmap) (*Bitmap, error) {
-	if err := sameSize(a.Width, a.Height, []*Bitmap{a, b}); err != nil {
+	if err := alike(a, b); err != nil {
 		return nil, err
 	}
 	out := a.Clone()
@@ -91,7 +102,7 @@ func copyWords(to, from []uint64) { copy(to, from) }
 // IoU returns the number of pixels set in both masks over the number set in either,
 // 0 if both are empty. Different sizes are a *[SizeError].
 func (b *Bitmap) IoU(o *Bitmap) (float64, error) {
-	if err := sameSize(b.Width, b.Height, []*Bitmap{b, o}); err != nil {
+	if err := alike(b, o); err != nil {
 		return 0, err
 	}
 	var common, union int

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -20,7 +21,7 @@ func LabelMap(width, height int, masks []*Bitmap) (*image.Gray16, error) {
 	if len(masks) > math.MaxUint16 {
 		return nil, fmt.Errorf("mask: a label map has 16 bits, too few for %d masks", len(masks))
 	}
-	if err := sameSize(width, height, masks); err != nil {
+	if err := sameSize(width, height, masks...); err != nil {
 		return nil, err
 	}
 	out := image.NewGray16(image.Rect(0, 0, width, height))
@@ -41,6 +42,9 @@ func LabelMap(width, height int, masks []*Bitmap) (*image.Gray16, error) {
 // that do not start at (0, 0) are moved there. A picture too large for run
 // lengths is an error.
 func SplitLabelMap(m *image.Gray16) (labels []uint16, masks []RLE, err error) {
+	if m == nil {
+		return nil, nil, errors.New("mask: the label map is nil")
+	}
 	width, height := m.Rect.Dx(), m.Rect.Dy()
 	total, err := pixels(width, height)
 	if err != nil {

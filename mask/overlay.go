@@ -99,7 +99,7 @@ func overlay(dst *image.RGBA, items []OverlayItem, opt OverlayOptions) error {
 		if item.Mask == nil {
 			continue
 		}
-		if err := sameSize(bounds.Dx(), bounds.Dy(), []*Bitmap{item.Mask}); err != nil {
+		if err := sameSize(bounds.Dx(), bounds.Dy(), item.Mask); err != nil {
 			err.(*SizeError).Index = i
 			return err
 		}

@@ -46,6 +46,9 @@ type Branch struct {
 // parameters below p are mask_refine.* and mask_head.*. It returns an error if a size is
 // negative; what is wrong with parameters is reported by nn.Store.Err.
 func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
 	c = c.withDefaults()
 	if in < 1 || c.Width < 0 || c.Channels < 0 || c.Levels < 0 {
 		return nil, fmt.Errorf("maskhead: a branch over %d channels with %+v: want positive sizes, or 0 for the defaults", in, c)

@@ -109,7 +109,10 @@ func newCheckpoint(path string, file *checkpoint.File) (*Checkpoint, error) {
 // several places none of which is the usual one.
 func (c *Checkpoint) Weights(choice EMAChoice, prefer bool) (*Checkpoint, error) {
 	if choice < EMAOff || choice > EMAOn {
-		return nil, &LoadError{Path: c.path, Err: fmt.Errorf("EMAChoice %d: not EMAAuto, EMAOn or EMAOff", choice)}
+		return nil, &LoadError{Path: c.Path(), Err: fmt.Errorf("EMAChoice %d: not EMAAuto, EMAOn or EMAOff", choice)}
+	}
+	if c == nil || c.file == nil {
+		return nil, &LoadError{Err: errors.New("there is no open checkpoint")}
 	}
 	model, err := c.file.Weights(checkpoint.Average(choice), prefer)
 	if err != nil {
@@ -121,7 +124,7 @@ func (c *Checkpoint) Weights(choice EMAChoice, prefer bool) (*Checkpoint, error)
 // Sets returns the sets of weights in the file, the one that the checkpoint is first. It
 // is empty if the file is not of a DiffusionInst: Fit and Source then find the set by the
 // names of the model.
-func (c *Checkpoint) Sets() []WeightSet { return weightSets(c.model) }
+func (c *Checkpoint) Sets() []WeightSet { return weightSets(c.content()) }
 
 func weightSets(f *checkpoint.File) []WeightSet {
 	var out []WeightSet
@@ -134,17 +137,35 @@ func weightSets(f *checkpoint.File) []WeightSet {
 // Why returns why the checkpoint has no tensor of a name that is in it: its element type
 // is not supported, or it is an object of a class that is not known here. It returns nil
 // for a tensor, and for a name that the checkpoint does not have.
-func (c *Checkpoint) Why(name string) error { return c.model.Why(name) }
+func (c *Checkpoint) Why(name string) error { return c.content().Why(name) }
 
 // Close closes the file. Values can then no longer be read.
-func (c *Checkpoint) Close() error { return c.file.Close() }
+func (c *Checkpoint) Close() error {
+	if c == nil || c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}
+
+// content is what is read: nothing of a Checkpoint that is nil or was not opened.
+func (c *Checkpoint) content() *checkpoint.File {
+	if c == nil || c.model == nil {
+		return &checkpoint.File{}
+	}
+	return c.model
+}
 
 // Path returns the path of the file, "" after ReadCheckpoint.
-func (c *Checkpoint) Path() string { return c.path }
+func (c *Checkpoint) Path() string {
+	if c == nil {
+		return ""
+	}
+	return c.path
+}
 
 // Names returns the names of the tensors in the order of the file.
 func (c *Checkpoint) Names() []string {
-	return namesOf(c.model)
+	return namesOf(c.content())
 }
 
 func namesOf(f *checkpoint.File) []string {
@@ -158,7 +179,7 @@ func namesOf(f *checkpoint.File) []string {
 // Shape returns the shape of a tensor, nil if the checkpoint has no tensor of that name;
 // that of a scalar is empty and not nil.
 func (c *Checkpoint) Shape(name string) []int {
-	t, ok := c.model.Tensor(name)
+	t, ok := c.content().Tensor(name)
 	if !ok {
 		return nil
 	}
@@ -168,13 +189,13 @@ func (c *Checkpoint) Shape(name string) []int {
 // Metadata returns what the file says beside its tensors: the metadata of safetensors, or
 // the numbers, strings and truth values that PyTorch and Detectron2 keep beside a model.
 // Checkpoints of this module have their configuration under "diffusioninst", in JSON.
-func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.model.Metadata) }
+func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.content().Metadata) }
 
 // Source returns the checkpoint as a Source of a model whose parameters it must have,
 // with the same names and shapes and no others; see Fit for a checkpoint of another
 // model. Counters and constants of the official project, such as num_batches_tracked
 // and pixel_mean, are not parameters and not reported as unexpected.
-func (c *Checkpoint) Source() Source { return &strict{path: c.path, model: c.model} }
+func (c *Checkpoint) Source() Source { return &strict{path: c.Path(), model: c.content()} }
 
 // strict is a Source of exactly what a checkpoint has.
 type strict struct {

@@ -1,6 +1,9 @@
 package nn
 
 import (
+	"errors"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -76,6 +79,9 @@ func (e *EMA) Parameters() []*Parameter { return e.average }
 // Restore takes the averages from a source, by the parameters' names. Everything
 // that the source lacks or has in another shape is reported in one *LoadError.
 func (e *EMA) Restore(source Source) error {
+	if e == nil || nilcheck.Is(source) {
+		return errors.New("nn: averages are restored without an EMA or a source")
+	}
 	s := torch.NewScope()
 	defer s.Close()
 	found, err := take(s, source, e.average)
@@ -90,6 +96,9 @@ func (e *EMA) Restore(source Source) error {
 
 // Close frees the averages.
 func (e *EMA) Close() {
+	if e == nil {
+		return
+	}
 	for _, p := range e.average {
 		p.Tensor.Close()
 	}

@@ -43,6 +43,9 @@ func (c *Checkpoint) Fit(ctx context.Context, seed uint64, build func(Path) erro
 	if build == nil {
 		return nil, errors.New("nn: Fit needs a function that builds the network")
 	}
+	if c == nil || c.model == nil {
+		return nil, &LoadError{Err: errors.New("there is no open checkpoint")}
+	}
 	var a asked
 	err := torch.Do(ctx, func(*torch.Scope) error {
 		store := NewStore(&a, StoreOptions{})
@@ -84,6 +87,9 @@ func (c *Checkpoint) Fit(ctx context.Context, seed uint64, build func(Path) erro
 
 // Parameter returns the checkpoint's values of a parameter, or else drawn ones.
 func (f *Fit) Parameter(s *torch.Scope, name string, shape []int, init Init) (*torch.Tensor, error) {
+	if f == nil || f.drawn == nil {
+		return nil, errors.New("nn: the Fit is nil or was not made by Checkpoint.Fit")
+	}
 	if t, ok := f.tensors[name]; ok {
 		return read(s, t, shape)
 	}
@@ -99,6 +105,9 @@ func (f *Fit) of() string { return f.Path }
 // String says in a few lines which parameters come from where. Names are cut to what
 // they have in common.
 func (f *Fit) String() string {
+	if f == nil {
+		return "there is no checkpoint"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of the model's %d parameters come from %s", len(f.Taken), len(f.Taken)+len(f.Drawn), cmp.Or(f.Path, "the checkpoint"))
 	if len(f.Drawn) > 0 {

@@ -12,8 +12,13 @@ type LRSchedule interface {
 // An LRScheduleFunc is a function as an LRSchedule.
 type LRScheduleFunc func(step int) float64
 
-// Factor returns f(step).
-func (f LRScheduleFunc) Factor(step int) float64 { return f(step) }
+// Factor returns f(step), and 1 if f is nil.
+func (f LRScheduleFunc) Factor(step int) float64 {
+	if f == nil {
+		return 1
+	}
+	return f(step)
+}
 
 // ConstantRate is the base rate in every step.
 type ConstantRate struct{}

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/diffusioninst/go/torch"
@@ -12,6 +13,22 @@ type Path struct {
 	store  *Store
 	prefix string
 	exact  bool
+}
+
+// Check returns an error for the zero Path, and for one of a Store that NewStore has not made. Other methods
+// than Sub and String panic then.
+func (p Path) Check() error {
+	if p.store == nil || p.store.source == nil {
+		return errors.New("nn: a path of no Store: Store.Root gives the first one")
+	}
+	return nil
+}
+
+func (p Path) owner() *Store {
+	if err := p.Check(); err != nil {
+		panic(err.Error())
+	}
+	return p.store
 }
 
 // Sub returns the path below p; each part, a string or a number, adds a level.
@@ -34,30 +51,30 @@ func (p Path) String() string { return p.prefix }
 
 // Parameter returns a trained tensor, which lives as long as the store.
 func (p Path) Parameter(name string, init Init, shape ...int) *torch.Tensor {
-	return p.store.get(p.join(name), shape, init, false)
+	return p.owner().get(p.join(name), shape, init, false)
 }
 
 // Buffer returns a tensor that is saved with the model but not trained.
 func (p Path) Buffer(name string, init Init, shape ...int) *torch.Tensor {
-	return p.store.get(p.join(name), shape, init, true)
+	return p.owner().get(p.join(name), shape, init, true)
 }
 
 // Inference reports whether the store's parameters will never be trained.
-func (p Path) Inference() bool { return p.store.options.Inference }
+func (p Path) Inference() bool { return p.owner().options.Inference }
 
 // Eager reports whether modules must round as PyTorch's do; see StoreOptions.
-func (p Path) Eager() bool { return p.store.options.Eager }
+func (p Path) Eager() bool { return p.owner().options.Eager }
 
 // Compute is the type in which convolutions and linear maps below the path multiply.
 func (p Path) Compute() torch.DType {
 	if p.exact {
 		return p.DType()
 	}
-	return p.store.options.Compute
+	return p.owner().options.Compute
 }
 
 // DType is the type of the store's parameters.
-func (p Path) DType() torch.DType { return p.store.options.DType }
+func (p Path) DType() torch.DType { return p.owner().options.DType }
 
 // Exact returns the path for modules that multiply in the parameters' type in inference,
 // whatever the store's Compute is: where rounding would be seen in results. In training it is
@@ -77,7 +94,7 @@ func (p Path) Pack(parameters []*torch.Tensor, pack func([]*torch.Tensor) *torch
 		adopted[i] = s.Adopt(t)
 	}
 	made := pack(adopted)
-	p.store.fold(parameters, made)
+	p.owner().fold(parameters, made)
 	return made
 }
 
@@ -85,4 +102,4 @@ func (p Path) Pack(parameters []*torch.Tensor, pack func([]*torch.Tensor) *torch
 func (p Path) fuses() bool { return p.Inference() && !p.Eager() && p.Device().IsCUDA() }
 
 // Device is where the store's parameters live.
-func (p Path) Device() torch.Device { return p.store.options.Device }
+func (p Path) Device() torch.Device { return p.owner().options.Device }

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -48,6 +49,8 @@ type Store struct {
 	prepared []*torch.Tensor // what weights are transformed to beside themselves
 	problem  LoadError
 }
+
+const notMade = "the Store is nil or was not made by NewStore"
 
 // A Parameter is a named tensor of a store.
 type Parameter struct {
@@ -103,6 +106,9 @@ func (st *Store) Elements() int64 {
 
 // Close frees all parameters.
 func (st *Store) Close() {
+	if st == nil {
+		return
+	}
 	for _, t := range append(st.tensors(), st.prepared...) {
 		t.Close()
 	}
@@ -123,6 +129,9 @@ func (st *Store) tensors() []*torch.Tensor {
 // Err returns one *LoadError of all parameters that were missing in the source, that no
 // module asked for, or that had another shape; nil if everything fitted.
 func (st *Store) Err() error {
+	if st == nil || st.source == nil {
+		return errors.New("nn: " + notMade)
+	}
 	e := st.problem
 	for _, name := range st.source.Names() {
 		if _, asked := st.byName[name]; !asked {
@@ -135,6 +144,9 @@ func (st *Store) Err() error {
 // get returns the parameter name. A problem is noted for Err and leaves zeros, so
 // that building continues and all problems are found.
 func (st *Store) get(name string, shape []int, init Init, buffer bool) *torch.Tensor {
+	if st.source == nil {
+		panic("nn: " + notMade)
+	}
 	if old, ok := st.byName[name]; ok {
 		panic(fmt.Sprintf("nn: parameter %s is made twice (first as %v)", name, old.Tensor))
 	}

@@ -37,7 +37,11 @@ type Error struct {
 // Error returns "picture: path: kind: reason".
 func (e *Error) Error() string {
 	parts := []string{"picture"}
-	for _, part := range []string{e.Path, e.Kind.Error(), e.Reason} {
+	kind := ""
+	if e.Kind != nil {
+		kind = e.Kind.Error()
+	}
+	for _, part := range []string{e.Path, kind, e.Reason} {
 		if part != "" {
 			parts = append(parts, part)
 		}

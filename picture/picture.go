@@ -1,8 +1,11 @@
 package picture
 
 import (
+	"errors"
 	"image"
 	"slices"
+
+	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
 // A Picture is a picture read from a file, upright, with bounds that start at (0, 0). It is
@@ -42,6 +45,9 @@ func (p *Picture) PixelSide() float64 {
 // Normalized returns the picture as [Normalize.Apply] makes it, with what is to be said about that
 // in Notes and Warnings.
 func (p *Picture) Normalized(n Normalize) (*Picture, error) {
+	if p == nil || nilcheck.Is(p.Image) {
+		return nil, errors.New("picture: there is no picture to normalize")
+	}
 	img, note, warning, err := n.apply(p.Image)
 	if err != nil {
 		return nil, err

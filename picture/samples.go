@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
@@ -19,6 +20,9 @@ type Channel struct {
 // Samples returns the channels that the picture holds, which may be fewer than its file has:
 // see [OpenChannels]. A picture that was normalized has the values that this gave it.
 func (p *Picture) Samples() []Channel {
+	if nilcheck.Is(p.Image) {
+		return nil
+	}
 	samples := channelRows(p.Image)
 	out := make([]Channel, min(len(p.held), len(samples)))
 	for i := range out {

@@ -105,6 +105,9 @@ func newSource(file io.ReadCloser, o Options) (*Picture, error) {
 
 // Close closes the file of a picture whose Image is a *Source. Of others it does nothing.
 func (p *Picture) Close() error {
+	if p == nil {
+		return nil
+	}
 	if s, ok := p.Image.(*Source); ok {
 		return s.Close()
 	}
@@ -112,7 +115,12 @@ func (p *Picture) Close() error {
 }
 
 // Close closes the file. Regions cannot be read any more.
-func (s *Source) Close() error { return s.file.Close() }
+func (s *Source) Close() error {
+	if s == nil || s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
 
 // Bounds returns the whole picture's, from (0, 0).
 func (s *Source) Bounds() image.Rectangle {
@@ -123,7 +131,12 @@ func (s *Source) Bounds() image.Rectangle {
 }
 
 // ColorModel returns that of the regions.
-func (s *Source) ColorModel() color.Model { return s.like.ColorModel() }
+func (s *Source) ColorModel() color.Model {
+	if s.like == nil { // not made by Open
+		return color.RGBAModel
+	}
+	return s.like.ColorModel()
+}
 
 // At returns the pixel at (x, y), and black where it cannot be read. It reads a region of one
 // pixel.
@@ -139,6 +152,9 @@ func (s *Source) At(x, y int) color.Color {
 // Region reads the part of the picture in r, whose bounds are those of r inside the picture. Its
 // type is that of [Picture.Image]. Errors are of type [*Error].
 func (s *Source) Region(r image.Rectangle) (image.Image, error) {
+	if s == nil || s.file == nil {
+		return nil, &Error{Kind: ErrRead, Reason: "the Source is nil or was not made by Open"}
+	}
 	if r = r.Intersect(s.Bounds()); r.Empty() {
 		return image.NewRGBA(r), nil
 	}

@@ -48,6 +48,9 @@ func NewStream(r io.Reader, o Options) *Stream {
 // should and cannot be decoded is an error of its own, and the next call goes on behind it; a
 // stream that is cut or too long ends.
 func (s *Stream) Next() (*Picture, error) {
+	if s == nil || s.r == nil {
+		return nil, io.EOF
+	}
 	if len(s.pages) > 0 {
 		return s.page()
 	}

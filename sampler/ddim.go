@@ -26,6 +26,9 @@ func (d DDIM) Check() error {
 
 // Step implements [Sampler].
 func (d DDIM) Step(s *Step) (*torch.Tensor, error) {
+	if err := s.check(d.Eta > 0, false); err != nil {
+		return nil, err
+	}
 	a, b := s.Schedule.AlphaBar(s.T), s.Schedule.AlphaBar(s.Next)
 	sigma := d.Eta * sqrt((1-a/b)*(1-b)/(1-a))
 	x := s.X0.MulScalar(sqrt(b)).Add(s.Epsilon().MulScalar(sqrt(1 - b - sigma*sigma)))

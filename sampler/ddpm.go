@@ -16,6 +16,9 @@ func (DDPM) String() string { return "DDPM" }
 
 // Step implements [Sampler].
 func (DDPM) Step(s *Step) (*torch.Tensor, error) {
+	if err := s.check(true, false); err != nil {
+		return nil, err
+	}
 	a, b := s.Schedule.AlphaBar(s.T), s.Schedule.AlphaBar(s.Next)
 	mean := s.X0.MulScalar(sqrt(b) * (1 - a/b) / (1 - a)).Add(s.X.MulScalar(sqrt(a/b) * (1 - b) / (1 - a)))
 	return mean.Add(s.Normal().MulScalar(sqrt((1 - a/b) * (1 - b) / (1 - a)))), nil

@@ -36,6 +36,9 @@ func (d DPMSolver2M) Check() error {
 
 // Step implements [Sampler].
 func (d DPMSolver2M) Step(s *Step) (*torch.Tensor, error) {
+	if err := s.check(d.Eta > 0, false); err != nil {
+		return nil, err
+	}
 	lambda, sigma := s.Schedule.Lambda, s.Schedule.Sigma
 	h := lambda(s.Next) - lambda(s.T)
 	estimate := s.X0

@@ -16,4 +16,9 @@ type Euler struct{}
 func (Euler) String() string { return "Euler" }
 
 // Step implements [Sampler].
-func (Euler) Step(s *Step) (*torch.Tensor, error) { return s.Flow(s.X0), nil }
+func (Euler) Step(s *Step) (*torch.Tensor, error) {
+	if err := s.check(false, false); err != nil {
+		return nil, err
+	}
+	return s.Flow(s.X0), nil
+}

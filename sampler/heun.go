@@ -17,6 +17,9 @@ func (Heun) String() string { return "Heun" }
 
 // Step implements [Sampler].
 func (Heun) Step(s *Step) (*torch.Tensor, error) {
+	if err := s.check(false, true); err != nil {
+		return nil, err
+	}
 	end, err := s.Denoise(s.Flow(s.X0), s.Next)
 	if err != nil {
 		return nil, err

@@ -10,4 +10,9 @@ type Restart struct{}
 func (Restart) String() string { return "Restart" }
 
 // Step implements [Sampler].
-func (Restart) Step(s *Step) (*torch.Tensor, error) { return s.Normal(), nil }
+func (Restart) Step(s *Step) (*torch.Tensor, error) {
+	if err := s.check(true, false); err != nil {
+		return nil, err
+	}
+	return s.Normal(), nil
+}

@@ -1,6 +1,8 @@
 package sampler
 
 import (
+	"errors"
+	"fmt"
 	"math"
 
 	"github.com/diffusioninst/go/torch"
@@ -44,6 +46,19 @@ type Past struct {
 	X     *torch.Tensor // (B,N,D) the state at time T
 	X0    *torch.Tensor // (B,N,D) the estimate made from it
 	Known *torch.Tensor // (B,N,1) 1, or 0 for proposals renewed since, for which X and X0 mean nothing
+}
+
+// check returns an error if a sampler cannot take the step.
+func (s *Step) check(normal, denoise bool) error {
+	switch {
+	case s == nil || s.X == nil || s.X0 == nil:
+		return errors.New("sampler: a step without a state or an estimate")
+	case s.Next < 0 || s.T <= s.Next || s.T >= len(s.Schedule):
+		return fmt.Errorf("sampler: a step from time %d to %d of a schedule of %d times", s.T, s.Next, len(s.Schedule))
+	case normal && s.Normal == nil, denoise && s.Denoise == nil:
+		return errors.New("sampler: a step without Normal or Denoise, which the sampler needs")
+	}
+	return nil
 }
 
 // Epsilon returns the noise that X would contain if X0 were the clean state:

@@ -93,5 +93,8 @@ func (m *metrics) call(jobs []*job, took time.Duration) {
 // OpenMetrics. It belongs on an address for operators: see RequireToken. Figures of the process, such as
 // its memory, are of all servers in it.
 func (s *Server) Metrics() http.Handler {
+	if s.made() != nil {
+		return s // which says so
+	}
 	return promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }

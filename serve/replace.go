@@ -13,6 +13,9 @@ import (
 // on the old model, and those that wait run on the new one. If the new model cannot be used the old
 // one stays.
 func (s *Server) Replace(ctx context.Context, name string, m *diffusioninst.Model) (old *diffusioninst.Model, err error) {
+	if err := s.made(); err != nil {
+		return nil, err
+	}
 	e := s.models[name]
 	switch {
 	case e == nil:

@@ -114,8 +114,20 @@ func (s *Server) route(method, path string, f http.HandlerFunc) {
 	})
 }
 
+// made returns an error for a server that is not one.
+func (s *Server) made() error {
+	if s == nil || s.mux == nil {
+		return errors.New("serve: the Server is nil, or was not made by New")
+	}
+	return nil
+}
+
 // ServeHTTP answers a request and logs a line about it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.made(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	a := newAnswer(w, r)
 	defer s.finish(a, r)
 	a.Header().Set("X-Request-Id", a.id)
@@ -154,6 +166,10 @@ func (s *Server) finish(a *answer, r *http.Request) {
 // any: for pages of operators beside the server, such as Metrics.
 func (s *Server) RequireToken(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.made(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		if !s.allowed(r) {
 			s.refuseToken(w, r)
 			return
@@ -187,6 +203,9 @@ func (s *Server) allowed(r *http.Request) bool {
 // Warm segments a picture with each model, after which /readyz says that the server is ready:
 // the first call of a model takes longer than others.
 func (s *Server) Warm(ctx context.Context) error {
+	if err := s.made(); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		if err := warm(ctx, s.models[name].model.Load(), s.options.Segment); err != nil {
 			return fmt.Errorf("serve: warming up model %s: %w", name, err)
@@ -211,6 +230,9 @@ func warm(ctx context.Context, m *diffusioninst.Model, o diffusioninst.Options) 
 // its error is returned once they have ended. The models can be closed then. Calling it again
 // waits again.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.made(); err != nil {
+		return err
+	}
 	s.serving.Shutdown() // NOT_SERVING, also to those who watch
 	err := s.admission.close(ctx)
 	if err == nil {

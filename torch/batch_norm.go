@@ -29,6 +29,9 @@ func NewSyncGroupOver(gather func(mine []float64) ([][]float64, error)) *SyncGro
 
 // Abort makes all members of a NewSyncGroup fail that wait for the others, now or later.
 func (g *SyncGroup) Abort() {
+	if g == nil || g.g == nil {
+		fail("sync_group", "the group is nil or was not made by NewSyncGroup")
+	}
 	g.g.Abort()
 	runtime.KeepAlive(g)
 }

@@ -36,18 +36,25 @@ func NewBuckets(leaves []*Tensor, bytes int, sum func(b Bucket) error) *Buckets 
 	return &Buckets{b, leaves}
 }
 
+func (b *Buckets) made() *libtorch.Buckets {
+	if b == nil || b.b == nil {
+		fail("buckets", "they are nil or were not made by NewBuckets")
+	}
+	return b.b
+}
+
 // Arm makes the next backward pass hand over its gradients, bucket by bucket. They are those of all passes since the
 // gradients were cleared.
-func (b *Buckets) Arm() { check("buckets", b.b.Arm()) }
+func (b *Buckets) Arm() { check("buckets", b.made().Arm()) }
 
 // Rest hands over the buckets that are left after the backward pass, or without one. Parameters without a gradient
 // count as zeros. If a sum has failed, or what came before it, it panics with the first *Error, after it has handed over
 // all buckets nevertheless.
-func (b *Buckets) Rest() { check("buckets", b.b.Rest()) }
+func (b *Buckets) Rest() { check("buckets", b.made().Rest()) }
 
 // Done reports whether the GPU has added up all buckets.
 func (b *Buckets) Done() bool {
-	done, e := b.b.Done()
+	done, e := b.made().Done()
 	check("buckets", e)
 	return done
 }
@@ -55,15 +62,18 @@ func (b *Buckets) Done() bool {
 // Store makes the sums the gradients of parameters, by their places among the leaves. They share memory with the
 // buckets: they must be gone when Arm is called again.
 func (b *Buckets) Store(places []int) {
-	check("buckets", b.b.Store(places))
+	check("buckets", b.made().Store(places))
 	keepAlive(b.parameters)
 }
 
 // Len returns the number of buckets.
-func (b *Buckets) Len() int { return b.b.Count() }
+func (b *Buckets) Len() int { return b.made().Count() }
 
 // Close frees the buckets, which must be done.
 func (b *Buckets) Close() {
+	if b == nil || b.b == nil {
+		return
+	}
 	b.b.Free()
 	keepAlive(b.parameters)
 }

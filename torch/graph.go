@@ -110,6 +110,9 @@ func (g *Graph) record(beside *Graph, inputs []*Tensor, f func(inputs []*Tensor)
 // Run copies inputs, of the shapes and types of those that the graph was recorded with, to where it reads them, launches
 // it, and returns its results. They belong to s, and lie where the next Run writes; see RecordGraph.
 func (g *Graph) Run(s *Scope, inputs ...*Tensor) []*Tensor {
+	if g == nil || g.graph == nil {
+		fail("graph", "the graph is nil, was closed, or was not made by RecordGraph")
+	}
 	if len(inputs) != len(g.inputs) {
 		fail("graph", fmt.Sprintf("%d inputs, %d were recorded", len(inputs), len(g.inputs)))
 	}

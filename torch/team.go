@@ -2,6 +2,7 @@ package torch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -40,7 +41,9 @@ func (t *Team) Do(ctx context.Context, n int, f func(worker int, s *Scope) error
 	outer := current()
 	errs := make([]error, max(n, 0))
 	var err error
-	if n > len(t.jobs) {
+	if t == nil || t.turn == nil {
+		err = errors.New("torch: the Team is nil, or was not made by NewTeam")
+	} else if n > len(t.jobs) {
 		err = fmt.Errorf("torch: %d workers wanted of a team of %d", n, len(t.jobs))
 	} else {
 		err = t.begin(ctx, outer)
@@ -88,6 +91,9 @@ func (t *Team) begin(ctx context.Context, outer *worker) error {
 
 // Close ends the workers.
 func (t *Team) Close() {
+	if t == nil {
+		return
+	}
 	t.once.Do(func() {
 		for _, jobs := range t.jobs {
 			close(jobs)

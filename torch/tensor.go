@@ -57,8 +57,13 @@ func (t *Tensor) Close() {
 	t.h = nil
 }
 
-// Scope returns the tensor's owner, nil for a kept one.
-func (t *Tensor) Scope() *Scope { return t.scope }
+// Scope returns the tensor's owner, nil for a kept one and for none.
+func (t *Tensor) Scope() *Scope {
+	if t == nil {
+		return nil
+	}
+	return t.scope
+}
 
 func (t *Tensor) handle() libtorch.Handle {
 	if t == nil || t.h == nil {

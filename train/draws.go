@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"slices"
 )
@@ -27,7 +28,7 @@ type Draws interface {
 	Classes(weights []float32, n int) []int
 }
 
-// A Random makes Draws from a seed. One goroutine at a time may use it.
+// A Random makes Draws from a seed, that of the zero Random being 0. One goroutine at a time may use it.
 type Random struct {
 	source *rand.PCG
 	rand   *rand.Rand
@@ -39,27 +40,49 @@ func NewRandom(seed uint64) *Random {
 	return &Random{source, rand.New(source)}
 }
 
+// numbers returns r's random numbers.
+func (r *Random) numbers() *rand.Rand {
+	if r.rand == nil {
+		*r = *NewRandom(0)
+	}
+	return r.rand
+}
+
+var errNoRandom = errors.New("train: the Random is nil")
+
 // MarshalBinary returns the generator's state, for a checkpoint.
-func (r *Random) MarshalBinary() ([]byte, error) { return r.source.MarshalBinary() }
+func (r *Random) MarshalBinary() ([]byte, error) {
+	if r == nil {
+		return nil, errNoRandom
+	}
+	r.numbers()
+	return r.source.MarshalBinary()
+}
 
 // UnmarshalBinary continues from a state that MarshalBinary gave.
-func (r *Random) UnmarshalBinary(state []byte) error { return r.source.UnmarshalBinary(state) }
+func (r *Random) UnmarshalBinary(state []byte) error {
+	if r == nil {
+		return errNoRandom
+	}
+	r.numbers()
+	return r.source.UnmarshalBinary(state)
+}
 
 // Time implements Draws.
-func (r *Random) Time(times int) int { return r.rand.IntN(times) }
+func (r *Random) Time(times int) int { return r.numbers().IntN(times) }
 
 // Noise implements Draws.
 func (r *Random) Noise(n int) []float32 {
 	out := make([]float32, n)
 	for i := range out {
-		out[i] = float32(r.rand.NormFloat64())
+		out[i] = float32(r.numbers().NormFloat64())
 	}
 	return out
 }
 
 // Subset implements Draws.
 func (r *Random) Subset(n, k int) []int {
-	out := r.rand.Perm(n)[:k]
+	out := r.numbers().Perm(n)[:k]
 	slices.Sort(out)
 	return out
 }
@@ -74,7 +97,7 @@ func (r *Random) Classes(weights []float32, n int) []int {
 	var all []class
 	for i, w := range weights {
 		if w > 0 {
-			all = append(all, class{i, r.rand.ExpFloat64() / float64(w)})
+			all = append(all, class{i, r.numbers().ExpFloat64() / float64(w)})
 		}
 	}
 	slices.SortFunc(all, func(a, b class) int { return cmp.Compare(a.key, b.key) })

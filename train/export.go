@@ -29,6 +29,9 @@ type ExportOptions struct {
 // a configuration: it is in the file, except for parts of the caller's own (see
 // diffusioninst.Config.MarshalJSON). The file is replaced as a whole, as by Save.
 func (t *Trainer) Export(ctx context.Context, path string, o ExportOptions) error {
+	if err := t.made(); err != nil {
+		return err
+	}
 	var sources []checkpoint.Source
 	write := checkpoint.WriteSafetensors
 	switch strings.ToLower(filepath.Ext(path)) {

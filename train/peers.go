@@ -50,7 +50,7 @@ type ProcessError struct {
 }
 
 func (e *ProcessError) Error() string {
-	return fmt.Sprintf("train: rank %d: %s", e.Rank, strings.TrimPrefix(e.Err.Error(), "train: "))
+	return fmt.Sprintf("train: rank %d: %s", e.Rank, strings.TrimPrefix(fmt.Sprint(e.Err), "train: "))
 }
 
 // Unwrap returns the error of the process. In others it has the same text, and wraps a *nn.NotFiniteError

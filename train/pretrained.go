@@ -81,4 +81,9 @@ func NewPretrained(ctx context.Context, file *nn.Checkpoint, c diffusioninst.Con
 }
 
 // Close closes the checkpoint.
-func (p *Pretrained) Close() error { return p.file.Close() }
+func (p *Pretrained) Close() error {
+	if p == nil {
+		return nil
+	}
+	return p.file.Close()
+}

@@ -80,6 +80,9 @@ func recipe(d *detectron2.Config, images []int) (*Recipe, error) {
 // with the run, and its warm-up takes at most a fifth of it; the warm-up and milestones of
 // another one stay where they are, so that a run which goes on longer is the same run.
 func (r *Recipe) SetSteps(n int) error {
+	if r == nil {
+		return errors.New("train: the Recipe is nil")
+	}
 	solver := r.solver
 	solver.MaxIter = n
 	if solver.LRScheduler == "WarmupCosineLR" {

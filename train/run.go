@@ -78,6 +78,12 @@ var ErrRunExists = errors.New("there is a run in this folder already: resume it,
 // the same way again. An *OutOfMemoryError, as others, leaves the LastCheckpoint
 // as it is.
 func (r *Run) Do(ctx context.Context) error {
+	if r == nil {
+		return errors.New("train: the Run is nil")
+	}
+	if err := r.Trainer.made(); err != nil {
+		return err
+	}
 	if r.Steps < 1 || r.Parts < 0 || r.EvaluateEvery < 0 {
 		return fmt.Errorf("train: a run of %d steps of %d parts, evaluated every %d", r.Steps, r.Parts, r.EvaluateEvery)
 	}

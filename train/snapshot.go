@@ -13,6 +13,9 @@ import (
 // change and the caller closes. It segments like the model that diffusioninst.Load
 // reads from what Export writes.
 func (t *Trainer) Snapshot(ctx context.Context) (*diffusioninst.Model, error) {
+	if err := t.made(); err != nil {
+		return nil, err
+	}
 	m, err := diffusioninst.NewFrom(ctx, t.config, nn.FromParameters(t.weights(false)), t.device)
 	if err != nil {
 		return nil, fmt.Errorf("train: snapshot: %w", err)

@@ -25,6 +25,9 @@ import (
 // With Options.Processes rank 0 reads the file and gives it to the others, however many there
 // were when it was written.
 func (t *Trainer) Resume(ctx context.Context, path string) (note []byte, err error) {
+	if err := t.made(); err != nil {
+		return nil, &StateError{path, err}
+	}
 	if t.peers != nil {
 		return t.resumeTogether(ctx, path)
 	}

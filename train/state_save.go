@@ -23,6 +23,9 @@ import (
 // machine stops, it is the old one or the new one. On an error, such as a full disk, it is
 // the old one, or none; the error names the file.
 func (t *Trainer) Save(ctx context.Context, path string, note []byte) error {
+	if err := t.made(); err != nil {
+		return err
+	}
 	config, err := json.Marshal(t.config)
 	if err != nil {
 		return fmt.Errorf("train: writing %s: %w", path, err)

@@ -20,6 +20,9 @@ import (
 // some may pass a part without samples. The report is that of the whole batch, and an error that one
 // process has is a *ProcessError in all. So is the end of one's ctx before the step, which is then not interrupted.
 func (t *Trainer) Step(ctx context.Context, parts ...[]data.Sample) (*Report, error) {
+	if err := t.made(); err != nil {
+		return nil, err
+	}
 	own := t.checkParts(parts)
 	if t.peers != nil { // all stop before the same step
 		own, ctx = cmp.Or(own, ctx.Err()), context.WithoutCancel(ctx)

@@ -139,8 +139,19 @@ func (t *Trainer) teach(r *replica) {
 	}
 }
 
+// made returns an error for a trainer that is not one.
+func (t *Trainer) made() error {
+	if t == nil || t.store == nil {
+		return errors.New("train: the Trainer is nil, or was not made by New")
+	}
+	return nil
+}
+
 // Close frees the trainer's memory.
 func (t *Trainer) Close() {
+	if t.made() != nil {
+		return
+	}
 	t.close()
 	t.release()
 }

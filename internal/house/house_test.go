@@ -24,7 +24,7 @@ var rooms = map[string][]string{
 	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
 	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/regular", "internal/relay", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"annotation": {
-		"coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
+		"internal/nilcheck", "coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
 	},
 	"torch": {"internal/libtorch", "internal/relay", "golang.org/x/sys"},
 	// Who does not import it links nothing of c10d's.
@@ -61,6 +61,7 @@ var rooms = map[string][]string{
 	"internal/golden":      {"internal/relay"},
 	"internal/house":       {},
 	"internal/nilcheck":    {},
+	"internal/zerotest":    {},
 	"internal/imagecheck":  {"internal/nilcheck"},
 	"internal/leak":        {},
 	"internal/pickletest":  {},

@@ -1,7 +1,11 @@
 // Package nilcheck finds arguments that are missing although they have a type.
 package nilcheck
 
-import "reflect"
+import (
+	"errors"
+	"io"
+	"reflect"
+)
 
 // Is reports whether v is nil, or an interface that holds a nil pointer, map, slice, function
 // or channel.
@@ -14,3 +18,15 @@ func Is(v any) bool {
 	}
 	return false
 }
+
+// Writer returns w, or, where there is none, a writer whose error says so.
+func Writer(w io.Writer) io.Writer {
+	if Is(w) {
+		return noWriter{}
+	}
+	return w
+}
+
+type noWriter struct{}
+
+func (noWriter) Write([]byte) (int, error) { return 0, errors.New("there is no writer") }

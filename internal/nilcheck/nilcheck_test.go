@@ -1,6 +1,7 @@
 package nilcheck
 
 import (
+	"bytes"
 	"io"
 	"testing"
 
@@ -15,4 +16,12 @@ func TestIs(t *testing.T) {
 	for _, v := range []any{0, "", new(int), []int{}, struct{}{}, func() {}} {
 		require.False(t, Is(v), "%T", v)
 	}
+}
+
+func TestWriter(t *testing.T) {
+	for _, w := range []io.Writer{nil, (*bytes.Buffer)(nil)} {
+		_, err := Writer(w).Write(nil)
+		require.EqualError(t, err, "there is no writer")
+	}
+	require.Equal(t, io.Discard, Writer(io.Discard))
 }

@@ -46,6 +46,9 @@ type card struct {
 //
 // The library is libnccl.so.2, or the file that DIFFUSIONINST_NCCL names; with an empty one NCCL is not used.
 func (g *Group) OpenDevice(ctx context.Context, of torch.Device) (bool, error) {
+	if g == nil {
+		return false, errNoGroup
+	}
 	if !of.IsCUDA() {
 		return false, fmt.Errorf("processes: %v is no GPU", of)
 	}

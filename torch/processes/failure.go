@@ -122,7 +122,7 @@ func (g *Group) lostStore(cause error) error {
 // Close leaves the group, and waits a little for the others to leave too: the store and the connections
 // are theirs as well.
 func (g *Group) Close() {
-	if g.closed {
+	if g == nil || g.closed {
 		return
 	}
 	g.closed = true

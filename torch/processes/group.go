@@ -61,10 +61,14 @@ func (g *Group) operation(name string, start func() (*processes.Work, error)) (w
 	return func(ctx context.Context) error { return g.wait(ctx, name, w) }
 }
 
+var errNoGroup = errors.New("processes: the Group is nil")
+
 var errFailedElsewhere = errors.New("another process has failed")
 
 func (g *Group) usable() error {
 	switch {
+	case g == nil:
+		return errNoGroup
 	case g.closed:
 		return errors.New("processes: the group is closed")
 	case g.broken != nil:
@@ -127,6 +131,9 @@ func (g *Group) Sum(dtype torch.DType, data []byte) (wait func(ctx context.Conte
 
 // Broadcast replaces data by that of process root. All pass equally many bytes.
 func (g *Group) Broadcast(ctx context.Context, root int, data []byte) error {
+	if g == nil {
+		return errNoGroup
+	}
 	if root < 0 || root >= g.plan.Size {
 		return fmt.Errorf("processes: broadcast from rank %d of %d", root, g.plan.Size)
 	}
@@ -141,6 +148,9 @@ const inline = 1<<10 - 8
 
 // Gather returns what each process passes, by rank. The messages may differ in length.
 func (g *Group) Gather(ctx context.Context, mine []byte) ([][]byte, error) {
+	if g == nil {
+		return nil, errNoGroup
+	}
 	if g.plan.Alone() {
 		return [][]byte{mine}, nil
 	}
@@ -190,6 +200,9 @@ func (g *Group) allGather(ctx context.Context, mine []byte) ([][]byte, error) {
 
 // Barrier returns when all processes have called it.
 func (g *Group) Barrier(ctx context.Context) error {
+	if g == nil {
+		return errNoGroup
+	}
 	if g.plan.Alone() {
 		return nil
 	}

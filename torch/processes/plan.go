@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -38,6 +39,9 @@ const defaultPort = 29500
 // (PET_NODE_RANK, PET_NNODES), srun (SLURM_PROCID) or mpirun (OMPI_COMM_WORLD_RANK), in this order.
 // Without any, or with a single process, the plan is Alone.
 func FromEnvironment(lookup func(string) (string, bool)) (Plan, error) {
+	if lookup == nil {
+		return Plan{}, errors.New("processes: FromEnvironment needs a function, such as os.LookupEnv")
+	}
 	e := environment{lookup: lookup}
 	var p Plan
 	switch {

@@ -34,4 +34,8 @@ func (s *Store) Environment(rank, size int) []string {
 }
 
 // Close ends the store.
-func (s *Store) Close() { s.store.Close() }
+func (s *Store) Close() {
+	if s != nil && s.store != nil {
+		s.store.Close()
+	}
+}

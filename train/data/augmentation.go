@@ -13,6 +13,8 @@ type Augmentation interface {
 	Apply(s Sample, r *rand.Rand) (Sample, error)
 }
 
+var errNoRandom = errors.New("data: an augmentation without random numbers")
+
 // Chain applies augmentations one after the other.
 type Chain []Augmentation
 
@@ -38,7 +40,14 @@ func (o OneOf) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	if len(o) == 0 {
 		return s, nil
 	}
-	return o[r.IntN(len(o))].Apply(s, r)
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
+	a := o[r.IntN(len(o))]
+	if a == nil {
+		return Sample{}, errors.New("data: a nil augmentation in a OneOf")
+	}
+	return a.Apply(s, r)
 }
 
 // Sometimes applies an augmentation with a probability.
@@ -54,6 +63,9 @@ func (m Sometimes) Apply(s Sample, r *rand.Rand) (Sample, error) {
 	}
 	if m.Then == nil {
 		return Sample{}, errors.New("data: Sometimes without an augmentation")
+	}
+	if r == nil {
+		return Sample{}, errNoRandom
 	}
 	if r.Float64() >= m.Probability {
 		return s, nil

@@ -155,12 +155,13 @@ func (c *COCO) Pictures(o picture.Options, remark func(path string, p *picture.P
 func (c *COCO) Classes() []string { return c.classes }
 
 // Len returns the number of images.
-func (c *COCO) Len() int { return len(c.data.Images) }
+func (c *COCO) Len() int { return len(c.objects) }
 
 // Summary returns what the file's records say about image i.
 func (c *COCO) Summary(i int) Summary {
+	objects := c.objects[i]
 	out := Summary{Width: c.data.Images[i].Width, Height: c.data.Images[i].Height}
-	for _, place := range c.objects[i] {
+	for _, place := range objects {
 		out.Classes = append(out.Classes, c.class[c.data.Annotations[place].CategoryID])
 	}
 	return out
@@ -171,6 +172,9 @@ func (c *COCO) Summary(i int) Summary {
 func (c *COCO) Sample(ctx context.Context, i int) (Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return Sample{}, err
+	}
+	if c == nil || i < 0 || i >= c.Len() {
+		return Sample{}, noSample(i)
 	}
 	m := &c.data.Images[i]
 	s := Sample{ID: c.name(i)}

@@ -22,6 +22,9 @@ type ColorJitter struct{ Brightness, Contrast, Saturation, Hue float64 }
 
 // Apply changes the colours of s.
 func (a ColorJitter) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	for _, v := range []float64{a.Brightness, a.Contrast, a.Saturation, a.Hue} {
 		if !(v >= 0 && v <= math.MaxInt16) {
 			return Sample{}, fmt.Errorf("data: colour jitter %+v: want numbers of at least 0", a)

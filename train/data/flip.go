@@ -12,6 +12,9 @@ type Flip struct{ Horizontal, Vertical float64 }
 
 // Apply mirrors s or returns it as it is.
 func (f Flip) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	if err := checkProbabilities("flip", f.Horizontal, f.Vertical); err != nil {
 		return Sample{}, err
 	}
@@ -50,6 +53,9 @@ type Rotate90 struct{}
 
 // Apply turns s.
 func (Rotate90) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	switch r.IntN(4) {
 	case 1:
 		return turn(s), nil

@@ -171,6 +171,9 @@ func (l *LabelMe) Sample(ctx context.Context, i int) (Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return Sample{}, err
 	}
+	if l == nil || i < 0 || i >= l.Len() {
+		return Sample{}, noSample(i)
+	}
 	f := l.files[i]
 	s := Sample{ID: f.path}
 	if f.err != nil {

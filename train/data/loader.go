@@ -195,7 +195,7 @@ var errClosed = errors.New("data: the loader is closed")
 // batch, or fails again. A panic of the Dataset or of Augment goes on in Next, and so does
 // runtime.Goexit.
 func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
-	if l.stop == nil {
+	if l == nil || l.stop == nil {
 		return nil, errClosed
 	}
 	l.fill()
@@ -308,7 +308,7 @@ func (l *Loader) Position() int64 { return l.done }
 // returned after n calls of Next of a new Loader with the same Dataset and options.
 func (l *Loader) SeekTo(n int64) error {
 	switch {
-	case l.stop == nil:
+	case l == nil || l.stop == nil:
 		return errClosed
 	case n < 0 || n > math.MaxInt64/int64(l.options.Batch):
 		return fmt.Errorf("data: seek to batch %d", n)
@@ -324,7 +324,7 @@ func (l *Loader) SeekTo(n int64) error {
 // Close ends the work in the background and waits for it. A closed Loader can be closed
 // again.
 func (l *Loader) Close() {
-	if l.stop == nil {
+	if l == nil || l.stop == nil {
 		return
 	}
 	l.end()

@@ -21,6 +21,9 @@ type ResizeShortest struct {
 
 // Apply resizes s.
 func (a ResizeShortest) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	for _, size := range a.Short {
 		if size < 1 || size > math.MaxInt32 {
 			return Sample{}, fmt.Errorf("data: resize of the short side to %d pixels", size)
@@ -62,6 +65,9 @@ type RandomCrop struct {
 
 // Apply crops s.
 func (a RandomCrop) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	w, err := a.side(a.Width, s.Width, r)
 	if err != nil {
 		return Sample{}, err

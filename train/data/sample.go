@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/diffusioninst/go/mask"
 )
@@ -27,6 +28,11 @@ type SampleError struct {
 	ID     string // the sample's
 	Reason string // what of it is wrong; may be empty if Err is set
 	Err    error  // cause; may be nil
+}
+
+// noSample is the error of a data set that has no sample of a number.
+func noSample(i int) error {
+	return &SampleError{ID: strconv.Itoa(i), Reason: "the data set has no such sample"}
 }
 
 // Error returns "data: sample ID: reason: cause".

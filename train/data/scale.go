@@ -18,6 +18,9 @@ type Scale struct {
 
 // Apply resizes and crops s.
 func (a Scale) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	if err := a.Factor.check("factor of the size", 0); err != nil {
 		return Sample{}, err
 	}
@@ -53,6 +56,9 @@ type LargeScaleJitter struct {
 
 // Apply resizes s and crops or pads it.
 func (a LargeScaleJitter) Apply(s Sample, r *rand.Rand) (Sample, error) {
+	if r == nil {
+		return Sample{}, errNoRandom
+	}
 	if err := a.Factor.check("factor of the size", 0); err != nil {
 		return Sample{}, err
 	}

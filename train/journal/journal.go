@@ -63,6 +63,9 @@ func Open(folder string, step int, tables ...string) (*Journal, error) {
 // that are left out have an empty cell. If it cannot be written, such as for lack of
 // space, nothing of the row stays, and the journal can be used further.
 func (j *Journal) Add(table string, step int, at time.Time, values []Scalar) error {
+	if j == nil {
+		return errors.New("journal: the Journal is nil")
+	}
 	t := j.tables[table]
 	if t == nil {
 		return fmt.Errorf("journal: no table %q: there are %q", table, slices.Sorted(maps.Keys(j.tables)))
@@ -124,6 +127,9 @@ func (j *Journal) close() error {
 }
 
 func (j *Journal) each(do func(*file) error) error {
+	if j == nil {
+		return nil
+	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(j.tables)) {
 		if f := j.tables[name].file; f != nil {
