@@ -28,9 +28,11 @@ const (
 	contended  = 0.3                   // share of waiting for a core in the time on one: 0.03 to 0.25 alone, 0.5 and more beside others
 )
 
-// newWaits returns waits whose first look decides by the process's time so far.
+// newWaits returns waits whose threads sleep at first: that one thread, which started the program, always got a core does not
+// say that two do.
 func newWaits(times func() (ran, delayed time.Duration, err error), sleep func(bool)) *waits {
-	return &waits{times: times, sleep: sleep, free: looksToTry}
+	sleep(true)
+	return &waits{times: times, sleep: sleep}
 }
 
 // look looks at how this process fared since the last look, if it is time to.
