@@ -18,7 +18,7 @@ type swin struct {
 	patchWeight, patchBias *torch.Tensor // of a 4×4 convolution with stride 4
 	patchNorm              *nn.LayerNorm
 	stages                 [4]swinStage
-	window                 windowTables
+	window                 windowTensors
 	random                 *depthRandom
 }
 
@@ -40,7 +40,7 @@ func newSwin(p nn.Path, c Swin) (*swin, error) {
 		patchWeight: embed.Sub("proj").Parameter("weight", patch, width, 3, patchSide, patchSide),
 		patchBias:   embed.Sub("proj").Parameter("bias", patch, width),
 		patchNorm:   nn.NewLayerNorm(embed.Sub("norm"), width),
-		window:      newWindowTables(c.Window),
+		window:      newWindowTables(c.Window).upload(p),
 		random:      newDepthRandom(),
 	}
 	total := c.Depths[0] + c.Depths[1] + c.Depths[2] + c.Depths[3]
@@ -88,7 +88,7 @@ func (t *swin) features(pictures *torch.Tensor) []*torch.Tensor {
 	s.Release(mark, x)
 	var out []*torch.Tensor
 	for _, stage := range t.stages {
-		tables := t.window.upload(s, x)
+		tables := t.window.like(x)
 		for _, b := range stage.blocks {
 			x = b.forward(x, tables)
 			s.Release(mark, append(out, append(tables.all(), x)...)...)

@@ -1,6 +1,9 @@
 package backbone
 
-import "github.com/diffusioninst/go/torch"
+import (
+	"github.com/diffusioninst/go/nn"
+	"github.com/diffusioninst/go/torch"
+)
 
 // A block pads its map with zeros on the right and below to whole windows, and
 // every other block then rolls it up and left by half a window, so that the last
@@ -39,16 +42,26 @@ func newWindowTables(side int) windowTables {
 	return t
 }
 
-// windowTensors are windowTables on the device of a forward pass.
+// windowTensors are windowTables on the device of a network.
 type windowTensors struct{ index, lastRow, lastColumn *torch.Tensor }
 
-// upload makes the tables tensors of s, of x's type and on its device.
-func (t windowTables) upload(s *torch.Scope, x *torch.Tensor) windowTensors {
+// upload makes the tables constants of a network.
+func (t windowTables) upload(p nn.Path) windowTensors {
 	n := t.side * t.side
 	mask := func(values []float32) *torch.Tensor {
-		return torch.From(s, values, n, n).ToDType(x.DType()).To(x.Device())
+		return p.Constant(func(s *torch.Scope) *torch.Tensor {
+			return torch.From(s, values, n, n).ToDType(p.DType()).To(p.Device())
+		})
 	}
-	return windowTensors{torch.From(s, t.index).To(x.Device()), mask(t.lastRow), mask(t.lastColumn)}
+	index := p.Constant(func(s *torch.Scope) *torch.Tensor { return torch.From(s, t.index).To(p.Device()) })
+	return windowTensors{index, mask(t.lastRow), mask(t.lastColumn)}
+}
+
+// like returns the tables with masks of x's type, in x's scope.
+func (t windowTensors) like(x *torch.Tensor) windowTensors {
+	s := x.Scope()
+	mask := func(m *torch.Tensor) *torch.Tensor { return s.Adopt(m).ToDType(x.DType()) }
+	return windowTensors{s.Adopt(t.index), mask(t.lastRow), mask(t.lastColumn)}
 }
 
 func (t windowTensors) all() []*torch.Tensor {

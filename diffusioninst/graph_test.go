@@ -55,10 +55,11 @@ func sameResults(t *testing.T, want, got []*Result) {
 }
 
 // A model that records graphs finds what another one finds, in any order of sizes, numbers and samplers, and costs
-// few launches. It runs on a GPU, and on the fake one as a part of TestLaunches.
+// few launches. It runs on a GPU, or else on the fake one.
 func TestGraphs(t *testing.T) {
 	if !torch.HasGraphs() {
-		t.Skip("there is no GPU, or LibTorch has no graphs")
+		withoutGPU(t, "^TestGraphs$/^Results$", "^TestGraphs$/^[^R]", "^TestGraphs$/^(Refused|Replicas)$", "^TestGraphsTogether$")
+		return
 	}
 	ctx, config := context.Background(), small()
 	plain := loadGraphs(t, config, false)
@@ -190,6 +191,17 @@ func TestGraphs(t *testing.T) {
 		}
 		_, err := m.SegmentTensor(ctx, tensorOf(t, torch.CPU, pictures...), Options{})
 		require.ErrorContains(t, err, "not on the model's device, cuda:0")
+	})
+	t.Run("Swin", func(t *testing.T) {
+		config := config
+		config.Backbone = backbone.SwinFPN{Channels: 16, Swin: backbone.Swin{Size: "XXS", EmbedDim: 8, Depths: [4]int{2, 1, 1, 1}, Heads: [4]int{1, 1, 2, 2}, Window: 4}}
+		plain, m := loadGraphs(t, config, false), loadGraphs(t, config, true)
+		for i := range 3 {
+			o := Options{Score: -1, Seed: uint64(i)}
+			sameResults(t, segment(t, plain, o, img), segment(t, m, o, img))
+		}
+		inputs, pyramids, decoders := recorded(m)
+		require.Equal(t, []int{1, 1, 1}, []int{inputs, pyramids, decoders})
 	})
 	t.Run("Replicas", func(t *testing.T) {
 		m, err := LoadSource(ctx, nn.FromSeed(1), LoadOptions{Config: &config, Device: torch.CUDA(0), Replicas: []torch.Device{torch.CUDA(0)}, Graphs: true})
@@ -339,11 +351,22 @@ func captureLog(t *testing.T) *bytes.Buffer {
 	return &out
 }
 
-// Callers of different sizes at once get what each gets alone. It runs where TestGraphs does, with a process of its own on the
-// fake GPU.
+// withoutGPU runs tests on the fake GPU, each in a process with a time limit of its own.
+func withoutGPU(t *testing.T, tests ...string) {
+	require.False(t, fakecuda.Inside(), "the fake GPU has graphs")
+	if torch.CUDADevices() > 0 {
+		t.Skip("this LibTorch has no graphs")
+	}
+	env := fakecuda.Build(t)
+	for _, test := range tests {
+		fakecuda.Run(t, env, test)
+	}
+}
+
+// Callers of different sizes at once get what each gets alone. Workers are of a process: on the fake GPU TestGraphs runs this in one.
 func TestGraphsTogether(t *testing.T) {
 	if !torch.HasGraphs() {
-		t.Skip("there is no GPU, or LibTorch has no graphs")
+		t.Skip("there is no GPU: TestGraphs runs it on the fake one")
 	}
 	t.Logf("three workers: %v", torch.SetWorkers(3))
 	ctx, config := context.Background(), small()

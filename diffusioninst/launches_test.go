@@ -46,9 +46,6 @@ func TestLaunches(t *testing.T) {
 	} {
 		fakecuda.Run(t, env, "^TestLaunches$/^"+part)
 	}
-	for _, part := range []string{"TestGraphs$/^Results$", "TestGraphs$/^[^R]", "TestGraphs$/^(Refused|Replicas)$", "TestGraphsTogether$"} {
-		fakecuda.Run(t, env, "^"+part)
-	}
 	sources := compiled()
 	kept, err := filepath.Glob(filepath.Join(fakecuda.Kernels(env), "kernel-*"))
 	require.NoError(t, err)

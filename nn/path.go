@@ -98,6 +98,16 @@ func (p Path) Pack(parameters []*torch.Tensor, pack func([]*torch.Tensor) *torch
 	return made
 }
 
+// Constant returns what made makes, which lives as long as the store and is no parameter of the model: tables on the store's
+// device, which a forward pass would otherwise upload each time.
+func (p Path) Constant(made func(s *torch.Scope) *torch.Tensor) *torch.Tensor {
+	s := torch.NewScope()
+	defer s.Close()
+	t := made(s).Keep()
+	p.store.fixed = append(p.store.fixed, t)
+	return t
+}
+
 // fuses reports whether modules join operators on a GPU into single launches, through which no gradients flow.
 func (p Path) fuses() bool { return p.Inference() && !p.Eager() && p.Device().IsCUDA() }
 

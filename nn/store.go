@@ -47,6 +47,7 @@ type Store struct {
 	byName   map[string]*Parameter
 	folded   []*torch.Tensor
 	prepared []*torch.Tensor // what weights are transformed to beside themselves
+	fixed    []*torch.Tensor // of Path.Constant
 	problem  LoadError
 }
 
@@ -104,18 +105,18 @@ func (st *Store) Elements() int64 {
 	return n
 }
 
-// Close frees all parameters.
+// Close frees all parameters and constants.
 func (st *Store) Close() {
 	if st == nil {
 		return
 	}
-	for _, t := range append(st.tensors(), st.prepared...) {
+	for _, t := range slices.Concat(st.tensors(), st.prepared, st.fixed) {
 		t.Close()
 	}
 	for _, n := range st.norms {
 		n.fixed.forget()
 	}
-	st.list, st.folded, st.prepared = nil, nil, nil
+	st.list, st.folded, st.prepared, st.fixed = nil, nil, nil, nil
 }
 
 func (st *Store) tensors() []*torch.Tensor {

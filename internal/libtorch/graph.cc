@@ -2,13 +2,15 @@
 // generators and libraries know that they are recorded. The class's header needs CUDA's headers, which may be
 // absent. Its functions are therefore found by their symbols. These name the types of all parameters: a
 // LibTorch whose functions take others does not have them, and then there are no graphs. From LibTorch 2.1 on a
-// recording forbids only its own thread what would disturb it.
+// recording forbids only its own thread what would disturb it. Its random generator, however, is one of all threads: it
+// refuses to launch a graph while another one is recorded, and keeps a list of graphs without a lock. Hence Turns.
 #include "graph.h"
 
 #include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
 
 #include <memory>
+#include <shared_mutex>
 #include <utility>
 
 #include "count.h"
@@ -59,6 +61,12 @@ const Functions& functions() {
 
 thread_local bool records = false;
 
+// turns is held alone by who records or frees a graph, and with others by who launches one. It is never destroyed.
+std::shared_mutex& turns() {
+  static auto* m = new std::shared_mutex;
+  return *m;
+}
+
 }  // namespace
 
 // The object is far smaller than its place in all releases, which is some hundred bytes.
@@ -68,7 +76,37 @@ struct di_graph_s {
   bool whole = false;
 
   explicit di_graph_s(at::Device d) : device(d) {}
+
+  void create() {
+    const auto& f = functions();
+    if (f.create != nullptr) {
+      f.create(object);
+    } else {
+      f.create_keeping(object, false);
+    }
+  }
 };
+
+namespace {
+
+// settle records and drops a graph after one whose recording has broken off, which leaves LibTorch's random generator as if it
+// went on, so that it would refuse to launch any graph.
+void settle(at::Device device) {
+  const auto& f = functions();
+  auto t = di::zeros({1}, at::TensorOptions(at::kFloat).device(device));
+  auto g = std::make_unique<di_graph_s>(device);
+  g->create();
+  auto* object = g.release()->object;  // which stays if this one breaks off, too
+  f.begin(object, Pool{0, 0}, kThreadLocal);
+  t.zero_();
+  f.end(object);
+  f.destroy(object);
+}
+
+// settled is settle for who has a better error to report.
+void settled(at::Device device) { di_error_free(di::guard([&] { settle(device); })); }
+
+}  // namespace
 
 namespace di {
 
@@ -87,31 +125,42 @@ di_error* di_graph_begin(int device, di_graph beside, di_graph* graph) noexcept 
     const auto& f = functions();
     TORCH_CHECK(f.whole(), "this LibTorch has no CUDA graphs that are recorded in one thread: 2.1 and later have");
     TORCH_CHECK(!records, "a CUDA graph within a CUDA graph");
+    std::unique_lock<std::shared_mutex> alone(turns());
     auto g = std::make_unique<di_graph_s>(di::device(device));
     c10::DeviceGuard on(g->device);
     Pool pool = beside != nullptr ? f.pool(beside->object) : Pool{0, 0};
-    if (f.create != nullptr) {
-      f.create(g->object);
-    } else {
-      f.create_keeping(g->object, false);
-    }
+    g->create();
     *graph = g.release();  // from here on it is freed by di_graph_free
-    f.begin((*graph)->object, pool, kThreadLocal);
+    try {
+      f.begin((*graph)->object, pool, kThreadLocal);
+    } catch (...) {
+      settled((*graph)->device);
+      throw;
+    }
     records = true;
+    alone.release();  // until di_graph_end
   });
 }
 
 di_error* di_graph_end(di_graph graph) noexcept {
   records = false;
+  std::unique_lock<std::shared_mutex> alone(turns(), std::adopt_lock);
   return di::guard([&] {
     c10::DeviceGuard on(graph->device);
-    functions().end(graph->object);
+    try {
+      functions().end(graph->object);
+    } catch (...) {
+      settled(graph->device);
+      throw;
+    }
     graph->whole = true;
   });
 }
 
 di_error* di_graph_launch(di_graph graph) noexcept {
   return di::guard([&] {
+    TORCH_CHECK(!records, "a CUDA graph within a CUDA graph");
+    std::shared_lock<std::shared_mutex> together(turns());
     c10::DeviceGuard on(graph->device);
     functions().replay(graph->object);
     di::counted_launches++;
@@ -123,6 +172,8 @@ void di_graph_free(di_graph graph) noexcept {
   // one stays.
   if (graph == nullptr || !graph->whole) return;
   auto* e = di::guard([&] {
+    std::unique_lock<std::shared_mutex> alone(turns(), std::defer_lock);
+    if (!records) alone.lock();
     c10::DeviceGuard on(graph->device);
     functions().destroy(graph->object);
   });

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,31 @@ inline Live& live() {
   return *l;
 }
 
+// Generator is what LibTorch's random generator knows of graphs, which all threads share: from capture_begin to a capture_end
+// that succeeds it refuses to launch any. Its list of graphs has no lock.
+struct Generator {
+  std::atomic<bool> capturing{false};
+  std::atomic<bool> broken{false};  // the recording has broken off
+  std::atomic<int> inside{0};       // threads that change the list
+
+  struct Change {
+    Change();
+    ~Change();
+  };
+};
+
+inline Generator& generator() {
+  static auto* g = new Generator;
+  return *g;
+}
+
+inline Generator::Change::Change() {
+  TORCH_CHECK(generator().inside++ == 0, "two threads in the generator's list of graphs (fake GPU)");
+  std::this_thread::yield();
+}
+
+inline Generator::Change::~Change() { generator().inside--; }
+
 }  // namespace fake
 
 namespace at::cuda {
@@ -75,6 +101,7 @@ struct CUDAGraph {
 CUDAGraph::CUDAGraph() : recording_(new fake::Recording) {}
 
 CUDAGraph::~CUDAGraph() {
+  fake::Generator::Change change;
   std::lock_guard<std::mutex> lock(fake::live().mutex);
   TORCH_INTERNAL_ASSERT(!recording_->busy);
   fake::live().recordings.erase(recording_);
@@ -95,13 +122,19 @@ void CUDAGraph::capture_begin(Pool pool, cudaStreamCaptureMode mode) {
     for (auto* other : fake::live().recordings) shared |= other->pool == r.pool && other->stream == r.stream;
     TORCH_CHECK(shared, "the pool of a graph that is gone, or of another stream (fake GPU)");
   }
+  {
+    fake::Generator::Change change;
+    TORCH_CHECK(!fake::generator().capturing.exchange(true) || fake::generator().broken.exchange(false), "two threads record (fake GPU)");
+  }
   fake::recording = &r;
 }
 
 void CUDAGraph::capture_end() {
   TORCH_CHECK(fake::recording == recording_ && fake::current_stream == recording_->stream, "Capture must end on the same stream it began on (fake GPU)");
   fake::recording = nullptr;
+  fake::generator().broken = recording_->broken;
   TORCH_CHECK(!recording_->broken, "CUDA error: operation failed due to a previous error during capture (fake GPU)");
+  fake::generator().capturing = false;
   for (const auto& t : recording_->memory) fake::spoil(t);  // nothing has been computed
   std::lock_guard<std::mutex> lock(fake::live().mutex);
   fake::live().recordings.insert(recording_);
@@ -109,6 +142,7 @@ void CUDAGraph::capture_end() {
 
 void CUDAGraph::replay() {
   auto& r = *recording_;
+  TORCH_CHECK(!fake::generator().capturing, "Offset increment outside graph capture encountered unexpectedly. (fake GPU)");
   TORCH_CHECK(fake::recording == nullptr && fake::current_stream == r.stream && !r.busy.exchange(true), "a graph of another stream, or in use (fake GPU)");
   {
     std::lock_guard<std::mutex> lock(fake::live().mutex);
