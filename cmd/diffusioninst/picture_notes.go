@@ -28,8 +28,9 @@ func (n pictureNote) String() string {
 	return n.severity + ": " + printable(n.name) + ": " + visible(flagWords.Replace(n.text))
 }
 
-// add counts the remarks about a picture, and returns those that are the first of their kind.
-func (n *pictureNotes) add(name string, p *picture.Picture) (first []*pictureNote) {
+// add counts the remarks about a picture, and returns copies of those that are the first of their kind: others are
+// counted while these are said.
+func (n *pictureNotes) add(name string, p *picture.Picture) (first []pictureNote) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
 	for _, of := range []struct {
@@ -53,7 +54,7 @@ func (n *pictureNotes) add(name string, p *picture.Picture) (first []*pictureNot
 			note := &pictureNote{of.severity, name, text, 1}
 			n.kinds[kind] = note
 			n.order = append(n.order, note)
-			first = append(first, note)
+			first = append(first, *note)
 		}
 	}
 	return first

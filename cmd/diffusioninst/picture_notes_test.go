@@ -1,0 +1,30 @@
+package main
+
+import (
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/picture"
+)
+
+// With -race, this fails if what is said is still being counted.
+func TestPictureNotesOfSeveralReaders(t *testing.T) {
+	var notes pictureNotes
+	cmd := &cobra.Command{}
+	cmd.SetErr(io.Discard)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 100 {
+				notes.printFirst(cmd, "a.png", &picture.Picture{Notes: []string{"16 bits"}})
+			}
+		})
+	}
+	all.Wait()
+	require.Len(t, notes.order, 1)
+	require.Equal(t, 400, notes.order[0].count)
+}
