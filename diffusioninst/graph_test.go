@@ -270,6 +270,24 @@ func TestGraphs(t *testing.T) {
 			})
 		}
 	})
+	t.Run("Broken", func(t *testing.T) { // a recording that LibTorch breaks off leaves others usable
+		require.NoError(t, torch.Do(ctx, func(s *torch.Scope) error {
+			_, restore := torch.CUDA(0).OwnStream()
+			defer restore()
+			x := torch.From(s, []float32{1, 2}, 2).To(torch.CUDA(0))
+			g, err := torch.RecordGraph(nil, []*torch.Tensor{x}, func(in []*torch.Tensor) ([]*torch.Tensor, error) {
+				return []*torch.Tensor{in[0].MulScalar(2)}, nil
+			})
+			require.NoError(t, err)
+			defer g.Close()
+			_, err = torch.RecordGraph(nil, []*torch.Tensor{x}, func(in []*torch.Tensor) ([]*torch.Tensor, error) {
+				return []*torch.Tensor{in[0].Nonzero()}, nil
+			})
+			require.Error(t, err)
+			require.Equal(t, []float32{2, 4}, torch.Values[float32](g.Run(s, x)[0]))
+			return nil
+		}))
+	})
 	t.Run("NotFinite", func(t *testing.T) {
 		m := loadGraphs(t, custom(func(x *torch.Tensor, levels []*torch.Tensor) []*torch.Tensor {
 			for i, l := range levels {

@@ -104,7 +104,8 @@ func (p Path) Constant(made func(s *torch.Scope) *torch.Tensor) *torch.Tensor {
 	s := torch.NewScope()
 	defer s.Close()
 	t := made(s).Keep()
-	p.store.fixed = append(p.store.fixed, t)
+	st := p.owner()
+	st.fixed = append(st.fixed, t)
 	return t
 }
 
