@@ -138,7 +138,7 @@ func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, imag
 	if o.train == 0 {
 		return nil
 	}
-	row, err := o.training(cmd, model)
+	row, err := o.training(cmd, model, dtype)
 	if err != nil {
 		return err
 	}
@@ -180,13 +180,13 @@ func parseSize(text string) (w, h int, err error) {
 	return w, h, nil
 }
 
-// training times steps of an untrained model of the same configuration.
-func (o *benchOptions) training(cmd *cobra.Command, model *diffusioninst.Model) (benchRow, error) {
+// training times steps of an untrained model of the same configuration, in the type d.
+func (o *benchOptions) training(cmd *cobra.Command, model *diffusioninst.Model, d torch.DType) (benchRow, error) {
 	w, h, err := parseSize(o.size)
 	if err != nil {
 		return benchRow{}, err
 	}
-	trainer, err := train.New(cmd.Context(), model.Config(), nn.FromSeed(1), model.Device(), train.Options{Frozen: []string{}})
+	trainer, err := train.New(cmd.Context(), model.Config(), nn.FromSeed(1), model.Device(), train.Options{Frozen: []string{}, Precision: d})
 	if err != nil {
 		return benchRow{}, err
 	}
@@ -202,7 +202,7 @@ func (o *benchOptions) training(cmd *cobra.Command, model *diffusioninst.Model) 
 			}})
 		}
 	}
-	row, err := o.row(cmd, model.Device(), torch.Float32, o.train, func(int) error {
+	row, err := o.row(cmd, model.Device(), d, o.train, func(int) error {
 		_, err := trainer.Step(cmd.Context(), batch)
 		return err
 	})
