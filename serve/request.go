@@ -48,6 +48,18 @@ var parameters = map[string]func(q *query, text string) error{
 		}
 		return err
 	},
+	"scales": func(q *query, text string) error {
+		var s diffusioninst.Scales
+		for factor := range strings.SplitSeq(text, ",") {
+			v, err := number(factor)
+			if err != nil {
+				return err
+			}
+			s.Factors = append(s.Factors, v)
+		}
+		q.options.Scales = &s
+		return nil
+	},
 	"tile": func(q *query, text string) (err error) {
 		q.options.Tile, err = strconv.Atoi(text)
 		if err == nil && q.options.Tile == 0 {

@@ -148,6 +148,8 @@ func TestRefusals(t *testing.T) {
 		"no steps":             {"?steps=0", good, nil, 400, "bad_option"},
 		"score":                {"?score=2", good, nil, 400, "bad_option"},
 		"NaN":                  {"?score=NaN", good, nil, 400, "bad_option"},
+		"no size":              {"?scales=1,0", good, nil, 400, "bad_option"},
+		"size that is a word":  {"?scales=1,two", good, nil, 400, "bad_option"},
 		"tiles of such models": {"?tile=64", good, nil, 400, "bad_option"},
 		"proposals":            {"?proposals=2000000", good, nil, 400, "bad_option"},
 		"malformed query":      {"?%zz", good, nil, 400, "bad_option"},
@@ -189,7 +191,9 @@ func TestRefusals(t *testing.T) {
 		w := send(s, httptest.NewRequest(c.method, c.path, nil))
 		require.Equal(t, c.status, w.Code, c.path)
 	}
-	require.Equal(t, http.StatusOK, post(s, "/v1/segment", bytes.NewReader(good)).Code, "a good one among them")
+	for _, query := range []string{"", "?scales=1,1.5"} {
+		require.Equal(t, http.StatusOK, post(s, "/v1/segment"+query, bytes.NewReader(good)).Code, "a good one among them")
+	}
 }
 
 func TestTokens(t *testing.T) {
@@ -268,7 +272,7 @@ func FuzzRequest(f *testing.F) {
 		r.URL.RawQuery = query
 		r.Header.Set("Content-Type", kind)
 		r.Header.Set("Accept", accept)
-		if q, err := parseQuery(query, r.Header, s.options.Segment); err == nil && (q.options.Steps > 2 || q.options.Proposals > 50 || q.options.Scale > 2) {
+		if q, err := parseQuery(query, r.Header, s.options.Segment); err == nil && (q.options.Steps > 2 || q.options.Proposals > 50 || q.options.Scale > 2 || q.options.Scales != nil) {
 			t.Skip("takes long")
 		}
 		w := httptest.NewRecorder()

@@ -33,7 +33,7 @@ func TestExport(t *testing.T) {
 			from = filepath.Join(dir, "half.pth")
 		}
 		out := filepath.Join(dir, name)
-		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9", "--mask-score", "0.25",
+		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9", "--mask-score", "0.25", "--scales", "1,1.5",
 			"--note", "data=drawn, by = hand", "--note", "licence=CC0 1.0")
 		require.NoError(t, err)
 		require.Contains(t, stdout, out)
@@ -64,6 +64,10 @@ func TestExport(t *testing.T) {
 		require.Equal(t, 9, m.Config().Proposals)
 		require.Equal(t, 0.25, m.Config().MaskScore)
 		require.Equal(t, diffusioninst.Input{Scale: 1}.Scale, m.Config().Input.Scale)
+		require.Equal(t, []float64{1, 1.5}, m.Config().Input.Scales.Factors)
+		stdout, err = program(t, "info", out)
+		require.NoError(t, err)
+		require.Regexp(t, `sizes +several, .* multiplied by 1, 1\.5 `, stdout)
 		require.NoError(t, m.Close())
 	}
 	require.Equal(t, before, torch.Live())

@@ -13,15 +13,16 @@ import (
 // the checkpoint, without LibTorch; of a checkpoint without one only the number of classes
 // is known.
 type modelInfo struct {
-	Classes    []string `json:"classes,omitempty"` // names, in the order of the scores
-	ClassCount int      `json:"class_count"`
-	Proposals  int      `json:"proposals,omitempty"`  // boxes that are denoised at once
-	Steps      int      `json:"steps,omitempty"`      // denoising steps
-	MaskScore  float64  `json:"mask_score,omitempty"` // weight of masks' quality in scores
-	Short      int      `json:"short,omitempty"`      // pixels of the shorter side that pictures are resized to
-	Longest    int      `json:"longest,omitempty"`    // most pixels of the longer side
-	Scale      float64  `json:"scale,omitempty"`      // factor of a picture's sides, in place of Short
-	Tile       int      `json:"tile,omitempty"`       // pixels of a tile's side; 0 for pictures in one piece
+	Classes    []string  `json:"classes,omitempty"` // names, in the order of the scores
+	ClassCount int       `json:"class_count"`
+	Proposals  int       `json:"proposals,omitempty"`  // boxes that are denoised at once
+	Steps      int       `json:"steps,omitempty"`      // denoising steps
+	MaskScore  float64   `json:"mask_score,omitempty"` // weight of masks' quality in scores
+	Short      int       `json:"short,omitempty"`      // pixels of the shorter side that pictures are resized to
+	Longest    int       `json:"longest,omitempty"`    // most pixels of the longer side
+	Scale      float64   `json:"scale,omitempty"`      // factor of a picture's sides, in place of Short
+	Scales     []float64 `json:"scales,omitempty"`     // factors of the sizes in which a picture is seen; nil for one size
+	Tile       int       `json:"tile,omitempty"`       // pixels of a tile's side; 0 for pictures in one piece
 }
 
 // describeModel returns what a checkpoint says about its model, or nil if that is nothing.
@@ -34,13 +35,18 @@ func describeModel(file *checkpoint.File) *modelInfo {
 		Input     struct {
 			Short, Longest, Tile int
 			Scale                float64
+			Scales               *struct{ Factors []float64 }
 		}
 	}
 	if json.Unmarshal([]byte(file.Metadata[checkpoint.ConfigKey]), &config) == nil {
-		return &modelInfo{
+		m := &modelInfo{
 			Classes: config.Classes, ClassCount: len(config.Classes), Proposals: config.Proposals, Steps: config.Sampling.Steps, MaskScore: config.MaskScore,
 			Short: config.Input.Short, Longest: config.Input.Longest, Scale: config.Input.Scale, Tile: config.Input.Tile,
 		}
+		if s := config.Input.Scales; s != nil {
+			m.Scales = s.Factors
+		}
+		return m
 	}
 	for _, t := range file.Tensors {
 		if strings.HasSuffix(t.Name, ".class_logits.bias") && len(t.Shape) == 1 {
@@ -75,6 +81,10 @@ func (m *modelInfo) write(w io.Writer) {
 		fmt.Fprintf(w, "input\tpictures with their sides multiplied by %v\n", m.Scale)
 	default:
 		fmt.Fprintf(w, "input\tpictures resized to %d pixels on the shorter side, at most %d on the longer\n", m.Short, m.Longest)
+	}
+	if len(m.Scales) > 1 {
+		factors := strings.Trim(fmt.Sprint(m.Scales), "[]")
+		fmt.Fprintf(w, "sizes\tseveral, what they agree on counts: sides multiplied by %s (--scales 1 is quicker)\n", strings.ReplaceAll(factors, " ", ", "))
 	}
 	if m.Tile > 0 {
 		fmt.Fprintf(w, "tiles\tlarger pictures in overlapping squares of %d pixels a side\n", m.Tile)
