@@ -226,19 +226,24 @@ CUmodule compile(const Kernel& kernel, const std::string& text, int index) {
   return out;
 }
 
+// source returns what a kernel is compiled from.
+std::string source(const Kernel& kernel) {
+  std::lock_guard<std::mutex> lock(state().mutex);
+  auto found = state().sources.find(kernel.source);
+  TORCH_CHECK(found != state().sources.end(), "there is no kernel source ", kernel.source);
+  return state().sources["numbers.cuh"] + "#line 1\n" + found->second;
+}
+
 CUfunction function(const Kernel& kernel, int index) {
-  std::string key = std::to_string(index) + ' ' + kernel.source, text;
+  std::string key = std::to_string(index) + ' ' + kernel.source;
   for (const auto& d : kernel.definitions) key += ' ' + d;
   Module* module = nullptr;
   {
     std::lock_guard<std::mutex> lock(state().mutex);
-    auto source = state().sources.find(kernel.source);
-    TORCH_CHECK(source != state().sources.end(), "there is no kernel source ", kernel.source);
     module = &state().modules[key];
-    text = state().sources["numbers.cuh"] + "#line 1\n" + source->second;
   }
   std::lock_guard<std::mutex> lock(module->mutex);
-  if (module->handle == nullptr) module->handle = compile(kernel, text, index);
+  if (module->handle == nullptr) module->handle = compile(kernel, source(kernel), index);
   CUfunction& out = module->functions[kernel.function];
   if (out == nullptr) driver().check(driver().function(&out, module->handle, kernel.function), kernel.function);
   return out;
