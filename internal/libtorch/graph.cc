@@ -3,7 +3,7 @@
 // absent. Its functions are therefore found by their symbols. These name the types of all parameters: a
 // LibTorch whose functions take others does not have them, and then there are no graphs. From LibTorch 2.1 on a
 // recording forbids only its own thread what would disturb it. Its random generator, however, is one of all threads: it
-// refuses to launch a graph while another one is recorded, and keeps a list of graphs without a lock. Hence Turns.
+// refuses to launch a graph while another one is recorded, and keeps a list of graphs without a lock. Hence turns().
 #include "graph.h"
 
 #include <c10/core/DeviceGuard.h>

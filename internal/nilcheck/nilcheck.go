@@ -19,7 +19,7 @@ func Is(v any) bool {
 	return false
 }
 
-// Writer returns w, or, where there is none, a writer whose error says so.
+// Writer returns w or, if it is nil, a writer that fails and says so.
 func Writer(w io.Writer) io.Writer {
 	if Is(w) {
 		return noWriter{}
