@@ -1,20 +1,27 @@
 package evaluation
 
 import (
+	"slices"
+	"sync"
+
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 )
 
+var knownCategories = sync.OnceValue(func() [][]coco.Category {
+	return [][]coco.Category{coco.COCOClasses(), coco.LVISClasses()}
+})
+
 // Categories returns a category for each of a model's classes: COCO's or LVIS's own if the
 // names are exactly theirs, in order; otherwise with the ids 1, 2, ….
 func Categories(classes []string) []coco.Category {
-	for _, known := range [][]coco.Category{coco.COCOClasses(), coco.LVISClasses()} {
+	for _, known := range knownCategories() {
 		same := len(known) == len(classes)
 		for i := 0; same && i < len(known); i++ {
 			same = known[i].Name == classes[i]
 		}
 		if same {
-			return known
+			return slices.Clone(known)
 		}
 	}
 	out := make([]coco.Category, len(classes))

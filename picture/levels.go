@@ -5,6 +5,7 @@ import (
 	"image"
 	"math"
 	"slices"
+	"sync"
 )
 
 // A level is a value of samples and how many have it.
@@ -12,6 +13,10 @@ type level struct {
 	value float64
 	count int
 }
+
+// histograms are reused, because a service of small pictures spends more on new ones than on the
+// pictures.
+var histograms = sync.Pool{New: func() any { return new([1 << 16]int) }}
 
 // levelsOf counts the finite samples of a picture by their value, in ascending order: those of
 // every step-th row, or of so many floating-point numbers that they are enough.
@@ -40,7 +45,13 @@ func levelsOf(img image.Image, step int) []level {
 		}
 		return out
 	}
-	counts := make([]int, 1<<16)
+	full := histograms.Get().(*[1 << 16]int)
+	defer histograms.Put(full)
+	counts := full[:]
+	if !isDeep(img) {
+		counts = full[:1<<8]
+	}
+	clear(counts)
 	eachSample(img, step, func(row []uint16) bool {
 		for _, v := range row {
 			counts[v]++

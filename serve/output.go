@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/diffusioninst/go/annotation"
@@ -92,9 +93,21 @@ func (q *query) encode(seen *picture.Picture, j *job) (kind string, body []byte,
 	return o.kind, b.Bytes(), warnings, err
 }
 
+var pngs = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers{}}
+
+// pngBuffers keeps what the encoder of a picture works with for the next one.
+type pngBuffers struct{ pool sync.Pool }
+
+func (p *pngBuffers) Get() *png.EncoderBuffer {
+	b, _ := p.pool.Get().(*png.EncoderBuffer)
+	return b
+}
+
+func (p *pngBuffers) Put(b *png.EncoderBuffer) { p.pool.Put(b) }
+
 func encodePNG(img image.Image) ([]byte, error) {
 	var b bytes.Buffer
-	err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, img)
+	err := pngs.Encode(&b, img)
 	return b.Bytes(), err
 }
 
