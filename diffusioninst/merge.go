@@ -70,8 +70,11 @@ func (s *settings) merge(views []view, found [][]Instance) *Result {
 	out := &Result{Width: views[0].size.X, Height: views[0].size.Y}
 	sizes := s.sizes(views, found)
 	out.Instances = sizes[0].instances
-	if len(sizes) > 1 {
+	switch {
+	case len(sizes) > 1:
 		out.Instances = s.scales.across(sizes, s.score)
+	case s.viewScore < s.score: // the other sizes were left out
+		out.Instances = slices.DeleteFunc(slices.Clone(out.Instances), func(in Instance) bool { return float64(in.Score) < s.score })
 	}
 	if s.limit > 0 {
 		out.Instances = out.Instances[:min(len(out.Instances), s.limit)]

@@ -301,4 +301,7 @@ func TestSizesAreSkipped(t *testing.T) {
 	found[1][1] = slices.Repeat([]Instance{disc(0.9, 0, 40)}, 40)
 	require.Len(t, q.wanted(q.passes[2], found, record), 1, "sizes that agree are judged by the smallest")
 	require.Equal(t, found[0][0], q.merge(q.byPicture[0], found[0]).Instances)
+	q.viewScore = leastVote // as of sizes that agree
+	found[0][0] = append(found[0][0], disc(0.4, 0, 50))
+	require.Equal(t, found[0][0][:1], q.merge(q.byPicture[0], found[0]).Instances, "scores below the request's")
 }

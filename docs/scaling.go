@@ -29,6 +29,8 @@ import (
 )
 
 var (
+	oneSize = &diffusioninst.Scales{Factors: []float64{1}}
+
 	turns = flag.Int("turns", 3, "measurements of each point, the least of which counts")
 	out   = flag.String("out", "docs/scaling.png", "the plot")
 )
@@ -40,12 +42,12 @@ func main() {
 	defer small.Close()
 	var pixels, proposals plotter.XYs
 	for _, side := range []int{256, 512, 768, 1024, 1280, 1536, 1792, 2048} {
-		s := cost(small, side, diffusioninst.Options{Tile: -1, Proposals: 240, Score: 1})
+		s := cost(small, side, diffusioninst.Options{Scales: oneSize, Tile: -1, Proposals: 240, Score: 1})
 		pixels = append(pixels, plotter.XY{X: float64(side*side) / 1e6, Y: s})
 		fmt.Printf("%4d × %4d pixels, 240 proposals: %.3f s\n", side, side, s)
 	}
 	for n := 100; n <= 1000; n += 100 {
-		s := cost(small, 256, diffusioninst.Options{Tile: -1, Proposals: n, Score: 1})
+		s := cost(small, 256, diffusioninst.Options{Scales: oneSize, Tile: -1, Proposals: n, Score: 1})
 		proposals = append(proposals, plotter.XY{X: float64(n), Y: s})
 		fmt.Printf(" 256 ×  256 pixels, %4d proposals: %.3f s\n", n, s)
 	}

@@ -13,10 +13,11 @@
 //
 //	result, err := model.Segment(ctx, img, diffusioninst.Options{Scale: 0.5})
 //
-// Small nuclei are found better in the enlarged picture, and what several sizes agree on is surer.
-// Three sizes take about seven times as long as one:
+// Small nuclei are found better in the enlarged picture, and what several sizes agree on is surer. The
+// model's own setting is four sizes, 1, 1.5, 1.75 and 2: on held-out pictures a mask AP of 0.643. One
+// size is nine times as fast, with an AP of 0.576:
 //
-//	o := diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1, 1.5, 2}}}
+//	o := diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1}}}
 //
 // Scores are geometric means of what the network thinks of an object and of its mask
 // (Config.MaskScore), which ranks instances better. Class scores alone, as in the paper, are

@@ -23,7 +23,7 @@ func TestBFloat16FindsTheSame(t *testing.T) {
 		require.NoError(t, err)
 		defer m.Close()
 		require.Equal(t, p, m.Precision())
-		r, err := m.Segment(t.Context(), img, diffusioninst.Options{Score: 0.5})
+		r, err := m.Segment(t.Context(), img, diffusioninst.Options{Scales: oneSize, Score: 0.5})
 		require.NoError(t, err)
 		return r.Instances
 	}

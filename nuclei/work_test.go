@@ -14,7 +14,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// What a picture costs does not grow unseen: operators, copies between memory orders, bytes and
+// What a picture in one size costs does not grow unseen: operators, copies between memory orders, bytes and
 // arithmetic of a picture and of each further step are bounded, on any machine and under any load.
 func TestWorkOfAPicture(t *testing.T) {
 	ctx := context.Background()
@@ -24,7 +24,7 @@ func TestWorkOfAPicture(t *testing.T) {
 	img, _ := simulate.Nuclei(simulate.Options{Width: 256, Height: 256, Seed: 1})
 	work := func(steps int) torch.Counts {
 		return torch.Count(func() {
-			_, err = m.Segment(ctx, img, diffusioninst.Options{Steps: steps, Score: 1})
+			_, err = m.Segment(ctx, img, diffusioninst.Options{Scales: oneSize, Steps: steps, Score: 1})
 			require.NoError(t, err)
 		})
 	}

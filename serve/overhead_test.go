@@ -20,12 +20,14 @@ import (
 	"github.com/diffusioninst/go/picture"
 )
 
+var oneSize = diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1}}}
+
 // nucleiServer is a server of the built-in model with a corner of the demo's picture of 256×256.
 func nucleiServer(b *testing.B, o Options) (m *diffusioninst.Model, address string, data []byte) {
 	m, err := nuclei.Load(context.Background(), diffusioninst.LoadOptions{})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = m.Close() })
-	o.PerClient = -1
+	o.PerClient, o.Segment = -1, oneSize
 	s, err := New(map[string]*diffusioninst.Model{"nuclei": m}, o)
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = s.Shutdown(context.Background()) })
@@ -61,7 +63,7 @@ func BenchmarkOverhead(b *testing.B) {
 	call := func() {
 		img, err := picture.Decode(bytes.NewReader(data), picture.Options{})
 		require.NoError(b, err)
-		_, err = m.Segment(context.Background(), img, diffusioninst.Options{})
+		_, err = m.Segment(context.Background(), img, oneSize)
 		require.NoError(b, err)
 	}
 	byTurns(b, call, func() { postPicture(b, address, data) })
@@ -80,7 +82,7 @@ func BenchmarkSaturation(b *testing.B) {
 				require.NoError(b, err)
 				images[i] = img
 			}
-			_, err := m.SegmentBatch(context.Background(), images, diffusioninst.Options{})
+			_, err := m.SegmentBatch(context.Background(), images, oneSize)
 			require.NoError(b, err)
 		}
 	}

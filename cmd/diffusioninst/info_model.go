@@ -83,8 +83,7 @@ func (m *modelInfo) write(w io.Writer) {
 		fmt.Fprintf(w, "input\tpictures resized to %d pixels on the shorter side, at most %d on the longer\n", m.Short, m.Longest)
 	}
 	if len(m.Scales) > 1 {
-		factors := strings.Trim(fmt.Sprint(m.Scales), "[]")
-		fmt.Fprintf(w, "sizes\tseveral, what they agree on counts: sides multiplied by %s (--scales 1 is quicker)\n", strings.ReplaceAll(factors, " ", ", "))
+		fmt.Fprintf(w, "sizes\tseveral, what they agree on counts: sides multiplied by %s (--scales 1 is quicker)\n", commas(m.Scales))
 	}
 	if m.Tile > 0 {
 		fmt.Fprintf(w, "tiles\tlarger pictures in overlapping squares of %d pixels a side\n", m.Tile)
@@ -99,4 +98,9 @@ func counted(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// commas returns numbers with commas between them.
+func commas(numbers []float64) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(numbers), "[]"), " ", ", ")
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -132,6 +133,8 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	m.precision.take(model, warner(cmd))
 	if len(m.scales) > 0 {
 		m.options.Scales = &diffusioninst.Scales{Factors: m.scales}
+	} else if len(m.options.Augment.Scales) == 0 {
+		saySizes(cmd.ErrOrStderr(), model.Config().Input.Scales)
 	}
 	if m.consensus != 0 {
 		e := model.Config().Ensemble
@@ -142,6 +145,18 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 		return nil, errors.Join(err, model.Close())
 	}
 	return model, nil
+}
+
+// saySizes prints that a model's own setting is several sizes, and what they cost.
+func saySizes(out io.Writer, own *diffusioninst.Scales) {
+	if own == nil || len(own.Factors) < 2 {
+		return
+	}
+	pixels := 0.0
+	for _, f := range own.Factors {
+		pixels += f * f
+	}
+	fmt.Fprintf(out, "note: each picture is seen in sizes %s, the model's own setting: up to %.0f times the work of --scales 1\n", commas(own.Factors), pixels)
 }
 
 // devices returns those of --device, of which only commands that use several take more than one.

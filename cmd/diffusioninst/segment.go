@@ -89,7 +89,7 @@ and do not fail the command. diffusioninst results merge OUTPUT makes one run of
 the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set in its
 template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
-  ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --output - -
+  ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --scales 1 --output - -
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {

@@ -50,7 +50,7 @@ func TestSegmentMicroscopeFormats(t *testing.T) {
 	dir, truth := field(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	args := func(more ...string) []string {
-		return append([]string{"segment", "--weights", "builtin:nuclei", "--device", "cpu", "--format", "coco", "--output", at("out")}, more...)
+		return append([]string{"segment", "--weights", "builtin:nuclei", "--scales", "1", "--device", "cpu", "--format", "coco", "--output", at("out")}, more...)
 	}
 	found := func(more ...string) (counts map[string]int, stderr string) {
 		_, stderr, err := runProgram(nil, args(more...)...)

@@ -58,7 +58,7 @@ anyone who reaches it may use it.
 SIGTERM (or Ctrl-C) makes the server not ready and refuses new requests; it ends when those that
 it has admitted are answered, or after --drain. A second signal ends it at once. POST /reload on
 the address of --admin reads the weights anew without losing a request.`,
-		Example: `  diffusioninst serve --weights builtin:nuclei
+		Example: `  diffusioninst serve --weights builtin:nuclei --scales 1
   curl --data-binary @cells.png http://127.0.0.1:8080/v1/segment
   diffusioninst serve --weights model.pth --model nuclei=builtin:nuclei --listen :8443 --token-file tokens --tls-cert cert.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,

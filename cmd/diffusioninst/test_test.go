@@ -254,3 +254,22 @@ func TestTestInSizesAndRestarts(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// Sizes that nobody asked for are said once, with what they cost.
+func TestAModelsOwnSizesAreSaid(t *testing.T) {
+	dir := t.TempDir()
+	plain, sized := filepath.Join(dir, "plain.safetensors"), filepath.Join(dir, "sized.safetensors")
+	require.NoError(t, os.WriteFile(plain, miniCheckpoint(t), 0o666))
+	_, err := program(t, "export", "--weights", plain, "--scales", "1,2", "--out", sized)
+	require.NoError(t, err)
+	file, folder := shapesSet(t, 1)
+	said := func(flags ...string) bool {
+		_, stderr, err := runProgram(nil, append([]string{"test", "--gt", file, "--images", folder, "--limit", "5"}, flags...)...)
+		require.NoError(t, err, stderr)
+		return strings.Contains(stderr, "note: each picture is seen in sizes 1, 2, the model's own setting: up to 5 times the work of --scales 1\n")
+	}
+	require.True(t, said("--weights", sized))
+	require.False(t, said("--weights", sized, "--scales", "1"))
+	require.False(t, said("--weights", sized, "--tta", "64"))
+	require.False(t, said("--weights", plain))
+}

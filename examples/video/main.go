@@ -4,7 +4,7 @@
 //	ffmpeg -v error -f v4l2 -i /dev/video0 -vf fps=1 -f image2pipe -c:v mjpeg - | go run ./examples/video
 //
 // The program does the same, with whole masks, as
-// diffusioninst segment --weights builtin:nuclei --output - -
+// diffusioninst segment --weights builtin:nuclei --scales 1 --output - -
 package main
 
 import (
@@ -33,6 +33,7 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer model.Close()
+	options := diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1}}} // the quick way
 	stream := picture.NewStream(in, picture.Options{})
 	for n := 1; ; n++ {
 		frame, err := stream.Next()
@@ -45,7 +46,7 @@ func run(ctx context.Context, in io.Reader, out io.Writer) error {
 			fmt.Fprintf(out, "frame %d: %v\n", n, err)
 			continue
 		}
-		result, err := model.Segment(ctx, frame, diffusioninst.Options{})
+		result, err := model.Segment(ctx, frame, options)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ const headers = () => $("token").value ? { Authorization: "Bearer " + $("token")
 function options(more) {
   const q = new URLSearchParams({ seed: $("seed").value || "0", steps: $("steps").value });
   if ($("model").value) q.set("model", $("model").value);
-  for (const name of ["scale", "norm", "channel"]) if ($(name).value.trim()) q.set(name, $(name).value.trim());
+  for (const name of ["scale", "scales", "norm", "channel"]) if ($(name).value.trim()) q.set(name, $(name).value.trim());
   for (const [name, value] of Object.entries(more)) q.set(name, value);
   return q.toString();
 }
