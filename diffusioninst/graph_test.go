@@ -58,7 +58,7 @@ func sameResults(t *testing.T, want, got []*Result) {
 // few launches. It runs on a GPU, or else on the fake one.
 func TestGraphs(t *testing.T) {
 	if !torch.HasGraphs() {
-		withoutGPU(t, "^TestGraphs$/^Results$", "^TestGraphs$/^[^R]", "^TestGraphs$/^(Refused|Replicas)$", "^TestGraphsTogether$")
+		withoutGPU(t, "^TestGraphs$/^Results$", "^TestGraphs$/^[^R]", "^TestGraphs$/^(Refused|Replicas)$", "^TestGraphsTogether$", "^TestDeviceParts$")
 		return
 	}
 	ctx, config := context.Background(), small()

@@ -67,6 +67,12 @@ type Options struct {
 	// the parts before "masks" end, and one that records graphs has the mask branch in "backbone". It runs where
 	// OnStep does.
 	OnPart func(part string, took time.Duration)
+	// OnDevicePart, if not nil, is called on a GPU at the end of each pass through the network with the time that each
+	// part took by the GPU's clock: "input", which copies the pixels and makes one tensor of them, "backbone", "mask branch", "decoder",
+	// all passes through it, "sampling", what is around them, and "masks", which selects instances, too. The times add up to that of the pass, and include
+	// those in which the GPU waited for the host. Nothing waits for the GPU meanwhile that would not without. One
+	// that records graphs has the mask branch in "backbone". It runs where OnStep does.
+	OnDevicePart func(part string, took time.Duration)
 }
 
 // OptionError says which option is impossible, and why.
@@ -111,6 +117,8 @@ type settings struct {
 	normalize picture.Normalize
 	onStep    func(*StepResult)
 	onPart    func(part string, took time.Duration)
+
+	onDevicePart func(part string, took time.Duration)
 }
 
 // part runs one part of a call and reports its time.
@@ -126,7 +134,7 @@ func (s *settings) part(ctx context.Context, name string, f func()) {
 func (o Options) resolve(c Config) (*settings, error) {
 	s := &settings{
 		rules: c.Quirks.rules(), sampling: c.Sampling, ensemble: c.Ensemble, proposals: c.Proposals,
-		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, seeds: o.Seeds, onStep: o.OnStep, onPart: o.OnPart,
+		score: o.Score, limit: max(o.Limit, 0), nms: c.NMS, seed: o.Seed, seeds: o.Seeds, onStep: o.OnStep, onPart: o.OnPart, onDevicePart: o.OnDevicePart,
 		normalize: cmp.Or(o.Normalize, c.Input.Normalize),
 	}
 	if err := s.normalize.Check(); err != nil {

@@ -27,6 +27,7 @@ type pass struct {
 	onStep func(at sampler.Moment, i int, boxes []Box, scores []float32, found []Instance)
 	graphs *graphSet   // nil if nothing is recorded
 	input  *inputGraph // of graphs
+	clock  *deviceParts
 
 	sizes       *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
 	levels      []*torch.Tensor // the feature pyramid
@@ -55,14 +56,20 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 		p.held = new(int64)
 	}
 	m := p.model
+	p.clock = p.newDeviceParts(m.device)
+	defer p.clock.close()
 	mark := s.Mark()
 	var x *torch.Tensor
 	p.part(ctx, "backbone", func() {
-		if x = p.pack(s); !p.replay(s, x) {
+		p.clock.begin("input")
+		x = p.pack(s)
+		p.clock.begin("backbone")
+		if !p.replay(s, x) {
 			p.levels = m.backbone.Forward(x)
 		}
 	})
 	p.part(ctx, "mask branch", func() {
+		p.clock.begin("mask branch")
 		if p.features == nil {
 			p.features = m.branch.Forward(p.levels)
 			p.settle()
@@ -76,6 +83,7 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 		p.fits = p.fitted()
 	})
 
+	p.clock.begin("sampling")
 	p.number = len(noises) * p.evaluated(p.sampling.Steps)
 	defer p.forget()
 	shape := []int{len(p.views), p.proposals, 4}
@@ -107,6 +115,7 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	}
 	out := make([][]Instance, len(p.views))
 	p.part(ctx, "masks", func() {
+		p.clock.begin("masks")
 		found := p.collected(s)
 		for i := range out {
 			if out[i], err = p.finish(s, i, found[i]); err != nil {
@@ -118,6 +127,7 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	if err != nil {
 		return nil, err
 	}
+	p.clock.end(p.onDevicePart)
 	return out, nil
 }
 
@@ -169,7 +179,10 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 	for i := range times {
 		times[i] = float64(at.T)
 	}
-	d, err := p.decodeAgain(m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)), p.sizes, m.decoder.Embed(x.Scope(), times, m.device))
+	state, embedded := m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)), m.decoder.Embed(x.Scope(), times, m.device)
+	p.clock.begin("decoder")
+	d, err := p.decodeAgain(state, p.sizes, embedded)
+	p.clock.begin("sampling")
 	if err != nil {
 		return sampler.Prediction{}, err
 	}

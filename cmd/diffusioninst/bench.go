@@ -48,7 +48,8 @@ line, since shared machines change their speed. "Floor" is the time that the pro
 picture, counted from the shapes of the operators, would take at the higher of these two
 rates: a model that reaches 75 % of it loses a quarter to everything else. The column
 "products" is a picture's time divided by that of the matrix product: the number to compare
-with other runs and machines. Below each line are the times of a picture's parts. Times are
+with other runs and machines. Below each line are the times of a picture's parts: the host's,
+and on a GPU its own by CUDA events, with those in which it waited for the host. Times are
 medians; memory is the process's own, without a GPU's.`,
 		Example: `  diffusioninst bench --weights untrained
   diffusioninst bench --weights model.pth --device cuda --steps 1,4 --json pictures/
@@ -64,7 +65,7 @@ medians; memory is the process's own, without a GPU's.`,
 	f.IntVar(&o.train, "train", 0, "also time training steps on batches of this many drawn pictures")
 	f.IntVar(&o.batch, "batch", 1, "pictures that go through the network together")
 	f.DurationVar(&o.least, "time", 5*time.Second, "least time to measure each line")
-	f.BoolVar(&o.json, "json", false, "print one JSON object: seconds, stages, peak_rss_bytes, weights_bytes, model_flop, product_flop_per_second, floor_fraction, precision and more, of the first line and for each in rows")
+	f.BoolVar(&o.json, "json", false, "print one JSON object: seconds, stages, device_stages on a GPU, peak_rss_bytes, weights_bytes, model_flop, product_flop_per_second, floor_fraction, precision and more, of the first line and for each in rows")
 	return cmd
 }
 
@@ -118,11 +119,14 @@ func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, imag
 		diffusioninst.PrecisionFloat32: torch.Float32, diffusioninst.PrecisionBFloat16: torch.BFloat16, diffusioninst.PrecisionFloat16: torch.Float16,
 	}[model.Precision()]
 	for _, steps := range o.steps {
-		parts := partTimes{}
+		parts, onGPU := partTimes{}, partTimes{}
 		options := o.model.options
-		options.Steps, options.OnPart = steps, parts.add
+		options.Steps, options.OnPart, options.OnDevicePart = steps, parts.add, onGPU.add
 		row, err := o.row(cmd, model.Device(), dtype, o.batch, func(i int) error {
-			parts.begin()
+			parts.begin(modelParts)
+			if model.Device().IsCUDA() {
+				onGPU.begin(gpuParts)
+			}
 			batch := make([]image.Image, o.batch)
 			for k := range batch {
 				batch[k] = images[(i*o.batch+k)%len(images)]
@@ -133,7 +137,7 @@ func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, imag
 		if err != nil {
 			return err
 		}
-		row.What, row.Steps, row.Stages = "segment", steps, parts.medians()
+		row.What, row.Steps, row.Stages, row.DeviceStages = "segment", steps, parts.medians(o.batch), onGPU.medians(o.batch)
 		r.Rows = append(r.Rows, row)
 	}
 	if o.train == 0 {

@@ -38,12 +38,15 @@ func median(list []float64) float64 {
 // modelParts are the parts of a call, in their order; see diffusioninst.Options.OnPart.
 var modelParts = []string{"prepare", "backbone", "mask branch", "sampling", "masks", "merge"}
 
+// gpuParts are those by a GPU's clock; see diffusioninst.Options.OnDevicePart.
+var gpuParts = []string{"input", "backbone", "mask branch", "sampling", "decoder", "masks"}
+
 // partTimes are the seconds of each part of each run.
 type partTimes map[string][]float64
 
-// begin begins a run.
-func (p partTimes) begin() {
-	for _, part := range modelParts {
+// begin begins a run with these parts.
+func (p partTimes) begin(parts []string) {
+	for _, part := range parts {
 		p[part] = append(p[part], 0)
 	}
 }
@@ -53,11 +56,11 @@ func (p partTimes) add(part string, took time.Duration) {
 	p[part][len(p[part])-1] += took.Seconds()
 }
 
-// medians leaves out the first run, which warms up.
-func (p partTimes) medians() map[string]float64 {
+// medians are per picture of a batch, without the first run, which warms up.
+func (p partTimes) medians(batch int) map[string]float64 {
 	out := map[string]float64{}
 	for part, times := range p {
-		out[part] = median(times[1:])
+		out[part] = median(times[1:]) / float64(batch)
 	}
 	return out
 }

@@ -24,21 +24,23 @@ type benchReport struct {
 
 // A benchRow is one thing that was timed.
 type benchRow struct {
-	What        string             `json:"what"` // "segment" or "train"
-	Steps       int                `json:"steps,omitempty"`
-	Batch       int                `json:"batch"`
-	Runs        int                `json:"runs"`
-	Precision   string             `json:"precision"` // of the model's products, and of those that are timed
-	Seconds     float64            `json:"seconds"`   // per picture, median
-	Rate        float64            `json:"pictures_per_second"`
-	Processor   float64            `json:"processor_seconds"`    // per picture, of all threads, mean
-	Stages      map[string]float64 `json:"stages,omitempty"`     // seconds of each part of a picture, medians
-	PeakMemory  int64              `json:"peak_rss_bytes"`       // of the process; 0 if the system does not say
-	FLOP        int64              `json:"model_flop,omitempty"` // of a picture's products and convolutions; not in training
-	Product     float64            `json:"product_flop_per_second"`
-	Convolution float64            `json:"convolution_flop_per_second"`
-	Floor       float64            `json:"floor_fraction,omitempty"` // time of model_flop at the higher rate, relative to seconds
-	Products    float64            `json:"products_per_picture"`
+	What      string             `json:"what"` // "segment" or "train"
+	Steps     int                `json:"steps,omitempty"`
+	Batch     int                `json:"batch"`
+	Runs      int                `json:"runs"`
+	Precision string             `json:"precision"` // of the model's products, and of those that are timed
+	Seconds   float64            `json:"seconds"`   // per picture, median
+	Rate      float64            `json:"pictures_per_second"`
+	Processor float64            `json:"processor_seconds"` // per picture, of all threads, mean
+	Stages    map[string]float64 `json:"stages,omitempty"`  // seconds of each part of a picture, medians; on a GPU the host's
+	// DeviceStages are those by the GPU's clock, without prepare and merge, which are the host's.
+	DeviceStages map[string]float64 `json:"device_stages,omitempty"`
+	PeakMemory   int64              `json:"peak_rss_bytes"`       // of the process; 0 if the system does not say
+	FLOP         int64              `json:"model_flop,omitempty"` // of a picture's products and convolutions; not in training
+	Product      float64            `json:"product_flop_per_second"`
+	Convolution  float64            `json:"convolution_flop_per_second"`
+	Floor        float64            `json:"floor_fraction,omitempty"` // time of model_flop at the higher rate, relative to seconds
+	Products     float64            `json:"products_per_picture"`
 }
 
 func (r benchReport) write(out io.Writer) error {
@@ -64,16 +66,23 @@ func (r benchReport) write(out io.Writer) error {
 		if row.Stages == nil {
 			continue
 		}
-		fmt.Fprintf(out, "%s:", row.name())
-		for i, part := range modelParts {
-			if i > 0 {
-				fmt.Fprint(out, ",")
-			}
-			fmt.Fprintf(out, " %s %v", part, inSeconds(row.Stages[part]))
+		writeParts(out, row.name(), modelParts, row.Stages)
+		if len(row.DeviceStages) > 0 {
+			writeParts(out, "  on the GPU", gpuParts, row.DeviceStages)
 		}
-		fmt.Fprintln(out)
 	}
 	return nil
+}
+
+func writeParts(out io.Writer, name string, parts []string, seconds map[string]float64) {
+	fmt.Fprintf(out, "%s:", name)
+	for i, part := range parts {
+		if i > 0 {
+			fmt.Fprint(out, ",")
+		}
+		fmt.Fprintf(out, " %s %v", part, inSeconds(seconds[part]))
+	}
+	fmt.Fprintln(out)
 }
 
 func (row benchRow) name() string {

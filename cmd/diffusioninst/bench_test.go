@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/fakecuda"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/torch"
 )
@@ -83,4 +84,24 @@ func TestBenchRefuses(t *testing.T) {
 		_, err := bench(t, args...)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// On a GPU parts are also timed by its clock. It runs on a GPU, or else on the fake one.
+func TestBenchOnAGPU(t *testing.T) {
+	if torch.CUDADevices() == 0 {
+		require.False(t, fakecuda.Inside())
+		fakecuda.Run(t, fakecuda.Build(t), "^TestBenchOnAGPU$")
+		return
+	}
+	text, err := bench(t, "--device", "cuda", "--size", "64x48", "--steps", "2", "--batch", "2", "--json")
+	require.NoError(t, err)
+	var r benchReport
+	require.NoError(t, json.Unmarshal([]byte(text), &r))
+	require.Len(t, r.DeviceStages, len(gpuParts))
+	for _, part := range gpuParts {
+		require.Positive(t, r.DeviceStages[part], part)
+	}
+	text, err = bench(t, "--device", "cuda", "--size", "64x48", "--steps", "1")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^  on the GPU: input .*s, backbone .*s, .* decoder .*s, masks .*s$`, text)
 }

@@ -24,11 +24,13 @@ using CUcontext = struct CUctx_st*;
 using CUmodule = struct CUmod_st*;
 using CUfunction = struct CUfunc_st*;
 using CUstream = struct CUstream_st*;
+using CUevent = struct CUevent_st*;
 using nvrtcResult = int;
 using nvrtcProgram = struct nvrtcProgram_st*;
 
 constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
 constexpr unsigned kNonBlocking = 1;      // CU_STREAM_NON_BLOCKING: it does not wait for the NULL stream
+constexpr unsigned kTimed = 0;            // CU_EVENT_DEFAULT: an event knows its time
 
 // Library is a shared library, opened under the first of its names that is found.
 class Library {
@@ -60,6 +62,11 @@ struct Driver {
   CUresult (*load)(CUmodule*, const void*);
   CUresult (*function)(CUfunction*, CUmodule, const char*);
   CUresult (*launch)(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**);
+  CUresult (*event)(CUevent*, unsigned);
+  CUresult (*record)(CUevent, CUstream);
+  CUresult (*wait)(CUevent);
+  CUresult (*elapsed)(float*, CUevent, CUevent);
+  CUresult (*forget)(CUevent);
   CUresult (*text)(CUresult, const char**);
 
   Driver() {
@@ -73,6 +80,11 @@ struct Driver {
     l.find(load, "cuModuleLoadData");
     l.find(function, "cuModuleGetFunction");
     l.find(launch, "cuLaunchKernel");
+    l.find(event, "cuEventCreate");
+    l.find(record, "cuEventRecord");
+    l.find(wait, "cuEventSynchronize");
+    l.find(elapsed, "cuEventElapsedTime");
+    l.find(forget, "cuEventDestroy_v2");
     l.find(text, "cuGetErrorString");
   }
 
@@ -319,6 +331,38 @@ void di_gpu_source(const char* name, const char* text) noexcept {
   auto& s = di::gpu::state();
   std::lock_guard<std::mutex> lock(s.mutex);
   s.sources[name] = text;
+}
+
+di_error* di_event_record(int device, di_event* event) noexcept {
+  return di::guard([&] {
+    TORCH_CHECK(!di::recording(), "an event of a CUDA graph has no time");
+    const auto& d = di::gpu::driver();
+    di::gpu::Current current(device);
+    di::gpu::CUevent e = nullptr;
+    d.check(d.event(&e, di::gpu::kTimed), "event");
+    *event = reinterpret_cast<di_event>(e);  // from here on it is freed by di_event_free
+    d.check(d.record(e, di::gpu::stream(device)), "event");
+  });
+}
+
+di_error* di_event_seconds(int device, di_event first, di_event last, double* seconds) noexcept {
+  return di::guard([&] {
+    const auto& d = di::gpu::driver();
+    di::gpu::Current current(device);
+    auto from = reinterpret_cast<di::gpu::CUevent>(first), to = reinterpret_cast<di::gpu::CUevent>(last);
+    float milliseconds = 0;
+    d.check(d.wait(from), "event");
+    d.check(d.wait(to), "event");
+    d.check(d.elapsed(&milliseconds, from, to), "time between events");
+    *seconds = milliseconds / 1e3;
+  });
+}
+
+void di_event_free(int device, di_event event) noexcept {
+  di_error_free(di::guard([&] {
+    di::gpu::Current current(device);
+    di::gpu::driver().forget(reinterpret_cast<di::gpu::CUevent>(event));
+  }));
 }
 
 di_error* di_gpu_capability(int device, int* capability) noexcept {

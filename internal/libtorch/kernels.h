@@ -212,6 +212,13 @@ di_error* di_masks_sums(di_tensor features, di_tensor filters, int64_t layers, c
 di_error* di_stream_enter(int device, int64_t* own, int64_t* before) DI_NOEXCEPT;
 di_error* di_stream_leave(int device, int64_t own, int64_t before) DI_NOEXCEPT;
 
+// Events in a GPU's work that know when it reached them. di_event_record puts one into the calling thread's current
+// stream; an event must be freed even if that fails, unless it is NULL. di_event_seconds waits until the GPU has reached both.
+typedef struct di_event_s* di_event;
+di_error* di_event_record(int device, di_event* event) DI_NOEXCEPT;
+di_error* di_event_seconds(int device, di_event first, di_event last, double* seconds) DI_NOEXCEPT;
+void di_event_free(int device, di_event event) DI_NOEXCEPT;
+
 // Work on a GPU that is recorded once and then launched as a whole; see graph.cc. What operators of the calling thread
 // start between di_graph_begin and di_graph_end is not done but recorded. beside may be NULL, or a graph of
 // the same stream that lives, whose memory the new one shares. A graph whose recording failed must be freed, too.

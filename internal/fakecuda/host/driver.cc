@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,7 @@
 
 namespace {
 
-constexpr int kInvalidValue = 1, kInvalidContext = 201, kNotFound = 500;
+constexpr int kInvalidValue = 1, kInvalidContext = 201, kInvalidHandle = 400, kNotFound = 500, kNotReady = 600;
 constexpr char kMagic[] = "FAKECUBN";
 
 std::mutex mutex;
@@ -60,6 +61,12 @@ struct Module {
 };
 
 std::map<void*, bool> functions;  // known ones
+
+// Event is one whose time can be asked for when the host has waited for it.
+struct Event {
+  std::chrono::steady_clock::time_point at;
+  bool recorded = false, waited = false;
+};
 
 // Recorded is a launch that belongs to a graph. It is never freed.
 struct Recorded {
@@ -172,8 +179,48 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
   return 0;
 }
 
+int cuEventCreate(void** event, unsigned flags) {
+  if (contexts.empty()) return kInvalidContext;
+  if (flags != 0) return kInvalidValue;  // it would have no time
+  *event = new Event;
+  return 0;
+}
+
+int cuEventRecord(void* event, void* stream) {
+  static const auto records = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "fake_cuda_records"));  // in graph.h
+  if (contexts.empty()) return kInvalidContext;
+  if (records != nullptr && records()) return kInvalidValue;
+  auto& e = *static_cast<Event*>(event);
+  e.at = std::chrono::steady_clock::now();
+  e.recorded = true, e.waited = false;
+  char line[100];
+  std::snprintf(line, sizeof line, "event stream %p", stream);
+  note(line);
+  return 0;
+}
+
+int cuEventSynchronize(void* event) {
+  static_cast<Event*>(event)->waited = true;
+  note("wait");
+  return 0;
+}
+
+int cuEventElapsedTime(float* milliseconds, void* first, void* last) {
+  const auto &from = *static_cast<Event*>(first), &to = *static_cast<Event*>(last);
+  if (!from.recorded || !to.recorded) return kInvalidHandle;
+  if (!from.waited || !to.waited) return kNotReady;
+  *milliseconds = std::chrono::duration<float, std::milli>(to.at - from.at).count();
+  return 0;
+}
+
+int cuEventDestroy_v2(void* event) {
+  if (contexts.empty()) return kInvalidContext;
+  delete static_cast<Event*>(event);
+  return 0;
+}
+
 int cuGetErrorString(int code, const char** text) {
-  *text = code == kInvalidContext ? "invalid device context" : code == kNotFound ? "named symbol not found" : "invalid argument";
+  *text = code == kInvalidContext ? "invalid device context" : code == kNotFound ? "named symbol not found" : code == kInvalidHandle ? "invalid resource handle" : code == kNotReady ? "device not ready" : "invalid argument";
   return 0;
 }
 
