@@ -20,6 +20,8 @@ type Config struct {
 	Samples      int     // bilinear samples per side of a bin; default 2
 	Prior        float64 // class scores of an untrained model, above 0 and below 1; default 0.01
 	FilterState  bool    // whether noisy filters are part of the state; see Decoder.ForwardState
+	// Coordinates is how many numbers are predicted beside a filter, for relative coordinates; see Decoder.Place.
+	Coordinates int `json:",omitzero"`
 }
 
 // WithDefaults returns c with the paper's values in place of zeros. It returns an
@@ -48,6 +50,10 @@ func (c Config) WithDefaults() (Config, error) {
 		c.Prior = 0.01
 	}
 	switch {
+	case c.Coordinates < 0:
+		return c, fmt.Errorf("decoder: Coordinates is %d: want a number of weights, or 0 for none", c.Coordinates)
+	case c.Coordinates > 0 && c.FilterState:
+		return c, errors.New("decoder: Coordinates with FilterState: filters that depend on their boxes are not diffused")
 	case c.Classes == 0:
 		return c, errors.New("decoder: Classes is not set")
 	case c.Classes < 0:

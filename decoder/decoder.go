@@ -12,8 +12,11 @@ import (
 
 // A Decoder refines boxes in stages, given a feature pyramid and a diffusion time.
 type Decoder struct {
-	Config  Config
-	Stages  []*Stage
+	Config Config
+	Stages []*Stage
+	// Place, if not nil, makes filters of what the stages predict, (B,N,FilterParams+Coordinates), and of the boxes that they
+	// predict, (B,N,4).
+	Place   func(predicted, boxes *torch.Tensor) *torch.Tensor
 	time    [2]*nn.Linear
 	times   *nn.Linear // of all stages, side by side; nil if each has its own
 	filters *nn.Linear // noisy filters → first proposal features; nil without FilterState
@@ -64,7 +67,7 @@ func as(x *torch.Tensor, d torch.DType) *torch.Tensor {
 type Output struct {
 	Logits  *torch.Tensor // (B,N,Classes), before the sigmoid; nil if not requested
 	Boxes   *torch.Tensor // (B,N,4)
-	Filters *torch.Tensor // (B,N,FilterParams); nil if not requested
+	Filters *torch.Tensor // (B,N,FilterParams), or what Decoder.Place makes; nil if not requested
 }
 
 // New returns a decoder for a pyramid whose levels have the given strides in pixels,
@@ -192,8 +195,11 @@ func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.
 		}
 		var o Output
 		o, proposals = stage.forward(from, boxes, proposals, d.modulation(i, time), all || i == len(d.Stages)-1)
-		out[i] = o
 		boxes = o.Boxes.Detach()
+		if o.Filters != nil && d.Place != nil {
+			o.Filters = d.Place(o.Filters, boxes)
+		}
+		out[i] = o
 		keep := []*torch.Tensor{o.Boxes, proposals, boxes}
 		if o.Logits != nil {
 			keep = append(keep, o.Logits, o.Filters)

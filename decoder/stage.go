@@ -18,6 +18,7 @@ type Stage struct {
 	time                   *nn.Linear
 	class, box             []layer
 	logits, delta, filters *nn.Linear
+	coordinates            *nn.Linear // nil without Coordinates
 	types                  types
 	boxes                  *torch.BoxPrediction // of the layers box and delta, in one launch; nil if they are computed one by one
 }
@@ -72,6 +73,9 @@ func newStage(p nn.Path, c Config) *Stage {
 		filters: linear(exact, "controller", d, c.FilterParams),
 		types:   typesOf(p),
 	}
+	if c.Coordinates > 0 { // at zero, so that a model that was trained without them starts unchanged
+		st.coordinates = nn.NewLinear(exact.Sub("coordinates"), d, c.Coordinates, nn.LinearOptions{Init: nn.Constant(0)})
+	}
 	if st.types.fuses && p.DType() == torch.Float32 && len(st.box) > 0 && d <= torch.MaxBoxFeatures {
 		st.boxes = boxPrediction(p, st.box, st.delta)
 	}
@@ -118,6 +122,9 @@ func (st *Stage) forward(from pooling, boxes, proposals, modulation *torch.Tenso
 	keep := []*torch.Tensor{o.Boxes}
 	if predict {
 		o.Logits, o.Filters = st.logits.Forward(t.through(st.class, f)), st.filters.Forward(box)
+		if st.coordinates != nil {
+			o.Filters = torch.Cat([]*torch.Tensor{o.Filters, st.coordinates.Forward(box)}, 2)
+		}
 		keep = append(keep, o.Logits, o.Filters)
 	}
 	s.Release(mark, keep...)

@@ -19,7 +19,7 @@ import (
 type Config struct {
 	Backbone    backbone.Builder      // required
 	Decoder     decoder.Config        // its Classes and FilterParams follow from the other fields
-	MaskBranch  maskhead.BranchConfig // its Channels follow from MaskHead
+	MaskBranch  maskhead.BranchConfig // its Channels and Coordinates follow from MaskHead
 	MaskHead    maskhead.Head
 	Sampling    sampler.Config
 	Ensemble    Ensemble
@@ -58,9 +58,9 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.MaskHead.Channels == 0 {
 		c.MaskHead.Channels = 8
 	}
-	c.MaskBranch.Channels = c.MaskHead.Channels
+	c.MaskBranch.Channels, c.MaskBranch.Coordinates = c.MaskHead.Channels, c.MaskHead.Coordinates
 	c.Decoder.Classes = len(c.Classes)
-	c.Decoder.FilterParams = c.MaskHead.Params()
+	c.Decoder.FilterParams, c.Decoder.Coordinates = c.MaskHead.Predicted()
 	c.Decoder.FilterState = c.FilterRange > 0
 	var err error
 	if c.Decoder, err = c.Decoder.WithDefaults(); err != nil {

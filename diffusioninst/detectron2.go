@@ -91,6 +91,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 	if head.MaskUpsample > 1 { // the default is not written to checkpoints, which older versions read
 		c.MaskBranch.Upsample = head.MaskUpsample
 	}
+	c.MaskHead.Coordinates = head.RelCoords
 	c.FilterRange, c.MaskScore = head.FilterRange, head.MaskScore
 	if p := head.SizePrior; len(p) == 2 {
 		c.SizePrior = SizePrior{Mean: p[0], Std: p[1]}

@@ -41,3 +41,14 @@ func TestLoadConfigRefusesSoftmaxScores(t *testing.T) {
 	_, _, err := LoadConfig(editedConfig(t, "mini_r50s_1step", "USE_FOCAL: true", "USE_FOCAL: false"))
 	require.ErrorContains(t, err, "USE_FOCAL")
 }
+
+func TestLoadConfigKnowsRelativeCoordinates(t *testing.T) {
+	c, _, err := LoadConfig(editedConfig(t, "mini_r50s_1step", "USE_FOCAL: true", "USE_FOCAL: true\n    REL_COORDS: true"))
+	require.NoError(t, err)
+	c, err = c.WithDefaults()
+	require.NoError(t, err)
+	filter, coordinates := c.MaskHead.Predicted()
+	require.Equal(t, []int{filter, coordinates}, []int{c.Decoder.FilterParams, c.Decoder.Coordinates})
+	require.Positive(t, coordinates)
+	require.True(t, c.MaskBranch.Coordinates)
+}

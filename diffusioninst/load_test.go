@@ -170,6 +170,7 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"no step counts":   func(c *Config) { c.Quirks, c.Ensemble.LastOnly = Reference, true },
 		"many proposals":   func(c *Config) { c.Proposals = maxProposals + 1 },
 		"an odd range":     func(c *Config) { c.FilterRange = math.NaN() },
+		"placed filters":   func(c *Config) { c.MaskHead.Coordinates, c.FilterRange = true, 5 },
 		"an odd prior":     func(c *Config) { c.SizePrior.Mean = 0.5 },
 		"negative bins":    func(c *Config) { c.Decoder.Bins = -1 },
 		"negative layers":  func(c *Config) { c.MaskHead.Layers = -1 },

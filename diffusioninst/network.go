@@ -43,6 +43,11 @@ func NewNetwork(root nn.Path, c Config) (*Network, error) {
 	if stride := n.Backbone.Strides()[0]; stride%n.Branch.Upsample != 0 {
 		return nil, configError("mask features upsampled by %d do not divide the finest level's stride of %d", n.Branch.Upsample, stride)
 	}
-	n.Decoder, err = decoder.New(root.Sub("head"), n.Backbone.Strides(), c.Decoder)
-	return n, err
+	if n.Decoder, err = decoder.New(root.Sub("head"), n.Backbone.Strides(), c.Decoder); err != nil {
+		return nil, err
+	}
+	if c.MaskHead.Coordinates {
+		n.Decoder.Place = maskhead.NewPlacement(root, c.MaskHead, n.Backbone.Strides()[0]/n.Branch.Upsample).Of
+	}
+	return n, nil
 }

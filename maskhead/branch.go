@@ -17,6 +17,8 @@ type BranchConfig struct {
 	// the finest level: dynamic heads then draw finer masks, with the same parameters, at the
 	// square of the cost. Default 1.
 	Upsample int `json:",omitempty"`
+	// Coordinates adds two channels to the mask features, for a Head with Coordinates: x+½ and y+½ of their pixels.
+	Coordinates bool `json:",omitempty"`
 }
 
 func (c BranchConfig) withDefaults() BranchConfig {
@@ -38,8 +40,9 @@ type Branch struct {
 	Tower  []*nn.Conv2d
 	Last   *nn.Conv2d
 	// Upsample is that of the BranchConfig.
-	Upsample int
-	eager    bool
+	Upsample    int
+	coordinates bool
+	eager       bool
 }
 
 // NewBranch returns a mask branch for a pyramid with the given number of channels. Its
@@ -61,7 +64,7 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 		return nn.NewConv2d(at.Sub(0), from, c.Width,
 			nn.ConvOptions{Kernel: 3, Norm: nn.BatchNorm, NormAt: &norm, ReLU: true})
 	}
-	b := &Branch{Upsample: c.Upsample, eager: p.Eager()}
+	b := &Branch{Upsample: c.Upsample, coordinates: c.Coordinates, eager: p.Eager()}
 	for i := range c.Levels {
 		b.Refine = append(b.Refine, conv(p.Sub("mask_refine", i), in))
 	}
@@ -72,7 +75,7 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 	return b, nil
 }
 
-// Forward returns the mask features (B,Channels,u·H,u·W) of a pyramid, whose finest level
+// Forward returns the mask features (B,Channels,u·H,u·W), or two channels more with Coordinates, of a pyramid, whose finest level
 // (B,C,H,W) comes first; u is Upsample. In inference they are of the parameters' type, in which instances' filters
 // multiply them.
 func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
@@ -95,6 +98,9 @@ func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 	x = b.Last.Forward(x)
 	if b.Upsample > 1 { // with pixel centres where targets and masks have them: (i+½)·stride
 		x = x.UpsampleBilinear2d([]int{x.Size(2) * b.Upsample, x.Size(3) * b.Upsample}, false)
+	}
+	if b.coordinates {
+		x = withPlaces(x)
 	}
 	s.Release(mark, x)
 	return x

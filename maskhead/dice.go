@@ -10,14 +10,14 @@ import "github.com/diffusioninst/go/torch"
 func (h Head) Dice(features, filters *torch.Tensor, image []int64, truths *torch.Tensor, truth []int64) *torch.Tensor {
 	layers, fused := h.Fused(features.Device())
 	if !fused {
-		return h.withDefaults().composedDice(features, filters, image, truths, truth)
+		return h.composedDice(features, filters, image, truths, truth)
 	}
 	return torch.MaskDice(features, filters, image, truths, truth, layers)
 }
 
 // Fused returns the number of layers, and whether torch.MaskDice computes this head on a device.
 func (h Head) Fused(d torch.Device) (layers int, ok bool) {
-	h = h.withDefaults()
+	h = h.applied()
 	if d.IsCUDA() {
 		return h.Layers, h.Channels <= 16 && h.Layers <= 4
 	}

@@ -13,6 +13,10 @@ import (
 type Head struct {
 	Channels int // channels of the mask features and the hidden layers; default 8
 	Layers   int // convolutions, the last of which has one output; default 3
+	// Coordinates tells the first layer where a pixel lies in the instance's box, too (relative coordinates, as in
+	// CondInst). Filters are then those of a Placement, and features those of a branch with BranchConfig.Coordinates,
+	// which has two channels more. The paper's head has none.
+	Coordinates bool `json:",omitempty"`
 }
 
 func (h Head) withDefaults() Head {
@@ -34,20 +38,22 @@ func (h Head) Check() error {
 }
 
 // Params returns the length of a filter: the weights of all layers, then their biases.
-// It is 153 for the paper's head.
+// It is 153 for the paper's head, and 231 for the same with Coordinates, for which a network predicts 169 (Predicted).
 func (h Head) Params() int {
-	h = h.withDefaults()
-	hidden := h.Layers - 1
-	return hidden*(h.Channels*h.Channels+h.Channels) + h.Channels + 1
+	h = h.applied()
+	return h.biases() + (h.Layers-1)*h.Channels + 1
 }
+
+// biases is where the biases begin.
+func (h Head) biases() int { return (h.Layers-1)*h.Channels*h.Channels + h.Channels }
 
 // Logits applies filters (n,Params) to the mask features (Channels,h,w) of one picture
 // and returns the mask logits (n,h,w). Gradients flow to both.
 func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
-	h = h.withDefaults()
+	h = h.applied()
 	c, shape, n := h.Channels, features.Shape(), filters.Size(0)
 	x := features.Reshape(1, c, shape[1]*shape[2]).Expand(n, -1, -1)
-	bias := (h.Layers-1)*c*c + c
+	bias := h.biases()
 	weight := 0
 	for l := range h.Layers {
 		out := c
@@ -79,6 +85,6 @@ func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, g 
 	if len(boxes) == 0 {
 		return out
 	}
-	torch.DynamicMasks(features, filters, h.withDefaults().Layers, boxes, words, g)
+	torch.DynamicMasks(features, filters, h.applied().Layers, boxes, words, g)
 	return out
 }

@@ -62,6 +62,7 @@ func TestExportsLoadAsSnapshots(t *testing.T) {
 		"averages":     {unusual(batchNormed()), Options{EMA: 0.5, Frozen: []string{}}},
 		"Swin":         {unusual(randomlyDeep()), Options{EMA: 0.5}},
 		"float64":      {unusual(small(2)), Options{Float64: true}},
+		"coordinates":  {unusual(relative(small(2))), Options{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()

@@ -111,6 +111,7 @@ type DiffusionInst struct {
 	// The following keys are this module's, not the official project's.
 	MaskUpsample int       `key:"MASK_UPSAMPLE"` // factor by which the mask features are enlarged: 1, 2 or 4
 	MaskScore    float64   `key:"MASK_SCORE"`    // weight of masks' quality in scores, 0 to 0.9
+	RelCoords    bool      `key:"REL_COORDS"`    // mask filters know where a pixel lies in the box
 	MaskCoverage bool      `key:"MASK_COVERAGE"` // masks learn the covered parts of pixels instead of their centres
 	SizePrior    []float64 `key:"SIZE_PRIOR"`    // mean and standard deviation of boxes' sides in input sizes; empty for none
 	FilterRange  float64   `key:"FILTER_RANGE"`  // above 0 diffuses mask filters, whose numbers have about this size
