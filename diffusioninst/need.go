@@ -33,7 +33,7 @@ func (e *LimitError) Error() string {
 		return fmt.Sprintf("diffusioninst: the request makes %d views, the limit is %d: use larger tiles or fewer scales, or raise Options.MaxViews", e.Need.Views, e.Limit)
 	}
 	return fmt.Sprintf("diffusioninst: the request needs about %s of memory (%s), the limit is %s: %s, or raise Options.MaxBytes",
-		gigabytes(e.Need.Bytes), e.reason, gigabytes(e.Limit), "use fewer proposals or steps, smaller pictures or batches, or tiles")
+		gigabytes(e.Need.Bytes), e.reason, gigabytes(e.Limit), "use fewer proposals or steps, smaller pictures, sizes (Scales) or batches, or tiles")
 }
 
 func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }

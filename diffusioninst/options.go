@@ -240,8 +240,12 @@ func (s *settings) view(o Options, in Input) error {
 	if s.scales, err = o.Scales.over(in.Scales); err != nil {
 		return err
 	}
+	given := o.Scales != nil && len(o.Scales.Factors) > 0
+	if !given {
+		s.scales.Factors = in.possible(s.scales.Factors)
+	}
 	if len(o.Augment.Scales) > 0 {
-		if o.Scales != nil && len(o.Scales.Factors) > 0 {
+		if given {
 			return optionError("Scales", "Augment.Scales says the size of each view: give one of the two")
 		}
 		s.scales.Factors = []float64{1}

@@ -18,7 +18,7 @@ import (
 // objects are large: see Small.
 type Scales struct {
 	// Factors multiply the sides that the picture has for the network otherwise, such as 1
-	// and 2. The default is 1 alone.
+	// and 2. The default is the model's, without those that a request's Scale makes too large, or 1 alone.
 	Factors []float64
 	// Consensus is the overlap of masks (IoU) from which detections of a class in several sizes
 	// are the same object: 0.65. Its score becomes the mean over the sizes looked at of its best
@@ -117,6 +117,18 @@ func (in Input) enlarged(factor float64) (Input, error) {
 		return in, optionError("Scales", "factor %v: sides would be multiplied by %v, or be %d pixels: at most %d and %d", factor, in.Scale, in.Short, maxScale, maxSide)
 	}
 	return in, nil
+}
+
+// possible returns those of a model's own factors that leave a picture within bounds, or 1 if none does.
+func (in Input) possible(own []float64) []float64 {
+	out := slices.DeleteFunc(own, func(f float64) bool {
+		_, err := in.enlarged(f)
+		return err != nil
+	})
+	if len(out) == 0 {
+		return []float64{1}
+	}
+	return out
 }
 
 // sized is what was found in one size of a picture, or in one look at it in that size.

@@ -53,6 +53,23 @@ func TestScalesOverTheModels(t *testing.T) {
 	require.Len(t, r.looks, 4)
 }
 
+// Nobody asked for a model's own sizes: what a request's Scale makes impossible is left out.
+func TestOwnSizesThatAreTooLarge(t *testing.T) {
+	c := small()
+	c.Input = Input{Scale: 1, Tile: 64, Scales: &Scales{Factors: []float64{1.5, 1, 2}}}
+	for scale, want := range map[float64][]float64{0: {1, 1.5, 2}, 10: {1, 1.5}, 16: {1}} {
+		s, err := Options{Scale: scale}.resolve(mustDefaults(t, c))
+		require.NoError(t, err)
+		require.Equal(t, want, s.scales.Factors)
+	}
+	_, err := Options{Scale: 10, Scales: &Scales{Factors: []float64{1, 2}}}.resolve(mustDefaults(t, c))
+	require.ErrorContains(t, err, "factor 2")
+	c.Input.Scales.Factors = []float64{2}
+	s, err := Options{Scale: 10}.resolve(mustDefaults(t, c))
+	require.NoError(t, err)
+	require.Equal(t, []float64{1}, s.scales.Factors)
+}
+
 func mustDefaults(t *testing.T, c Config) Config {
 	t.Helper()
 	c, err := c.WithDefaults()
