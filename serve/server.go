@@ -217,6 +217,9 @@ func (s *Server) Warm(ctx context.Context) error {
 }
 
 func warm(ctx context.Context, m *diffusioninst.Model, o diffusioninst.Options) error {
+	if len(o.Augment.Scales) == 0 {
+		o.Scales = &diffusioninst.Scales{Factors: []float64{1}} // one size does
+	}
 	for range m.Devices() { // each in turn
 		if _, err := m.Segment(ctx, image.NewGray(image.Rect(0, 0, 256, 256)), o); err != nil {
 			return err

@@ -171,7 +171,7 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	if o.logJSON {
 		log = slog.NewJSONHandler(cmd.ErrOrStderr(), nil)
 	}
-	o.server.Log, o.server.Segment = slog.New(log), o.model.options
+	o.server.Log = slog.New(log)
 	if o.studio != "" {
 		o.server.LabelStudio = &serve.LabelStudio{URL: strings.TrimPrefix(o.studio, "-"), Token: os.Getenv("LABEL_STUDIO_API_KEY")}
 	}
@@ -234,12 +234,15 @@ func (o *serveOptions) stop(ctx context.Context, s *serve.Server, server *http.S
 // load loads all models. What it returns must be closed, also after an error.
 func (o *serveOptions) load(cmd *cobra.Command) (*modelSet, error) {
 	set := &modelSet{models: map[string]*diffusioninst.Model{}, load: map[string]func() (*diffusioninst.Model, error){}}
-	add := func(name string, flags modelFlags) error {
+	// flags are those of a model, since loading settles what depends on its configuration.
+	add := func(name string, flags *modelFlags) error {
 		return set.add(name, func() (*diffusioninst.Model, error) { return flags.load(cmd) })
 	}
-	if err := add("default", o.model); err != nil {
+	first := o.model
+	if err := add("default", &first); err != nil {
 		return set, err
 	}
+	o.server.Segment = first.options
 	for _, text := range o.more {
 		name, weights, ok := strings.Cut(text, "=")
 		if !ok || name == "" || weights == "" {
@@ -250,8 +253,11 @@ func (o *serveOptions) load(cmd *cobra.Command) (*modelSet, error) {
 		}
 		other := o.model
 		other.weights, other.config = weights, ""
-		if err := add(name, other); err != nil {
+		if err := add(name, &other); err != nil {
 			return set, fmt.Errorf("--model %s: %w", name, err)
+		}
+		if a, b := first.options.Ensemble, other.options.Ensemble; a != nil && *a != *b {
+			return set, fmt.Errorf("--consensus with --model %s: it joins steps otherwise than the model of --weights (%+v, %+v); serve them one by one", text, *b, *a)
 		}
 	}
 	return set, nil

@@ -248,3 +248,44 @@ func TestServeReloads(t *testing.T) {
 	child.Signal(syscall.SIGTERM)
 	require.Zero(t, child.Wait(), child.Output())
 }
+
+// The flags for pictures and steps are what requests get, also those that only a loaded model settles.
+func TestServeSegmentsAsTheFlagsSay(t *testing.T) {
+	flags := func(scales, consensus string) []string {
+		return []string{"--scales", scales, "--consensus", consensus, "--steps", "2", "--score", "0", "--limit", "50"}
+	}
+	_, address := startServer(t, flags("1,0.5", "0.4")...)
+	scores := func() (out []float64) {
+		answer, err := http.Post(address+"/v1/segment", "image/png", bytes.NewReader(onePNG(t)))
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		var result struct{ Instances []struct{ Score float64 } }
+		require.NoError(t, json.NewDecoder(answer.Body).Decode(&result))
+		for _, in := range result.Instances {
+			out = append(out, in.Score)
+		}
+		return out
+	}
+	dir := t.TempDir()
+	picture := filepath.Join(dir, "one.png")
+	require.NoError(t, os.WriteFile(picture, onePNG(t), 0o600))
+	want := func(flags ...string) (out []float64) {
+		_, err := program(t, slices.Concat([]string{"segment", "--format", "results", "--output", dir}, miniModel(), flags, []string{picture})...)
+		require.NoError(t, err)
+		text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+		require.NoError(t, err)
+		var results []struct{ Score float64 }
+		require.NoError(t, json.Unmarshal(text, &results))
+		for _, r := range results {
+			out = append(out, r.Score)
+		}
+		return out
+	}
+	all := want(flags("1,0.5", "0.4")...)
+	require.NotEmpty(t, all)
+	served := scores()
+	require.Len(t, served, len(all))
+	require.InDeltaSlice(t, all, served, 1e-6)
+	require.NotEqual(t, want(flags("1", "0.4")...), all)
+	require.NotEqual(t, want(flags("1,0.5", "-1")...), all)
+}
