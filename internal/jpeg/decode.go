@@ -127,10 +127,14 @@ func (d *decoder) header() error {
 	return nil
 }
 
+// maxScans bounds the time that a file takes: a scan of a few bytes goes through all blocks. Encoders write
+// about ten, and a bit of a coefficient at a time would be 896 for each component.
+const maxScans = 1000
+
 // scans reads the segments behind the header, and the samples.
 func (d *decoder) scans(done func(img image.Image, from, to int)) (image.Image, error) {
 	var r *rows
-	for {
+	for scans := 0; ; {
 		marker, segment, err := d.segment()
 		switch {
 		case err != nil:
@@ -149,6 +153,9 @@ func (d *decoder) scans(done func(img image.Image, from, to int)) (image.Image, 
 		d.at += d.bits.load(d.data[d.at:])
 		if r != nil && r.streamed { // whatever follows the only scan
 			continue
+		}
+		if scans++; scans > maxScans {
+			return nil, fmt.Errorf("a JPEG of more than %d scans", maxScans)
 		}
 		s, err := d.scan(segment)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -107,6 +108,24 @@ func TestRoomIsBoundedByTheFile(t *testing.T) {
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		require.Less(t, used, uint64(4*len(bad)+1<<20))
 	}
+}
+
+// A scan of nine bytes goes through all blocks: there are only so many.
+func TestScansAreBounded(t *testing.T) {
+	segment := func(marker byte, data ...byte) []byte {
+		return append([]byte{0xff, marker, 0, byte(len(data) + 2)}, data...)
+	}
+	file := func(scans int) []byte {
+		ones := bytes.Repeat([]byte{1}, 64)
+		codes := append([]byte{0, 1}, make([]byte, 16)...) // one code of one bit, for 0
+		return slices.Concat([]byte{0xff, 0xd8}, segment(0xdb, append([]byte{0}, ones...)...), segment(0xc2, 8, 0, 8, 0, 8, 1, 1, 0x11, 0),
+			segment(0xc4, codes...), bytes.Repeat(append(segment(0xda, 1, 1, 0, 0, 0, 0), 0), scans), []byte{0xff, 0xd9})
+	}
+	img, err := Decode(file(maxScans))
+	require.NoError(t, err)
+	require.Equal(t, image.Pt(8, 8), img.Bounds().Size())
+	_, err = Decode(file(maxScans + 1))
+	require.ErrorContains(t, err, "scans")
 }
 
 // The transform of pairs of numbers against plain arithmetic, for coefficients of any size that
