@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/serve"
 	"github.com/diffusioninst/go/torch"
 )
@@ -109,6 +112,8 @@ func (o *serveOptions) check() error {
 		return errors.New("--tls-cert and --tls-key belong together")
 	case o.insecure && o.tokens != "":
 		return errors.New("--insecure is for a server without a token, and --token-file gives it one")
+	case o.listen == "":
+		return errors.New("--listen: an address and a port are required, such as 127.0.0.1:8080")
 	}
 	if o.tokens != "" || o.insecure {
 		return nil
@@ -139,6 +144,12 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 			return err
 		}
 	}
+	var identity tls.Certificate
+	if o.cert != "" {
+		if identity, err = await(ctx, func() (tls.Certificate, error) { return tls.LoadX509KeyPair(o.cert, o.key) }); err != nil {
+			return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen) // now, not after the weights are read
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -160,6 +171,9 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	}
 	if o.server.Workers < len(devices) {
 		return fmt.Errorf("--workers %d: fewer than the %d devices of --device, each of which needs one", o.server.Workers, len(devices))
+	}
+	if o.server.Workers > 1000 {
+		return fmt.Errorf("--workers %d: the most is 1000", o.server.Workers)
 	}
 	torch.SetWorkers(o.server.Workers)
 	models, err := o.load(cmd)
@@ -199,6 +213,7 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	scheme := "http"
 	if o.cert != "" {
 		scheme = "https"
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{identity}, MinVersion: tls.VersionTLS12}
 	}
 	if admin != nil {
 		defer serveAdmin(ctx, admin, adminHandler(ctx, s, models))()
@@ -207,7 +222,7 @@ func runServe(cmd *cobra.Command, o *serveOptions) error {
 	fmt.Fprintf(cmd.OutOrStdout(), "Serving on %s://%s\n", scheme, listener.Addr())
 	_, err = await(ctx, func() (any, error) {
 		if o.cert != "" {
-			return nil, server.ServeTLS(listener, o.cert, o.key)
+			return nil, server.ServeTLS(listener, "", "")
 		}
 		return nil, server.Serve(listener)
 	})
@@ -263,13 +278,29 @@ func (o *serveOptions) load(cmd *cobra.Command) (*modelSet, error) {
 	return set, nil
 }
 
-// readTokens reads a file of tokens, one per line.
+// readTokens reads a file of tokens, one per line. A line of several words is none: a comment would let its
+// words in.
 func readTokens(path string) ([]string, error) {
-	text, err := os.ReadFile(path)
+	file, err := regular.OpenStream(path)
 	if err != nil {
 		return nil, fmt.Errorf("--token-file: %w", err)
 	}
-	tokens := strings.Fields(string(text))
+	defer file.Close()
+	text, err := io.ReadAll(http.MaxBytesReader(nil, file, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("--token-file %s: %w", path, err)
+	}
+	var tokens []string
+	number := 0
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
+		number++
+		switch words := strings.Fields(line); {
+		case len(words) > 1 || strings.HasPrefix(line, "#"):
+			return nil, fmt.Errorf("--token-file %s: line %d has spaces or is a comment: a line is a token and nothing else", path, number)
+		case len(words) == 1:
+			tokens = append(tokens, words[0])
+		}
+	}
 	if len(tokens) == 0 {
 		return nil, fmt.Errorf("--token-file %s: there is no token in it", path)
 	}

@@ -91,7 +91,8 @@ func adminHandler(ctx context.Context, s *serve.Server, models *modelSet) http.H
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer) // a client that has left
 	})
-	return s.RequireToken(mux)
+	// A page of any website may let its reader's browser post to loopback.
+	return http.NewCrossOriginProtection().Handler(s.RequireToken(mux))
 }
 
 // serveAdmin answers on the address of --admin until stop is called.

@@ -85,7 +85,16 @@ func TestServe(t *testing.T) {
 func TestServeRefusesFlags(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	comments := filepath.Join(t.TempDir(), "comments")
+	require.NoError(t, os.WriteFile(comments, []byte("secret\r\n\r\n# of the lab\r\n"), 0o600))
+	text := filepath.Join(t.TempDir(), "text")
+	require.NoError(t, os.WriteFile(text, []byte("no certificate"), 0o600))
 	for text, args := range map[string][]string{
+		"an address and a port":    {"--listen", ""},
+		"line 3 has spaces":        {"--token-file", comments},
+		"device":                   {"--token-file", "/dev/zero"},
+		"--tls-cert and --tls-key": {"--listen", "127.0.0.1:0", "--tls-cert", text, "--tls-key", text},
+		"the most is 1000":         {"--listen", "127.0.0.1:0", "--workers", "100000"},
 		"other machines reach it":  {"--listen", ":0"},
 		"--admin :0: other":        {"--admin", ":0"},
 		"other machines":           {"--listen", "0.0.0.0:0"},
@@ -242,6 +251,13 @@ func TestServeReloads(t *testing.T) {
 	require.Contains(t, text, "diffusioninst_ready 1\n")
 	status, _ = ask("GET", address+"/metrics", nil)
 	require.Equal(t, 404, status)
+	cross, err := http.NewRequest("POST", admin+"/reload", nil)
+	require.NoError(t, err)
+	cross.Header.Set("Sec-Fetch-Site", "cross-site")
+	answer, err := client.Do(cross)
+	require.NoError(t, err)
+	answer.Body.Close()
+	require.Equal(t, 403, answer.StatusCode, "a page of another site")
 	status, _ = ask("GET", admin+"/debug/pprof/cmdline", nil)
 	require.Equal(t, 200, status)
 	client.CloseIdleConnections()
