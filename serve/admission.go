@@ -16,17 +16,25 @@ type admission struct {
 	lock    sync.Mutex
 	inside  int
 	held    int64
-	clients map[string]int // with a place
-	pace    time.Duration  // from one result to the next, smoothed
+	clients map[string]*share // with a place
+	pace    time.Duration     // from one result to the next, smoothed
 	closed  bool
 	idle    chan struct{} // closed by the last one of a closed admission
+}
+
+// A share is what the requests of one client take.
+type share struct {
+	places int
+	held   int64
 }
 
 // A place is a request's.
 type place struct {
 	of     *admission
 	client string
+	share  *share
 	held   int64
+	kept   int64 // of it, until the request ends
 }
 
 // enter gives a client a place, or says why it gets none.
@@ -38,12 +46,17 @@ func (a *admission) enter(client string) (*place, error) {
 		return nil, stopping()
 	case a.inside >= a.places:
 		return nil, a.busy("queue_full", "all %d places are taken", a.places)
-	case a.clients[client] >= a.perClient:
+	case a.clients[client] != nil && a.clients[client].places >= a.perClient:
 		return nil, a.busy("client_queue_full", "this client has %d requests here already", a.perClient)
 	}
+	of := a.clients[client]
+	if of == nil {
+		of = &share{}
+		a.clients[client] = of
+	}
 	a.inside++
-	a.clients[client]++
-	return &place{of: a, client: client}, nil
+	of.places++
+	return &place{of: a, client: client, share: of}, nil
 }
 
 func stopping() *Problem {
@@ -57,30 +70,49 @@ func (a *admission) busy(code, format string, args ...any) *Problem {
 	return p
 }
 
-// hold changes how much memory the request holds, in bytes. It refuses more than there is.
+// hold changes how much memory the request holds besides what it keeps, in bytes. It refuses more than
+// there is, and more than the client's share of it to all but one of a client's requests.
 func (p *place) hold(bytes int64) error {
+	p.of.lock.Lock()
+	defer p.of.lock.Unlock()
+	return p.set(p.kept + bytes)
+}
+
+// keep changes how much memory the request keeps until its end, in bytes, whatever it holds besides.
+func (p *place) keep(bytes int64) error {
+	p.of.lock.Lock()
+	defer p.of.lock.Unlock()
+	err := p.set(p.held - p.kept + bytes)
+	if err == nil {
+		p.kept = bytes
+	}
+	return err
+}
+
+// more is hold for bytes that are added to what the request holds, or taken from it.
+func (p *place) more(bytes int64) error {
+	p.of.lock.Lock()
+	defer p.of.lock.Unlock()
+	return p.set(p.held + bytes)
+}
+
+// set changes what is held in all. The lock is held.
+func (p *place) set(bytes int64) error {
 	a := p.of
-	a.lock.Lock()
-	defer a.lock.Unlock()
-	more := bytes - p.held
+	more, others := bytes-p.held, p.share.held-p.held
 	switch {
 	case more <= 0:
 	case bytes > a.limit:
 		return problem(http.StatusRequestEntityTooLarge, "picture_too_large", "it needs about %d MB to be held, and the server has %d MB for all requests", bytes/1e6, a.limit/1e6)
 	case more > a.limit-a.held:
 		return a.busy("memory_full", "the pictures of other requests take the memory that is set aside for them")
+	case others > 0 && float64(others)+float64(bytes) > float64(a.limit)/float64(a.places)*float64(a.perClient):
+		return a.busy("memory_full", "the other pictures of this client take its share of the memory")
 	}
 	a.held += more
+	p.share.held += more
 	p.held = bytes
 	return nil
-}
-
-// add notes more memory that the request holds already, in bytes.
-func (p *place) add(bytes int64) {
-	p.of.lock.Lock()
-	defer p.of.lock.Unlock()
-	p.held += bytes
-	p.of.held += bytes
 }
 
 // leave gives the place and its memory back.
@@ -90,7 +122,8 @@ func (p *place) leave() {
 	defer a.lock.Unlock()
 	a.inside--
 	a.held -= p.held
-	if a.clients[p.client]--; a.clients[p.client] == 0 {
+	p.share.held -= p.held
+	if p.share.places--; p.share.places == 0 {
 		delete(a.clients, p.client)
 	}
 	if a.closed && a.inside == 0 {

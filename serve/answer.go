@@ -66,9 +66,21 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // attributes returns what the log says about the request.
 func (a *answer) attributes(client string, r *http.Request) []slog.Attr {
 	return append([]slog.Attr{
-		slog.String("id", a.id), slog.String("client", client), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("id", a.id), slog.String("client", client), slog.String("method", r.Method), slog.String("path", shortened(r.URL.Path)),
 		slog.Int("status", a.status), slog.Duration("took", time.Since(a.start)),
 	}, a.attrs...)
+}
+
+// maxText is the length of texts in the log and in messages, in bytes. Stacks of panics are longer than
+// most.
+const maxText = 4000
+
+// shortened returns the beginning of a text.
+func shortened(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // note adds to what the log says.
@@ -130,11 +142,13 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// logProblem notes a problem for the log, and gives it the request's id.
+// logProblem notes a problem for the log, and gives it the request's id. What it quotes of the request is
+// cut: a call of gRPC has the message in a header.
 func logProblem(w http.ResponseWriter, p *Problem) {
+	p.Message = shortened(p.Message)
 	note(w, slog.String("code", p.Code))
 	if p.err != nil {
-		note(w, slog.String("error", p.err.Error()))
+		note(w, slog.String("error", shortened(p.err.Error())))
 	}
 	if a, ok := w.(*answer); ok {
 		p.RequestID, a.code = a.id, p.Code

@@ -84,17 +84,36 @@ func uncompressed(r *http.Request) error {
 // limited returns a request's body, for which the place holds memory, and which ends with an error
 // after limit bytes.
 func limited(r *http.Request, limit int64, p *place) (io.Reader, error) {
-	length := r.ContentLength
-	switch {
+	body := http.MaxBytesReader(nil, r.Body, limit)
+	switch length := r.ContentLength; {
 	case length > limit:
 		return nil, &http.MaxBytesError{Limit: limit}
 	case length < 0:
-		length = limit // nobody knows before it is read
+		return &growingBody{body: body, limit: limit, place: p}, nil
+	default:
+		return body, p.hold(length + 1)
 	}
-	if err := p.hold(length + 1); err != nil {
-		return nil, err
+}
+
+// A growingBody is a body of a length that nobody knows before it is read: its place holds more as it
+// comes.
+type growingBody struct {
+	body       io.Reader
+	limit      int64
+	place      *place
+	read, room int64
+}
+
+func (g *growingBody) Read(p []byte) (int, error) {
+	n, err := g.body.Read(p)
+	if g.read += int64(n); g.read > g.room {
+		g.room = min(2*g.read, g.limit+1)
+		// A bytes.Buffer that grows is twice as large afterwards, and the old one is there still.
+		if held := g.place.hold(3*g.room + bytes.MinRead); held != nil {
+			return n, held
+		}
 	}
-	return http.MaxBytesReader(nil, r.Body, limit), nil
+	return n, err
 }
 
 func readAll(r *http.Request, body io.Reader) ([]byte, error) {
@@ -131,8 +150,9 @@ func imagePart(body io.Reader, boundary string) (*formImage, error) {
 // bodyProblem says what became of a body that could not be read.
 func bodyProblem(err error, code string) error {
 	var tooLarge *http.MaxBytesError
+	var refused *Problem
 	switch {
-	case errors.As(err, &tooLarge):
+	case errors.As(err, &tooLarge), errors.As(err, &refused):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Problem{Status: http.StatusRequestTimeout, Code: "slow_body", Message: "the body did not come in time", err: err}

@@ -24,7 +24,8 @@ const (
 type inference struct {
 	model, version, id string
 	options            url.Values
-	image              []byte
+	image              []byte  // until it is decoded
+	held               int64   // by the place, of the request
 	shape              []int64 // of the input, and of the output
 	binary             bool    // of REST: the output comes after the JSON
 }
@@ -44,6 +45,8 @@ func (in *inference) check(name, datatype string) error {
 	switch {
 	case name != inputTensor:
 		return badInference("the input is named %q: the one of these models is %q", name, inputTensor)
+	case len(in.id) > 1000:
+		return badInference("the id has %d bytes: at most 1000", len(in.id))
 	case datatype != "BYTES":
 		return badInference("the input's datatype is %q: send the picture's file as one element of BYTES", datatype)
 	case count != 1 || len(in.shape) < 1 || len(in.shape) > 2:
@@ -63,24 +66,19 @@ func (in *inference) set(name string, value any) error {
 }
 
 // infer answers a request that parse reads from a body, by send.
-func (s *Server) infer(w http.ResponseWriter, r *http.Request, parse func(body []byte) (*inference, error), send func(in *inference, result []byte)) {
+func (s *Server) infer(w http.ResponseWriter, r *http.Request, parse func(body []byte, p *place) (*inference, error), send func(in *inference, result []byte)) {
 	s.inside(w, r, func(ctx context.Context, p *place) bool {
 		body, err := s.body(ctx, w, r, p, readWhole)
 		if err != nil {
 			s.fail(w, r, err)
 			return true
 		}
-		held := 3 * int64(cap(body)) // with what is made of it
-		if err := p.hold(held); err != nil {
-			s.fail(w, r, err)
-			return true
-		}
-		in, err := parse(body)
+		in, err := parse(body, p)
 		if err != nil {
 			s.fail(w, r, err)
 			return true
 		}
-		result, left, err := s.runInference(ctx, w, p, in, held)
+		result, left, err := s.runInference(ctx, w, p, in)
 		if err != nil {
 			s.fail(w, r, err)
 		} else {
@@ -92,12 +90,12 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request, parse func(body [
 
 // runInference returns the result for a picture. left says that the place is the scheduler's, since
 // the request's time ended before.
-func (s *Server) runInference(ctx context.Context, w http.ResponseWriter, p *place, in *inference, held int64) (result []byte, left bool, err error) {
-	j, seen, q, err := s.inferenceJob(ctx, w, p, in, held)
+func (s *Server) runInference(ctx context.Context, w http.ResponseWriter, p *place, in *inference) (result []byte, left bool, err error) {
+	note(w, slog.String("inference", in.id))
+	j, seen, q, err := s.inferenceJob(ctx, w, p, in)
 	if err != nil {
 		return nil, false, err
 	}
-	note(w, slog.String("inference", in.id))
 	if left, err := s.finished(ctx, w, p, j); err != nil {
 		return nil, left, err
 	}
@@ -122,7 +120,7 @@ func (s *Server) finished(ctx context.Context, w http.ResponseWriter, p *place, 
 	}
 }
 
-func (s *Server) inferenceJob(ctx context.Context, w http.ResponseWriter, p *place, in *inference, held int64) (*job, *picture.Picture, *query, error) {
+func (s *Server) inferenceJob(ctx context.Context, w http.ResponseWriter, p *place, in *inference) (*job, *picture.Picture, *query, error) {
 	if _, err := s.named(in.model, in.version); err != nil {
 		return nil, nil, nil, err
 	}
@@ -138,6 +136,7 @@ func (s *Server) inferenceJob(ctx context.Context, w http.ResponseWriter, p *pla
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	j, seen, err := s.job(ctx, w, p, q, e, in.image, held)
+	j, seen, err := s.job(ctx, w, p, q, e, in.image, in.held)
+	in.image = nil // its memory is free: the place holds that of the pixels only
 	return j, seen, q, err
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -16,8 +17,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -26,6 +28,9 @@ import (
 
 // maxSmallMessage bounds what a call without a picture may send.
 const maxSmallMessage = 1 << 16
+
+// inferMessage describes the message of a call with a picture.
+var inferMessage = (*pb.ModelInferRequest)(nil).ProtoReflect().Descriptor()
 
 func isGRPC(r *http.Request) bool {
 	kind := r.Header.Get("Content-Type")
@@ -57,8 +62,8 @@ type call struct {
 	w        http.ResponseWriter
 	admitted context.Context // of a picture, until its time ends
 	place    *place
-	left     bool             // the place is the scheduler's
-	received func(whole bool) // ends the time for the body
+	held     int64 // by the place, of the message
+	left     bool  // the place is the scheduler's
 	problem  *Problem
 
 	lock    sync.Mutex
@@ -76,32 +81,44 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{w: w}
-	if r.URL.Path != pb.GRPCInferenceService_ModelInfer_FullMethodName {
-		r.Body = http.MaxBytesReader(nil, r.Body, maxSmallMessage)
+	switch r.URL.Path {
+	case pb.GRPCInferenceService_ModelInfer_FullMethodName:
+		s.inside(w, r, func(ctx context.Context, p *place) bool {
+			message, err := s.body(ctx, w, r, p, readMessage)
+			if err == nil {
+				c.place, c.held = p, 4*int64(cap(message))+valueBytes*protoValues(message, inferMessage)
+				err = p.hold(c.held) // with what packages grpc and proto make of it
+			}
+			if err != nil {
+				s.fail(w, r, err)
+				return true
+			}
+			r.Body = &messageBody{data: message}
+			s.serveCall(ctx, c, w, r)
+			return !c.left
+		})
+	case reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName, reflectionalpha.ServerReflection_ServerReflectionInfo_FullMethodName:
+		defer s.reading(r.Context(), w)(false)
+		r.Body = &fewReads{ReadCloser: http.MaxBytesReader(nil, r.Body, maxSmallMessage), left: maxReads}
 		s.serveCall(r.Context(), c, w, r)
-		return
+	default:
+		received := s.reading(r.Context(), w)
+		message, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxSmallMessage))
+		received(err == nil)
+		if err != nil {
+			s.fail(w, r, bodyProblem(err, "bad_body"))
+			return
+		}
+		r.Body = &messageBody{data: message}
+		s.serveCall(r.Context(), c, w, r)
 	}
-	s.inside(w, r, func(ctx context.Context, p *place) bool {
-		length := r.ContentLength
-		if length < 0 {
-			length = s.options.MaxBody // nobody knows before it is read
-		}
-		if err := p.hold(length + 1); err != nil {
-			s.fail(w, r, err)
-			return true
-		}
-		c.place = p
-		s.serveCall(ctx, c, w, r)
-		return !c.left
-	})
 }
 
 // serveCall lets package grpc answer a call, and waits for its handler, which that does not. ctx ends the
 // call but not the connection to its client, who is told why.
 func (s *Server) serveCall(ctx context.Context, c *call, w http.ResponseWriter, r *http.Request) {
-	c.admitted, c.received = ctx, s.reading(ctx, w)
+	c.admitted = ctx
 	s.grpc.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
-	c.received(false)
 	c.lock.Lock()
 	c.over = true
 	c.lock.Unlock()
@@ -140,7 +157,6 @@ func (s *Server) callUnary(ctx context.Context, in any, _ *grpc.UnaryServerInfo,
 			out, err = nil, s.callFailed(c, err)
 		}
 	}()
-	c.received(true)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.admitted, func() { cancel(context.Cause(c.admitted)) })()
@@ -181,7 +197,9 @@ func (s *Server) failGRPC(w http.ResponseWriter, r *http.Request, p *Problem) {
 	if a, ok := w.(*answer); ok {
 		a.status = p.Status // for the log
 	}
-	s.refuser.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, &call{problem: p})))
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, &call{problem: p}))
+	r.Body = http.NoBody // package grpc would read it
+	s.refuser.ServeHTTP(w, r)
 }
 
 // grpcError is a problem as a status of gRPC, with its code for programs.
@@ -201,6 +219,8 @@ func (p *Problem) grpcCode() codes.Code {
 	switch {
 	case p.Code == "not_found", p.Code == "content_encoding":
 		return codes.Unimplemented
+	case p.Code == "body_too_large":
+		return codes.ResourceExhausted // as package grpc says it
 	case p.Status == statusLeft:
 		return codes.Canceled
 	}
@@ -261,15 +281,13 @@ func (g inferenceGRPC) ModelMetadata(_ context.Context, in *pb.ModelMetadataRequ
 
 func (g inferenceGRPC) ModelInfer(ctx context.Context, request *pb.ModelInferRequest) (*pb.ModelInferResponse, error) {
 	c := callOf(ctx)
-	held := 3 * int64(proto.Size(request)) // with what is made of it
-	if err := c.place.hold(held); err != nil {
-		return nil, err
-	}
 	in, err := parseGRPC(request)
 	if err != nil {
 		return nil, err
 	}
-	result, left, err := g.s.runInference(ctx, c.w, c.place, in, held)
+	in.held = c.held
+	request.Reset() // or package grpc would keep the picture
+	result, left, err := g.s.runInference(ctx, c.w, c.place, in)
 	c.left = left
 	if err != nil {
 		return nil, err

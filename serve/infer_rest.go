@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -93,8 +91,8 @@ func (s *Server) modelReady(w http.ResponseWriter, r *http.Request) {
 
 // restRequest is the JSON of a request.
 type restRequest struct {
-	ID         string         `json:"id"`
-	Parameters map[string]any `json:"parameters"`
+	ID         string                   `json:"id"`
+	Parameters map[string]restParameter `json:"parameters"`
 	Inputs     []struct {
 		Name       string          `json:"name"`
 		Shape      []int64         `json:"shape"`
@@ -106,6 +104,16 @@ type restRequest struct {
 		Name       string      `json:"name"`
 		Parameters binaryFlags `json:"parameters"`
 	} `json:"outputs"`
+}
+
+// A restParameter is text, a bool or a json.Number, if it is one that can be an option.
+type restParameter struct{ value any }
+
+// UnmarshalJSON keeps numbers as they are written.
+func (p *restParameter) UnmarshalJSON(text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(&p.value)
 }
 
 type binaryFlags struct {
@@ -128,8 +136,8 @@ func (s *Server) inferREST(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.infer(w, r, func(body []byte) (*inference, error) {
-		in, err := parseREST(body, r.Header.Get(headerLength))
+	s.infer(w, r, func(body []byte, p *place) (*inference, error) {
+		in, err := parseREST(body, r.Header.Get(headerLength), p)
 		if err == nil {
 			in.model, in.version = r.PathValue("name"), r.PathValue("version")
 		}
@@ -137,9 +145,11 @@ func (s *Server) inferREST(w http.ResponseWriter, r *http.Request) {
 	}, func(in *inference, result []byte) { s.sendREST(w, r, in, result) })
 }
 
-// parseREST reads a request: JSON, and after it the picture if it is not in the JSON.
-func parseREST(body []byte, jsonLength string) (*inference, error) {
+// parseREST reads a request: JSON, and after it the picture if it is not in the JSON. The place holds what
+// is made of it.
+func parseREST(body []byte, jsonLength string, p *place) (*inference, error) {
 	var after []byte
+	held := 4 * int64(cap(body))
 	if jsonLength != "" {
 		n, err := strconv.Atoi(jsonLength)
 		if err != nil || n < 0 || n > len(body) {
@@ -147,27 +157,26 @@ func parseREST(body []byte, jsonLength string) (*inference, error) {
 		}
 		body, after = body[:n], body[n:]
 	}
-	var request restRequest
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	if err := decoder.Decode(&request); err != nil {
-		return nil, badInference("the JSON of the request cannot be read: %v", err)
+	held += valueBytes * jsonValues(body)
+	if err := p.hold(held); err != nil {
+		return nil, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, badInference("there is something after the JSON of the request")
+	var request restRequest
+	if err := json.Unmarshal(body, &request); err != nil {
+		return nil, badInference("the JSON of the request cannot be read: %v", err)
 	}
 	if len(request.Inputs) != 1 {
 		return nil, badInference("%d inputs: send one picture", len(request.Inputs))
 	}
 	input := &request.Inputs[0]
-	in := &inference{id: request.ID, options: url.Values{}, shape: input.Shape}
+	in := &inference{id: request.ID, options: url.Values{}, shape: input.Shape, held: held}
 	if err := in.check(input.Name, input.Datatype); err != nil {
 		return nil, err
 	}
-	for name, value := range request.Parameters {
-		if flag, ok := value.(bool); ok && name == "binary_data_output" {
+	for name, p := range request.Parameters {
+		if flag, ok := p.value.(bool); ok && name == "binary_data_output" {
 			in.binary = flag
-		} else if err := in.set(name, value); err != nil {
+		} else if err := in.set(name, p.value); err != nil {
 			return nil, err
 		}
 	}

@@ -85,7 +85,7 @@ func TestInferenceMetadata(t *testing.T) {
 }
 
 func TestBadInferences(t *testing.T) {
-	s := newServer(t, Options{Segment: everything, MaxBody: 10_000})
+	s := newServer(t, Options{Segment: everything, MaxBody: 10_000, MaxHeld: 400_000})
 	data := somePNG(t, 40, 30)
 	body, header := inferBody(data, "")
 	input := func(text string) string { return `{"inputs":[{` + text + `}]}` }
@@ -106,7 +106,11 @@ func TestBadInferences(t *testing.T) {
 		"two elements":     {input(`"name":"image","datatype":"BYTES","shape":[1],"data":["",""]`), "", 400, "2 elements"},
 		"nothing":          {input(`"name":"image","datatype":"BYTES","shape":[1],"data":[""]`), "", 422, "no bytes"},
 		"not a picture":    {input(`"name":"image","datatype":"BYTES","shape":[1],"data":["AAAA"]`), "", 415, ""},
-		"more JSON":        {"{} {}", "", 400, "after the JSON"},
+		"more JSON":        {"{} {}", "", 400, "after"},
+		"many inputs":      {`{"inputs":[` + strings.Repeat("{},", 3000) + `{}]}`, "", 413, "held"},
+		"many parameters":  {`{"parameters":{` + strings.Repeat(`"a":1,`, 1600) + `"b":1}}`, "", 413, "held"},
+		"long name":        {input(`"name":"` + strings.Repeat("x", 9000) + `","datatype":"BYTES","shape":[1]`), "", 400, "named"},
+		"deep":             {`{"parameters":` + strings.Repeat(`{"a":`, 800) + "1" + strings.Repeat("}", 800) + "}", "", 400, "inputs"},
 		"length":           {string(body), headerLength + ": 99999", 400, headerLength},
 		"negative length":  {string(body), headerLength + ": -1", 400, headerLength},
 		"cut":              {string(body[:len(body)-1]), header, 400, "binary_data_size"},
@@ -129,6 +133,15 @@ func TestBadInferences(t *testing.T) {
 	}
 }
 
+// Values of JSON are counted outside of texts.
+func TestJSONValues(t *testing.T) {
+	for text, want := range map[string]int64{
+		``: 0, `1`: 0, `[]`: 1, `[1,2,{"a":3,"b":[4]}]`: 6, `["a,[{","\",[",1]`: 3, `"\\",`: 1, `",,,`: 0, `"\`: 0, `["\\\\\",",2]`: 2,
+	} {
+		require.Equal(t, want, jsonValues([]byte(text)), text)
+	}
+}
+
 // Whatever a message holds, it is read or refused.
 func FuzzInference(f *testing.F) {
 	data := somePNG(f, 8, 8)
@@ -147,7 +160,11 @@ func FuzzInference(f *testing.F) {
 				}
 				return parseGRPC(&request)
 			},
-			func() (*inference, error) { return parseREST(body, length) },
+			func() (*inference, error) {
+				p, err := (&admission{places: 1, perClient: 1, limit: 1 << 30, clients: map[string]*share{}}).enter("")
+				require.NoError(t, err)
+				return parseREST(body, length, p)
+			},
 		} {
 			if in, err := parse(); err == nil {
 				require.NotEmpty(t, in.image)

@@ -31,6 +31,9 @@ func parseInterface(text string) (*labelInterface, error) {
 	bad := func(format string, args ...any) error {
 		return problem(http.StatusUnprocessableEntity, "bad_interface", "the labelling interface: "+format, args...)
 	}
+	if len(text) > maxInterface {
+		return nil, bad("it has %d bytes: at most %d", len(text), maxInterface)
+	}
 	var found []*labelInterface
 	var open *labelInterface
 	pictures := map[string]string{}

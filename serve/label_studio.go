@@ -27,6 +27,9 @@ type LabelStudio struct {
 	base *url.URL
 }
 
+// maxInterface is the greatest length of a labelling interface in bytes.
+const maxInterface = 1 << 20
+
 // outlineTolerance is how far a polygon may be from its mask, in pixels: people drag its corners.
 const outlineTolerance = 1
 
@@ -72,7 +75,12 @@ func (l *LabelStudio) owns(u *url.URL) bool {
 // setup answers Label Studio when a project is connected or its interface changes.
 func (s *Server) setup(w http.ResponseWriter, r *http.Request) {
 	var request struct{ Schema string }
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxSmallMessage)).Decode(&request)
+	received := s.reading(r.Context(), w)
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxInterface))
+	received(err == nil)
+	if err == nil {
+		err = json.Unmarshal(body, &request)
+	}
 	if err == nil {
 		var e *entry
 		if e, err = s.find(""); err == nil {
@@ -115,6 +123,10 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, err)
 			return true
 		}
+		if err := p.keep(3*int64(cap(body)) + valueBytes*jsonValues(body)); err != nil { // with what is made of it
+			s.fail(w, r, err)
+			return true
+		}
 		var request struct {
 			Tasks []struct {
 				ID   json.RawMessage
@@ -131,10 +143,10 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, err)
 			return true
 		}
-		out := make([]prediction, 0, len(request.Tasks))
+		out := make([]json.RawMessage, 0, len(request.Tasks))
 		for _, task := range request.Tasks {
 			address, _ := task.Data[labels.key].(string)
-			one, left, err := s.predictTask(ctx, w, p, labels, address, int64(3*cap(body)))
+			one, left, err := s.predictTask(ctx, w, p, labels, address)
 			if err != nil {
 				problem := *asProblem(err)
 				problem.Message = fmt.Sprintf("task %s: %s", task.ID, problem.Message)
@@ -143,52 +155,57 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 			}
 			out = append(out, one)
 		}
-		s.send(w, r, http.StatusOK, map[string][]prediction{"results": out})
+		s.send(w, r, http.StatusOK, map[string][]json.RawMessage{"results": out})
 		return true
 	})
 }
 
-func (s *Server) predictTask(ctx context.Context, w http.ResponseWriter, p *place, labels *labelInterface, address string, held int64) (_ prediction, left bool, err error) {
-	data, err := s.readTask(ctx, p, address, held)
+// predictTask returns a prediction in JSON, which the place keeps.
+func (s *Server) predictTask(ctx context.Context, w http.ResponseWriter, p *place, labels *labelInterface, address string) (_ json.RawMessage, left bool, err error) {
+	data, err := s.readTask(ctx, p, address)
 	if err != nil {
-		return prediction{}, false, err
+		return nil, false, err
 	}
 	q, err := parseValues(nil, nil, s.options.Segment)
 	if err != nil {
-		return prediction{}, false, err
+		return nil, false, err
 	}
 	e, err := s.choose(q)
 	if err != nil {
-		return prediction{}, false, err
+		return nil, false, err
 	}
-	j, _, err := s.job(ctx, w, p, q, e, data, held+int64(len(data)))
+	j, _, err := s.job(ctx, w, p, q, e, data, int64(len(data)))
 	if err != nil {
-		return prediction{}, false, err
+		return nil, false, err
 	}
 	if left, err := s.finished(ctx, w, p, j); err != nil {
-		return prediction{}, left, err
+		return nil, left, err
 	}
 	out := prediction{Version: e.name, Result: labels.regions(j.result)}
 	for _, r := range out.Result {
 		out.Score += float64(r.Score) / float64(len(out.Result))
 	}
-	return out, false, nil
+	text, err := json.Marshal(out)
+	if err == nil {
+		err = p.keep(p.kept + 3*int64(len(text))) // and in the answer
+	}
+	return text, false, err
 }
 
-// readTask returns the file of a task's picture, for which the place holds memory besides what it holds.
-func (s *Server) readTask(ctx context.Context, p *place, address string, held int64) ([]byte, error) {
+// readTask returns the file of a task's picture, for which the place holds memory.
+func (s *Server) readTask(ctx context.Context, p *place, address string) ([]byte, error) {
 	if text, ok := strings.CutPrefix(address, "data:"); ok {
 		_, text, _ = strings.Cut(text, ";base64,")
 		data, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(data) == 0 {
 			return nil, problem(http.StatusBadRequest, "bad_picture_address", "the picture is not data:image/…;base64,…")
 		}
-		return data, p.hold(held)
+		return data, nil // the place holds it as a part of the request
 	}
 	l := s.options.LabelStudio
 	u, err := l.base.Parse(address)
 	if err != nil || address == "" || !l.owns(u) {
-		return nil, problem(http.StatusUnprocessableEntity, "bad_picture_address", "the picture is at %q, and this server reads those of %q only", address, l.URL)
+		return nil, problem(http.StatusUnprocessableEntity, "bad_picture_address", "the picture is at %q, and this server reads those of %q only", address, l.base.Redacted())
 	}
 	r, err := http.NewRequestWithContext(ctx, "GET", u.String(), nil)
 	if err != nil {
@@ -211,7 +228,7 @@ func (s *Server) readTask(ctx context.Context, p *place, address string, held in
 	case length < 0:
 		length = s.options.MaxBody
 	}
-	if err := p.hold(held + length); err != nil {
+	if err := p.hold(length); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(nil, answer.Body, s.options.MaxBody))

@@ -126,6 +126,10 @@ func TestLabelStudio(t *testing.T) {
 		require.Equal(t, c.status, w.Code, "%s: %s", name, w.Body)
 		require.Contains(t, w.Body.String(), c.text, name)
 	}
+	many := post(s, "/predict", strings.NewReader(`{"tasks":[`+strings.Repeat("{},", 5_000_000)+`{}]}`), basic)
+	require.Equal(t, 413, many.Code, "what is made of the JSON is held: %s", many.Body)
+	long := post(s, "/predict", strings.NewReader(predictBody(strings.ReplaceAll(polygonInterface, "Circle", strings.Repeat(",", maxInterface)), inline)), basic)
+	require.Equal(t, 422, long.Code)
 	_, err = New(nil, Options{LabelStudio: &LabelStudio{URL: "ftp://x"}})
 	require.Error(t, err)
 }

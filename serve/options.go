@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/diffusioninst/go/diffusioninst"
 )
@@ -74,9 +76,17 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("serve: Options.%s is %d: a server must have a limit", name, n)
 		}
 	}
-	for _, token := range o.Tokens {
-		if token == "" {
-			return o, errors.New("serve: one of Options.Tokens is empty")
+	for name, c := range map[string]struct{ n, most int64 }{
+		"Workers": {int64(o.Workers), 1000}, "Batch": {int64(o.Batch), 100_000}, "Queue": {int64(o.Queue), 1 << 40},
+		"MaxPixels": {int64(o.MaxPixels), 1 << 50}, "MaxSide": {int64(o.MaxSide), 1 << 31}, "MaxBody": {o.MaxBody, 1 << 50}, "MaxHeld": {o.MaxHeld, 1 << 60},
+	} {
+		if c.n > c.most {
+			return o, fmt.Errorf("serve: Options.%s is %d: the most is %d", name, c.n, c.most)
+		}
+	}
+	for i, token := range o.Tokens {
+		if token == "" || strings.ContainsFunc(token, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+			return o, fmt.Errorf("serve: Options.Tokens[%d] is empty, or has spaces or characters that cannot be printed", i)
 		}
 	}
 	o.Workers, o.Batch = cmp.Or(o.Workers, 1), cmp.Or(o.Batch, 1)

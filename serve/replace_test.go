@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,32 @@ func TestReplaceLosesNothing(t *testing.T) {
 	require.Equal(t, want, post(s, "/v1/segment", bytes.NewReader(data)).Body.String(), "the models are equal")
 	require.NoError(t, s.Shutdown(context.Background()))
 	require.NoError(t, s.models["tiny"].model.Load().Close())
+}
+
+// Steps have the classes of the model that made them, which may have others than the one that it
+// replaced while they waited.
+func TestStepsOfAReplacedModel(t *testing.T) {
+	entered, open := make(chan struct{}, 9), make(chan struct{})
+	s := newServer(t, Options{Segment: gated(func() { entered <- struct{}{}; <-open })})
+	data, newer := somePNG(t, 40, 40), newTiny(t, "square", "triangle", "circle")
+	var all sync.WaitGroup
+	started(&all, s, context.Background(), "/v1/segment", data, "")
+	<-entered
+	stream := started(&all, s, context.Background(), "/v1/segment/stream?proposals=20", data, "")
+	eventually(t, func() bool { return s.scheduler.queued() == 1 })
+	old := s.models["tiny"].model.Swap(newer)
+	close(open)
+	all.Wait()
+	for _, e := range events(t, stream.Body.String()) {
+		require.NotEqual(t, "error", e[0], e[1])
+		var step Step
+		require.NoError(t, json.Unmarshal([]byte(e[1]), &step))
+		for _, in := range step.Instances {
+			require.Equal(t, []string{"square", "triangle", "circle"}[in.CategoryID-1], in.Category)
+		}
+	}
+	require.NoError(t, s.Shutdown(context.Background()))
+	require.NoError(t, s.models["tiny"].model.Swap(old).Close())
 }
 
 func TestReplaceRefuses(t *testing.T) {

@@ -28,6 +28,9 @@ type job struct {
 
 	channels []picture.Channel // of the file, for measurements
 
+	// step, if not nil, is OnStep with the classes of the model that is called. Such a job runs alone.
+	step func(at *diffusioninst.StepResult, classes []string)
+
 	came    time.Time
 	waited  time.Duration // until it ran
 	ran     time.Duration
@@ -212,7 +215,7 @@ func segment(jobs []*job) {
 	}
 	o := jobs[0].options
 	o.Seed, o.Seeds = 0, seeds
-	results, classes, err := jobs[0].model.segment(ctx, images, o)
+	results, classes, err := jobs[0].model.segment(ctx, images, o, jobs[0].step)
 	switch {
 	case err == nil:
 		for i, j := range jobs {
@@ -236,14 +239,18 @@ type entry struct {
 }
 
 // segment calls the model, and its successor if it was closed after it was replaced. classes are
-// those of the one that was called.
-func (e *entry) segment(ctx context.Context, images []image.Image, o diffusioninst.Options) (results []*diffusioninst.Result, classes []string, err error) {
+// those of the one that was called, for step, too.
+func (e *entry) segment(ctx context.Context, images []image.Image, o diffusioninst.Options, step func(*diffusioninst.StepResult, []string)) (results []*diffusioninst.Result, classes []string, err error) {
 	for {
 		m := e.model.Load()
+		classes := m.Config().Classes
+		if step != nil {
+			o.OnStep = func(at *diffusioninst.StepResult) { step(at, classes) }
+		}
 		results, err := m.SegmentBatch(ctx, images, o)
 		if errors.Is(err, diffusioninst.ErrClosed) && e.model.Load() != m {
 			continue
 		}
-		return results, m.Config().Classes, err
+		return results, classes, err
 	}
 }

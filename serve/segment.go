@@ -147,10 +147,10 @@ func (s *Server) choose(q *query) (*entry, error) {
 // job reads a picture and makes the job of it. held is what the request's body holds.
 func (s *Server) job(ctx context.Context, w http.ResponseWriter, p *place, q *query, e *entry, data []byte, held int64) (*job, *picture.Picture, error) {
 	m, start := e.model.Load(), time.Now()
-	seen, channels, err := s.read(p, q, m, data, held)
+	seen, channels, err := s.read(ctx, p, q, m, data, held)
 	s.metrics.stage("decode", time.Since(start))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, ended(ctx, err)
 	}
 	note(w, slog.Int("bytes", len(data)))
 	size := seen.Bounds().Size()
@@ -171,7 +171,7 @@ func (s *Server) job(ctx context.Context, w http.ResponseWriter, p *place, q *qu
 
 // read reads the picture, in 8 bits as the model sees it, within the memory that there is, and for
 // answers with measurements its channels at the depth of the file.
-func (s *Server) read(p *place, q *query, m *diffusioninst.Model, data []byte, bodyHeld int64) (*picture.Picture, []picture.Channel, error) {
+func (s *Server) read(ctx context.Context, p *place, q *query, m *diffusioninst.Model, data []byte, bodyHeld int64) (*picture.Picture, []picture.Channel, error) {
 	o := q.picture
 	o.MaxPixels, o.MaxSide, o.MaxBytes = s.options.MaxPixels, s.options.MaxSide, s.options.MaxBody
 	normalize := cmp.Or(q.options.Normalize, m.Config().Input.Normalize, picture.Auto)
@@ -185,7 +185,7 @@ func (s *Server) read(p *place, q *query, m *diffusioninst.Model, data []byte, b
 		}
 		return p.hold(bodyHeld + decodingBytes*int64(width)*int64(height))
 	}
-	original, err := picture.Decode(bytes.NewReader(data), o)
+	original, err := picture.Decode(&pictureReader{bytes.NewReader(data), ctx}, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -198,6 +198,27 @@ func (s *Server) read(p *place, q *query, m *diffusioninst.Model, data []byte, b
 		held, channels = decodingBytes, original.Samples()
 	}
 	return seen, channels, p.hold(held * int64(size.X) * int64(size.Y))
+}
+
+// A pictureReader reads a file until its request ends: a small one may have a hundred thousand pages.
+type pictureReader struct {
+	*bytes.Reader
+	ctx context.Context
+}
+
+func (r *pictureReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(p)
+}
+
+// ReadAt is Read for TIFF.
+func (r *pictureReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.ReadAt(p, at)
 }
 
 // callLimit returns the MaxBytes of a call of the model; 0 or less for none.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -54,7 +55,7 @@ func New(models map[string]*diffusioninst.Model, o Options) (*Server, error) {
 	}
 	s := &Server{
 		options: o, models: map[string]*entry{}, mux: http.NewServeMux(),
-		admission: &admission{places: o.places(), perClient: o.PerClient, limit: o.MaxHeld, clients: map[string]int{}},
+		admission: &admission{places: o.places(), perClient: o.PerClient, limit: o.MaxHeld, clients: map[string]*share{}},
 		scheduler: &scheduler{workers: o.Workers, batch: o.Batch, wait: o.BatchWait, waiting: map[string][]*job{}},
 	}
 	s.scheduler.took = s.admission.took
@@ -133,6 +134,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Header().Set("X-Request-Id", a.id)
 	if s.admission.isClosed() {
 		a.Header().Set("Connection", "close")
+	}
+	if r.ContentLength != 0 && s.options.ReadTimeout > 0 {
+		// Package http reads a body that no handler has read before it sends the answer, and would wait for it.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.options.ReadTimeout))
 	}
 	if !probes[r.URL.Path] && !open[r.URL.Path] && !s.allowed(r) {
 		s.refuseToken(a, r)

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"log/slog"
+	"math"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -247,6 +248,10 @@ func TestImpossibleOptions(t *testing.T) {
 	for text, o := range map[string]Options{
 		"Workers": {Workers: -1}, "Batch": {Batch: -1}, "MaxBody": {MaxBody: -1}, "MaxHeld": {MaxHeld: -1}, "MaxPixels": {MaxPixels: -1},
 		"MaxSide": {MaxSide: -1}, "Tokens": {Tokens: []string{""}}, "Seeds": {Segment: diffusioninst.Options{Seeds: []uint64{1}}},
+		"Queue":       {Queue: math.MaxInt},
+		"Workers is":  {Workers: 100_000},
+		"the most is": {MaxPixels: math.MaxInt},
+		"Tokens[1]":   {Tokens: []string{"a", "b\n"}},
 		"option Tile": {Segment: diffusioninst.Options{Tile: 64}},
 	} {
 		_, err := New(map[string]*diffusioninst.Model{"tiny": m}, o)

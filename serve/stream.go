@@ -17,7 +17,8 @@ const maxStreamSteps = 100
 
 // Step is the data of an event "step" of a stream: what one denoising step has found.
 type Step struct {
-	Step      int        `json:"step"` // from 0
+	Restart   int        `json:"restart,omitempty"` // from 0, if the picture is sampled more than once
+	Step      int        `json:"step"`              // from 0
 	Steps     int        `json:"steps"`
 	Time      int        `json:"time"` // of the diffusion: the noisiest is the first
 	Instances []Instance `json:"instances"`
@@ -44,23 +45,36 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		}
 		e := &eventWriter{s: s, w: w}
 		steps := make(chan []byte, maxStreamSteps)
-		classes := j.model.model.Load().Config().Classes
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		j.ctx = ctx
 		j.likes = batchKey{} // it runs alone
-		j.options.OnStep = func(at *diffusioninst.StepResult) {
-			text, err := json.Marshal(Step{at.Step, at.Steps, at.Time, q.instances(at.Result, classes)})
+		j.step = func(at *diffusioninst.StepResult, classes []string) {
+			text, err := json.Marshal(Step{at.Restart, at.Step, at.Steps, at.Time, q.instances(at.Result, classes)})
 			if err == nil {
-				p.add(int64(len(text)))
-				steps <- text // there is room for all steps
+				err = p.more(int64(len(text)))
 			}
+			if err != nil {
+				cancel(err)
+				return
+			}
+			select {
+			case steps <- text: // there is room for all steps, unless the model was replaced by one with more
+			case <-ctx.Done():
+			}
+		}
+		send := func(text []byte) {
+			e.write("step", text)
+			_ = p.more(-int64(len(text))) // less is not refused
 		}
 		s.scheduler.add(j)
 		for {
 			select {
 			case text := <-steps:
-				e.write("step", text)
+				send(text)
 			case <-j.done:
 				for len(steps) > 0 {
-					e.write("step", <-steps)
+					send(<-steps)
 				}
 				j.note(w)
 				if j.err != nil {
@@ -92,8 +106,9 @@ func (q *query) streamable(j *job) error {
 	if q.options.Sampling != nil {
 		c = *q.options.Sampling
 	}
-	if n := cmp.Or(q.options.Steps, c.Steps); n > maxStreamSteps {
-		return problem(http.StatusBadRequest, "bad_option", "%d steps: a stream has at most %d", n, maxStreamSteps)
+	steps, restarts := cmp.Or(q.options.Steps, c.Steps), max(q.options.Restarts, 1)
+	if steps > maxStreamSteps/restarts {
+		return problem(http.StatusBadRequest, "bad_option", "%d steps, %d times: a stream has at most %d", steps, restarts, maxStreamSteps)
 	}
 	return nil
 }

@@ -70,6 +70,13 @@ func TestStreamsThatFail(t *testing.T) {
 	for query, want := range map[string]int{"?steps=101": 400, "?output=labels": 400, "?mask=circle": 400} {
 		require.Equal(t, want, post(s, "/v1/segment/stream"+query, bytes.NewReader(data)).Code, query)
 	}
+	again := s.options.Segment
+	again.Restarts = 60
+	s.options.Segment = again
+	require.Equal(t, 400, post(s, "/v1/segment/stream?steps=2", bytes.NewReader(data)).Code, "120 steps in all")
+	got = events(t, post(s, "/v1/segment/stream?steps=1", bytes.NewReader(data)).Body.String())
+	require.Len(t, got, 61)
+	require.Contains(t, got[59][1], `"restart":59`)
 	require.Equal(t, 406, post(s, "/v1/segment/stream", bytes.NewReader(data), "Accept: application/json").Code)
 	require.Equal(t, 415, post(s, "/v1/segment/stream", strings.NewReader("none")).Code)
 }

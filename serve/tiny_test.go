@@ -40,16 +40,19 @@ func tinyModel(t testing.TB) *diffusioninst.Model {
 	return m
 }
 
-// newTiny is the model of tinyModel, for the caller to close.
-func newTiny(t testing.TB) *diffusioninst.Model {
+// newTiny is the model of tinyModel, for the caller to close, or one of other classes.
+func newTiny(t testing.TB, classes ...string) *diffusioninst.Model {
 	t.Helper()
+	if classes == nil {
+		classes = []string{"circle"}
+	}
 	m, err := diffusioninst.New(context.Background(), diffusioninst.Config{
 		Backbone: backbone.BuilderFunc(func(p nn.Path) (backbone.Backbone, error) {
 			return tinyBackbone{nn.NewConv2d(p.Sub("stem"), 3, 4, nn.ConvOptions{Stride: 8, Bias: true})}, nil
 		}),
 		Decoder:    decoder.Config{Dynamic: 2, FeedForward: 4, Heads: 1, Hidden: 4, Stages: 1, Bins: 2, Samples: 1, ClassLayers: -1, BoxLayers: -1},
 		MaskBranch: maskhead.BranchConfig{Width: 4},
-		Classes:    []string{"circle"},
+		Classes:    classes,
 		Proposals:  4,
 		Input:      diffusioninst.Input{Short: 32, Longest: 64},
 	}, 1, torch.CPU)

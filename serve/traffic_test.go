@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/annotation"
+	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/leak"
 )
 
@@ -124,6 +126,73 @@ func TestMemoryIsBounded(t *testing.T) {
 	all.Wait()
 	for _, w := range answers {
 		require.Equal(t, http.StatusOK, w.Code)
+	}
+}
+
+// One client's requests do not take the memory of all, but each alone may have it.
+func TestMemoryIsShared(t *testing.T) {
+	a := &admission{places: 4, perClient: 2, limit: 1000, clients: map[string]*share{}}
+	enter := func(client string) *place {
+		p, err := a.enter(client)
+		require.NoError(t, err)
+		return p
+	}
+	first, second, other := enter("a"), enter("a"), enter("b")
+	require.NoError(t, first.hold(400))
+	require.ErrorContains(t, second.hold(101), "its share")
+	require.NoError(t, second.hold(100))
+	require.NoError(t, other.hold(500))
+	require.ErrorContains(t, other.hold(501), "other requests")
+	other.leave()
+	require.NoError(t, second.hold(50))
+	require.NoError(t, first.keep(50), "what is kept comes on top")
+	require.EqualValues(t, 450, first.held)
+	require.ErrorContains(t, first.hold(401), "its share")
+	require.NoError(t, first.hold(10))
+	require.EqualValues(t, 60, first.held)
+	require.NoError(t, first.more(5))
+	first.leave()
+	require.NoError(t, second.hold(1000), "alone")
+	require.ErrorContains(t, second.hold(1001), "picture_too_large")
+	second.leave()
+	require.Zero(t, a.held)
+	require.Empty(t, a.clients)
+}
+
+// A body of a length that is not said holds what has come of it.
+func TestBodiesThatGrow(t *testing.T) {
+	s := newServer(t, Options{Segment: everything, MaxHeld: 1_000_000})
+	body, more := io.Pipe()
+	var all sync.WaitGroup
+	all.Go(func() { post(s, "/v1/segment", body) })
+	for _, n := range []int{1000, 1000, 1000} {
+		_, err := more.Write(make([]byte, n))
+		require.NoError(t, err)
+	}
+	_, held := s.admission.load()
+	require.Greater(t, held, int64(2000))
+	require.Less(t, held, int64(20_000))
+	require.NoError(t, more.Close())
+	all.Wait()
+	w := post(s, "/v1/segment", io.MultiReader(bytes.NewReader(make([]byte, 600_000))))
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code, w.Body)
+	require.Contains(t, w.Body.String(), `"picture_too_large"`)
+}
+
+// A picture is read until its request ends.
+func TestDecodingEnds(t *testing.T) {
+	s := newServer(t, Options{Segment: everything})
+	p, err := s.admission.enter("")
+	require.NoError(t, err)
+	defer p.leave()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(stopping())
+	var tiff bytes.Buffer
+	_, err = annotation.WriteLabelTIFF(&tiff, &coco.LabeledImage{Width: 4, Height: 4}, 0)
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"png": somePNG(t, 40, 40), "tiff": tiff.Bytes(), "none": []byte("none")} {
+		_, _, err := s.job(ctx, httptest.NewRecorder(), p, &query{output: "json"}, s.models["tiny"], data, 0)
+		require.ErrorContains(t, err, "stopping", name)
 	}
 }
 
@@ -294,6 +363,12 @@ func TestClientsThatMisbehave(t *testing.T) {
 	require.Contains(t, dialogue(t, address, head("Transfer-Encoding: chunked")+"20000\r\n"+strings.Repeat("x", 0x20000)+"\r\n0\r\n\r\n", false), " 413 ")
 	require.Contains(t, dialogue(t, address, head("Content-Length: 99999999999"), false), " 413 ")
 	require.Contains(t, dialogue(t, address, head("Content-Length: -1"), false), " 400 ")
+	waits := func(path string) string { return "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n" }
+	require.Contains(t, dialogue(t, address, waits("/nothing"), false), " 404 ", "a body that does not come and is not read")
+	require.Contains(t, dialogue(t, address, waits("/v1/segment?stepz=1"), false), " 400 ")
+	require.Contains(t, dialogue(t, address, strings.Replace(waits("/readyz"), "POST", "GET", 1), false), " 503 ")
+	refused := head(length) + data
+	require.Contains(t, dialogue(t, address, strings.Replace(strings.Replace(refused, "/v1/segment", "/nothing", 1), "Connection: close\r\n", "", 1)+refused, false), " 200 OK", "a body that is not read is no request")
 	dialogue(t, address, head(length)+data, true) // half closed: Go takes it for a client that has left
 	eventually(t, func() bool { return s.admission.count() == 0 })
 }
