@@ -112,6 +112,7 @@ func TestAcrossSizes(t *testing.T) {
 	for _, in := range got {
 		scores = append(scores, in.Score)
 	}
+	require.Len(t, got, 4)
 	require.InDeltaSlice(t, []float32{0.8, 0.6, 0.3, 0.18}, scores, 1e-6,
 		"of the large one 0.9 becomes 0.54 and goes; of the small one 0.7 becomes 0.42 and goes; the others were seen once")
 	require.Len(t, o.across(sizes, 0.25), 3)
@@ -149,6 +150,7 @@ func TestSizesAgree(t *testing.T) {
 	for _, in := range got {
 		scores = append(scores, in.Score)
 	}
+	require.Len(t, got, 5)
 	require.InDeltaSlice(t, []float32{0.7, 0.3, 0.2, 0.2, 0.2}, scores, 1e-6,
 		"0.9, 0.6 and 0.6 agree, the worse 0.3 of the first size does not count; an overlap of a third does not; nor does another class")
 	require.Equal(t, image.Rect(1, 0, 21, 20), got[0].Mask.Box(), "column 0 has 0.9 of 2.1 of the score, column 20 has 1.2")
@@ -177,6 +179,7 @@ func TestTilesThatCutDoNotCount(t *testing.T) {
 	for _, in := range got {
 		scores = append(scores, in.Score)
 	}
+	require.Len(t, got, 3)
 	require.InDeltaSlice(t, []float32{(0.9 + 0.8) / 2, (0.6 + 0 + 0.6) / 3, 0.7 / 3}, scores, 1e-6,
 		"the last size does not count for 40 pixels, and what it alone finds of 48 is left out")
 	require.Equal(t, image.Rect(1, 0, 40, 40), got[0].Mask.Box(), "the mean box begins at 0.94; columns 40 and 41 have 0.8 of 1.7 of the score")
