@@ -19,7 +19,7 @@ type object struct {
 
 // objects are those of view i, best first.
 func (p *pass) objects(s *torch.Scope, i int, c candidates) ([]object, error) {
-	if !(p.ensemble.Consensus > 0) || c.evaluations < 2 {
+	if !p.apart(c.evaluations) {
 		var out []object
 		for _, k := range p.survivors(c) {
 			out = append(out, object{p.ensemble.voters(c, k), c.scores[k]})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -14,8 +15,9 @@ type candidates struct {
 	boxes   []Box // in pixels of the network input
 	scores  []float32
 	classes []int64
-	filters []int // each one's filter: an index into rows
-	rows    [][]float32
+	filters []int         // each one's filter: an index into rows
+	rows    *torch.Tensor // (rows of best of all views and evaluations, params) on the device
+	order   []int64       // of survivors; nil if it is to be found
 
 	evaluation  []int32 // of each: the step and the restart that it is of
 	evaluations int     // how many there are
@@ -43,36 +45,82 @@ func best(scores *torch.Tensor, o decoder.Output) *torch.Tensor {
 	})
 }
 
-// candidates reads evaluations, in one copy, and gives the candidates of each view that reach the least score.
-func (p *pass) candidates(s *torch.Scope, least float64, from ...evaluation) []candidates {
+// candidates reads evaluations, in one copy with the answers of checks, and gives the candidates of each view that
+// reach the least score. Those of whole passes are suppressed on the device, if it is a GPU.
+func (p *pass) candidates(s *torch.Scope, least float64, checks []*sampler.Pending, from ...evaluation) ([]candidates, error) {
 	out := make([]candidates, len(p.views))
 	if len(from) == 0 {
-		return out
+		for _, c := range checks {
+			if a := c.Answers(); a != nil {
+				if err := c.Err(torch.Values[uint8](a)); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return out, nil
 	}
 	tensors := make([]*torch.Tensor, len(from))
 	for k, e := range from {
 		tensors[k] = s.Adopt(e.best)
 	}
-	shape := from[0].best.Shape()
-	n, width := shape[1], shape[2]
-	values := torch.Values[float32](s.Hold(func() *torch.Tensor { return torch.Stack(tensors, 0) }))
-	for _, e := range from {
-		for i := range out {
-			out[i].add(values[:n*width], n, least, e.number)
-			values = values[n*width:]
+	all := s.Hold(func() *torch.Tensor { return torch.Stack(tensors, 0).ToDType(torch.Float32) }) // (E,B,N,7+params)
+	evaluations, n := len(from), all.Size(2)
+	read := []*torch.Tensor{all.Narrow(3, 0, filterColumn)}
+	var answered []*sampler.Pending
+	for _, c := range checks {
+		if c.Answers() != nil {
+			read, answered = append(read, c.Answers()), append(answered, c)
 		}
 	}
-	return out
+	suppressed := checks != nil && p.suppressesOn(p.model.device, evaluations*n)
+	if suppressed {
+		read = append(read, all.NMSRows(least, p.nms, p.apart(evaluations)))
+	}
+	values := torch.Download(read...)
+	for i, c := range answered {
+		if err := c.Err(torch.ArrayValues[uint8](values[1+i])); err != nil {
+			return nil, err
+		}
+	}
+	rows := torch.ArrayValues[float32](values[0])
+	filters := all.Narrow(3, filterColumn, all.Size(3)-filterColumn).Flatten(0, 2)
+	at := make([][]int64, len(out)) // of each view: the candidate that a row has become
+	for k, e := range from {
+		for i := range out {
+			out[i].rows = filters
+			at[i] = out[i].add(at[i], rows[:n*filterColumn], (k*len(out)+i)*n, least, e.number)
+			rows = rows[n*filterColumn:]
+		}
+	}
+	if suppressed {
+		kept := torch.ArrayValues[int32](values[len(values)-1])
+		for i := range out {
+			of := kept[i*(evaluations*n+1):]
+			out[i].order = make([]int64, of[0])
+			for k := range out[i].order {
+				out[i].order[k] = at[i][of[1+k]]
+			}
+		}
+	}
+	return out, nil
 }
 
-// collected are the candidates of all evaluations that count.
-func (p *pass) collected(s *torch.Scope) []candidates {
-	out := p.candidates(s, p.least(), p.evaluations...)
+// suppressesOn reports whether non-maximum suppression of so many candidates of a view is done on a device.
+func (s *settings) suppressesOn(device torch.Device, n int) bool {
+	return device.IsCUDA() && s.nms >= 0 && !s.shiftClasses && n <= torch.MostNMSRows
+}
+
+// apart reports whether candidates of one evaluation do not suppress those of another.
+func (s *settings) apart(evaluations int) bool { return s.ensemble.Consensus > 0 && evaluations > 1 }
+
+// collected are the candidates of all evaluations that count, unless a check has failed.
+func (p *pass) collected(s *torch.Scope, checks []*sampler.Pending) ([]candidates, error) {
+	out, err := p.candidates(s, p.least(), checks, p.evaluations...)
 	for i := range out {
 		out[i].evaluations = p.number
 	}
 	p.forget()
-	return out
+	return out, err
 }
 
 // forget frees what evaluations found.
@@ -83,28 +131,38 @@ func (p *pass) forget() {
 	p.evaluations = nil
 }
 
-// add takes the pairs of n rows of best that reach the least score.
-func (c *candidates) add(rows []float32, n int, least float64, evaluation int) {
-	const score, proposal, class, box, filter = 0, 1, 2, 3, 7
-	width := len(rows) / n
-	row := func(k int) []float32 { return rows[k*width : (k+1)*width] }
-	first := len(c.rows)
-	for k := range n {
-		c.rows = append(c.rows, row(k)[filter:])
-	}
-	for k := range n {
+// Columns of best.
+const scoreColumn, proposalColumn, classColumn, boxColumn, filterColumn = 0, 1, 2, 3, 7
+
+// add takes the pairs of n rows of best without their filters, the first of which is row first of all, that reach the least score,
+// and adds to at the candidate that each has become, or −1.
+func (c *candidates) add(at []int64, rows []float32, first int, least float64, evaluation int) []int64 {
+	row := func(k int) []float32 { return rows[k*filterColumn : (k+1)*filterColumn] }
+	for k := range len(rows) / filterColumn {
 		pair := row(k)
-		if float64(pair[score]) < least {
+		if !(float64(pair[scoreColumn]) >= least) {
+			at = append(at, -1)
 			continue
 		}
-		of := int(pair[proposal])
-		b := row(of)[box:]
+		at = append(at, int64(len(c.scores)))
+		of := int(pair[proposalColumn])
+		b := row(of)[boxColumn:]
 		c.boxes = append(c.boxes, Box{X1: b[0], Y1: b[1], X2: b[2], Y2: b[3]})
-		c.scores = append(c.scores, pair[score])
-		c.classes = append(c.classes, int64(pair[class]))
+		c.scores = append(c.scores, pair[scoreColumn])
+		c.classes = append(c.classes, int64(pair[classColumn]))
 		c.filters = append(c.filters, first+of)
 		c.evaluation = append(c.evaluation, int32(evaluation))
 	}
+	return at
+}
+
+// filtersOf returns the filters of candidates, (n,params) on the device.
+func (c candidates) filtersOf(s *torch.Scope, of []int64) *torch.Tensor {
+	at := make([]int64, len(of))
+	for i, k := range of {
+		at[i] = int64(c.filters[k])
+	}
+	return c.rows.IndexSelect(0, torch.From(s, at).To(c.rows.Device()))
 }
 
 // finish turns candidates of view i into the instances that it answers for, in pixels of
@@ -178,7 +236,8 @@ func (p *pass) masks(s *torch.Scope, i int, c candidates, voters [][]int64, area
 	var out []*mask.Bitmap
 	for len(out) < len(voters) {
 		mark := s.Mark()
-		var filters, weights []float32
+		var of []int64
+		var weights []float32
 		var within []image.Rectangle
 		first, last := len(out), len(out)
 		for bytes := int64(0); last < len(voters); last++ {
@@ -186,13 +245,12 @@ func (p *pass) masks(s *torch.Scope, i int, c candidates, voters [][]int64, area
 				break
 			}
 			for _, k := range voters[last] {
-				filters = append(filters, c.rows[c.filters[k]]...)
+				of = append(of, k)
 				weights = append(weights, c.scores[k])
 				within = append(within, areas[last])
 			}
 		}
-		n := len(within)
-		masks := head.Masks(features, torch.From(s, filters, n, head.Params()).To(p.model.device), within, geometry)
+		masks := head.Masks(features, c.filtersOf(s, of), within, geometry)
 		for j := first; j < last; j++ {
 			k := len(voters[j])
 			out = append(out, majority(masks[:k], weights[:k], areas[j]))

@@ -31,13 +31,13 @@ func (p *pass) rescore(s *torch.Scope, i int, c candidates, objects []object) []
 		return objects
 	}
 	v, head := p.views[i], p.model.config.MaskHead
-	var filters []float32
+	var of []int64
 	var boxes []Box
 	for _, o := range objects {
-		filters = append(filters, c.rows[c.filters[o.votes[0]]]...)
+		of = append(of, o.votes[0])
 		boxes = append(boxes, c.boxes[o.votes[0]].Clip(v.width, v.height))
 	}
-	quality := head.Quality(p.features.Select(0, i), torch.From(s, filters, len(objects), head.Params()).To(p.model.device), boxes, p.maskStride())
+	quality := head.Quality(p.features.Select(0, i), c.filtersOf(s, of), boxes, p.maskStride())
 	var out []object
 	for k, o := range objects {
 		o.score = float32(math.Pow(float64(o.score), 1-p.maskScore) * math.Pow(quality[k], p.maskScore))

@@ -15,6 +15,9 @@ import (
 
 // survivors are the candidates that non-maximum suppression leaves, best first.
 func (s *settings) survivors(c candidates) []int64 {
+	if c.order != nil {
+		return c.order
+	}
 	if s.nms < 0 {
 		return c.ranked()
 	}

@@ -97,14 +97,19 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	}
 	p.sizes = torch.From(s, whwh, shape[0], 1, 4).To(m.device)
 	var err error
+	checks := make([]*sampler.Pending, len(noises))
 	p.part(ctx, "sampling", func() {
 		for r, noise := range noises {
 			p.restart = r
 			mark := s.Mark()
-			if _, err = p.sampling.Run(ctx, s, m.device, shape, noise, p.denoise); err != nil {
+			if _, checks[r], err = p.sampling.Enqueue(ctx, s, m.device, shape, noise, p.denoise); err != nil {
 				return
 			}
-			s.Release(mark)
+			if a := checks[r].Answers(); a != nil {
+				s.Release(mark, a)
+			} else {
+				s.Release(mark)
+			}
 		}
 	})
 	if err != nil {
@@ -116,7 +121,10 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 	out := make([][]Instance, len(p.views))
 	p.part(ctx, "masks", func() {
 		p.clock.begin("masks")
-		found := p.collected(s)
+		var found []candidates
+		if found, err = p.collected(s, checks); err != nil {
+			return
+		}
 		for i := range out {
 			if out[i], err = p.finish(s, i, found[i]); err != nil {
 				return
@@ -243,7 +251,10 @@ func (p *pass) least() float64 {
 // decoder's last output as it left them.
 func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decoder.Output) error {
 	s := scores.Scope()
-	all := p.candidates(s, p.candidateScore(), evaluation{best: best(scores, last)})
+	all, err := p.candidates(s, p.candidateScore(), nil, evaluation{best: best(scores, last)})
+	if err != nil {
+		return err
+	}
 	for i, v := range p.views {
 		mark := s.Mark()
 		best := torch.Values[float32](scores.Select(0, i).Amax([]int{1}, false))

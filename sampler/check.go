@@ -51,26 +51,3 @@ func (r *run) open() []*torch.Tensor {
 	}
 	return out
 }
-
-// failed reads all checks in one copy, and returns the *StepError of the first that failed.
-func (r *run) failed() error {
-	if len(r.checks) == 0 {
-		return nil
-	}
-	var flat []*torch.Tensor
-	var of []pending // of each answer
-	var at []int
-	for _, c := range r.checks {
-		flat = append(flat, c.OK.Reshape(-1))
-		for i := range c.OK.Elements() {
-			of, at = append(of, c), append(at, i)
-		}
-	}
-	r.checks = nil
-	for k, ok := range torch.Values[uint8](torch.Cat(flat, 0)) {
-		if ok == 0 {
-			return &StepError{r.Sampler.String(), of[k].step, of[k].Err(at[k])}
-		}
-	}
-	return nil
-}

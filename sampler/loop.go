@@ -47,23 +47,37 @@ func (e *StepError) Unwrap() error { return e.Err }
 // ctx is checked before every evaluation of the denoiser. A failure in a step, a panic
 // with *torch.Error included, is a *StepError.
 func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, shape []int, noise Noise, denoise Denoiser) (*torch.Tensor, error) {
+	x0, checks, err := c.Enqueue(ctx, s, device, shape, noise, denoise)
+	if err != nil || checks.answers == nil {
+		return x0, err
+	}
+	if err := checks.Err(torch.Values[uint8](checks.answers)); err != nil {
+		return nil, err
+	}
+	checks.answers.Close()
+	return x0, nil
+}
+
+// Enqueue does what Run does, and does not wait for a GPU: whoever calls it reads the answers of the checks along with results of
+// its own, and what follows from them with Pending.Err. A failure that is not of a check is an error at once.
+func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device, shape []int, noise Noise, denoise Denoiser) (*torch.Tensor, *Pending, error) {
 	c, err := c.WithDefaults()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	times, err := c.Times()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if noise == nil || denoise == nil {
-		return nil, errors.New("sampler: Run needs a Noise and a Denoiser, one is nil")
+		return nil, nil, errors.New("sampler: Run needs a Noise and a Denoiser, one is nil")
 	}
 	r := &run{Config: c, scope: s, device: device, shape: shape, noise: noise, denoiser: denoise}
 	start := s.Mark()
 	var st state
 	for i, t := range times {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.step = i
 		var p Prediction
@@ -79,22 +93,24 @@ func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, sh
 			st, err = r.advance(ctx, i, t, times[i+1], st, p)
 			return err
 		})
-		last := i == len(times)-1
-		if last || err != nil {
-			if failed := r.failed(); failed != nil {
-				return nil, failed // it was there before
-			}
-		}
 		if err != nil {
-			return nil, &StepError{c.Sampler.String(), i, err}
+			if failed := r.failed(); failed != nil {
+				return nil, nil, failed // it was there before
+			}
+			return nil, nil, &StepError{c.Sampler.String(), i, err}
 		}
-		if last {
-			s.Release(start, p.X0)
-			return p.X0, nil
+		if i == len(times)-1 {
+			checks := r.pending()
+			if checks.answers == nil {
+				s.Release(start, p.X0)
+			} else {
+				s.Release(start, p.X0, checks.answers)
+			}
+			return p.X0, checks, nil
 		}
 		s.Release(start, append(st.tensors(), r.open()...)...)
 	}
-	return nil, nil // not reached: there is a step
+	return nil, nil, nil // not reached: there is a step
 }
 
 // guard turns a panic with *torch.Error into an error.

@@ -11,5 +11,5 @@ func TestOnAFakeGPU(t *testing.T) {
 	if fakecuda.Inside() {
 		t.Skip("is on one")
 	}
-	fakecuda.Run(t, fakecuda.Build(t), "^(TestBatchNormTrainingOfAGroupOnAGPU|TestBuckets|TestEvents)$")
+	fakecuda.Run(t, fakecuda.Build(t), "^(TestBatchNormTrainingOfAGroupOnAGPU|TestBuckets|TestDownload|TestEvents|TestNMSRows)$")
 }

@@ -118,6 +118,20 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) []int64 {
 	return keep
 }
 
+// MostNMSRows is how many candidates of a view NMSRows takes.
+const MostNMSRows = libtorch.MostNMSRows
+
+// NMSRows performs the suppression of NMS on a GPU for the candidates of B views at once, and does not wait for it. t is (E,B,N,7 or
+// more) of float32, E evaluations of each view: row j of one begins with the score, the proposal and the class of a candidate, and then
+// has the box of proposal j. Candidates whose score is below least do not count; if apart, boxes
+// suppress only those of their own evaluation. The result is int32 (B,E·N+1): the number of candidates that are kept, and
+// the numbers e·N + j of these, best first; what follows is undefined. E·N is MostNMSRows at most.
+func (t *Tensor) NMSRows(least, threshold float64, apart bool) *Tensor {
+	h, e := libtorch.NMSRows(t.handle(), least, threshold, apart)
+	check("nms_rows", e, t)
+	return t.scope.own(h)
+}
+
 // MaskGeometry says how the mask features, the network input and the masks of one picture
 // relate.
 type MaskGeometry struct {

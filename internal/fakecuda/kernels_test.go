@@ -45,7 +45,7 @@ func check(t *testing.T, dir, name, source string) (out string, err error) {
 // The kernels compute what they should, within their memory, whichever thread runs first.
 func TestKernels(t *testing.T) {
 	dir := Sources(t)
-	for _, name := range []string{"attention", "boxes", "dynamic_conv", "masks", "mask_dice", "norms", "numbers", "predict_boxes", "roi_align", "stage_losses"} {
+	for _, name := range []string{"attention", "boxes", "dynamic_conv", "masks", "mask_dice", "nms", "norms", "numbers", "predict_boxes", "roi_align", "stage_losses"} {
 		t.Run(name, func(t *testing.T) {
 			out, err := check(t, dir, name, kernel(t, name))
 			require.NoError(t, err, out)
@@ -71,6 +71,9 @@ func TestKernelsWithFaults(t *testing.T) {
 		{"a bin too many", "dynamic_conv", "b < count; b += kWarps) {\n    norm_relu<CHANNELS>", "b < TILE; b += kWarps) {\n    norm_relu<CHANNELS>", "AddressSanitizer"},
 		{"keys that are gone", "attention", "    __syncthreads();\n    for (int i = threadIdx.x", "    for (int i = threadIdx.x", "the result depends on the order of threads"},
 		{"a proposal too many", "predict_boxes", "n - first < 4 ? static_cast<int>(n - first) : 4", "4", "AddressSanitizer"},
+		{"what is kept is not told", "nms", "      chosen = in;\n    }\n    __syncthreads();", "      chosen = in;\n    }", "the result depends on the order of threads"},
+		{"ties the other way round", "nms", "s == score && j < i", "s == score && j > i", "the kept boxes are others"},
+		{"a word too many", "nms", "later < words; later", "later <= words + MOST / 64; later", "AddressSanitizer"},
 		{"a level beyond the pyramid", "roi_align", "of < levels.count ? int(of) : levels.count - 1", "int(of)", "AddressSanitizer"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {

@@ -47,6 +47,12 @@ at::Tensor to_device(const at::Tensor& t, at::Device device) {
   return pinned.to(device, t.scalar_type(), /*non_blocking=*/true);
 }
 
+at::Tensor to_host(const at::Tensor& t) {
+  if (!t.is_cuda() || t.nbytes() > kPinned) return t.to(at::kCPU);
+  refuse_copy();
+  return at::empty(t.sizes(), t.options().device(at::kCPU).pinned_memory(true)).copy_(t);
+}
+
 }  // namespace di
 
 void di_error_free(di_error* error) noexcept {
@@ -97,7 +103,7 @@ di_result1 di_from_bytes(const void* data, size_t bytes, const int64_t* shape, s
 di_error* di_to_bytes(di_tensor t, void* data, size_t bytes) noexcept {
   return di::guard([&] {
     if (di::ref(t).is_cuda()) di::refuse_copy();
-    auto c = di::ref(t).detach().to(at::kCPU).contiguous();
+    auto c = di::to_host(di::ref(t).detach().contiguous());
     TORCH_CHECK(c.nbytes() == bytes, "the tensor has ", c.nbytes(), " bytes but the buffer ", bytes);
     if (bytes > 0) std::memcpy(data, c.data_ptr(), bytes);
   });

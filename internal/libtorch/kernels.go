@@ -170,6 +170,14 @@ func NMS(boxes, scores []float32, classes []int64, threshold float64) ([]int64, 
 	return keep[:kept], e
 }
 
+// MostNMSRows is how many candidates of a view NMSRows takes.
+const MostNMSRows = int(C.DI_NMS_MOST)
+
+// NMSRows performs non-maximum suppression on a GPU; see di_nms_rows in kernels.h.
+func NMSRows(rows Handle, least, threshold float64, apart bool) (Handle, *Error) {
+	return one(C.di_nms_rows(C.di_tensor(rows), &C.di_nms_options{least: C.double(least), threshold: C.double(threshold), apart: C.bool(apart)}))
+}
+
 // MaskSums are sums of an instance's probabilities over features; see di_mask_sums in kernels.h.
 type MaskSums struct {
 	Count          int

@@ -179,6 +179,17 @@ di_result1 di_upsample_aligned(di_tensor x, int64_t factor) DI_NOEXCEPT;
 di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes, size_t n, double threshold,
                  int64_t* keep, size_t* kept) DI_NOEXCEPT;
 
+// The same on a GPU, without waiting for it, for the candidates of all views at once: rows (E,B,N,7 or more) of float32 begin with the
+// score, the proposal and the class of a candidate, and the box of proposal j. Candidates below the least score do not
+// count; if apart, boxes suppress only those of their own evaluation. The result is int32 (B,E·N+1): the number of those kept, and their
+// numbers e·N + j, best first. A view may have DI_NMS_MOST candidates.
+#define DI_NMS_MOST 8192
+typedef struct {
+  double least, threshold;
+  bool apart;
+} di_nms_options;
+di_result1 di_nms_rows(di_tensor rows, const di_nms_options* options) DI_NOEXCEPT;
+
 // The geometry of one image's masks; see masks.cc.
 typedef struct {
   int64_t layers;               // 1×1 convolutions per filter set, the hidden ones as wide as the features

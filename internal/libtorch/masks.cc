@@ -212,7 +212,7 @@ struct Job {
                  static_cast<long long>(width()), probability.data_ptr());
     di::gpu::run({"masks.cu", "bits", definitions}, features, {std::min<int64_t>((longest + 7) / 8, 4096), n}, 256,
                  instances.data_ptr(), columns.data_ptr(), rows.data_ptr(), probability.data_ptr(), im.threshold, out.data_ptr());
-    auto host = out.cpu();
+    auto host = di::to_host(out);
     const auto* from = static_cast<const uint32_t*>(host.data_ptr());
     for (size_t k = 0; k < some.size(); k++) {
       const auto& in = some[k];

@@ -41,6 +41,9 @@ at::Tensor zeros(at::IntArrayRef shape, const at::TensorOptions& options);
 // itself, so that the host need not wait until the GPU has done what was enqueued before.
 at::Tensor to_device(const at::Tensor& t, at::Device device);
 
+// to_host copies a tensor to the host and waits for it, into memory that a GPU writes by itself.
+at::Tensor to_host(const at::Tensor& t);
+
 template <typename F>
 di_error* call0(F&& f) noexcept {
   return guard(f);

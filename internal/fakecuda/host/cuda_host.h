@@ -201,6 +201,8 @@ static inline unsigned __float_as_uint(float f) {
   return u;
 }
 
+static inline float __fmul_rn(float a, float b) { return a * b; }
+
 template <typename T>
 T atomicAdd(T* at, T v) {
   T old = *at;
