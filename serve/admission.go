@@ -156,6 +156,11 @@ func (a *admission) close(ctx context.Context) error {
 	case <-a.idle:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-a.idle: // at the same time
+		return nil
+	default:
 		return ctx.Err()
 	}
 }

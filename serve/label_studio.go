@@ -45,8 +45,11 @@ func (s *Server) routeLabelStudio() error {
 		client = *l.Client
 	}
 	client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if !l.owns(r.URL) || len(via) > 5 {
+		switch {
+		case !l.owns(r.URL):
 			return errors.New("redirected to another host")
+		case len(via) > 5:
+			return errors.New("redirected again and again")
 		}
 		return nil
 	}
@@ -216,7 +219,7 @@ func (s *Server) readTask(ctx context.Context, p *place, address string) ([]byte
 	}
 	answer, err := l.Client.Do(r)
 	if err != nil {
-		return nil, unread(err.Error())
+		return nil, ended(ctx, unread(err.Error()))
 	}
 	defer answer.Body.Close()
 	length := answer.ContentLength
@@ -233,7 +236,7 @@ func (s *Server) readTask(ctx context.Context, p *place, address string) ([]byte
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(nil, answer.Body, s.options.MaxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); err != nil && !errors.As(err, &tooLarge) {
-		err = unread(err.Error())
+		err = ended(ctx, unread(err.Error()))
 	}
 	return data, err
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,6 +49,10 @@ func TestLabelStudio(t *testing.T) {
 			_, _ = w.Write(data)
 		case "/away":
 			http.Redirect(w, r, "http://192.0.2.1/", http.StatusSeeOther)
+		case "/round":
+			http.Redirect(w, r, "/round", http.StatusSeeOther)
+		case "/silent":
+			<-r.Context().Done()
 		default:
 			http.NotFound(w, r)
 		}
@@ -116,6 +121,7 @@ func TestLabelStudio(t *testing.T) {
 		"elsewhere":      {predictBody(polygonInterface, "http://192.0.2.1/a.png"), 422, "bad_picture_address"},
 		"a file":         {predictBody(polygonInterface, "file:///etc/passwd"), 422, "bad_picture_address"},
 		"a user":         {predictBody(polygonInterface, strings.Replace(studio.URL, "http://", "http://x@192.0.2.1/?", 1)), 422, "bad_picture_address"},
+		"round":          {predictBody(polygonInterface, "/round"), 502, "again and again"},
 		"redirected":     {predictBody(polygonInterface, "/away"), 502, "another host"},
 		"not there":      {predictBody(polygonInterface, "/none.png"), 502, "404"},
 		"not base64":     {predictBody(polygonInterface, "data:image/png;base64,?"), 400, "base64"},
@@ -126,6 +132,8 @@ func TestLabelStudio(t *testing.T) {
 		require.Equal(t, c.status, w.Code, "%s: %s", name, w.Body)
 		require.Contains(t, w.Body.String(), c.text, name)
 	}
+	hasty := newServer(t, Options{Segment: everything, Timeout: 50 * time.Millisecond, LabelStudio: &LabelStudio{URL: studio.URL}})
+	require.Equal(t, 504, post(hasty, "/predict", strings.NewReader(predictBody(polygonInterface, "/silent"))).Code)
 	many := post(s, "/predict", strings.NewReader(`{"tasks":[`+strings.Repeat("{},", 5_000_000)+`{}]}`), basic)
 	require.Equal(t, 413, many.Code, "what is made of the JSON is held: %s", many.Body)
 	long := post(s, "/predict", strings.NewReader(predictBody(strings.ReplaceAll(polygonInterface, "Circle", strings.Repeat(",", maxInterface)), inline)), basic)

@@ -9,7 +9,7 @@ import (
 )
 
 // Replace puts a model in the place of the one of this name, once it has segmented a picture, and
-// returns the old one, which the caller may close at once: no request is lost. Those that run end
+// returns the old one, which the caller may close at once, if it has no other name: no request is lost. Those that run end
 // on the old model, and those that wait run on the new one. If the new model cannot be used the old
 // one stays.
 func (s *Server) Replace(ctx context.Context, name string, m *diffusioninst.Model) (old *diffusioninst.Model, err error) {
@@ -22,6 +22,8 @@ func (s *Server) Replace(ctx context.Context, name string, m *diffusioninst.Mode
 		return nil, fmt.Errorf("serve: there is no model %q to replace", name)
 	case m == nil:
 		return nil, errors.New("serve: Replace without a model")
+	case m == e.model.Load():
+		return nil, fmt.Errorf("serve: replacing model %s by itself", name) // or the caller would close it
 	}
 	err = m.Check(s.options.Segment)
 	if err == nil {

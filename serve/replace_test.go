@@ -80,9 +80,11 @@ func TestReplaceRefuses(t *testing.T) {
 		_, err := s.Replace(context.Background(), name, model)
 		require.ErrorContains(t, err, "serve: ")
 	}
+	_, err := s.Replace(context.Background(), "tiny", s.models["tiny"].model.Load())
+	require.ErrorContains(t, err, "by itself")
 	closed := newTiny(t)
 	require.NoError(t, closed.Close())
-	_, err := s.Replace(context.Background(), "tiny", closed)
+	_, err = s.Replace(context.Background(), "tiny", closed)
 	require.ErrorIs(t, err, diffusioninst.ErrClosed)
 	require.Equal(t, http.StatusOK, post(s, "/v1/segment", bytes.NewReader(somePNG(t, 40, 40))).Code, "the old one stays")
 }

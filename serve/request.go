@@ -166,9 +166,9 @@ func parseValues(values url.Values, accept []string, defaults diffusioninst.Opti
 }
 
 // accepted returns the weight that Accept headers give a media type (RFC 9110, 12.5.1): 1
-// without headers, and that of the most specific range otherwise.
+// without headers or with empty ones, and that of the most specific range otherwise.
 func accepted(accept []string, group, kind string) float64 {
-	if len(accept) == 0 {
+	if strings.Join(accept, "") == "" {
 		return 1
 	}
 	weight, specific := 0.0, 0

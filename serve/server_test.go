@@ -58,7 +58,7 @@ func TestAnswersAreThoseOfTheModel(t *testing.T) {
 	var polygons [][]float64
 	require.NoError(t, json.Unmarshal(got.Instances[0].Segmentation, &polygons))
 	require.Equal(t, want.Instances[0].Mask.Polygons(0), polygons)
-	w = post(s, "/v1/segment?mask=none", bytes.NewReader(data))
+	w = post(s, "/v1/segment?mask=none", bytes.NewReader(data), "Accept: ")
 	require.NotContains(t, w.Body.String(), "segmentation")
 
 	labels, err := want.LabelMap()
