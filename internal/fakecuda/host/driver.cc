@@ -1,7 +1,8 @@
 // The functions of the CUDA driver and of NVRTC that internal/libtorch/gpu.cc uses, for machines without a
 // GPU: kernels are compiled by g++ behind cuda_host.h and run on the host, in the memory that backend.cc
 // gives to tensors of the GPU. What a driver would refuse is refused. FAKE_CUDA_LOG names a file that gets a
-// line per compilation and launch, FAKE_CUDA_CAPABILITY the compute capability times ten (90).
+// line per compilation and launch, FAKE_CUDA_CAPABILITY the compute capability times ten (90), FAKE_NVRTC_WAITS a file that a compilation
+// waits for.
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -258,6 +259,9 @@ int nvrtcCompileProgram(void* program, int n, const char* const* options) {
     definitions += "#define " + definition.substr(0, equals) + ' ' + definition.substr(equals + 1) + '\n';
   }
   note(line);
+  if (const char* file = std::getenv("FAKE_NVRTC_WAITS"); file != nullptr && *file != 0) {
+    while (access(file, F_OK) != 0) usleep(1000);
+  }
   {
     std::ofstream out(base + "/kernel.cc");
     bool barriers = false;
