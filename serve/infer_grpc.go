@@ -80,6 +80,11 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, problem(http.StatusUnsupportedMediaType, "media_type", "%s takes calls of gRPC: HTTP/2 and application/grpc", r.URL.Path))
 		return
 	}
+	if encoding := r.Header.Get("Grpc-Encoding"); encoding != "" && encoding != "identity" {
+		// A program has what any of its packages registers, and a message may become 1000 times as large.
+		s.fail(w, r, problem(http.StatusUnsupportedMediaType, "content_encoding", "the message is compressed (%s): send it as it is", encoding))
+		return
+	}
 	c := &call{w: w}
 	switch r.URL.Path {
 	case pb.GRPCInferenceService_ModelInfer_FullMethodName:
@@ -124,8 +129,18 @@ func (s *Server) serveCall(ctx context.Context, c *call, w http.ResponseWriter, 
 	c.lock.Unlock()
 	if c.running != nil {
 		<-c.running
-	} else if c.place != nil { // package grpc has refused what it has read
-		logProblem(w, problem(http.StatusBadRequest, "bad_body", "the message could not be read"))
+		return
+	}
+	if c.place == nil {
+		return
+	}
+	p := problem(http.StatusBadRequest, "bad_body", "the message could not be read") // package grpc has told the client
+	if r.Context().Err() != nil {
+		p = asProblem(context.Canceled) // before the handler began
+	}
+	logProblem(w, p)
+	if a, ok := w.(*answer); ok {
+		a.status = p.Status
 	}
 }
 

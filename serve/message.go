@@ -24,8 +24,8 @@ const messageHead = 5
 // readMessage returns the body of a call with one message.
 func readMessage(r *http.Request, limit int64, p *place) ([]byte, error) {
 	data, err := readWhole(r, limit, p)
-	if err == nil && (len(data) < messageHead || uint64(binary.BigEndian.Uint32(data[1:])) != uint64(len(data)-messageHead)) {
-		err = problem(http.StatusBadRequest, "bad_body", "the body is not one message")
+	if err == nil && (len(data) < messageHead || data[0] != 0 || uint64(binary.BigEndian.Uint32(data[1:])) != uint64(len(data)-messageHead)) {
+		err = problem(http.StatusBadRequest, "bad_body", "the body is not one message that is not compressed")
 	}
 	return data, err
 }
@@ -63,9 +63,6 @@ func (f *fewReads) Read(p []byte) (int, error) {
 // protoValues returns how many values a call's message has, also of the messages in it. What cannot be
 // read ends the count: package proto refuses it.
 func protoValues(call []byte, m protoreflect.MessageDescriptor) int64 {
-	if call[0] != 0 {
-		return 0 // compressed: package grpc refuses it
-	}
 	return countValues(call[messageHead:], m)
 }
 
