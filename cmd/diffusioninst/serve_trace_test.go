@@ -27,6 +27,7 @@ func TestTraces(t *testing.T) {
 	defer collector.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = "POST /v1/{door}" // as a mux does
 		c := http.NewResponseController(w)
 		_, flushes := w.(http.Flusher)
 		if !flushes || c.SetReadDeadline(time.Time{}) != nil || c.SetWriteDeadline(time.Now().Add(time.Minute)) != nil {
@@ -44,7 +45,8 @@ func TestTraces(t *testing.T) {
 	stop()
 	text, _ := received.Load().(string)
 	require.True(t, strings.HasPrefix(text, "/v1/traces"), text)
-	require.Contains(t, text, "POST /v1/segment")
+	require.Contains(t, text, "POST /v1/{door}")
+	require.NotContains(t, text, "POST /v1/segment", "the name of a span has no path of a client")
 
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	h, stop, err = traced(t.Context(), inner, slog.New(slog.DiscardHandler))
