@@ -27,6 +27,12 @@ const inside = "DIFFUSIONINST_FAKE_CUDA"
 func Sources(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
+	writeSources(t, dir)
+	return dir
+}
+
+func writeSources(t testing.TB, dir string) {
+	t.Helper()
 	names, err := fs.Glob(sources, "host/*")
 	if err != nil {
 		t.Fatal(err)
@@ -40,48 +46,75 @@ func Sources(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 // Compile runs g++ in a folder. The test is skipped if there is no g++.
 func Compile(t testing.TB, dir string, args ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("g++"); err != nil {
-		t.Skip("needs g++, which is not installed")
-	}
-	cmd := proctest.Command(t, "g++", append([]string{"-w"}, args...)...)
+	cmd := proctest.Command(t, compiler(t), append([]string{"-w"}, args...)...)
 	cmd.Dir = dir
 	proctest.Run(t, cmd)
 }
 
-// Build compiles the fake GPU into a folder and returns the environment of programs that find it. It
-// skips the test with other releases of LibTorch than that which it was written for.
+func compiler(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("g++")
+	if err != nil {
+		t.Skip("needs g++, which is not installed")
+	}
+	return path
+}
+
+// Build compiles the fake GPU and returns the environment of programs that find it, with a folder of their own
+// for kernels. It skips the test with other releases of LibTorch than that which it was written for.
 func Build(t testing.TB) []string {
 	t.Helper()
 	if !strings.HasPrefix(torch.Version(), "1.13.") {
 		t.Skipf("the fake GPU is for LibTorch 1.13, not %s", torch.Version())
 	}
-	dir := Sources(t)
-	Compile(t, dir, "-std=c++17", "-O1", "-shared", "-fPIC", "-o", "libcuda.so.1", "driver.cc", "-ldl")
-	args := append([]string{"-std=c++20", "-O0", "-shared", "-fPIC", "-o", "libfakecuda.so"}, strings.Fields(os.Getenv("CGO_CXXFLAGS"))...)
-	args = append(append(args, "backend.cc"), strings.Fields(os.Getenv("CGO_LDFLAGS"))...)
-	Compile(t, dir, append(args, "-ltorch_cpu", "-lc10")...)
-	// As the driver compiles kernels: g++ then reads the header, and what it includes, once.
-	Compile(t, dir, "-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-x", "c++-header", "cuda_host.h")
-	if err := os.Symlink("libcuda.so.1", filepath.Join(dir, "libcaffe2_nvrtc.so")); err != nil {
+	gpu, own := built(t), t.TempDir()
+	return []string{
+		inside + "=1", "LD_PRELOAD=" + filepath.Join(gpu, "libfakecuda.so"), "LD_LIBRARY_PATH=" + own + ":" + gpu + ":" + os.Getenv("LD_LIBRARY_PATH"),
+		"FAKE_CUDA_LOG=" + filepath.Join(own, "log"), "DIFFUSIONINST_KERNELS=" + filepath.Join(own, "kernels"),
+	}
+}
+
+// built returns the folder of the compiled fake GPU. It outlasts the test, since compiling takes longer than most tests.
+func built(t testing.TB) string {
+	t.Helper()
+	flags, libraries := strings.Fields(os.Getenv("CGO_CXXFLAGS")), strings.Fields(os.Getenv("CGO_LDFLAGS"))
+	key := []string{torch.Version(), string(proctest.Run(t, proctest.Command(t, compiler(t), "-v")))}
+	key = append(append(append(key, flags...), "and"), libraries...)
+	err := fs.WalkDir(sources, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := sources.ReadFile(path)
+		key = append(key, path, string(data))
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return []string{
-		inside + "=1", "LD_PRELOAD=" + filepath.Join(dir, "libfakecuda.so"), "LD_LIBRARY_PATH=" + dir + ":" + os.Getenv("LD_LIBRARY_PATH"),
-		"FAKE_CUDA_LOG=" + filepath.Join(dir, "log"), "DIFFUSIONINST_KERNELS=" + filepath.Join(dir, "kernels"),
-	}
+	return kept(t, key, func(dir string) {
+		writeSources(t, dir)
+		Compile(t, dir, "-std=c++17", "-O1", "-shared", "-fPIC", "-o", "libcuda.so.1", "driver.cc", "-ldl")
+		args := append([]string{"-std=c++20", "-O0", "-shared", "-fPIC", "-o", "libfakecuda.so"}, flags...)
+		Compile(t, dir, append(append(append(args, "backend.cc"), libraries...), "-ltorch_cpu", "-lc10")...)
+		// As the driver compiles kernels: g++ then reads the header, and what it includes, once.
+		Compile(t, dir, "-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-x", "c++-header", "cuda_host.h")
+		if err := os.Symlink("libcuda.so.1", filepath.Join(dir, "libcaffe2_nvrtc.so")); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // BuildNCCL compiles the fake NCCL beside the fake GPU of an environment of Build, with further options of the compiler.
 func BuildNCCL(t testing.TB, env []string, options ...string) {
 	t.Helper()
-	dir, _, _ := strings.Cut(value(env, "LD_LIBRARY_PATH"), ":")
-	Compile(t, dir, append([]string{"-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-o", "libnccl.so.2", "nccl.cc", "-ldl"}, options...)...)
+	dir := filepath.Dir(value(env, "FAKE_CUDA_LOG"))
+	args := []string{"-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-o", filepath.Join(dir, "libnccl.so.2"), "nccl.cc", "-ldl"}
+	Compile(t, built(t), append(args, options...)...)
 }
 
 // Inside reports whether the process is one of Run, which finds the fake GPU.

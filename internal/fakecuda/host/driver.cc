@@ -43,6 +43,28 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// compiled returns the shared library that g++ makes of a source, empty after an error, which log then says. The
+// folder keeps it for other tests, behind its source.
+std::string compiled(const std::string& source, std::string& log) {
+  const std::string key = source + '\0', kept = folder() + "/kernel-" + std::to_string(std::hash<std::string>{}(key));
+  if (auto found = read(kept); found.compare(0, key.size(), key) == 0) return found.substr(key.size());
+  char work[] = "/tmp/fake-nvrtc-XXXXXX";
+  if (mkdtemp(work) == nullptr) return "";
+  const std::string base = work;
+  std::ofstream(base + "/kernel.cc") << source;
+  // g++ and what it starts need no backend.cc, which loads all of LibTorch.
+  const std::string command = "LD_PRELOAD= exec g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique -o " + base +
+                              "/kernel.so " + base + "/kernel.cc 2>" + base + "/log";
+  const bool ok = std::system(command.c_str()) == 0;
+  log = read(base + "/log");
+  const auto code = ok ? read(base + "/kernel.so") : "";
+  for (const char* name : {"/kernel.cc", "/kernel.so", "/log"}) unlink((base + name).c_str());
+  rmdir(work);
+  const std::string next = kept + "." + std::to_string(getpid());  // then renamed: a file is whole
+  if (ok && std::ofstream(next, std::ios::binary) << key << code << std::flush) std::rename(next.c_str(), kept.c_str());
+  return code;
+}
+
 struct Program {
   std::string text, name, log, image;
 };
@@ -247,10 +269,7 @@ int nvrtcCreateProgram(void** program, const char* text, const char* name, int, 
 
 int nvrtcCompileProgram(void* program, int n, const char* const* options) {
   auto& p = *static_cast<Program*>(program);
-  // g++ and what it starts need no backend.cc, which loads all of LibTorch.
-  char work[] = "/tmp/fake-nvrtc-XXXXXX";
-  if (mkdtemp(work) == nullptr) return 1;
-  std::string base = work, line = "compile " + p.name, definitions, command = "LD_PRELOAD= exec g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique";
+  std::string line = "compile " + p.name, definitions;
   for (int i = 0; i < n; i++) {
     line += std::string(" ") + options[i];
     if (std::strncmp(options[i], "-D", 2) != 0) continue;
@@ -262,28 +281,20 @@ int nvrtcCompileProgram(void* program, int n, const char* const* options) {
   if (const char* file = std::getenv("FAKE_NVRTC_WAITS"); file != nullptr && *file != 0) {
     while (access(file, F_OK) != 0) usleep(1000);
   }
-  {
-    std::ofstream out(base + "/kernel.cc");
-    bool barriers = false;
-    for (const char* word : {"__syncthreads", "__syncwarp", "__shfl", "__ballot"}) barriers |= p.text.find(word) != std::string::npos;
-    // Definitions follow the header, which g++ then takes as compiled by Build.
-    out << "#include \"" << folder() << "/cuda_host.h\"\nextern \"C\" {\n__attribute__((visibility(\"default\"))) extern const bool uses_barriers = "
-        << barriers << ";\n}\n" << definitions << "#line 1 \"" << p.name << "\"\n" << p.text << '\n';
-    const std::string kernel = "extern \"C\" __global__ void ";
-    for (size_t at = 0; (at = p.text.find(kernel, at)) != std::string::npos;) {
-      at += kernel.size();
-      out << "HOST_KERNEL(" << p.text.substr(at, p.text.find('(', at) - at) << ")\n";
-    }
+  bool barriers = false;
+  for (const char* word : {"__syncthreads", "__syncwarp", "__shfl", "__ballot"}) barriers |= p.text.find(word) != std::string::npos;
+  // Definitions follow the header, which g++ then takes as compiled by Build.
+  std::string source = "#include \"" + folder() + "/cuda_host.h\"\nextern \"C\" {\n__attribute__((visibility(\"default\"))) extern const bool uses_barriers = " +
+                       std::to_string(barriers) + ";\n}\n" + definitions + "#line 1 \"" + p.name + "\"\n" + p.text + '\n';
+  const std::string kernel = "extern \"C\" __global__ void ";
+  for (size_t at = 0; (at = p.text.find(kernel, at)) != std::string::npos;) {
+    at += kernel.size();
+    source += "HOST_KERNEL(" + p.text.substr(at, p.text.find('(', at) - at) + ")\n";
   }
-  command += " -o " + base + "/kernel.so " + base + "/kernel.cc 2>" + base + "/log";
-  int status = std::system(command.c_str());
-  p.log = read(base + "/log");
-  auto code = status == 0 ? read(base + "/kernel.so") : "";
+  auto code = compiled(source, p.log);
   uint64_t size = code.size();
   p.image = std::string(kMagic, 8) + std::string(reinterpret_cast<char*>(&size), 8) + code;
-  for (const char* name : {"/kernel.cc", "/kernel.so", "/log"}) unlink((base + name).c_str());
-  rmdir(work);
-  return status == 0 ? 0 : 6;
+  return code.empty() ? 6 : 0;
 }
 
 int nvrtcDestroyProgram(void** program) {
