@@ -29,12 +29,21 @@ func kernel(t *testing.T, name string) string {
 	return text
 }
 
+var sanitized = []string{"-std=c++17", "-O0", "-fsanitize=address"}
+
+// checks returns the folder of the checks, with their header compiled.
+func checks(t *testing.T) string {
+	dir := Sources(t)
+	Compile(t, dir, append(sanitized, "-x", "c++-header", "check.h")...)
+	return dir
+}
+
 // check compiles a kernel's check with its source under AddressSanitizer, and runs it.
 func check(t *testing.T, dir, name, source string) (out string, err error) {
 	file := filepath.Join(dir, name+".cu")
 	require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
 	program := "./" + name + ".check"
-	Compile(t, dir, "-std=c++17", "-O0", "-fsanitize=address", `-DKERNEL="`+file+`"`, "-o", program, "check_"+name+".cc")
+	Compile(t, dir, append(sanitized, `-DKERNEL="`+file+`"`, "-o", program, "check_"+name+".cc")...)
 	cmd := proctest.Command(t, program)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "ASAN_OPTIONS=detect_leaks=0")
@@ -44,7 +53,7 @@ func check(t *testing.T, dir, name, source string) (out string, err error) {
 
 // The kernels compute what they should, within their memory, whichever thread runs first.
 func TestKernels(t *testing.T) {
-	dir := Sources(t)
+	dir := checks(t)
 	for _, name := range []string{"attention", "boxes", "dynamic_conv", "masks", "mask_dice", "nms", "norms", "numbers", "predict_boxes", "roi_align", "stage_losses"} {
 		t.Run(name, func(t *testing.T) {
 			out, err := check(t, dir, name, kernel(t, name))
@@ -56,7 +65,7 @@ func TestKernels(t *testing.T) {
 
 // The checks find faults of the kinds that a GPU hides.
 func TestKernelsWithFaults(t *testing.T) {
-	dir := Sources(t)
+	dir := checks(t)
 	for _, c := range []struct{ fault, kernel, right, wrong, says string }{
 		{"a missing barrier", "masks", "  __syncthreads();\n  for (int i = blockIdx.x", "  for (int i = blockIdx.x", "the result depends on the order of threads"},
 		{"a pixel too many", "masks", "i < in.fw * in.fh;", "i <= in.fw * in.fh;", "AddressSanitizer: heap-buffer-overflow"},

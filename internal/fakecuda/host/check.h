@@ -1,5 +1,7 @@
-// What the checks of kernels share.
+// What the checks of kernels share. It is compiled once for all, and so comes first in each.
 #pragma once
+#include "cuda_host.h"
+
 #include <random>
 
 template <typename T>

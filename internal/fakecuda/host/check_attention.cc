@@ -1,6 +1,5 @@
 // attention.cu against the formula in double precision, for numbers of keys around those of a tile and of warps, and for
 // numbers of few bits.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR float

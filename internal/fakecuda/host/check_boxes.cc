@@ -1,5 +1,4 @@
 // boxes.cu against the formulas in double precision.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR float

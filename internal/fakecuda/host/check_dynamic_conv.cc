@@ -1,6 +1,5 @@
 // dynamic_conv.cu against RoIAlign, two products and two norms in double precision, for columns that are more and fewer than
 // threads, and for numbers of few bits.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR float

@@ -1,5 +1,4 @@
 // mask_dice.cu against itself in central differences, in double precision, and its loss against a plain sum.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR double

@@ -1,5 +1,4 @@
 // masks.cu on features in float16 against the same in double precision.
-#include "cuda_host.h"
 #include "check.h"
 
 #define CHANNELS 8

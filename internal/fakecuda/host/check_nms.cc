@@ -1,5 +1,4 @@
 // nms.cu against suppression one by one, as the CPU does it.
-#include "cuda_host.h"
 #include "check.h"
 
 #include <functional>

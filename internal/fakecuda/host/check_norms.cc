@@ -1,5 +1,4 @@
 // norms.cu against the same in double precision, for types and what is around a norm.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR float

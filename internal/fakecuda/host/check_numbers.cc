@@ -1,6 +1,5 @@
 // numbers.cuh: every half and bfloat16 is read and written back; numbers between two are rounded to the nearest,
 // of two as near to the even one.
-#include "cuda_host.h"
 #include "check.h"
 
 #include KERNEL

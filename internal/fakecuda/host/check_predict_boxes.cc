@@ -1,5 +1,4 @@
 // predict_boxes.cu against the formulas in double precision: with three layers in float32, with matrices in float16, and without layers.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR float

@@ -1,6 +1,5 @@
 // roi_align.cu on features that are a plane over the picture, which bilinear samples give exactly; its backward
 // pass by the inner products of both; and boxes and levels that are not finite.
-#include "cuda_host.h"
 #include "check.h"
 
 #include <limits>

@@ -1,5 +1,4 @@
 // stage_losses.cu against itself in central differences, in double precision, and its losses against plain sums.
-#include "cuda_host.h"
 #include "check.h"
 
 #define SCALAR double

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -32,7 +33,11 @@ static host::Index threadIdx, blockIdx, blockDim, gridDim;
 namespace host {
 
 constexpr int kWarp = 32, kThreads = 1024;
+#ifdef __SANITIZE_ADDRESS__  // which clears its notes on the whole stack at each change of threads
+constexpr size_t kStack = 32 << 10;
+#else
 constexpr size_t kStack = 128 << 10;
+#endif
 
 [[noreturn]] static void fail(const char* what) {
   std::fprintf(stderr, "cuda_host: %s (block %u,%u, thread %u of %u)\n", what, blockIdx.x, blockIdx.y, threadIdx.x, blockDim.x);
@@ -67,7 +72,7 @@ struct Fiber {
   Place place;
   State state;
   const void* site;  // of the barrier that it waits at
-  std::vector<char> stack;
+  std::unique_ptr<char[]> stack;  // not filled: most of its pages are never touched
 };
 
 static std::vector<Fiber> fibers(kThreads);
@@ -109,11 +114,11 @@ static void run_block(int threads) {
   for (int i = 0; i < threads; i++) {
     Fiber& f = fibers[i];
     f.state = kReady;
-    if (!f.stack.empty()) continue;
-    f.stack.resize(kStack);
+    if (f.stack) continue;
+    f.stack.reset(new char[kStack]);
     ucontext_t& c = f.place.context;
     getcontext(&c);
-    c.uc_stack.ss_sp = f.stack.data(), c.uc_stack.ss_size = kStack, c.uc_link = nullptr;
+    c.uc_stack.ss_sp = f.stack.get(), c.uc_stack.ss_size = kStack, c.uc_link = nullptr;
     makecontext(&c, start, 0);
   }
   for (;;) {
