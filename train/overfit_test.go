@@ -51,7 +51,7 @@ func overfit(t *testing.T, device torch.Device) {
 	for i := range steps {
 		r, err := tr.Step(context.Background(), batch)
 		require.NoError(t, err)
-		if done := i + 1; done%250 == 0 {
+		if done := i + 1; done%50 == 0 {
 			ap := precisionOn(t, tr, batch)
 			t.Logf("%d steps: loss %.3f, AP %.3f", done, r.Total, ap)
 			if ap > 0.9 {

@@ -164,11 +164,17 @@ func TestGPUsThatFail(t *testing.T) {
 			}
 			begin := time.Now()
 			all[1].Signal(signal)
+			late := 0
 			for _, r := range []int{0, 2} {
 				require.Equal(t, 1, all[r].Wait(), all[r].Output())
 				require.Contains(t, all[r].Output(), "rank 1 is lost")
-				require.Contains(t, all[r].Output(), "no end after 20s")
+				if strings.Contains(all[r].Output(), "no end after 20s") {
+					late++
+				} else { // on a busy machine it hears of the other's end first
+					require.Contains(t, all[r].Output(), "another process has failed")
+				}
 			}
+			require.Positive(t, late)
 			t.Logf("all ended after %v", time.Since(begin).Round(10*time.Millisecond))
 			all[1].Kill()
 			all[1].Wait()

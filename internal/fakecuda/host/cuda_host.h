@@ -3,7 +3,6 @@
 // reach, or that they reach at different places of the source, ends the process.
 #pragma once
 #include <math.h>
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -47,31 +46,35 @@ constexpr size_t kStack = 128 << 10;
 enum State { kReady, kBlock, kWarpWait, kDone };
 
 // A Place is where a fiber or the scheduler goes on. swapcontext asks the kernel for the signal mask each time,
-// which takes most of a test, so that threads change places by longjmp, except under AddressSanitizer, which knows
-// one stack only of longjmp.
+// which takes most of a test, so that threads change places by the compiler's own longjmp, except under
+// AddressSanitizer, which knows one stack only of longjmp.
 struct Place {
-  ucontext_t context;
 #ifndef __SANITIZE_ADDRESS__
-  jmp_buf jump;
+  void* jump[5];
   bool jumps = false;  // it has been left by change before
 #endif
+  ucontext_t context;
 };
 
-static void change(Place& from, Place& to) {
+#ifndef __SANITIZE_ADDRESS__
+[[noreturn]] __attribute__((noinline)) static void jump(Place& to) { __builtin_longjmp(to.jump, 1); }  // not from the function that set it
+#endif
+
+__attribute__((noinline)) static void change(Place& from, Place& to) {
 #ifdef __SANITIZE_ADDRESS__
   swapcontext(&from.context, &to.context);
 #else
   from.jumps = true;
-  if (_setjmp(from.jump) != 0) return;
-  if (to.jumps) _longjmp(to.jump, 1);
+  if (__builtin_setjmp(from.jump) != 0) return;
+  if (to.jumps) jump(to);
   setcontext(&to.context);
 #endif
 }
 
 struct Fiber {
-  Place place;
   State state;
   const void* site;  // of the barrier that it waits at
+  Place place;
   std::unique_ptr<char[]> stack;  // not filled: most of its pages are never touched
 };
 
@@ -116,25 +119,32 @@ static void run_block(int threads) {
     f.state = kReady;
     if (f.stack) continue;
     f.stack.reset(new char[kStack]);
+    const size_t apart = i % 16 * 256;  // or all stacks would want the same lines of the processor's cache
     ucontext_t& c = f.place.context;
     getcontext(&c);
-    c.uc_stack.ss_sp = f.stack.get(), c.uc_stack.ss_size = kStack, c.uc_link = nullptr;
+    c.uc_stack.ss_sp = f.stack.get(), c.uc_stack.ss_size = kStack - apart, c.uc_link = nullptr;
     makecontext(&c, start, 0);
   }
+  const int warps = (threads + kWarp - 1) / kWarp;
   for (;;) {
-    int done = 0;
     bool moved = false;
-    for (int k = 0; k < threads; k++) {
-      int i = descending ? threads - 1 - k : k;
-      if (fibers[i].state == kDone) done++;
-      if (fibers[i].state != kReady) continue;
-      current = i, threadIdx.x = i, moved = true;
-      change(scheduler, fibers[i].place);
+    for (int k = 0; k < warps; k++) {
+      const int first = (descending ? warps - 1 - k : k) * kWarp, end = std::min(first + kWarp, threads);
+      do {  // a warp runs until the block's next barrier
+        for (int l = 0; l < end - first; l++) {
+          int i = descending ? end - 1 - l : first + l;
+          if (fibers[i].state != kReady) continue;
+          current = i, threadIdx.x = i, moved = true;
+          change(scheduler, fibers[i].place);
+        }
+      } while (release(first, end, kWarpWait));
     }
-    if (done == threads) return;
-    for (int w = 0; w < threads; w += kWarp) moved |= release(w, std::min(w + kWarp, threads), kWarpWait);
     moved |= release(0, threads, kBlock);
-    if (!moved) fail("a barrier is reached by a part of the threads only");
+    if (moved) continue;
+    for (int i = 0; i < threads; i++) {
+      if (fibers[i].state != kDone) fail("a barrier is reached by a part of the threads only");
+    }
+    return;
   }
 }
 

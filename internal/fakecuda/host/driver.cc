@@ -4,9 +4,13 @@
 // line per compilation and launch, FAKE_CUDA_CAPABILITY the compute capability times ten (90), FAKE_NVRTC_WAITS a file that a compilation
 // waits for.
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -43,6 +47,28 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// run runs a program without backend.cc, which would load all of LibTorch, and reports whether it succeeds. A file gets
+// its error output.
+bool run(std::vector<std::string> arguments, const std::string& errors) {
+  std::vector<char*> argv, env;
+  for (auto& a : arguments) argv.push_back(a.data());
+  for (char** e = environ; *e != nullptr; e++) {
+    if (std::strncmp(*e, "LD_PRELOAD=", 11) != 0) env.push_back(*e);
+  }
+  argv.push_back(nullptr), env.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 2, errors.c_str(), O_WRONLY | O_CREAT, 0600);
+  pid_t pid;
+  int status = -1;
+  if (posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), env.data()) == 0) {
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return status == 0;
+}
+
 // compiled returns the shared library that g++ makes of a source, empty after an error, which log then says. The
 // folder keeps it for other tests, behind its source.
 std::string compiled(const std::string& source, std::string& log) {
@@ -52,10 +78,9 @@ std::string compiled(const std::string& source, std::string& log) {
   if (mkdtemp(work) == nullptr) return "";
   const std::string base = work;
   std::ofstream(base + "/kernel.cc") << source;
-  // g++ and what it starts need no backend.cc, which loads all of LibTorch.
-  const std::string command = "LD_PRELOAD= exec g++ -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -fno-gnu-unique -o " + base +
-                              "/kernel.so " + base + "/kernel.cc 2>" + base + "/log";
-  const bool ok = std::system(command.c_str()) == 0;
+  const bool ok = run({"g++", "-std=c++17", "-O1", "-w", "-shared", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-o", base + "/kernel.so",
+                       base + "/kernel.cc"},
+                      base + "/log");
   log = read(base + "/log");
   const auto code = ok ? read(base + "/kernel.so") : "";
   for (const char* name : {"/kernel.cc", "/kernel.so", "/log"}) unlink((base + name).c_str());
