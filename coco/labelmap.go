@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
-	"image/png"
 	"io"
 	"slices"
 
@@ -85,7 +84,7 @@ func WriteLabelMap(picture, explanation io.Writer, p *LabeledImage) error {
 			e.Segmentation = &legendMask{[2]int{p.Height, p.Width}, p.Instances[i].Mask.String()}
 		}
 	}
-	if err := png.Encode(picture, labels); err != nil {
+	if err := encodePNG(picture, labels); err != nil {
 		return fmt.Errorf("coco: %s: %w", p.FileName, err)
 	}
 	return writeLegend(explanation, l)

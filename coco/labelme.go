@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"image/png"
 	"io"
 
 	"github.com/diffusioninst/go/internal/nilcheck"
@@ -111,7 +110,7 @@ func (s *labelMeShape) setMask(r mask.RLE) error {
 	b := r.Bitmap()
 	box := b.Box()
 	var text bytes.Buffer
-	if err := png.Encode(&text, b.Crop(box).Gray()); err != nil {
+	if err := encodePNG(&text, b.Crop(box).Gray()); err != nil {
 		return err
 	}
 	code := base64.StdEncoding.EncodeToString(text.Bytes())

@@ -3,7 +3,6 @@ package coco
 import (
 	"errors"
 	"fmt"
-	"image/png"
 	"io"
 	"io/fs"
 	"path"
@@ -28,7 +27,7 @@ func WriteMasks(create func(name string) (io.WriteCloser, error), p *LabeledImag
 		name := fmt.Sprintf("%s_%03d.png", p.Stem(), i)
 		l.Instances[i].File = name
 		err := writeTo(create, name, func(w io.Writer) error {
-			return png.Encode(nilcheck.Writer(w), p.Instances[i].Mask.Bitmap().Gray())
+			return encodePNG(nilcheck.Writer(w), p.Instances[i].Mask.Bitmap().Gray())
 		})
 		if err != nil {
 			return fmt.Errorf("coco: %s: %w", name, err)

@@ -263,3 +263,16 @@ func TestBoundaryInItsBox(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkWriteMasks writes the masks of a picture.
+func BenchmarkWriteMasks(b *testing.B) {
+	p := prediction(b)
+	create := func(string) (io.WriteCloser, error) { return discard{io.Discard}, nil }
+	for b.Loop() {
+		require.NoError(b, WriteMasks(create, p))
+	}
+}
+
+type discard struct{ io.Writer }
+
+func (discard) Close() error { return nil }
