@@ -70,8 +70,10 @@ struct ncclComm {
 
   bool meet() {
     shared->arrived++;
-    for (meetings++; shared->arrived < meetings * size; usleep(50)) {
+    meetings++;
+    for (int pause = 50; shared->arrived < meetings * size; pause = std::min(2 * pause, 5000)) {
       if (aborted) return false;
+      usleep(pause);
     }
     return true;
   }
@@ -101,7 +103,7 @@ struct ncclComm {
       queue.pop_front();
       lock.unlock();
       if (wrong("async", rank)) {
-        while (!aborted) usleep(50);
+        while (!aborted) usleep(1000);
       }
       if (!aborted) add_up(w);
       stream("fake_cuda_stream_end", w.stream);
