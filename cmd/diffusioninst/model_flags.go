@@ -52,13 +52,17 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
 	f.Float64Var(&m.options.Scale, "scale", 0, "factor for the sides of pictures before the network sees them, such as 0.5 for objects twice as large as those that the model learned (default: the model's)")
-	f.Float64SliceVar(&m.scales, "scales", nil, "factors of several sizes in which the network sees a picture, such as 1,1.5,2: small objects are found in the enlarged picture, and an object's score is the mean over the sizes; 1 alone is the quick way (default: the model's, usually 1)")
+	m.addScales(cmd)
 	f.IntVar(&m.options.Restarts, "restarts", 0, "how often a picture is sampled, each time from other noise, for a consensus")
 	f.Float64Var(&m.consensus, "consensus", 0, "overlap of masks (IoU) from which what several steps or --restarts find is one object; its score is the mean of all (default: 0.5 with --restarts, else the model's, usually none; negative for none)")
 	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once; more find more objects and take longer (default: the model's, usually 500)")
 }
 
-// addLoading adds all flags but --steps, --scale and --proposals.
+func (m *modelFlags) addScales(cmd *cobra.Command) {
+	cmd.Flags().Float64SliceVar(&m.scales, "scales", nil, "factors of several sizes in which the network sees a picture, such as 1,1.5,2: small objects are found in the enlarged picture, and an object's score is the mean over the sizes; 1 alone is the quick way (default: the model's, usually 1)")
+}
+
+// addLoading adds all flags but --steps, --scale, --scales, --restarts, --consensus and --proposals.
 func (m *modelFlags) addLoading(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&m.weights, "weights", "", weightsUsage()+`, or "untrained" for seeded random weights`)

@@ -58,6 +58,7 @@ other settings (model, data, score, seed, device, …) is refused.`,
 	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && cmd.Flags().Changed(name) }
 	addTestFlags(cmd, &o.model, &o.images, &o.pictures, &o.limitImages)
 	f := cmd.Flags()
+	o.model.addScales(cmd)
 	o.annotationFlags.add(cmd)
 	f.StringVar(&o.truth, "gt", "", "data set with the true objects: a file of COCO or LVIS, or another format that convert reads")
 	f.StringVar(&o.iou, "iou", "segm", "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks)")

@@ -78,6 +78,12 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 			out[name] = value
 		}
 	}
+	if with.Tile != 0 {
+		out["tile"] = fmt.Sprint(with.Tile)
+	}
+	if with.Scales != nil {
+		out["scales"] = commas(with.Scales.Factors)
+	}
 	if with.MaskScore != 0 {
 		out["mask score"] = fmt.Sprint(with.MaskScore)
 	}
