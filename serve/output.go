@@ -8,12 +8,12 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/pngbuffer"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
@@ -93,17 +93,7 @@ func (q *query) encode(seen *picture.Picture, j *job) (kind string, body []byte,
 	return o.kind, b.Bytes(), warnings, err
 }
 
-var pngs = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers{}}
-
-// pngBuffers keeps what the encoder of a picture works with for the next one.
-type pngBuffers struct{ pool sync.Pool }
-
-func (p *pngBuffers) Get() *png.EncoderBuffer {
-	b, _ := p.pool.Get().(*png.EncoderBuffer)
-	return b
-}
-
-func (p *pngBuffers) Put(b *png.EncoderBuffer) { p.pool.Put(b) }
+var pngs = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: pngbuffer.Shared}
 
 func encodePNG(img image.Image) ([]byte, error) {
 	var b bytes.Buffer

@@ -70,9 +70,9 @@ func withSignals(parent context.Context) (ctx context.Context, release func()) {
 		if !ok {
 			return
 		}
-		by = signalError{second.(syscall.Signal)}
-		fmt.Fprintf(os.Stderr, "Stopped at once by a second signal, %v\n", by)
-		os.Exit(by.status())
+		last := signalError{second.(syscall.Signal)}
+		fmt.Fprintf(os.Stderr, "Stopped at once by a second signal, %v\n", last)
+		os.Exit(last.status())
 	}()
 	return ctx, func() {
 		signal.Stop(signals)

@@ -21,7 +21,7 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":    {"internal/imagecheck", "golang.org/x/image"},
-	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/relay"},
+	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/pngbuffer", "internal/relay"},
 	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/regular", "internal/relay", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"annotation": {
 		"internal/nilcheck", "coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
@@ -42,7 +42,7 @@ var rooms = map[string][]string{
 	"nuclei":     {"diffusioninst"},
 	// A module of its own: importers of the SDK do not inherit what it needs. So is the program.
 	"serve": {
-		"annotation", "coco", "diffusioninst", "evaluation", "mask", "picture", "torch", "internal/relay",
+		"annotation", "coco", "diffusioninst", "evaluation", "mask", "picture", "torch", "internal/pngbuffer", "internal/relay",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc", "github.com/prometheus/client_golang",
 	},
 	"train": {
@@ -66,6 +66,7 @@ var rooms = map[string][]string{
 	"internal/leak":        {},
 	"internal/pickletest":  {},
 	"internal/pipeline":    {"internal/relay"},
+	"internal/pngbuffer":   {},
 	"internal/processes":   {},
 	"internal/proctest":    {},
 	"internal/relay":       {},
