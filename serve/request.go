@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -146,7 +147,11 @@ func parseValues(values url.Values, accept []string, defaults diffusioninst.Opti
 		case len(texts) > 1:
 			return nil, problem(http.StatusBadRequest, "bad_option", "%s is given %d times", name, len(texts))
 		}
-		if err := parse(q, texts[0]); err != nil {
+		err := parse(q, texts[0])
+		if _, ok := errors.AsType[*strconv.NumError](err); ok {
+			err = errors.New("it is not a number, or is out of range")
+		}
+		if err != nil {
 			return nil, problem(http.StatusBadRequest, "bad_option", "%s=%q: %v", name, texts[0], err)
 		}
 	}
