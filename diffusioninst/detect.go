@@ -49,15 +49,23 @@ func best(scores *torch.Tensor, o decoder.Output) *torch.Tensor {
 // reach the least score. Those of whole passes are suppressed on the device, if it is a GPU.
 func (p *pass) candidates(s *torch.Scope, least float64, checks []*sampler.Pending, from ...evaluation) ([]candidates, error) {
 	out := make([]candidates, len(p.views))
-	if len(from) == 0 {
-		for _, c := range checks {
-			if a := c.Answers(); a != nil {
-				if err := c.Err(torch.Values[uint8](a)); err != nil {
-					return nil, err
-				}
+	var read []*torch.Tensor
+	var answered []*sampler.Pending
+	for _, c := range checks {
+		if c.Answers() != nil {
+			read, answered = append(read, c.Answers()), append(answered, c)
+		}
+	}
+	failed := func(values []torch.Array) error {
+		for i, c := range answered {
+			if err := c.Err(torch.ArrayValues[uint8](values[i])); err != nil {
+				return err
 			}
 		}
-		return out, nil
+		return nil
+	}
+	if len(from) == 0 {
+		return out, failed(torch.Download(read...))
 	}
 	tensors := make([]*torch.Tensor, len(from))
 	for k, e := range from {
@@ -65,23 +73,16 @@ func (p *pass) candidates(s *torch.Scope, least float64, checks []*sampler.Pendi
 	}
 	all := s.Hold(func() *torch.Tensor { return torch.Stack(tensors, 0).ToDType(torch.Float32) }) // (E,B,N,7+params)
 	evaluations, n := len(from), all.Size(2)
-	read := []*torch.Tensor{all.Narrow(3, 0, filterColumn)}
-	var answered []*sampler.Pending
-	for _, c := range checks {
-		if c.Answers() != nil {
-			read, answered = append(read, c.Answers()), append(answered, c)
-		}
-	}
+	read = append(read, all.Narrow(3, 0, filterColumn))
 	suppressed := checks != nil && p.suppressesOn(p.model.device, evaluations*n)
 	if suppressed {
 		read = append(read, all.NMSRows(least, p.nms, p.apart(evaluations)))
 	}
 	values := torch.Download(read...)
-	for i, c := range answered {
-		if err := c.Err(torch.ArrayValues[uint8](values[1+i])); err != nil {
-			return nil, err
-		}
+	if err := failed(values); err != nil {
+		return nil, err
 	}
+	values = values[len(answered):]
 	rows := torch.ArrayValues[float32](values[0])
 	filters := all.Narrow(3, filterColumn, all.Size(3)-filterColumn).Flatten(0, 2)
 	at := make([][]int64, len(out)) // of each view: the candidate that a row has become
@@ -93,7 +94,7 @@ func (p *pass) candidates(s *torch.Scope, least float64, checks []*sampler.Pendi
 		}
 	}
 	if suppressed {
-		kept := torch.ArrayValues[int32](values[len(values)-1])
+		kept := torch.ArrayValues[int32](values[1])
 		for i := range out {
 			of := kept[i*(evaluations*n+1):]
 			out[i].order = make([]int64, of[0])

@@ -29,17 +29,9 @@ func (h Head) applied() Head {
 // of the coordinates, which are 0 without them.
 func (h Head) Predicted() (filter, coordinates int) {
 	if h.Coordinates {
-		coordinates = 2 * h.first()
+		coordinates = 2 * h.plain().outputs(0)
 	}
 	return h.plain().Params(), coordinates
-}
-
-// first is the number of outputs of the first layer.
-func (h Head) first() int {
-	if h = h.withDefaults(); h.Layers > 1 {
-		return h.Channels
-	}
-	return 1
 }
 
 // A Placement makes filters that are applied to features with coordinates (BranchConfig.Coordinates) of what a network
@@ -55,16 +47,13 @@ type Placement struct {
 func NewPlacement(p nn.Path, h Head, stride int) *Placement {
 	// What there is, in order: the plain filter, whose first biases are moved, the divided weights of x and y, and a zero.
 	plain, wide := h.plain(), h.applied()
-	n, first := plain.Params(), h.first()
+	n, first := plain.Params(), plain.outputs(0)
 	zero := int64(n + 2*first)
 	var index []int64
 	weight, bias := 0, plain.biases()
 	for l := range plain.Layers {
-		out, outWide := plain.Channels, wide.Channels
-		if l == plain.Layers-1 {
-			out, outWide = 1, 1
-		}
-		for o := range outWide {
+		out := plain.outputs(l)
+		for o := range wide.outputs(l) {
 			for c := range wide.Channels {
 				at := zero
 				switch {
@@ -80,11 +69,8 @@ func NewPlacement(p nn.Path, h Head, stride int) *Placement {
 		weight += out * plain.Channels
 	}
 	for l := range plain.Layers {
-		out, outWide := plain.Channels, wide.Channels
-		if l == plain.Layers-1 {
-			out, outWide = 1, 1
-		}
-		for o := range outWide {
+		out := plain.outputs(l)
+		for o := range wide.outputs(l) {
 			at := zero
 			if o < out {
 				at = int64(bias + o)
@@ -102,8 +88,8 @@ func NewPlacement(p nn.Path, h Head, stride int) *Placement {
 // (…,4), x1 y1 x2 y2 in pixels of the network's input, through which no gradients flow. A box has at least the side
 // of a feature's pixel.
 func (p *Placement) Of(predicted, boxes *torch.Tensor) *torch.Tensor {
-	plain, first := p.head.plain(), p.head.first()
-	n, bias := plain.Params(), plain.biases()
+	plain := p.head.plain()
+	n, first, bias := plain.Params(), plain.outputs(0), plain.biases()
 	return predicted.Scope().Hold(func() *torch.Tensor {
 		last := len(predicted.Shape()) - 1
 		part := func(from, length int) *torch.Tensor { return predicted.Narrow(last, from, length) }

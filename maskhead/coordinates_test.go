@@ -15,7 +15,7 @@ import (
 func logit(h Head, predicted, features []float64, x, y float64) float64 {
 	h = h.withDefaults()
 	n, _ := h.Predicted()
-	first := h.first()
+	first := h.outputs(0)
 	input, weight, bias := features, 0, h.biases()
 	for l := range h.Layers {
 		outputs := h.Channels

@@ -44,6 +44,14 @@ func (h Head) Params() int {
 	return h.biases() + (h.Layers-1)*h.Channels + 1
 }
 
+// outputs is the number of outputs of a layer, from 0.
+func (h Head) outputs(layer int) int {
+	if layer == h.Layers-1 {
+		return 1
+	}
+	return h.Channels
+}
+
 // biases is where the biases begin.
 func (h Head) biases() int { return (h.Layers-1)*h.Channels*h.Channels + h.Channels }
 
@@ -56,10 +64,7 @@ func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 	bias := h.biases()
 	weight := 0
 	for l := range h.Layers {
-		out := c
-		if l == h.Layers-1 {
-			out = 1
-		}
+		out := h.outputs(l)
 		w := filters.Narrow(1, weight, out*c).Reshape(n, out, c)
 		x = w.Bmm(x).AddInPlace(filters.Narrow(1, bias, out).Unsqueeze(2))
 		if out != 1 {

@@ -51,7 +51,7 @@ func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, sh
 	if err != nil || checks.answers == nil {
 		return x0, err
 	}
-	if err := checks.Err(torch.Values[uint8](checks.answers)); err != nil {
+	if err := checks.read(); err != nil {
 		return nil, err
 	}
 	checks.answers.Close()

@@ -32,6 +32,14 @@ func (p *Pending) Err(answers []uint8) error {
 	return nil
 }
 
+// read waits for the answers and returns what Err does.
+func (p *Pending) read() error {
+	if p.answers == nil {
+		return nil
+	}
+	return p.Err(torch.Values[uint8](p.answers))
+}
+
 // pending returns the checks that have not been read.
 func (r *run) pending() *Pending {
 	out := &Pending{sampler: r.Sampler.String()}
@@ -52,9 +60,5 @@ func (r *run) pending() *Pending {
 
 // failed reads all checks in one copy, and returns the *StepError of the first that failed.
 func (r *run) failed() error {
-	p := r.pending()
-	if p.answers == nil {
-		return nil
-	}
-	return p.Err(torch.Values[uint8](p.answers))
+	return r.pending().read()
 }
