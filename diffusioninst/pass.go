@@ -30,6 +30,8 @@ type pass struct {
 	clock  *deviceParts
 
 	sizes       *torch.Tensor   // (B,1,4): width, height, width, height of each input without padding
+	times       []int           // of the steps
+	embeddings  *torch.Tensor   // (steps·B,d) of these times
 	levels      []*torch.Tensor // the feature pyramid
 	features    *torch.Tensor   // the mask features
 	fits        []sampler.Check // whether these are finite; nil if they are bound to be, and once it is asked
@@ -96,6 +98,9 @@ func (p *pass) run(ctx context.Context, s *torch.Scope, noises ...sampler.Noise)
 		whwh = append(whwh, w, h, w, h)
 	}
 	p.sizes = torch.From(s, whwh, shape[0], 1, 4).To(m.device)
+	if err := p.embed(s); err != nil {
+		return nil, err
+	}
 	var err error
 	checks := make([]*sampler.Pending, len(noises))
 	p.part(ctx, "sampling", func() {
@@ -183,11 +188,7 @@ func (p *pass) fitted() []sampler.Check {
 func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 	m := p.model
 	scale := m.config.SignalScale
-	times := make([]float64, len(p.views))
-	for i := range times {
-		times[i] = float64(at.T)
-	}
-	state, embedded := m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)), m.decoder.Embed(x.Scope(), times, m.device)
+	state, embedded := m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)), p.embedded(x.Scope(), at.T)
 	p.clock.begin("decoder")
 	d, err := p.decodeAgain(state, p.sizes, embedded)
 	p.clock.begin("sampling")
@@ -216,6 +217,34 @@ func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, 
 		}
 	}
 	return sampler.Prediction{X0: m.config.SizePrior.write(d.x0, scale), Scores: d.top, Checks: checks}, nil
+}
+
+// embed embeds the times of all steps, in one copy to the device.
+func (p *pass) embed(s *torch.Scope) (err error) {
+	if p.times, err = p.sampling.Times(); err != nil {
+		return err
+	}
+	p.embeddings = p.model.decoder.Embed(s, p.perView(p.times...), p.model.device)
+	return nil
+}
+
+// embedded returns the embedding of time t, a row per view. A sampler may ask for one that is not of a step.
+func (p *pass) embedded(s *torch.Scope, t int) *torch.Tensor {
+	if i := slices.Index(p.times, t); i >= 0 {
+		return p.embeddings.Narrow(0, i*len(p.views), len(p.views))
+	}
+	return p.model.decoder.Embed(s, p.perView(t), p.model.device)
+}
+
+// perView repeats each time for all views.
+func (p *pass) perView(times ...int) []float64 {
+	out := make([]float64, 0, len(times)*len(p.views))
+	for _, t := range times {
+		for range p.views {
+			out = append(out, float64(t))
+		}
+	}
+	return out
 }
 
 // counts reports whether a step's detections belong to the result.

@@ -24,6 +24,9 @@ func (d DDIM) Check() error {
 	return nil
 }
 
+// Draws implements [Drawing].
+func (d DDIM) Draws() int { return draws(d.Eta) }
+
 // Step implements [Sampler].
 func (d DDIM) Step(s *Step) (*torch.Tensor, error) {
 	if err := s.check(d.Eta > 0, false); err != nil {

@@ -14,6 +14,9 @@ type DDPM struct{}
 
 func (DDPM) String() string { return "DDPM" }
 
+// Draws implements [Drawing].
+func (DDPM) Draws() int { return 1 }
+
 // Step implements [Sampler].
 func (DDPM) Step(s *Step) (*torch.Tensor, error) {
 	if err := s.check(true, false); err != nil {

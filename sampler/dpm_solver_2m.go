@@ -34,6 +34,9 @@ func (d DPMSolver2M) Check() error {
 	return nil
 }
 
+// Draws implements [Drawing].
+func (d DPMSolver2M) Draws() int { return draws(d.Eta) }
+
 // Step implements [Sampler].
 func (d DPMSolver2M) Step(s *Step) (*torch.Tensor, error) {
 	if err := s.check(d.Eta > 0, false); err != nil {

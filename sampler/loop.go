@@ -73,6 +73,10 @@ func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device
 		return nil, nil, errors.New("sampler: Run needs a Noise and a Denoiser, one is nil")
 	}
 	r := &run{Config: c, scope: s, device: device, shape: shape, noise: noise, denoiser: denoise}
+	begin := s.Mark()
+	if err := guard(func() error { return r.drawAhead(len(times)) }); err != nil {
+		return nil, nil, &StepError{c.Sampler.String(), 0, err}
+	}
 	start := s.Mark()
 	var st state
 	for i, t := range times {
@@ -83,9 +87,7 @@ func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device
 		var p Prediction
 		err := guard(func() (err error) {
 			if i == 0 {
-				if st, err = r.begin(); err != nil {
-					return err
-				}
+				st = state{x: r.draw(), age: r.newborn()}
 			}
 			if p, err = r.evaluate(Moment{Step: i, T: t}, st.x); err != nil || i == len(times)-1 {
 				return err
@@ -102,9 +104,9 @@ func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device
 		if i == len(times)-1 {
 			checks := r.pending()
 			if checks.answers == nil {
-				s.Release(start, p.X0)
+				s.Release(begin, p.X0)
 			} else {
-				s.Release(start, p.X0, checks.answers)
+				s.Release(begin, p.X0, checks.answers)
 			}
 			return p.X0, checks, nil
 		}
@@ -137,23 +139,7 @@ type run struct {
 	denoiser Denoiser
 	step     int
 	checks   []pending
-}
-
-// draw is noise of the state's shape on the device.
-func (r *run) draw() *torch.Tensor {
-	z := r.noise(r.scope, slices.Clone(r.shape))
-	if err := checkShape("the noise", z, r.shape); err != nil {
-		panic(&torch.Error{Op: "noise", Message: err.Error()})
-	}
-	return z.To(r.device)
-}
-
-// begin draws the first state.
-func (r *run) begin() (state, error) {
-	if len(r.shape) != 3 || r.shape[0] < 1 || r.shape[1] < 1 || r.shape[2] < 1 {
-		return state{}, fmt.Errorf("a state of shape %v: want pictures, proposals and numbers", r.shape)
-	}
-	return state{x: r.draw(), age: r.newborn()}, nil
+	drawn    []*torch.Tensor // by drawAhead, next first
 }
 
 // newborn are the ages of proposals that have seen no step.

@@ -9,6 +9,9 @@ type Restart struct{}
 
 func (Restart) String() string { return "Restart" }
 
+// Draws implements [Drawing].
+func (Restart) Draws() int { return 1 }
+
 // Step implements [Sampler].
 func (Restart) Step(s *Step) (*torch.Tensor, error) {
 	if err := s.check(true, false); err != nil {
