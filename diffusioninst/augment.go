@@ -19,7 +19,7 @@ type Augment struct {
 	Scales []int
 	Flip   bool // look at every scale also mirrored left to right
 	// IoU is the overlap of boxes from which views have found the same object: 0.5;
-	// negative never merges them.
+	// negative never merges them. It excludes several sizes of Scales that agree.
 	IoU float64
 }
 

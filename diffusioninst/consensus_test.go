@@ -101,9 +101,11 @@ func TestConsensusOfSamplers(t *testing.T) {
 
 func TestConsensusRefuses(t *testing.T) {
 	for want, o := range map[string]Options{
-		"at most 1":          {Ensemble: &Ensemble{Consensus: 1.5}},
-		"Vote and Consensus": {Ensemble: &Ensemble{Consensus: 0.5, Vote: 0.5}},
-		"at most 1000":       {Restarts: 1001},
+		"at most 1":           {Ensemble: &Ensemble{Consensus: 1.5}},
+		"Vote and Consensus":  {Ensemble: &Ensemble{Consensus: 0.5, Vote: 0.5}},
+		"at most 1000":        {Restarts: 1001},
+		"without a Vote":      {Ensemble: &Ensemble{Voters: 3}},
+		"without a Consensus": {Ensemble: &Ensemble{Boxes: true}},
 	} {
 		_, err := o.resolve(mustDefaults(t, small()))
 		require.ErrorContains(t, err, want)
@@ -111,6 +113,9 @@ func TestConsensusRefuses(t *testing.T) {
 	s, err := Options{Restarts: 2}.resolve(mustDefaults(t, small()))
 	require.NoError(t, err)
 	require.Equal(t, 0.5, s.ensemble.Consensus)
+	s, err = Options{Restarts: 2, Ensemble: &Ensemble{Boxes: true}}.resolve(mustDefaults(t, small()))
+	require.NoError(t, err)
+	require.Equal(t, Ensemble{Consensus: 0.5, Boxes: true}, s.ensemble)
 	s, err = Options{Restarts: 2, Ensemble: &Ensemble{Vote: 0.5}}.resolve(mustDefaults(t, small()))
 	require.NoError(t, err)
 	require.Zero(t, s.ensemble.Consensus, "Vote says how")

@@ -14,7 +14,7 @@ type Ensemble struct {
 	// effect where detections overlap that much, so hardly without several steps.
 	Vote float64
 	// Voters is the greatest number of detections that vote, the best ones: 8; negative
-	// for all.
+	// for all. It needs a Vote.
 	Voters int
 
 	// Consensus is the overlap (IoU, above 0 to 1) from which detections of its class in several
@@ -24,7 +24,7 @@ type Ensemble struct {
 	// evaluation votes on box and mask as with Vote. 0 means 0.5 if there are restarts, and else
 	// none; negative means none. It excludes Vote.
 	Consensus float64 `json:",omitempty"`
-	// Boxes compares the boxes for a Consensus, not the masks, which is faster.
+	// Boxes compares the boxes for a Consensus, which it needs, not the masks: that is faster.
 	Boxes bool `json:",omitempty"`
 }
 
@@ -35,6 +35,8 @@ func (e Ensemble) check() error {
 	switch {
 	case !(e.Consensus <= 1):
 		return configError("ensemble: a consensus from an overlap of %v: it is at most 1", e.Consensus)
+	case e.Voters != 0 && !(e.Vote > 0):
+		return configError("ensemble: %d voters without a Vote: it says which detections vote", e.Voters)
 	case e.Consensus > 0 && e.Vote > 0:
 		return configError("ensemble: Vote and Consensus: detections vote in one of the two ways")
 	}

@@ -159,6 +159,9 @@ func (o Options) resolve(c Config) (*settings, error) {
 	if err := c.Quirks.conflict(o, s.ensemble); err != nil {
 		return nil, err
 	}
+	if o.Ensemble != nil && s.ensemble.Boxes && s.ensemble.Consensus == 0 {
+		return nil, optionError("Ensemble", "Boxes without a Consensus, which alone compares them")
+	}
 	switch {
 	case s.noThreshold:
 		s.score = -1
@@ -240,6 +243,9 @@ func (s *settings) view(o Options, in Input) error {
 	if s.scales, err = o.Scales.over(in.Scales); err != nil {
 		return err
 	}
+	if err := o.Scales.conflict(s.scales); err != nil {
+		return err
+	}
 	given := o.Scales != nil && len(o.Scales.Factors) > 0
 	if !given {
 		s.scales.Factors = in.possible(s.scales.Factors)
@@ -252,6 +258,9 @@ func (s *settings) view(o Options, in Input) error {
 	}
 	if s.viewScore = s.score; s.scales.agree() {
 		s.viewScore = min(s.score, leastVote)
+		if o.Augment.IoU != 0 {
+			return optionError("Augment.IoU", "%v: Scales.Consensus says when views of several sizes have found the same object: give one of the two", o.Augment.IoU)
+		}
 	}
 	if s.iou, err = o.Augment.threshold(); err == nil {
 		s.looks, err = o.Augment.looks(in, s.scales.Factors)

@@ -28,17 +28,17 @@ type Scales struct {
 	Consensus float64 `json:",omitempty"`
 	// Largest is the greatest side of an object's box, in parts of a tile's side, with which a size
 	// after the first counts in a Consensus on it if it sees the picture in tiles, which cut
-	// larger objects: 0.375, which is 1.5 times their usual overlap; negative for any.
+	// larger objects: 0.375, which is 1.5 times their usual overlap; negative for any. It excludes a negative Consensus.
 	Largest float64 `json:",omitempty"`
 	// Area is how large an object should be, in pixels of its mask in the network's input:
 	// 300. It belongs to the smallest size in which it is as large as that, else to the
 	// largest; negative for the smallest size always.
 	Area float64
 	// Weight multiplies the scores of detections in a size that the object does not belong
-	// to: 0.6; negative to leave them out. It has no effect with Consensus.
+	// to: 0.6; negative to leave them out. It needs a negative Consensus.
 	Weight float64
 	// NMS is the overlap of masks (IoU) above which the worse of two detections of a class is
-	// removed: 0.4; negative for none. It has no effect with Consensus.
+	// removed: 0.4; negative for none. It needs a negative Consensus.
 	NMS float64
 	// Small is the share of the sure detections, those of a score from 0.5 on and weighted by
 	// it, that must belong to a larger size for that to be looked at: 0.05; negative to look
@@ -70,6 +70,20 @@ func (o *Scales) over(own *Scales) (Scales, error) {
 	out.NMS = cmp.Or(out.NMS, defaults.NMS, 0.4)
 	out.Small = cmp.Or(out.Small, defaults.Small, 0.05)
 	return out, out.check()
+}
+
+// conflict refuses settings of a request's Scales that all, in which its zero fields are filled in, has no use for.
+func (o *Scales) conflict(all Scales) error {
+	switch {
+	case o == nil || len(all.Factors) < 2:
+		return nil
+	case all.agree() && (o.Weight != 0 || o.NMS != 0):
+		return optionError("Scales", "weight %v and NMS %v with a consensus from an overlap of %v, which leaves none to an object's size: make Consensus negative, or leave them out",
+			o.Weight, o.NMS, all.Consensus)
+	case !all.agree() && o.Largest != 0:
+		return optionError("Scales", "largest %v without a consensus, which alone counts sizes", o.Largest)
+	}
+	return nil
 }
 
 const mostFactors = 16

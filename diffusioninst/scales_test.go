@@ -41,6 +41,18 @@ func TestScalesOverTheModels(t *testing.T) {
 		var ce *ConfigError
 		require.ErrorAs(t, err, &ce)
 	}
+	for _, o := range []Options{
+		{Scales: &Scales{Factors: []float64{1, 2}, Weight: 0.5}}, {Scales: &Scales{Factors: []float64{1, 2}, NMS: -1}},
+		{Scales: &Scales{Factors: []float64{1, 2}, Consensus: -1, Largest: 0.5}},
+		{Scales: &Scales{Factors: []float64{1, 2}}, Augment: Augment{Flip: true, IoU: 0.4}},
+	} {
+		_, err := o.resolve(mustDefaults(t, small()))
+		var e *OptionError
+		require.ErrorAs(t, err, &e, "%v: an option without an effect", o.Scales)
+		o.Scales.Factors = []float64{1}
+		_, err = o.resolve(mustDefaults(t, small()))
+		require.NoError(t, err, "one size: nothing is merged")
+	}
 	_, err = Options{Scales: &Scales{Factors: []float64{1, 2}}, Augment: Augment{Scales: []int{64}}}.resolve(mustDefaults(t, small()))
 	require.ErrorContains(t, err, "Augment.Scales says the size")
 	c := small()

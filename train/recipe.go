@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -22,9 +23,8 @@ type Recipe struct {
 	Weights   string            // file to start from, as written; may be empty
 	Steps     int               // of the whole run
 	// Steps in which the learning rate rises to its full height; SetSteps may shorten it.
-	WarmupSteps int
-	// Steps between checkpoints, and between evaluations; 0 for one at the end.
-	SaveEvery, EvaluateEvery int
+	WarmupSteps              int
+	SaveEvery, EvaluateEvery int     // as in Run: SaveEvery is negative if the file wants one checkpoint, at the end
 	Detections               int     // of a picture that count in an evaluation
 	RepeatThreshold          float64 // above 0 shows pictures of rare classes more often; see data.RepeatFactors
 	FilterEmpty              bool    // pictures without objects are left out
@@ -66,7 +66,7 @@ func recipe(d *detectron2.Config, images []int) (*Recipe, error) {
 	}
 	r := &Recipe{
 		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), CopyPaste: d.Input.CopyPaste, Weights: d.Model.Weights,
-		Steps: d.Solver.MaxIter, WarmupSteps: d.Solver.WarmupIters, SaveEvery: d.Solver.CheckpointPeriod, EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
+		Steps: d.Solver.MaxIter, WarmupSteps: d.Solver.WarmupIters, SaveEvery: cmp.Or(d.Solver.CheckpointPeriod, -1), EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
 		FilterEmpty: d.DataLoader.FilterEmptyAnnotations, GroupAspects: d.DataLoader.AspectRatioGrouping, Workers: d.DataLoader.NumWorkers,
 		CuDNNBenchmark: d.CuDNNBenchmark, solver: d.Solver,
 	}

@@ -26,6 +26,9 @@ func configOf(t *testing.T, text string) string {
 func TestLoadRecipe(t *testing.T) {
 	r, err := LoadRecipe(configOf(t, ""), nil)
 	require.NoError(t, err)
+	end, err := LoadRecipe(configOf(t, "SOLVER:\n  CHECKPOINT_PERIOD: 0\n"), nil)
+	require.NoError(t, err)
+	require.Equal(t, -1, end.SaveEvery, "one checkpoint, at the end")
 	o := r.Options
 	require.Equal(t, []int{2, 450000, 5000, 5000, 100}, []int{r.Batch, r.Steps, r.SaveEvery, r.EvaluateEvery, r.Detections})
 	require.Equal(t, Objective{ClassWeight: 2, L1Weight: 5, GIoUWeight: 2, Alpha: 0.25, Gamma: 2, BestIoUs: 5}, o.Objective)

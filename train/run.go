@@ -87,6 +87,9 @@ func (r *Run) Do(ctx context.Context) error {
 	if r.Steps < 1 || r.Parts < 0 || r.EvaluateEvery < 0 {
 		return fmt.Errorf("train: a run of %d steps of %d parts, evaluated every %d", r.Steps, r.Parts, r.EvaluateEvery)
 	}
+	if r.Best != "" && r.Evaluate == nil {
+		return fmt.Errorf("train: a run without Evaluate, which has no best %s", r.Best)
+	}
 	state, err := r.begin(ctx)
 	if err != nil {
 		return err

@@ -65,6 +65,13 @@ func requireSameTable(t *testing.T, name, want, got string) {
 	require.Empty(t, cmp.Diff(table(t, want, name), table(t, got, name), cmpopts.IgnoreFields(journal.Point{}, "Time")))
 }
 
+func TestRunWithoutEvaluationHasNoBest(t *testing.T) {
+	r := newRun(t, filepath.Join(t.TempDir(), "run"))
+	r.Evaluate = nil
+	require.ErrorContains(t, r.Do(context.Background()), "no best count")
+	require.NoDirExists(t, r.Folder)
+}
+
 func TestRunStopsAndGoesOn(t *testing.T) {
 	whole := newRun(t, t.TempDir())
 	require.NoError(t, whole.Do(context.Background()))

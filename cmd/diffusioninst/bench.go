@@ -61,7 +61,7 @@ medians; memory is the process's own, without a GPU's.`,
 	o.model.set = func(name string) bool { return name != "steps" && name != "proposals" && f.Changed(name) }
 	f.IntSliceVar(&o.steps, "steps", []int{1, 4}, "numbers of denoising steps, a line for each")
 	f.StringVar(&o.size, "size", "1216x800", "width and height of the drawn picture in pixels, such as 1216x800")
-	f.Float64SliceVar(&o.model.scales, "scales", []float64{1}, "factors of the sizes in which the network sees a picture; one size unless this says otherwise, whatever the model's own setting is")
+	f.Float64SliceVar(&o.model.scales, "scales", []float64{1}, "`factors` of the sizes in which the network sees a picture; one size unless this says otherwise, whatever the model's own setting is")
 	f.IntVar(&o.train, "train", 0, "also time training steps on batches of this many drawn pictures")
 	f.IntVar(&o.batch, "batch", 1, "pictures that go through the network together")
 	f.DurationVar(&o.least, "time", 5*time.Second, "least time to measure each line")

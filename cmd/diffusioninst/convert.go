@@ -102,7 +102,7 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 	if slices.Contains(needPictures, o.to) && o.images == "" {
 		return fmt.Errorf("--to %s needs the pictures: add --images FOLDER", o.to)
 	}
-	if err := errors.Join(o.check(), o.measure.check()); err != nil {
+	if err := errors.Join(o.check(), o.measure.check(), checkFormatFlags(cmd, o.to)); err != nil {
 		return err
 	}
 	ctx, warn := cmd.Context(), warner(cmd)

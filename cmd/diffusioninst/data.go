@@ -147,7 +147,7 @@ func newDataShowCommand() *cobra.Command {
 	f.StringVar(&o.norm, "norm", string(picture.Auto), "how samples become the 8 bits that are drawn: auto (pictures of more than 8 bits are stretched), none, two percentiles such as 1,99.8, or two sample values such as 100,1000")
 	f.StringVar(&o.images, "images", "", "folder of the data set's pictures (default: beside the annotations)")
 	f.StringVar(&o.out, "out", "", "folder for the drawn pictures")
-	f.Int64SliceVar(&o.ids, "ids", nil, "ids of the images to draw, separated by commas (default: a random choice)")
+	f.Int64SliceVar(&o.ids, "ids", nil, "`ids` of the images to draw, separated by commas (default: a random choice)")
 	f.IntVar(&o.n, "n", 12, "how many images to draw if --ids does not say which")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the random choice")
 	addOverlayFlags(cmd, &o.overlay)

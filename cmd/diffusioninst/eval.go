@@ -38,7 +38,7 @@ func newEvalCommand() *cobra.Command {
 		Short: "Compare detections with a data set: average precision of COCO or LVIS",
 		Long: `Compare detections with a data set and print average precisions and recalls.
 
-The numbers equal those of the COCO API, or of the LVIS API with --style lvis.
+The numbers equal the COCO API's, or with --style lvis the LVIS API's.
 --iou boundary is the boundary IoU of Cheng et al. (arXiv 2103.16562).
 
 Every picture of the data set counts: objects in pictures without detections are

@@ -35,7 +35,7 @@ func (f *matchingFlags) add(cmd *cobra.Command) {
 	flags.Float64Var(&f.score, "at-score", 0.5, "the score from which detections count in these figures")
 	flags.StringVar(&f.chooseTruth, "choose-score", "", "data set on which that score is chosen instead, the best for the mean AP over IoU .5 to .9: take another one than --gt, such as the training data")
 	flags.StringVar(&f.kinds, "kinds", "", "print the figures of each kind of picture, too: a field of the pictures' records in --gt that names the kind, or a CSV file with the columns picture and kind")
-	flags.Float64SliceVar(&f.sizes, "sizes", nil, "borders in pixels between the sizes of objects whose figures are printed, such as 100,300,1600 (default: 1024,9216, as COCO's)")
+	flags.Float64SliceVar(&f.sizes, "sizes", nil, "`borders` in pixels between the sizes of objects whose figures are printed, such as 100,300,1600 (default: 1024,9216, as COCO's)")
 	f.set = flags.Changed
 }
 

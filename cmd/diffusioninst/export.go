@@ -60,7 +60,7 @@ they are.`,
 	f.IntVar(&o.steps, "steps", 0, "the model's number of denoising steps (default: unchanged)")
 	f.IntVar(&o.proposals, "proposals", 0, "the model's number of boxes denoised at once (default: unchanged)")
 	f.Float64Var(&o.maskScore, "mask-score", 0, "the model's weight of masks' quality in scores, at most 0.9; negative for none (default: unchanged)")
-	f.Float64SliceVar(&o.scales, "scales", nil, "the model's own sizes in which a picture is seen, such as 1,1.5,2 (default: unchanged)")
+	f.Float64SliceVar(&o.scales, "scales", nil, "`factors` of the model's own sizes in which a picture is seen, such as 1,1.5,2 (default: unchanged)")
 	f.StringSliceVar(&o.classes, "classes", nil, "names of the classes in the order of their scores (default: unchanged)")
 	f.StringArrayVar(&o.notes, "note", nil, "KEY=VALUE to store in the file; may be repeated")
 	for _, name := range []string{"weights", "out"} {

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // modelCommands make the commands that need LibTorch; empty in a program built without cgo.
@@ -32,8 +33,21 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(newInfoCommand(), newEvalCommand(), newDataCommand(), newConvertCommand(), newResultsCommand(), newDoctorCommand(), newEnvCommand())
 	completeFlags(root)
+	hideEmptyLists(root)
 	noteStart(root)
 	return root
+}
+
+// hideEmptyLists lets the help of all commands not print [] as the default of a list, which pflag does for some types.
+func hideEmptyLists(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.DefValue == "[]" {
+			f.DefValue = ""
+		}
+	})
+	for _, sub := range c.Commands() {
+		hideEmptyLists(sub)
+	}
 }
 
 // started is the annotation of a command whose arguments were right, so that it ran.

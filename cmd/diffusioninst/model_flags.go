@@ -59,7 +59,7 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 }
 
 func (m *modelFlags) addScales(cmd *cobra.Command) {
-	cmd.Flags().Float64SliceVar(&m.scales, "scales", nil, "factors of several sizes in which the network sees a picture, such as 1,1.5,2: small objects are found in the enlarged picture, and an object's score is the mean over the sizes; 1 alone is the quick way (default: the model's, usually 1)")
+	cmd.Flags().Float64SliceVar(&m.scales, "scales", nil, "`factors` of several sizes in which the network sees a picture, such as 1,1.5,2: small objects are found in the enlarged picture, and an object's score is the mean over the sizes; 1 alone is the quick way (default: the model's, usually 1)")
 }
 
 // addLoading adds all flags but --steps, --scale, --scales, --restarts, --consensus and --proposals.
@@ -183,6 +183,15 @@ func (m *modelFlags) devices() ([]torch.Device, error) {
 	return out, nil
 }
 
+// allowTF32 sets whether a GPU may compute in TF32.
+func allowTF32(allow bool, device torch.Device) error {
+	if allow && !device.IsCUDA() {
+		return fmt.Errorf("--tf32 on %v: it is for GPUs", device)
+	}
+	torch.AllowTF32(allow)
+	return nil
+}
+
 func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	ctx, warn := cmd.Context(), warner(cmd)
 	if err := m.check(); err != nil {
@@ -191,8 +200,10 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if m.threads > 0 {
 		torch.SetThreads(m.threads)
 	}
-	torch.AllowTF32(m.tf32)
 	devices, err := m.devices()
+	if err == nil {
+		err = allowTF32(m.tf32, devices[0])
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -33,9 +33,10 @@ func newResultsCommand() *cobra.Command {
 		Use:   "merge FOLDER",
 		Short: "Merge the shards of a folder that segment --shard wrote",
 		Long: `Merge the shards in a folder that segment --shard I/N --output FOLDER wrote: results.json,
-coco.json and measurements/summary.csv, as far as they were asked for, are those of a run without
-shards. Pictures that could not be segmented are in failed.json. Files per picture (overlays, label
-maps) stay in the folders of the shards. It is an error if a shard is missing or not finished.`,
+coco.json and measurements/summary.csv, as far as they were asked for, equal the files of a run
+without shards. Pictures that could not be segmented are in failed.json. Files per picture
+(overlays, label maps) stay in the folders of the shards. It is an error if a shard is missing or
+not finished.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --list pictures.txt --shard 0/2 --output out/
   diffusioninst segment --weights builtin:nuclei --list pictures.txt --shard 1/2 --output out/
   diffusioninst results merge out/`,

@@ -44,8 +44,9 @@ func newSegmentCommand() *cobra.Command {
 		Use:   "segment PICTURE|FOLDER|GLOB...",
 		Short: "Find the instances in pictures",
 		Long: `Find the instances in pictures: JPEG (rotated as its EXIF data says), PNG, WebP, BMP,
-TIFF, GIF, PNM, TGA, PCX, SGI, QOI, ICO. Arguments are files, folders, globs, https:// and s3:// addresses, or "-" for standard input. Pictures of
-more than 100 million pixels, 65535 pixels per side or 1 GiB are refused.
+TIFF, GIF, PNM, TGA, PCX, SGI, QOI, ICO. Arguments are files, folders, globs, https:// and
+s3:// addresses, or "-" for standard input. Pictures of more than 100 million pixels, 65535
+pixels per side or 1 GiB are refused.
 
 On standard input pictures may follow each other without a gap, as ffmpeg's image2pipe
 writes them; with --output - each gives a line of JSON as soon as it is segmented.
@@ -76,18 +77,18 @@ some sizes in pixels: those larger than a third of a tile's side are cut or miss
 With --gt what is found is compared with true masks, and comparison/ gets pictures of
 both: matched instances are green, false ones red, and missed true ones yellow.
 
-A run that is stopped (Ctrl-C, SIGTERM, a closed terminal, a full disk) leaves complete files of the pictures
-that are finished; one that was killed leaves their overlays and other files per picture.
-The same command with --resume takes over what ` + segmentJournalName + ` in the output
-folder remembers, and the files are those of an uninterrupted run. Pictures whose files
+A run that is stopped (Ctrl-C, SIGTERM, a closed terminal, a full disk) leaves complete files
+of the pictures that are finished; one that was killed leaves their overlays and other files
+per picture. The same command with --resume takes over what ` + segmentJournalName + ` in the output
+folder remembers, and its files equal the files of an uninterrupted run. Pictures whose files
 have changed are segmented again.
 
---list takes pictures, folders, globs and addresses from the lines of a file. --shard I/N segments one of N
-equal parts of the pictures into a folder of its own in --output, and does nothing if that is
-finished; one that was begun is continued. Pictures that cannot be segmented are recorded there
-and do not fail the command. diffusioninst results merge OUTPUT makes one run of
-the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set in its
-template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
+--list takes pictures, folders, globs and addresses from the lines of a file. --shard I/N
+segments one of N equal parts of the pictures into a folder of its own in --output, and does
+nothing if that is finished; one that was begun is continued. Pictures that cannot be segmented
+are recorded there and do not fail the command. diffusioninst results merge OUTPUT makes one
+run of the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set
+in its template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
   ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --scales 1 --output - -
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,
@@ -129,7 +130,16 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
 		}
 	}
-	var err error
+	err := checkFormatFlags(cmd, o.formats...)
+	if o.output == "-" {
+		err = o.onlyLines(cmd)
+	}
+	if err != nil {
+		return err
+	}
+	if o.truth == "" && cmd.Flags().Changed("crowd") {
+		return errors.New("--crowd is for the true masks of --gt, which are not given")
+	}
 	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
 	}
@@ -164,9 +174,6 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	table := cmd.OutOrStdout()
 	toLines := o.output == "-"
 	if toLines {
-		if err := o.onlyLines(cmd); err != nil {
-			return err
-		}
 		r.lines, table = &lineWriter{w: cmd.OutOrStdout()}, io.Discard
 	}
 	if o.trace != "" {

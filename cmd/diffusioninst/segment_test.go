@@ -138,6 +138,10 @@ func TestSegmentRefusesBadFlags(t *testing.T) {
 		"absent config":    {[]string{"--config", filepath.Join(dir, "none.yaml"), in}, "none.yaml"},
 		"absent weights":   {[]string{"--weights", filepath.Join(dir, "none.pth"), in}, "none.pth"},
 		"weights, picture": {[]string{"--weights", in, in}, "PNG"},
+		"outlines of none": {[]string{"--polygons", "--format", "overlay,masks", in}, "--polygons has no effect on overlay, masks: it is for coco, labelme"},
+		"contours of none": {[]string{"--line-width", "2", "--format", "results", in}, "--line-width has no effect"},
+		"crowds of none":   {[]string{"--crowd", "object", in}, "--crowd is for"},
+		"TF32 of no GPU":   {[]string{"--tf32", "--device", "cpu", in}, "--tf32 on cpu"},
 		"absurd score":     {[]string{"--score", "2", in}, "Score"},
 	} {
 		stdout, stderr, err := segment(nil, append([]string{"--output", filepath.Join(dir, "out")}, c.args...)...)

@@ -58,7 +58,7 @@ The flags for pictures and steps are what requests get that do not choose their 
 Without --token-file the server listens on this machine only, unless --insecure says that
 anyone who reaches it may use it.
 
-SIGTERM (or Ctrl-C) makes the server not ready and refuses new requests; it ends when those that
+SIGTERM (or Ctrl-C) makes the server not ready and refuses new requests; it ends when all that
 it has admitted are answered, or after --drain. A second signal ends it at once. POST /reload on
 the address of --admin reads the weights anew without losing a request.`,
 		Example: `  diffusioninst serve --weights builtin:nuclei --scales 1

@@ -8,7 +8,9 @@ import (
 	"flag"
 	"os"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,4 +70,19 @@ func textOf(cmd *cobra.Command) commandText {
 		c.Flags = append(c.Flags, text)
 	})
 	return c
+}
+
+// Help fits a terminal of 100 columns, examples aside, and calls types by words.
+func TestHelpIsReadable(t *testing.T) {
+	var check func(c *cobra.Command)
+	check = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Long) {
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 100, "%s: %s", c.CommandPath(), line)
+		}
+		require.NotRegexp(t, `(?m)\(default \[\]\)|^ +(-., )?--[a-z-]+ \w+Slice\b`, c.UsageString())
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+	}
+	check(newRoot())
 }

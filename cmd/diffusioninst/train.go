@@ -46,7 +46,7 @@ func newTrainCommand() *cobra.Command {
 folder of LabelMe files, data.yaml of YOLO (--train takes its split train, --val its val),
 label maps, folders of masks. The configuration is a Detectron2
 YAML file as in the official project: it describes the model, the augmentation, the
-optimiser and the length of the run. The classes are those of the data set.
+optimiser and the length of the run. The classes are the data set's.
 
 These files are written to the output folder:
   last.safetensors   everything that --resume needs; written regularly and when the
@@ -91,8 +91,8 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.precision, "precision", "", "type of convolutions and linear layers: float32, bfloat16, or float16 on a GPU (default: bfloat16 if SOLVER.AMP is enabled, else float32)")
 	f.StringVar(&o.norm, "norm", "", strings.Replace(normUsage, "the model's, usually auto", "INPUT.NORMALIZE of the configuration, usually auto", 1))
 	f.BoolVar(&o.tf32, "tf32", false, tf32Usage)
-	f.IntVar(&o.saveEvery, "save-every", 0, "steps between checkpoints (default: SOLVER.CHECKPOINT_PERIOD of the configuration)")
-	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations (default: TEST.EVAL_PERIOD of the configuration)")
+	f.IntVar(&o.saveEvery, "save-every", 0, "steps between checkpoints; 0 for one at the end (default: SOLVER.CHECKPOINT_PERIOD of the configuration)")
+	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations; 0 for one at the end (default: TEST.EVAL_PERIOD of the configuration)")
 	f.IntSliceVar(&o.evalSteps, "eval-steps", nil, "numbers of denoising steps to evaluate with, such as 1,4 (default: the model's)")
 	f.IntVar(&o.limitImages, "limit-images", 0, "evaluate on this many pictures of --val, the first ones (default: all)")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of weights, noise and the order of pictures (default: SEED of the configuration)")

@@ -180,7 +180,7 @@ func (o *trainOptions) override(r *train.Recipe) error {
 	for name, set := range map[string]func(){
 		"max-memory": func() { r.Options.MaxBytes, err = gibibytes(o.memory) },
 		"batch":      func() { r.Batch = o.batch },
-		"save-every": func() { r.SaveEvery = o.saveEvery },
+		"save-every": func() { r.SaveEvery = cmp.Or(o.saveEvery, -1) },
 		"eval-every": func() { r.EvaluateEvery = o.evalEvery },
 		"workers":    func() { r.Workers = o.workers },
 		"seed":       func() { r.Options.Seed = o.seed },

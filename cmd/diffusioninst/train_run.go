@@ -51,6 +51,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		torch.ShareCores(here)
 	}
 	device, err := torch.ParseDevice(deviceName)
+	if err == nil {
+		err = allowTF32(o.tf32, device)
+	}
 	if err != nil {
 		return err
 	}
@@ -72,7 +75,6 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		plan.loader.Rank, plan.loader.Ranks = group.Rank(), group.Size()
 		plan.loader.Workers = max(1, cmp.Or(plan.loader.Workers, runtime.GOMAXPROCS(0)*3/4)/here)
 	}
-	torch.AllowTF32(o.tf32)
 	torch.BenchmarkCuDNN(plan.recipe.CuDNNBenchmark)
 	loader, err := data.NewLoader(plan.data, plan.loader)
 	if err != nil {
@@ -92,7 +94,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	var line *trainProgress
 	run := &train.Run{
 		Trainer: trainer, Batches: loader, Folder: o.out, Steps: plan.recipe.Steps, Parts: o.accumulate, Resume: o.resume, Data: plan.String(),
-		SaveEvery: cmp.Or(plan.recipe.SaveEvery, -1), EvaluateEvery: plan.recipe.EvaluateEvery,
+		SaveEvery: plan.recipe.SaveEvery, EvaluateEvery: plan.recipe.EvaluateEvery,
 		OnStep: func(p train.Progress) {
 			if line == nil {
 				line = newTrainProgress(cmd.ErrOrStderr(), p.Step, p.Steps, 20)

@@ -13,6 +13,7 @@ var flagWords = strings.NewReplacer(
 	"diffusioninst: option Normalize:", "--norm (option Normalize):", "diffusioninst: option Score:", "--score (option Score):", "diffusioninst: option Limit:", "--limit (option Limit):",
 	"diffusioninst: option Proposals:", "--proposals (option Proposals):", "diffusioninst: option Steps:", "--steps (option Steps):", "diffusioninst: option Scale:", "--scale (option Scale):",
 	"diffusioninst: option MaskScore:", "--mask-score (option MaskScore):", "diffusioninst: option Tile:", "--tile (option Tile):", "diffusioninst: option Augment.Scales:", "--tta (option Augment.Scales):", "give a Scale, too", "give --scale, too",
+	"Augment.Scales says the size of each view", "--tta says the size of each view",
 	"diffusioninst: option Scales:", "--scales (option Scales):", "sizes (Scales)", "sizes (--scales 1)",
 )
 
