@@ -237,9 +237,8 @@ func read(s *torch.Scope, t *checkpoint.Tensor, shape []int) (*torch.Tensor, err
 	if err := t.ReadInto(data); err != nil {
 		return nil, err
 	}
-	values := s.FromBytes(data, checkpointTypes[t.DType], torch.CPU, shape...)
-	if values.IsFinite().All().Item() == 0 {
+	if !checkpoint.Finite(data, t.DType) {
 		return nil, ErrNotFinite
 	}
-	return values, nil
+	return s.FromBytes(data, checkpointTypes[t.DType], torch.CPU, shape...), nil
 }
