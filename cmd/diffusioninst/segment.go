@@ -130,9 +130,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
 		}
 	}
-	err := checkFormatFlags(cmd, o.formats...)
-	if o.output == "-" {
-		err = o.onlyLines(cmd)
+	var err error
+	if o.output != "-" {
+		err = checkFormatFlags(cmd, o.formats...)
 	}
 	if err != nil {
 		return err
@@ -174,6 +174,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	table := cmd.OutOrStdout()
 	toLines := o.output == "-"
 	if toLines {
+		if err := o.onlyLines(cmd); err != nil {
+			return err
+		}
 		r.lines, table = &lineWriter{w: cmd.OutOrStdout()}, io.Discard
 	}
 	if o.trace != "" {
@@ -282,7 +285,7 @@ func (o *segmentOptions) pictureFolders() []string {
 	return out
 }
 
-// writers returns a writer for each format, to the output folder. Those of one file for all
+// writers returns a writer for each format, to the output folder. Writers of one file for all
 // pictures come last, so that they have only pictures whose own files are written.
 func (o *segmentOptions) writers(classes []coco.Category, settings [][2]string) ([]*instanceWriter, error) {
 	var out []*instanceWriter
