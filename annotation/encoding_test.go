@@ -13,7 +13,7 @@ const dataset = `{"info": {"description": "INFO"}, "images": [{"id": 1, "file_na
 
 const labelMe = `{"shapes": [{"label": "NAME", "points": [[1, 1], [10, 1], [10, 10]], "shape_type": "polygon"}], "imagePath": "a.png", "imageHeight": 50, "imageWidth": 100, "more": "INFO"}`
 
-// Text that is not UTF-8 is decoded where it plainly is Latin-1, and said; else it is a problem.
+// Text that is not UTF-8 is decoded where it plainly is Latin-1, with a warning; else it is a problem.
 func TestTextOfOtherEncodings(t *testing.T) {
 	for name, text := range map[string]string{"coco": dataset, "labelme": labelMe} {
 		t.Run(name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func write(t testing.TB, path, text string) {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
 }
 
-// open opens what has the format, and returns the one picture and what was said.
+// open opens what has the format, and returns the one picture and the warnings.
 func open(t *testing.T, format, path string, o Options) (*Set, *coco.LabeledImage, []string) {
 	t.Helper()
 	found, err := Recognize(path)
@@ -188,7 +188,7 @@ func TestLabels(t *testing.T) {
 	sameMasks(t, want, got)
 
 	_, err = Recognize(filepath.Join(apart, "images"))
-	require.ErrorIs(t, err, errUnknown, "pictures are no label maps")
+	require.ErrorIs(t, err, errUnknown, "pictures are not label maps")
 
 	// 8 bits, palettes, black and white, colours.
 	m := image.NewGray(image.Rect(0, 0, 30, 20))

@@ -14,7 +14,7 @@ import (
 
 // WriteGeoJSON writes a picture's instances as a FeatureCollection of GeoJSON, as QuPath imports
 // it: detections with a name, which is the label (see LabeledImage.Labels), a classification, and
-// measurements: the score, and those of m unless it is nil. Coordinates are pixels. Outlines
+// measurements: the score, and what m holds unless it is nil. Coordinates are pixels. Outlines
 // run along the edges of the pixels, holes are inner rings, and an instance of several parts is
 // a MultiPolygon. Instances without pixels are left out. The collection is written one feature
 // after the other.

@@ -22,7 +22,7 @@ import (
 // roiSuffixes end the names of files with the regions of a picture.
 var roiSuffixes = []string{"_rois", "-rois", "_roiset", "-roiset", "_roi", "-roi"}
 
-// imagej reads regions of interest of ImageJ: ZIP files with those of a picture, and single
+// imagej reads regions of interest of ImageJ: ZIP files with the regions of one picture, and single
 // .roi files. Files of the same picture are read together.
 func (o *Options) imagej(input string) iter.Seq2[*coco.LabeledImage, error] {
 	return func(yield func(*coco.LabeledImage, error) bool) {

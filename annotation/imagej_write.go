@@ -30,7 +30,7 @@ func (m *madeFor) check() error {
 
 // WriteImageJ writes a picture's instances as a ZIP file of regions of interest, which ImageJ's
 // ROI manager opens. The regions are named by label (see LabeledImage.Labels) and run along the
-// edges of the pixels, so that their pixels are exactly those of the masks; an instance with
+// edges of the pixels, so that they cover exactly the pixels of the masks; an instance with
 // holes or several parts is a composite. Class and score are properties of the region.
 // Instances without pixels are left out.
 func WriteImageJ(w io.Writer, p *coco.LabeledImage) error {

@@ -36,7 +36,7 @@ func Measure(p *coco.LabeledImage, pixelSize float64, channels []picture.Channel
 	return m
 }
 
-// Unit is the unit of lengths as it ends the names of columns: um or px.
+// Unit returns the unit of lengths as it ends the names of columns: um or px.
 func (m *Measurements) Unit() string {
 	if m.PixelSize > 0 {
 		return "um"
@@ -65,7 +65,7 @@ func (m *Measurements) shape(i int) []figure {
 	}
 }
 
-// intensities are those of row i in the order of their columns.
+// intensities returns the intensities of row i in the order of their columns.
 func (m *Measurements) intensities(i int) []figure {
 	var out []figure
 	for k, name := range m.Channels {

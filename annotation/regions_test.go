@@ -138,7 +138,7 @@ func TestGeoJSONOfOthers(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "b.geojson")
 
-	// A cell of QuPath 0.5 with a derived class, and objects on two slices, which is said.
+	// A cell of QuPath 0.5 with a derived class, and objects on two slices, which is a warning.
 	cell := `{"type": "Feature", "id": "0c6b", "geometry": ` + square[:len(square)-1] + `, "plane": {"c": -1, "z": 0, "t": 0}}, "nucleusGeometry": ` + square + `,
 		"properties": {"objectType": "cell", "classification": {"names": ["Tumor", "Positive"], "color": [1, 2, 3]}, "measurements": {"Nucleus: Area": 3, "Score": 0.5}}}`
 	above := strings.Replace(cell, `"z": 0`, `"z": 3`, 1)

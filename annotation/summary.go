@@ -10,7 +10,7 @@ import (
 	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
-// A Summary is what is said of a picture in a line.
+// A Summary is the line of a picture in a table of pictures.
 type Summary struct {
 	Picture       string
 	Width, Height int     // pixels

@@ -67,7 +67,7 @@ func FuzzFiles(f *testing.F) {
 	})
 }
 
-// The objects of a label map keep their numbers, which are no classes.
+// The objects of a label map keep their numbers, which are not classes.
 func TestLabelsAreKept(t *testing.T) {
 	p, err := labelled(&raster{width: 3, height: 2, values: []uint32{0, 7, 7, 70000, 0, 9}})
 	require.NoError(t, err)

@@ -104,7 +104,7 @@ func yoloNumbers(line string) (class int, numbers []float64, err error) {
 
 // line reads an instance: a class with a polygon, or with the centre and the size of a box,
 // and perhaps a score, in parts of the picture's size. What lies beyond the picture is clipped,
-// and said if it is more than half a pixel.
+// with a warning if it is more than half a pixel.
 func (c *yoloConfig) line(line string, width, height int) (v coco.LabeledInstance, clipped string, err error) {
 	class, numbers, err := yoloNumbers(line)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 const square = "0.1 0.1 0.3 0.1 0.3 0.5 0.1 0.5"
 
-// A split that is not there is passed over with a word, unless it is asked for or all are gone.
+// A split that is not there is passed over with a warning, unless it is asked for or all are gone.
 func TestYOLOWithoutASplit(t *testing.T) {
 	folder := t.TempDir()
 	grey(t, filepath.Join(folder, "train", "images", "a.png"), 100, 50)
@@ -43,7 +43,7 @@ func TestYOLOWithoutASplit(t *testing.T) {
 	require.ErrorContains(t, err, "pose model (kpt_shape)")
 }
 
-// Coordinates beyond the picture are clipped and said, those in pixels are refused.
+// Coordinates beyond the picture are clipped with a warning, coordinates in pixels are refused.
 func TestYOLOCoordinates(t *testing.T) {
 	folder := t.TempDir()
 	grey(t, filepath.Join(folder, "a.png"), 100, 50)

@@ -49,7 +49,7 @@ func resNetShapes(depth int) map[string][]int {
 	return out
 }
 
-// The totals are those of the published classifiers without their last linear layer.
+// The totals equal the published classifiers' without their last linear layer.
 func TestResNetParameters(t *testing.T) {
 	for depth, total := range map[int]int{18: 11176512, 34: 21284672, 50: 23508032, 101: 42500160, 152: 58143808} {
 		t.Run(fmt.Sprint(depth), func(t *testing.T) {

@@ -122,7 +122,7 @@ func (r *reference) merge(module string, x tokens) tokens {
 	return out
 }
 
-// block lets each token see those of its window, of the same picture edge only.
+// block lets each token see the tokens of its window, of the same picture edge only.
 // Padding below and on the right consists of zero tokens that are seen too.
 func (r *reference) block(module string, x tokens, heads, shift int) tokens {
 	window, width := r.config.Window, len(x.at[0])

@@ -9,7 +9,7 @@ import (
 // every other block then rolls it up and left by half a window, so that the last
 // row and column of windows hold tokens from opposite edges. Those must not see
 // each other. Whatever the size of the map, this takes two masks only: one for the
-// windows of the last row and one for those of the last column.
+// windows of the last row and one for the windows of the last column.
 
 // separated is what the reference adds to the logit of a pair of tokens that must
 // not see each other.

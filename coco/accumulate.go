@@ -33,7 +33,7 @@ func (e *evaluation) accumulate(ctx context.Context, images [][]outcome) (*Repor
 	return e.report(curves), nil
 }
 
-// A ranked detection is one among those of all images.
+// A ranked detection is one among the detections of all images.
 type ranked struct {
 	score   float64
 	verdict []verdict // by area

@@ -69,7 +69,7 @@ type evaluation struct {
 	category   map[int64]int32
 	truths     groups // annotations by place in data.Images
 	found      groups // results by place in data.Images
-	boxAreas   bool   // areas of detections are those of their boxes
+	boxAreas   bool   // areas of detections are their boxes' areas
 }
 
 func newEvaluation(d *Dataset, results []Result, o Options) (*evaluation, error) {

@@ -45,7 +45,7 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// sameNumbers compares the numbers of want with those of got and counts them.
+// sameNumbers compares the numbers of want with got's and counts them.
 func sameNumbers(t *testing.T, path string, want, got map[string]any) int {
 	n := 0
 	for name, w := range want {

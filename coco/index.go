@@ -120,7 +120,7 @@ func (ix *Index) OfCategory(id int64) []int32 {
 	return nil
 }
 
-// groups are the places of records by group: those of group g are
+// groups are the places of records by group: group g has
 // places[starts[g]:starts[g+1]], ascending.
 type groups struct{ starts, places []int32 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readShapes reads a LabelMe file of 30×20 pixels, and returns what was said about shapes
+// readShapes reads a LabelMe file of 30×20 pixels, and returns what was reported about shapes
 // without area, and what else is harmless and is not.
 func readShapes(t *testing.T, shapes ...string) (p *LabeledImage, noArea []string, costly, harmless Problems) {
 	t.Helper()

@@ -7,8 +7,8 @@ import (
 )
 
 // Labels returns the number of each instance, the same in every format that numbers them:
-// LabeledInstance.Label if all instances have one and no two the same, as those of a label
-// map do, otherwise their places in p.Instances, from 1.
+// LabeledInstance.Label if all instances have one and no two the same, as the instances of a
+// label map do, otherwise their places in p.Instances, from 1.
 func (p *LabeledImage) Labels() []uint32 {
 	out, known := make([]uint32, len(p.Instances)), make(map[uint32]bool, len(p.Instances))
 	for i := range p.Instances {

@@ -16,7 +16,7 @@ func (r round) fits(iou float32) bool { return iou > r.threshold || !r.strict &&
 // A matchPlan says what is counted.
 type matchPlan struct {
 	score      float64 // least of a detection
-	rounds     []round // those of thresholds, then the Data Science Bowl's
+	rounds     []round // of the thresholds, then the Data Science Bowl's
 	thresholds []float64
 	areas      []AreaRange
 }

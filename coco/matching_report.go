@@ -10,7 +10,7 @@ import (
 	"github.com/diffusioninst/go/internal/nilcheck"
 )
 
-// WriteText writes the figures as tables, in percent: by IoU threshold, then those of all, of
+// WriteText writes the figures as tables, in percent: by IoU threshold, then of all objects, of
 // each kind and of each size in a row, and with perCategory of each category.
 func (m *Matching) WriteText(w io.Writer, perCategory bool) error {
 	if m == nil {

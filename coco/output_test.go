@@ -208,7 +208,7 @@ func TestReadLabelMe(t *testing.T) {
 		"two points":      `{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "polygon"}`,
 		"outside":         `{"label": "a", "points": [[40, 1], [44, 1], [44, 5]], "shape_type": "polygon"}`,
 		"mask outside":    `{"label": "a", "points": [[1, 1], [34, 1]], "shape_type": "mask", "mask": "AAAA"}`,
-		"mask is no PNG":  `{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "mask", "mask": "AAAA"}`,
+		"mask is not PNG": `{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "mask", "mask": "AAAA"}`,
 		"mask not base64": `{"label": "a", "points": [[1, 1], [4, 1]], "shape_type": "mask", "mask": "!"}`,
 	} {
 		_, err := read(shape)

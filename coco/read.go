@@ -169,7 +169,7 @@ func set(extra *map[string]json.RawMessage, name string, raw json.RawMessage) {
 }
 
 // list reads an array of records. A record that is not complete is left out; its faults
-// and those of others are problems. An error of the text names the place in the list.
+// and the faults of others are problems. An error of the text names the place in the list.
 func list[T any, P interface {
 	*T
 	identified

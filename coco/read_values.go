@@ -89,7 +89,7 @@ func (a *Annotation) id() (int64, string) { return a.ID, stringID(a.Extra, "id")
 func (r *Result) id() (int64, string)     { return r.ImageID, stringID(r.Extra, "image_id") }
 
 // keepDangling keeps string ids of images and categories that the data set lacks with the
-// annotations that have them. Those of others are kept once, with the image or category.
+// annotations that have them. Ids of others are kept once, with the image or category.
 func (d *Dataset) keepDangling(keys map[int64]string) {
 	if len(keys) == 0 {
 		return

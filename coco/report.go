@@ -9,7 +9,7 @@ import (
 
 // A Report is the result of Evaluate.
 type Report struct {
-	// Options are those of the evaluation, defaults filled in.
+	// Options are the evaluation's, defaults filled in.
 	Options Options
 
 	// Metrics are the numbers of the style, in its order: AP, AP50, AP75, APs, …
@@ -149,8 +149,8 @@ func (e *evaluation) report(curves []curve) *Report {
 	return r
 }
 
-// averagePrecisions are AP, those at 0.5 and 0.75 if these are among the
-// thresholds, and those of the areas.
+// averagePrecisions are AP, AP at 0.5 and 0.75 if these are among the
+// thresholds, and AP of the areas.
 func (r *Report) averagePrecisions(categories []int) []Metric {
 	out := []Metric{{"AP", r.averagePrecision(categories, -1, 0)}}
 	for _, at := range []float64{0.5, 0.75} {

@@ -19,7 +19,7 @@ import (
 )
 
 // val2017 draws a problem of the size of COCO val2017: images of 640 × 480, 80
-// categories, about 7.2 objects an image as polygons, and so many detections an
+// categories, about 7.2 objects per image as polygons, and so many detections per
 // image, most near an object, as compressed run lengths.
 func val2017(images, detections int) (*Dataset, []Result) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -110,7 +110,7 @@ func busy() float64 {
 }
 
 // BenchmarkEvaluate is the size of COCO val2017: 5,000 images, 36,000 objects,
-// 100 detections an image, from the files to the numbers.
+// 100 detections per image, from the files to the numbers.
 func BenchmarkEvaluate(b *testing.B) {
 	dir := b.TempDir()
 	data, results := val2017(5000, 100)

@@ -16,7 +16,7 @@ func TestFlagsAsStrings(t *testing.T) {
 	require.ErrorContains(t, err, `annotation 4 (record 0): iscrowd: byte 78: "maybe" is not 0 or 1`)
 }
 
-// Ids of more digits than an int64 holds, such as those of UUIDs, are matched as keys.
+// Ids of more digits than an int64 holds, such as UUIDs, are matched as keys.
 func TestIDsOfManyDigits(t *testing.T) {
 	const id = "202401011234567890123456789"
 	d, err := Read(strings.NewReader(`{"images": [{"id": ` + id + `, "width": 3, "height": 3}], "categories": [{"id": 1, "name": "a"}],

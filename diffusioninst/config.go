@@ -123,16 +123,16 @@ func configError(format string, args ...any) error {
 // asConfigError wraps what a part of the configuration says.
 func asConfigError(err error) error { return &ConfigError{err.Error(), err} }
 
-// ResNet50COCO is the paper's model with a ResNet-50 for COCO's 80 classes.
+// ResNet50COCO returns the paper's model with a ResNet-50 for COCO's 80 classes.
 func ResNet50COCO() Config { return resNet(50, coco.COCOClasses()) }
 
-// ResNet101COCO is the paper's model with a ResNet-101 for COCO's 80 classes.
+// ResNet101COCO returns the paper's model with a ResNet-101 for COCO's 80 classes.
 func ResNet101COCO() Config { return resNet(101, coco.COCOClasses()) }
 
-// ResNet50LVIS is the paper's model with a ResNet-50 for LVIS's 1203 classes.
+// ResNet50LVIS returns the paper's model with a ResNet-50 for LVIS's 1203 classes.
 func ResNet50LVIS() Config { return resNet(50, coco.LVISClasses()) }
 
-// ResNet101LVIS is the paper's model with a ResNet-101 for LVIS's 1203 classes.
+// ResNet101LVIS returns the paper's model with a ResNet-101 for LVIS's 1203 classes.
 func ResNet101LVIS() Config { return resNet(101, coco.LVISClasses()) }
 
 func resNet(depth int, classes []coco.Category) Config {

@@ -15,7 +15,7 @@ import (
 const jsonVersion = 1
 
 // A configuration in JSON has its fields by their names, and for an interface the name
-// and the fields of what implements it. The fields declared here override those of the
+// and the fields of what implements it. The fields declared here override fields of the
 // same name in the embedded structs.
 type (
 	plainConfig   Config

@@ -17,7 +17,7 @@ type object struct {
 	score float32
 }
 
-// objects are those of view i, best first.
+// objects returns the objects of view i, best first.
 func (p *pass) objects(s *torch.Scope, i int, c candidates) ([]object, error) {
 	if !p.apart(c.evaluations) {
 		var out []object

@@ -63,7 +63,7 @@ func TestBackboneRunsOncePerPicture(t *testing.T) {
 	*passes = 0
 	_, err = m.Segment(ctx, img, Options{Score: -1, Steps: 4, Augment: Augment{Scales: []int{64, 80}, Flip: true}})
 	require.NoError(t, err)
-	require.Equal(t, 4, *passes, "once a view")
+	require.Equal(t, 4, *passes, "once per view")
 }
 
 // TestBackboneAndMaskBranchRunOnce takes both parts out of the model once the mask

@@ -46,7 +46,7 @@ func best(scores *torch.Tensor, o decoder.Output) *torch.Tensor {
 }
 
 // candidates reads evaluations, in one copy with the answers of checks, and gives the candidates of each view that
-// reach the least score. Those of whole passes are suppressed on the device, if it is a GPU.
+// reach the least score. Candidates of whole passes are suppressed on the device, if it is a GPU.
 func (p *pass) candidates(s *torch.Scope, least float64, checks []*sampler.Pending, from ...evaluation) ([]candidates, error) {
 	out := make([]candidates, len(p.views))
 	var read []*torch.Tensor
@@ -111,7 +111,7 @@ func (s *settings) suppressesOn(device torch.Device, n int) bool {
 	return device.IsCUDA() && s.nms >= 0 && !s.shiftClasses && n <= torch.MostNMSRows
 }
 
-// apart reports whether candidates of one evaluation do not suppress those of another.
+// apart reports whether candidates of one evaluation do not suppress another one's.
 func (s *settings) apart(evaluations int) bool { return s.ensemble.Consensus > 0 && evaluations > 1 }
 
 // collected are the candidates of all evaluations that count, unless a check has failed.

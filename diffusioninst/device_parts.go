@@ -18,7 +18,7 @@ type beganPart struct {
 	at   *torch.Event
 }
 
-// newDeviceParts are those of a call on a device that wants them.
+// newDeviceParts returns what times the parts of a call: nil unless OnDevicePart is set and the device is a GPU.
 func (s *settings) newDeviceParts(device torch.Device) *deviceParts {
 	if s.onDevicePart == nil || !device.IsCUDA() {
 		return nil

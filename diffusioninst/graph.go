@@ -75,8 +75,8 @@ func (g *graphs) say(part string, err error) {
 	})
 }
 
-// A graphSet is what has been recorded in one stream. Graphs share memory: see torch.RecordGraph. That of a backbone comes
-// before those of the decoders that read its results, and in a pass they run in this order.
+// A graphSet is what has been recorded in one stream. Graphs share memory: see torch.RecordGraph. The graph of a backbone comes
+// before the graphs of the decoders that read its results, and in a pass they run in this order.
 type graphSet struct {
 	graphs *graphs
 	lock   sync.Mutex    // held by the pass that uses it

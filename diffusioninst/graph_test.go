@@ -34,7 +34,7 @@ func loadGraphs(t *testing.T, config Config, on bool) *Model {
 	return m
 }
 
-// sameResults compares results with those of a model that records nothing. Where operators are the host's, they are
+// sameResults compares results with a model's that records nothing. Where operators are the host's, they are
 // the same to the bit.
 func sameResults(t *testing.T, want, got []*Result) {
 	t.Helper()

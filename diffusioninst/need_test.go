@@ -100,7 +100,7 @@ func TestLargestTileIsOne(t *testing.T) {
 	}
 }
 
-// Masks take what their boxes do; those of all views together are refused when they are found.
+// Masks take what their boxes do; too many in all views together are refused when they are found.
 func TestMasksThatTakeTooMuch(t *testing.T) {
 	m := smallModel(t)
 	img := image.NewGray(image.Rect(0, 0, 200, 200))

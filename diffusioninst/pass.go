@@ -305,7 +305,7 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 	return nil
 }
 
-// factors maps pixels of the network's input to those of the view's part.
+// factors maps pixels of the network's input to pixels of the view's part.
 func (v view) factors() (x, y float32) {
 	return float32(v.part.Dx()) / float32(v.width), float32(v.part.Dy()) / float32(v.height)
 }

@@ -17,7 +17,7 @@ type place struct {
 	graphs    *graphs   // nil without LoadOptions.Graphs
 }
 
-// places returns those of all replicas, or a *ConfigError.
+// places returns the places of all replicas, or a *ConfigError.
 func (o LoadOptions) places(ctx context.Context) ([]place, error) {
 	var out []place
 	for _, device := range append([]torch.Device{o.Device}, o.Replicas...) {

@@ -40,8 +40,8 @@ type Scales struct {
 	// NMS is the overlap of masks (IoU) above which the worse of two detections of a class is
 	// removed: 0.4; negative for none. It needs a negative Consensus.
 	NMS float64
-	// Small is the share of the sure detections, those of a score from 0.5 on and weighted by
-	// it, that must belong to a larger size for that to be looked at: 0.05; negative to look
+	// Small is the share of the sure detections, whose score is 0.5 or more and by which they are
+	// weighted, that must belong to a larger size for that to be looked at: 0.05; negative to look
 	// always. A picture without sure detections is looked at in all sizes.
 	Small float64 `json:",omitempty"`
 }
@@ -133,7 +133,7 @@ func (in Input) enlarged(factor float64) (Input, error) {
 	return in, nil
 }
 
-// possible returns those of a model's own factors that leave a picture within bounds, or 1 if none does.
+// possible returns the factors of a model's own that leave a picture within bounds, or 1 if none does.
 func (in Input) possible(own []float64) []float64 {
 	out := slices.DeleteFunc(own, func(f float64) bool {
 		_, err := in.enlarged(f)

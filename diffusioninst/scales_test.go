@@ -199,7 +199,7 @@ func TestTilesThatCutDoNotCount(t *testing.T) {
 	require.InDelta(t, (0.9+0.8+0.6)/3, o.across(sizes, -1)[0].Score, 1e-6)
 }
 
-// The first size and whole pictures count for all objects, tiles for those of 3/8 of their side.
+// The first size and whole pictures count for all objects, tiles for objects of up to 3/8 of their side.
 func TestWhichSizesCount(t *testing.T) {
 	c := small()
 	c.Input = Input{Scale: 1, Tile: 64}

@@ -243,7 +243,7 @@ func (q *request) pass(ctx context.Context, m *Model, views []view, pixels []Pix
 	return found, nil
 }
 
-// noises are those of each restart for views with these seeds.
+// noises returns the noise of each restart for views with these seeds.
 func (q *request) noises(seeds []uint64) []sampler.Noise {
 	out := make([]sampler.Noise, q.restarts)
 	for r := range out {

@@ -12,7 +12,7 @@ import (
 
 // SegmentTensor is SegmentBatch for B pictures that are on the model's device already, as a decoder of pictures or video on
 // a GPU leaves them: uint8 (B,H,W,3), rows of red, green and blue. No pixel passes through the host. They are resized where
-// they are, as Segment does it but for samples that are rounded to the other of two neighbours. Percentiles and
+// they are, as Segment does it, except for samples that are rounded to the other of two neighbours. Percentiles and
 // ranges of Options.Normalize are for samples of more than 8 bits, and an *OptionError here.
 //
 // The call must be outside of torch.Do. The tensor stays the caller's, must have been made in LibTorch's

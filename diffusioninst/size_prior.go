@@ -33,7 +33,7 @@ func (p SizePrior) Noise(scale float64) (mean, std [4]float64) {
 	return mean, std
 }
 
-// Narrowing is what a state's boxes are multiplied with before the decoder reads them: 1/(α+σ), or
+// Narrowing returns what a state's boxes are multiplied with before the decoder reads them: 1/(α+σ), or
 // 1 without a prior, as in the paper.
 func (p SizePrior) Narrowing(alpha, sigma float64) float64 {
 	if p == (SizePrior{}) {

@@ -55,7 +55,7 @@ func TestRunReadsOneAhead(t *testing.T) {
 	require.Equal(t, n, done)
 }
 
-// What is wrong with a picture is said when it is its turn.
+// What is wrong with a picture is reported when it is its turn.
 func TestRunNamesTheBrokenPicture(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		s := pictures(t, 4)

@@ -34,7 +34,7 @@ type Overlap struct {
 
 // Overlaps returns the pairs of detections dt and ground truths gt whose IoU, as [IoU] defines it,
 // is not 0, ordered by detection and then ground truth. Its time and memory grow with the masks
-// that are near each other, not with all pairs. Errors are those of IoU.
+// that are near each other, not with all pairs. Errors are as with IoU.
 func Overlaps(dt, gt []RLE, crowd []bool) ([]Overlap, error) {
 	if crowd != nil && len(crowd) != len(gt) {
 		return nil, fmt.Errorf("mask: %d crowd flags for %d ground truths", len(crowd), len(gt))

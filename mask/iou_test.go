@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The pairs are those of the matrix that are not 0, in its order.
+// The pairs are the elements of the matrix that are not 0, in its order.
 func TestOverlapsIsIoU(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	random := func(n int) []RLE {

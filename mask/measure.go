@@ -38,7 +38,7 @@ type Measurement struct {
 	// TouchesEdge is true if a pixel lies in the first or last row or column of the picture.
 	TouchesEdge bool
 
-	// Intensities are those of each channel under the mask.
+	// Intensities has an element for each channel: its samples under the mask.
 	Intensities []Intensity
 }
 
@@ -129,7 +129,7 @@ func (m *Measurement) ellipse() {
 	}
 }
 
-// maxKept is how many samples of an instance are kept between the two looks at them; those of a
+// maxKept is how many samples of an instance are kept between the two looks at them; the samples of a
 // larger one are read twice.
 const maxKept = 1 << 21
 

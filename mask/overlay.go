@@ -40,11 +40,11 @@ type OverlayOptions struct {
 	// boxes. 0 is 1/400 of the picture's shorter side, and with contours only at most 1/16 of
 	// the side of a typical instance, at least 1; negative draws neither.
 	LineWidth int
-	// Labels is how many labels are written at most, those of the first items. 0 is all, or none
+	// Labels is how many items are labelled at most, the first ones. 0 is all, or none
 	// with contours only; negative is none.
 	Labels int
-	// Boxes is how many boxes are drawn at most, those of the first items. 0 is all, or with
-	// contours only those of items without a mask; negative is none.
+	// Boxes is how many boxes are drawn at most, the first items' boxes. 0 is all, or with
+	// contours only the boxes of items without a mask; negative is none.
 	Boxes int
 	// FontSize is the height of the labels in pixels, at most 1000. 0 is 1/45 of the picture's
 	// mean side, from 11 to 48, and with contours only at most 1/4 of the side of a typical
@@ -53,7 +53,7 @@ type OverlayOptions struct {
 }
 
 // Overlay returns a copy of img with instances drawn on it. Its bounds start at (0, 0),
-// as the pixels of masks and boxes do, wherever those of img start.
+// as the pixels of masks and boxes do, wherever img's bounds start.
 //
 // Larger masks are drawn first so that they hide no smaller ones. Labels stand
 // on a plate of the instance's colour, inside the picture, clear of each other

@@ -6,7 +6,7 @@ import (
 )
 
 // Regions returns the parts of b whose pixels are connected over their sides, each with the
-// rings of its outline along the edges of the pixels, as in [Part]. Unlike those of
+// rings of its outline along the edges of the pixels, as in [Part]. Unlike the rings of
 // [Bitmap.Parts] no ring touches itself, and the inside of every region is connected:
 // the regions are valid polygons of the OGC's simple features, and GeoJSON. Rings may touch
 // each other at single corners. [FromRings] gives back b.

@@ -14,7 +14,7 @@ type Head struct {
 	Channels int // channels of the mask features and the hidden layers; default 8
 	Layers   int // convolutions, the last of which has one output; default 3
 	// Coordinates tells the first layer where a pixel lies in the instance's box, too (relative coordinates, as in
-	// CondInst). Filters are then those of a Placement, and features those of a branch with BranchConfig.Coordinates,
+	// CondInst). Filters then come from a Placement, and features from a branch with BranchConfig.Coordinates,
 	// which has two channels more. The paper's head has none.
 	Coordinates bool `json:",omitempty"`
 }

@@ -28,7 +28,7 @@ var (
 	// ErrNoAverage says that a file does not have the averaged weights that EMAOn asks for,
 	// or has no others, which EMAOff asks for.
 	ErrNoAverage = checkpoint.ErrNoAverage
-	// ErrAmbiguous says that the names of a file fit those of a model in two ways.
+	// ErrAmbiguous says that the names of a file fit a model's in two ways.
 	ErrAmbiguous = checkpoint.ErrAmbiguous
 )
 
@@ -62,7 +62,7 @@ type WeightSet struct {
 
 // A Checkpoint is an open file of parameters: PyTorch's .pth, Detectron2's .pkl or
 // safetensors. Of several sets of weights in a file it is one; see Weights. Names are
-// those of the model: "module." and other names before those of all tensors of a set, as
+// the model's: "module." and other names before the names of all tensors of a set, as
 // DataParallel, torch.compile and Lightning add them, are dropped. Values are read when a
 // Store asks for them. It is safe for concurrent use.
 type Checkpoint struct {

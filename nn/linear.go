@@ -43,7 +43,7 @@ func (l *Linear) Forward(x *torch.Tensor) *torch.Tensor {
 	return l.product.linear(x, l.Weight, l.Bias, l.compute)
 }
 
-// SideBySide returns the map whose results are those of maps of equal inputs one after another, each with a bias. It takes their
+// SideBySide returns the map whose results are the results of maps of equal inputs one after another, each with a bias. It takes their
 // place: they can no longer be used. It is for inference.
 func SideBySide(p Path, maps []*Linear) *Linear {
 	out := *maps[0]

@@ -99,7 +99,7 @@ func TestMixedPrecisionTracksFloat32(t *testing.T) {
 	}
 }
 
-// A fixed norm is folded into its convolution; results and gradients are those of a
+// A fixed norm is folded into its convolution; results and gradients equal those with a
 // separate norm.
 func TestFixedNormsFold(t *testing.T) {
 	build := layers["fixed norm that learns its scale"].build

@@ -9,7 +9,7 @@ import (
 type fromParameters map[string]*Parameter
 
 // FromParameters returns a Source of the values that parameters have when it is asked for
-// them, such as those of a Store or the averages of an EMA. It copies them.
+// them, such as a Store's parameters or the averages of an EMA. It copies them.
 func FromParameters(list []*Parameter) Source {
 	out := fromParameters{}
 	for _, p := range list {

@@ -65,7 +65,7 @@ func (p Path) Inference() bool { return p.owner().options.Inference }
 // Eager reports whether modules must round as PyTorch's do; see StoreOptions.
 func (p Path) Eager() bool { return p.owner().options.Eager }
 
-// Compute is the type in which convolutions and linear maps below the path multiply.
+// Compute returns the type in which convolutions and linear maps below the path multiply.
 func (p Path) Compute() torch.DType {
 	if p.exact {
 		return p.DType()
@@ -73,7 +73,7 @@ func (p Path) Compute() torch.DType {
 	return p.owner().options.Compute
 }
 
-// DType is the type of the store's parameters.
+// DType returns the type of the store's parameters.
 func (p Path) DType() torch.DType { return p.owner().options.DType }
 
 // Exact returns the path for modules that multiply in the parameters' type in inference,
@@ -98,7 +98,7 @@ func (p Path) Pack(parameters []*torch.Tensor, pack func([]*torch.Tensor) *torch
 	return made
 }
 
-// Constant returns what made makes, which lives as long as the store and is no parameter of the model: tables on the store's
+// Constant returns what made makes, which lives as long as the store and is not a parameter of the model: tables on the store's
 // device, which a forward pass would otherwise upload each time.
 func (p Path) Constant(made func(s *torch.Scope) *torch.Tensor) *torch.Tensor {
 	s := torch.NewScope()
@@ -112,5 +112,5 @@ func (p Path) Constant(made func(s *torch.Scope) *torch.Tensor) *torch.Tensor {
 // fuses reports whether modules join operators on a GPU into single launches, through which no gradients flow.
 func (p Path) fuses() bool { return p.Inference() && !p.Eager() && p.Device().IsCUDA() }
 
-// Device is where the store's parameters live.
+// Device returns where the store's parameters live.
 func (p Path) Device() torch.Device { return p.owner().options.Device }

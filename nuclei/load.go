@@ -9,7 +9,7 @@ import (
 )
 
 // Load returns the model, which the caller closes. If o.Config is nil, which is best, it
-// has the configuration that it was trained with. Errors are those of
+// has the configuration that it was trained with. Errors are as with
 // [diffusioninst.LoadFrom].
 func Load(ctx context.Context, o diffusioninst.LoadOptions) (*diffusioninst.Model, error) {
 	r := Checkpoint()

@@ -34,7 +34,7 @@ func TestWorkOfAPicture(t *testing.T) {
 		Bytes: (three.Bytes - one.Bytes) / 2, FLOP: (three.FLOP - one.FLOP) / 2,
 	}
 	t.Logf("one step: %+v, each further one: %+v", one, step)
-	atMost := func(want, got torch.Counts) { // in LibTorch 1.13, whose operators may call others than those of later ones
+	atMost := func(want, got torch.Counts) { // in LibTorch 1.13, whose operators may call others than later releases' do
 		slack := int64(1)
 		if !strings.HasPrefix(torch.Version(), "1.13") {
 			slack = 2

@@ -18,7 +18,7 @@ import (
 	"github.com/diffusioninst/go/internal/tiff/tifftest"
 )
 
-// bombs returns n zeros as the compressions of TIFF files make them small. Those of zstd are
+// bombs returns n zeros as the compressions of TIFF files make them small. Zeros in zstd are
 // compressed by tifftest.
 func bombs(t *testing.T, n int) map[int][]byte {
 	t.Helper()

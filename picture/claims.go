@@ -13,8 +13,8 @@ import (
 // errCut is the error of a picture whose header claims more pixels than follow.
 func errCut() error { return &Error{Kind: ErrTruncated, Reason: "the pixels end too early"} }
 
-// costly reports whether so many bytes are more than a header is believed for: those of a file
-// of size bytes, and a little.
+// costly reports whether so many bytes are more than a header is believed for: a multiple of the file's
+// size, and a little.
 func costly(bytes, size int64) bool { return bytes > 4*size+16<<20 }
 
 // believed refuses a PNG, BMP, GIF or WebP file whose header claims pixels that do not come: the

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Of an animation the first frame is taken, with a word; a single picture has none.
+// Of an animation the first frame is taken, with a note; a single picture has none.
 func TestAnimationsAreNoted(t *testing.T) {
 	still, err := os.ReadFile("testdata/rgb.png")
 	require.NoError(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/diffusioninst/go/internal/jpeg"
 )
 
-// isJPEG reports whether the first bytes are those of a JPEG picture.
+// isJPEG reports whether the first bytes are a JPEG picture's.
 func (s *seekable) isJPEG() bool {
 	var head [2]byte
 	_, err := io.ReadFull(s, head[:])

@@ -18,7 +18,7 @@ type level struct {
 // pictures.
 var histograms = sync.Pool{New: func() any { return new([1 << 16]int) }}
 
-// levelsOf counts the finite samples of a picture by their value, in ascending order: those of
+// levelsOf counts the finite samples of a picture by their value, in ascending order: the samples of
 // every step-th row, or of so many floating-point numbers that they are enough.
 func levelsOf(img image.Image, step int) []level {
 	var out []level

@@ -34,7 +34,7 @@ type Picture struct {
 }
 
 // PixelSide returns the side of a pixel in micrometres: 0 if the file does not say, or if pixels
-// are not square but for what files round.
+// are not square beyond the rounding of files.
 func (p *Picture) PixelSide() float64 {
 	if ratio := p.PixelSize[0] / p.PixelSize[1]; ratio > 0.999 && ratio < 1.001 {
 		return p.PixelSize[0]

@@ -127,7 +127,7 @@ func (h pnm) table() (out [256]uint8) {
 	return out
 }
 
-// plain reads numbers written as text. Those of a bitmap may follow without spaces.
+// plain reads numbers written as text. A bitmap's may follow without spaces.
 func (h pnm) plain(r *tiff.Raster, pix []byte, n int) error {
 	table := h.table()
 	next := func() (int, bool) {

@@ -8,7 +8,7 @@ import (
 // ShortestEdge returns the size of a w × h picture whose shorter side is resized to
 // short or, if its longer side would then exceed longest, whose longer side is resized to
 // longest (Detectron2's ResizeShortestEdge). It is rounded to the nearest pixel and
-// never below 1. A short of 0 or less keeps the size; a longest of 0 or less is no limit.
+// never below 1. A short of 0 or less keeps the size; a longest of 0 or less means no limit.
 func ShortestEdge(w, h, short, longest int) (int, int) {
 	if short <= 0 || w <= 0 || h <= 0 {
 		return w, h
@@ -29,7 +29,7 @@ func ShortestEdge(w, h, short, longest int) (int, int) {
 
 // Scale returns the size of a w × h picture whose sides are multiplied by scale or, if its
 // longer side would then exceed longest, whose longer side is resized to longest. It is
-// rounded to the nearest pixel and never below 1. A longest of 0 or less is no limit.
+// rounded to the nearest pixel and never below 1. A longest of 0 or less means no limit.
 func Scale(w, h int, scale float64, longest int) (int, int) {
 	fw, fh := scale*float64(w), scale*float64(h)
 	if most := max(fw, fh); longest > 0 && most > float64(longest) {

@@ -13,7 +13,7 @@ import (
 type Channel struct {
 	Name string // of Picture.Channels
 	// Samples writes to dst the samples of row y from column x on, as many as dst has room for:
-	// NaN where those of a [Source] cannot be read.
+	// NaN where a [Source] cannot be read.
 	Samples func(dst []float64, x, y int)
 }
 
@@ -33,8 +33,8 @@ func (p *Picture) Samples() []Channel {
 
 // OpenChannels reads the picture in the file at path as Open does, at the file's depth: it
 // ignores o.Normalize. channels are all channels of the file, also those that o.Channels
-// leaves out. The pixels are decoded once, and those of a TIFF file that has more channels than
-// its colours twice.
+// leaves out. The pixels are decoded once, and twice in a TIFF file that has more channels than
+// its colours.
 func OpenChannels(path string, o Options) (p *Picture, channels []Channel, err error) {
 	o.Normalize = ""
 	err = withFile(path, func(r io.Reader) error {

@@ -178,7 +178,7 @@ type down struct {
 	stride int
 	next   int       // source row to read
 	rows   [][]uint8 // the last ones: row y is the one at y modulo their number
-	of     [][]uint8 // those of a target row
+	of     [][]uint8 // the source rows of a target row
 }
 
 // row writes a target row. Rows are to be asked for in order.

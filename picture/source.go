@@ -30,7 +30,7 @@ type Source struct {
 	failed  *error // where streaming over it keeps its first error
 }
 
-// windows are those of the planes of a file.
+// windows are parts of the planes of a file.
 type windows struct {
 	sync.Mutex
 	byPlane map[int]*tiff.Windows
@@ -41,8 +41,8 @@ const sourceBytes = 128 << 20
 
 // OpenSource opens the TIFF file at path as a picture that stays there: Image is a *[Source],
 // and Close closes the file. Of the options MaxPixels, MaxSide and MaxBytes do not hold. With
-// Normalize the samples are read once, for the same numbers as those of a picture in memory.
-// Errors are those of [Open]; another format than TIFF, and strips that are too large to be
+// Normalize the samples are read once, for the same numbers as of a picture in memory.
+// Errors are as with [Open]; another format than TIFF, and strips that are too large to be
 // decoded one by one, are refused.
 func OpenSource(path string, o Options) (*Picture, error) {
 	p, err := openSource(path, o)
@@ -149,8 +149,8 @@ func (s *Source) At(x, y int) color.Color {
 	return m.At(x, y)
 }
 
-// Region reads the part of the picture in r, whose bounds are those of r inside the picture. Its
-// type is that of [Picture.Image]. Errors are of type [*Error].
+// Region reads the part of the picture in r; its bounds are the part of r inside the picture. Its
+// type is the same as [Picture.Image]'s. Errors are of type [*Error].
 func (s *Source) Region(r image.Rectangle) (image.Image, error) {
 	if s == nil || s.file == nil {
 		return nil, &Error{Kind: ErrRead, Reason: "the Source is nil or was not made by Open"}
@@ -179,7 +179,7 @@ func (s *Source) Region(r image.Rectangle) (image.Image, error) {
 	return m, nil
 }
 
-// samples writes samples of channel k to dst, those of row y from column x on.
+// samples writes samples of channel k to dst, from row y, column x on.
 func (s *Source) samples(k int, dst []float64, x, y int) {
 	row, err := s.Region(image.Rect(x, y, x+len(dst), y+1))
 	if err != nil {

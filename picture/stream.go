@@ -146,7 +146,7 @@ func another(data []byte) bool {
 }
 
 // skipPadding goes to the next byte that is not zero: cameras fill their frames up. The first picture
-// may begin with zeros, as those of TGA and icons do.
+// may begin with zeros, as TGA and icons do.
 func (s *Stream) skipPadding() error {
 	if !s.begun {
 		s.begun = true
@@ -276,7 +276,7 @@ func (s *Stream) png() error {
 }
 
 // jpeg copies segments up to the marker of the end. Between segments is coded data, which has
-// no markers but those of restarts.
+// no markers but restarts.
 func (s *Stream) jpeg() error {
 	if err := s.take(2); err != nil {
 		return err

@@ -63,7 +63,7 @@ func TestStreamLosesNothingBehindATIFF(t *testing.T) {
 	}
 }
 
-// What nothing marks the end of takes all that follows. A picture that is lost so is said.
+// What nothing marks the end of takes all that follows. A picture that is lost so is a warning.
 func TestStreamSaysWhatItLoses(t *testing.T) {
 	png := encoded(t, 5, 4)
 	read := func(name string) []byte {

@@ -14,7 +14,7 @@ import (
 type tiffFile struct {
 	*tiff.File
 	stack *tiff.Stack
-	full  []int // planes of the stack that are no smaller copies of others
+	full  []int // planes of the stack that are not smaller copies of others
 	// window, if not nil, returns the part of a plane that is read in its place: see [Source].
 	window func(index int, p *tiff.Page) (*tiff.Page, error)
 }

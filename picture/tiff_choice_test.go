@@ -64,7 +64,7 @@ func TestChannelsTakenUnaskedAreNoted(t *testing.T) {
 	require.Equal(t, RGB(whole)[2], RGB(p)[1])
 }
 
-// What a file has besides its colours is said, and can be chosen.
+// What a file has besides its colours is in a note, and can be chosen.
 func TestSamplesBesidesColours(t *testing.T) {
 	rgb := []byte{10, 20, 30, 40, 50, 60}
 	file := func(samples int, tags map[uint16]uint32, pix []byte) []byte {

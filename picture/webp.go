@@ -11,7 +11,7 @@ import (
 )
 
 // firstFrame returns the first frame of an animated WebP, which package webp refuses, and
-// its canvas: nil if it is no animated WebP.
+// its canvas: nil if it is not an animated WebP.
 func firstFrame(source *seekable, o Options) (frame *image.RGBA, canvas image.Rectangle, err error) {
 	kind, chunks, err := riff.NewReader(source)
 	if err != nil || kind != (riff.FourCC{'W', 'E', 'B', 'P'}) {

@@ -12,7 +12,7 @@ import (
 )
 
 // webpPixels reports whether a WebP file of size bytes has the pixels of the canvas that it
-// claims. Those of an animation are looked at with its frame.
+// claims. An animation's pixels are looked at with its frame.
 func webpPixels(r io.Reader, size int64) (bool, error) {
 	_, chunks, err := riff.NewReader(r)
 	if err != nil {

@@ -254,7 +254,7 @@ func equal(a, b []float32) bool {
 	return len(a) == len(b)
 }
 
-// TestEvaluations counts those of the denoiser.
+// TestEvaluations counts evaluations of the denoiser.
 func TestEvaluations(t *testing.T) {
 	for _, c := range []struct {
 		sampler      sampler.Sampler

@@ -19,7 +19,7 @@ func (p *Pending) Answers() *torch.Tensor {
 	return p.answers
 }
 
-// Err returns the *StepError of the first answer that is 0, given those of Answers.
+// Err returns the *StepError of the first of the answers of Answers that is 0.
 func (p *Pending) Err(answers []uint8) error {
 	if p == nil {
 		return nil

@@ -25,7 +25,7 @@ type labelInterface struct {
 }
 
 // parseInterface reads the XML of a labelling interface: its first PolygonLabels, or else its first
-// BrushLabels. A label is for the class of its value, in upper or lower case, and for those of its
+// BrushLabels. A label is for the class of its value, in upper or lower case, and for the classes of its
 // predicted_values.
 func parseInterface(text string) (*labelInterface, error) {
 	bad := func(format string, args ...any) error {

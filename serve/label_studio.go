@@ -208,7 +208,7 @@ func (s *Server) readTask(ctx context.Context, p *place, address string) ([]byte
 	l := s.options.LabelStudio
 	u, err := l.base.Parse(address)
 	if err != nil || address == "" || !l.owns(u) {
-		return nil, problem(http.StatusUnprocessableEntity, "bad_picture_address", "the picture is at %q, and this server reads those of %q only", address, l.base.Redacted())
+		return nil, problem(http.StatusUnprocessableEntity, "bad_picture_address", "the picture is at %q, and this server reads pictures of %q only", address, l.base.Redacted())
 	}
 	r, err := http.NewRequestWithContext(ctx, "GET", u.String(), nil)
 	if err != nil {

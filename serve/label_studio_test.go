@@ -171,7 +171,7 @@ func decodeBrush(t *testing.T, data []any, size int) []byte {
 	return out
 }
 
-// Strokes are those of the mask, also of runs that are longer than one of the packing.
+// Strokes cover the mask, also with runs that are longer than one of the packing.
 func TestBrushStrokes(t *testing.T) {
 	m := mask.NewBitmap(300, 200)
 	m.Fill(image.Rect(0, 0, 300, 150))

@@ -12,7 +12,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// The numbers are those of the requests.
+// The metrics count the requests.
 func TestMetrics(t *testing.T) {
 	s := newServer(t, Options{Segment: everything, Tokens: []string{"secret"}})
 	const token = "Authorization: Bearer secret"

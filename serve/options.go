@@ -25,7 +25,7 @@ type Options struct {
 	// (LoadOptions.Graphs), and with replicas on several GPUs, of which each needs one.
 	Workers int
 	// Batch is the greatest number of pictures that go through a network together: 1. Only
-	// pictures of one padded size with the same options do. Their results differ from those of
+	// pictures of one padded size with the same options do. Their results differ from the results of
 	// single pictures by rounding.
 	Batch int
 	// BatchWait is how long a picture waits for others to share its batch while a worker is

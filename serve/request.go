@@ -24,7 +24,7 @@ type query struct {
 	tolerance float64
 }
 
-// parameters are those of a URL, by name.
+// parameters are a URL's, by name.
 var parameters = map[string]func(q *query, text string) error{
 	"model":     func(q *query, text string) error { q.model = text; return nil },
 	"steps":     atLeast(1, func(q *query) *int { return &q.options.Steps }),

@@ -239,7 +239,7 @@ type entry struct {
 }
 
 // segment calls the model, and its successor if it was closed after it was replaced. classes are
-// those of the one that was called, for step, too.
+// the classes of the one that was called, for step, too.
 func (e *entry) segment(ctx context.Context, images []image.Image, o diffusioninst.Options, step func(*diffusioninst.StepResult, []string)) (results []*diffusioninst.Result, classes []string, err error) {
 	for {
 		m := e.model.Load()

@@ -270,7 +270,7 @@ func (s *Server) reading(ctx context.Context, w http.ResponseWriter) (received f
 	}
 }
 
-// Answer is what a request with JSON as its answer gets. Names are those of COCO's files.
+// Answer is what a request with JSON as its answer gets. Names are as in COCO's files.
 type Answer struct {
 	Model     string     `json:"model"`
 	Width     int        `json:"width"`  // of the picture, upright, in pixels
@@ -309,7 +309,7 @@ func (q *query) encodeJSON(seen *picture.Picture, j *job) (string, []byte, error
 	return "application/json", append(text, '\n'), err
 }
 
-// instances returns those of a result of a model with these classes.
+// instances returns the instances of a result of a model with these classes.
 func (q *query) instances(r *diffusioninst.Result, classes []string) []Instance {
 	out := make([]Instance, 0, len(r.Instances))
 	categories := evaluation.Categories(classes)

@@ -371,7 +371,7 @@ func TestClientsThatMisbehave(t *testing.T) {
 	require.Contains(t, dialogue(t, address, waits("/v1/segment?stepz=1"), false), " 400 ")
 	require.Contains(t, dialogue(t, address, strings.Replace(waits("/readyz"), "POST", "GET", 1), false), " 503 ")
 	refused := head(length) + data
-	require.Contains(t, dialogue(t, address, strings.Replace(strings.Replace(refused, "/v1/segment", "/nothing", 1), "Connection: close\r\n", "", 1)+refused, false), " 200 OK", "a body that is not read is no request")
+	require.Contains(t, dialogue(t, address, strings.Replace(strings.Replace(refused, "/v1/segment", "/nothing", 1), "Connection: close\r\n", "", 1)+refused, false), " 200 OK", "a body that is not read is not a request")
 	dialogue(t, address, head(length)+data, true) // half closed: Go takes it for a client that has left
 	eventually(t, func() bool { return s.admission.count() == 0 })
 }

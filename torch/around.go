@@ -7,7 +7,7 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// Conv2dReLU returns max(0, convolution + add) of what Conv2dOneDNN does; bias and add may be nil. On a GPU,
+// Conv2dReLU returns max(0, convolution + add), where the convolution is Conv2dOneDNN's; bias and add may be nil. On a GPU,
 // without gradients and in float32 or bfloat16, cuDNN computes it in one launch if it can.
 func (t *Tensor) Conv2dReLU(weight, bias, add *Tensor, stride, padding [2]int) *Tensor {
 	h, e := libtorch.Conv2dReLU(t.handle(), weight.handle(), bias.optionalHandle(), add.optionalHandle(), stride, padding)
@@ -33,11 +33,11 @@ func ScaledAttention(q, k, v *Tensor) *Tensor {
 	return scopeOf(q, k, v).own(h)
 }
 
-// LayerNormAround is a layer norm with what is around it, one launch on a GPU; it is for GPUs only, and no
-// gradients flow. Vectors have at most MaxLayerNormAround numbers.
+// LayerNormAround is a layer norm fused with the operators before and after it, in one launch. It is for GPUs only,
+// and no gradients flow. Vectors have at most MaxLayerNormAround numbers.
 type LayerNormAround struct {
 	Weight, Bias *Tensor // (size)
-	// Inner, if not nil, are weight and bias of another layer norm: relu of x through it takes the place of x.
+	// Inner, if not nil, holds weight and bias of another layer norm, through which x goes first, followed by a ReLU.
 	Inner    [2]*Tensor
 	Eps      float64
 	Residual *Tensor // of x's shape and float32 or float64, added to x before; nil for none

@@ -257,7 +257,7 @@ func TestGroupEndsWithItsMembers(t *testing.T) {
 }
 
 // In bfloat16 only the rounding of what goes in and comes out is coarser: sums and
-// statistics are those of float32.
+// statistics are float32's.
 func TestBatchNormTrainingInBFloat16(t *testing.T) {
 	require.NoError(t, Do(context.Background(), func(s *Scope) error {
 		for _, shape := range normShapes[:4] {

@@ -43,7 +43,7 @@ func (b *Buckets) made() *libtorch.Buckets {
 	return b.b
 }
 
-// Arm makes the next backward pass hand over its gradients, bucket by bucket. They are those of all passes since the
+// Arm makes the next backward pass hand over its gradients, bucket by bucket. They are the sums over all passes since the
 // gradients were cleared.
 func (b *Buckets) Arm() { check("buckets", b.made().Arm()) }
 

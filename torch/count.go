@@ -16,7 +16,7 @@ type Counts struct {
 
 // Count runs f and returns what all tensor workers of the process did meanwhile. Operators take longer
 // while they are counted. Fused kernels of this module count as the operators that they call, and of
-// their FLOP only those of matrix products and masks.
+// their FLOP only what matrix products and masks take.
 func Count(f func()) Counts {
 	libtorch.Count(true)
 	defer libtorch.Count(false)

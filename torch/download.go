@@ -2,7 +2,7 @@ package torch
 
 import "fmt"
 
-// Download copies tensors of one device to the host; those of a GPU in one copy, for which the host waits once.
+// Download copies tensors of one device to the host. From a GPU it is one copy, for which the host waits once.
 func Download(tensors ...*Tensor) []Array {
 	out := make([]Array, len(tensors))
 	for i, t := range tensors {

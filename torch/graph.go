@@ -32,7 +32,7 @@ type Graph struct {
 
 // RecordGraph records what f computes from inputs on a GPU, which is not done before Run. It is to be called with the
 // worker's own stream as the current one, after f has run once as it is: what is prepared only once, such as the choice
-// of a kernel, is no part of a graph. f gets copies of the inputs in a scope of its own, and must depend on nothing else
+// of a kernel, is not part of a graph. f gets copies of the inputs in a scope of its own, and must depend on nothing else
 // that changes: what it computes on the host is computed now, and never again. Other tensors that it reads, such as
 // parameters, must outlive the graph.
 //

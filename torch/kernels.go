@@ -124,7 +124,7 @@ const MostNMSRows = libtorch.MostNMSRows
 // NMSRows performs the suppression of NMS on a GPU for the candidates of B views at once, and does not wait for it. t is (E,B,N,7 or
 // more) of float32, E evaluations of each view: row j of one begins with the score, the proposal and the class of a candidate, and then
 // has the box of proposal j. Candidates whose score is below least do not count; if apart, boxes
-// suppress only those of their own evaluation. The result is int32 (B,E·N+1): the number of candidates that are kept, and
+// suppress only boxes of their own evaluation. The result is int32 (B,E·N+1): the number of candidates that are kept, and
 // the numbers e·N + j of these, best first; what follows is undefined. E·N is MostNMSRows at most.
 func (t *Tensor) NMSRows(least, threshold float64, apart bool) *Tensor {
 	h, e := libtorch.NMSRows(t.handle(), least, threshold, apart)

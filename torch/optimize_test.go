@@ -18,7 +18,7 @@ func everywhere(single, double float64) map[Options]float64 {
 	return out
 }
 
-// leaves are parameters of many sizes with gradients; those of an odd number have none.
+// leaves are parameters of many sizes with gradients; parameters of an odd number have none.
 func leaves(s *Scope, o Options) []*Tensor {
 	g := NewGenerator(5)
 	var out []*Tensor

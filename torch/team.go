@@ -9,11 +9,11 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// A Team is a set of workers beside those of Do, on threads of their own, that run one function
+// A Team is a set of workers beside Do's, on threads of their own, that run one function
 // side by side, each with its share of the processor's cores.
 type Team struct {
 	jobs []chan *job
-	turn chan struct{} // full while a Do runs: those of two would wait for each other's workers
+	turn chan struct{} // full while a Do runs: two of them would wait for each other's workers
 	once sync.Once
 }
 

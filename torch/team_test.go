@@ -11,7 +11,7 @@ import (
 	"github.com/diffusioninst/go/internal/libtorch"
 )
 
-// All workers run at once, with the threads that they were given, beside those of Do.
+// All workers run at once, with the threads that they were given, beside Do's.
 func TestTeam(t *testing.T) {
 	before := Live()
 	own := defaultThreads() + 1

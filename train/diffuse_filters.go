@@ -61,7 +61,7 @@ func (d diffusion) plain(filters []float64) []float32 {
 	return out
 }
 
-// filterSignal maps a decoder's filters to those of a state, clamped to the signal's range.
+// filterSignal maps a decoder's filters to a state's, clamped to the signal's range.
 func (d diffusion) filterSignal(filters []float32) []float64 {
 	out := make([]float64, len(filters))
 	for i, v := range filters {

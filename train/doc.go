@@ -1,7 +1,7 @@
 // Package train trains what package diffusioninst runs.
 //
 // A Trainer holds a network whose parameters learn. A step takes a batch of Samples,
-// pictures with their objects as the network shall see them, and
+// pictures with their objects in the form in which the network sees them, and
 //
 //  1. turns the ground-truth boxes into noisy proposals at a random diffusion time,
 //  2. lets the decoder refine them in stages,

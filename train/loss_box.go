@@ -16,7 +16,7 @@ func (m *matchedPairs) boxLosses(all settled, boxes *torch.Tensor) (l1, giou *to
 	return l1, giou
 }
 
-// boxPairs returns the matches' boxes (M,4), of boxes (B,N,4), and those of their ground truths (M,4).
+// boxPairs returns the matches' boxes (M,4), of boxes (B,N,4), and the boxes of their ground truths (M,4).
 func (m *matchedPairs) boxPairs(boxes *torch.Tensor) (predicted, truths *torch.Tensor) {
 	s := boxes.Scope()
 	predicted = exact(boxes.Flatten(0, 1).IndexSelect(0, torch.From(s, m.rows).To(boxes.Device())))

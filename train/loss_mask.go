@@ -6,7 +6,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// maskLoss is the mean dice loss of a stage's masks over the matches, of which dice are those of the
+// maskLoss is the mean dice loss of a stage's masks over the matches, of which dice has the losses of the
 // part of the batch with these mask features. Without matches it is 0.
 func (m *matchedPairs) maskLoss(all settled, features *torch.Tensor, out decoder.Output, dice func() *torch.Tensor) *torch.Tensor {
 	switch {

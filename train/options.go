@@ -28,7 +28,7 @@ type Options struct {
 	EMA float64
 	// Frozen names the parameters and norms that do not learn, by the start of a
 	// name; nil is FreezeStages(2), an empty one lets everything learn. One that fits no parameter
-	// is an error, except for those of FreezeStages.
+	// is an error, except for a prefix of FreezeStages.
 	Frozen []string
 	// OwnSteps is the share of pictures, 0 to 1, that start as they do in sampling with several steps:
 	// from what the model's own step, without gradients, makes of the noised ground truths of a
@@ -53,7 +53,7 @@ type Options struct {
 	// which reports that it is full; negative for none.
 	MaxBytes int64
 	// SyncBatchNorm makes batch norms that learn see the pictures of all replicas. A
-	// step is then the same, up to rounding, whatever the number of replicas (but for
+	// step is then the same, up to rounding, whatever the number of replicas (except for
 	// stochastic depth, which each draws for itself). Otherwise they see their own
 	// replica's, and the running statistics are the mean of the replicas'.
 	SyncBatchNorm bool
@@ -165,7 +165,7 @@ func (o Options) frozen(name string) bool {
 	return false
 }
 
-// checkFrozen refuses a prefix that is the start of no name. Those of FreezeStages are for some
+// checkFrozen refuses a prefix that is the start of no name. Prefixes of FreezeStages are for some
 // backbones only.
 func (o Options) checkFrozen(s *nn.Store) error {
 	for _, prefix := range o.Frozen {

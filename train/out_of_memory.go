@@ -8,9 +8,9 @@ import (
 	"github.com/diffusioninst/go/train/data"
 )
 
-// OutOfMemoryError says that the memory of the host or of a GPU did not suffice for a step, in the midst of it: see
-// LimitError for what is refused before. It wraps torch.ErrOutOfMemory. All is as it was before the step, and the trainer
-// goes on with smaller batches.
+// OutOfMemoryError says that the memory of the host or of a GPU did not suffice while a step ran; what is refused before
+// a step is a LimitError. It wraps torch.ErrOutOfMemory. The trainer's state is as it was before the step, so that it can go on
+// with smaller batches.
 type OutOfMemoryError struct {
 	Device                  torch.Device
 	Pictures, Width, Height int // of the largest part of the batch; the largest picture's sides

@@ -23,7 +23,7 @@ type Processes interface {
 	Size() int
 	// Gather returns what each process passes, by rank.
 	Gather(ctx context.Context, mine []byte) ([][]byte, error)
-	// Sum starts to replace data, elements of a type, by the sums over all processes, the same bits on
+	// Sum starts to replace data, elements of a type, by the sums over all processes, bit-identical on
 	// all. It is done when wait returns; several may be in progress.
 	Sum(dtype torch.DType, data []byte) (wait func(ctx context.Context) error)
 	// Broadcast replaces data by that of process root.
@@ -36,7 +36,7 @@ type DeviceProcesses interface {
 	// OpenDevice connects the GPUs of all processes, and returns whether they are connected: where not, gradients go
 	// through Sum.
 	OpenDevice(ctx context.Context, device torch.Device) (bool, error)
-	// SumDevice enqueues that a bucket is replaced by its sum over all processes, the same bits on all.
+	// SumDevice enqueues that a bucket is replaced by its sum over all processes, bit-identical on all.
 	SumDevice(b torch.Bucket) error
 	// AwaitDevice waits until done says that the sums have been made.
 	AwaitDevice(ctx context.Context, done func() bool) error
@@ -119,7 +119,7 @@ func (p *peers) exchange(ctx context.Context, kind byte, payload []byte, own err
 	return all, nil
 }
 
-// tell sends a message, or the error that this process has, and returns those of all by rank.
+// tell sends a message, or the error that this process has, and returns the messages of all by rank.
 func tell[T any](ctx context.Context, p *peers, mine T, own error) ([]T, error) {
 	kind, text := byte(textMessage), []byte(nil)
 	if own == nil {

@@ -169,7 +169,7 @@ func needGloo(t *testing.T) {
 }
 
 // Two and three processes learn what one does, with synchronised norms, a federated loss, batches in parts,
-// pictures without objects and fewer pictures than processes; and all the same bits. A state of one is
+// pictures without objects and fewer pictures than processes; and all bit-identical. A state of one is
 // resumed by two, of two by three, and of three by one.
 func TestProcessesLearnAsOne(t *testing.T) {
 	needGloo(t)
@@ -216,7 +216,7 @@ func TestProcessesLearnAsOne(t *testing.T) {
 			if rank == 0 {
 				first = string(text)
 			}
-			require.Equal(t, first, string(text), "all ranks have the same bits")
+			require.Equal(t, first, string(text), "all ranks are bit-identical")
 		}
 		var got []lesson
 		require.NoError(t, json.Unmarshal([]byte(first), &got))

@@ -10,7 +10,7 @@ import (
 )
 
 // replica is a network that learns from its part of a batch. The first one's parameters
-// are the trainer's own; those of the others share their memory but have gradients of
+// are the trainer's own; the others' share their memory but have gradients of
 // their own.
 type replica struct {
 	store   *nn.Store
@@ -79,7 +79,7 @@ func (t *Trainer) closeReplicas() {
 }
 
 // join makes the replica member number rank of a step's group. With synchronised norms
-// their statistics are those of all members.
+// their statistics cover all members.
 func (r *replica) join(group *torch.SyncGroup, rank int, synchronised bool) {
 	for _, norm := range r.store.Norms() {
 		norm.Member = nil

@@ -38,7 +38,7 @@ func (r *Report) add(losses []Loss) {
 	}
 }
 
-// addLosses adds the values of b to those of a, term by term.
+// addLosses adds the values of b to a's, term by term.
 func addLosses(a, b []Loss) {
 	for i := range b {
 		a[i].Value += b[i].Value

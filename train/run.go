@@ -164,7 +164,7 @@ func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) e
 	}
 }
 
-// due reports whether the model as it is shall be evaluated.
+// due reports whether the model is to be evaluated as it is.
 func (r *Run) due(state *runState) bool {
 	done := r.Trainer.steps
 	if r.Evaluate == nil || done == 0 || done == state.Evaluated {

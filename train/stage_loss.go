@@ -9,9 +9,9 @@ import (
 
 // A StageLoss is a term of your own in an Objective.
 type StageLoss interface {
-	// Name is the term's in reports, such as loss_center.
+	// Name returns the term's name in reports, such as loss_center.
 	Name() string
-	// Loss is a scalar tensor, weighted as it shall enter the sum, made of the predictions
+	// Loss returns a scalar tensor, with its weight in the sum, made of the predictions
 	// of a decoder stage by operators that have gradients. It is called for every
 	// supervised stage, and with Options.Replicas for all parts of a batch at once,
 	// whose terms are added.

@@ -27,7 +27,7 @@ func FuzzResume(f *testing.F) {
 	f.Add(whole, uint32(40))
 	f.Add(whole, uint32(len(whole)))
 	f.Fuzz(func(t *testing.T, start []byte, cut uint32) {
-		data := bytes.Clone(whole) // the values are those of a state, the beginning anything
+		data := bytes.Clone(whole) // the values are a state's, the beginning anything
 		copy(data, start)
 		data = data[:min(int(cut), len(data))]
 		require.NoError(t, os.WriteFile(path, data, 0o600))

@@ -45,7 +45,7 @@ func (t *Trainer) checkParts(parts [][]data.Sample) error {
 	return nil
 }
 
-// step is Step unless this process has an error, which all shall have.
+// step is Step unless this process has an error, which all must return.
 func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (*Report, error) {
 	batches, err := t.wholeBatches(ctx, parts, own)
 	if err != nil {

@@ -23,7 +23,7 @@ type wholeBatch struct {
 }
 
 // wholeBatches learns from the others what the batches are of which parts are this process's
-// share; own is an error that all shall have.
+// share; own is an error that all must return.
 func (t *Trainer) wholeBatches(ctx context.Context, parts [][]data.Sample, own error) ([]wholeBatch, error) {
 	mine := make([]wholeBatch, len(parts))
 	for i, part := range parts {

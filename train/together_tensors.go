@@ -132,7 +132,7 @@ func (t *Trainer) followed(ctx context.Context, s *torch.Scope, whole wholeBatch
 	return t.sumOver(ctx, s, stats, 1/float64(active))
 }
 
-// broadcast replaces tensors by those of rank 0.
+// broadcast replaces tensors by rank 0's.
 func (t *Trainer) broadcast(ctx context.Context, tensors []*torch.Tensor) error {
 	for _, x := range tensors {
 		data := x.Bytes()

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Totals are sums: those of parts add up to the whole batch's, and so does what follows from them.
+// Totals are sums: totals of parts add up to the whole batch's, and so does what follows from them.
 func TestTotalsAreSums(t *testing.T) {
 	first := &matchedPairs{classes: []int64{3, 1}, total: 6}
 	second := &matchedPairs{classes: []int64{1}, total: 3}

@@ -49,7 +49,7 @@ func TestManyPictures(t *testing.T) {
 	slices.Sort(want)
 	slices.Sort(results)
 	require.Len(t, results, len(want))
-	require.True(t, slices.Equal(want, results), "they are not those of one process") // too many to print
+	require.True(t, slices.Equal(want, results), "they differ from the results of one process") // too many to print
 }
 
 // processTime returns the processor time of this process.

@@ -95,7 +95,7 @@ func machineRates(ctx context.Context, device torch.Device, d torch.DType) (rate
 	return out, err
 }
 
-// operands are those of the products that are timed.
+// operands are the factors of the products that are timed.
 type operands struct{ x, weight, pixels, filters *torch.Tensor }
 
 func newOperands(s *torch.Scope, device torch.Device, d torch.DType) operands {

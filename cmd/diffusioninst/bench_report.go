@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A benchReport is what bench prints. Its own figures are those of the first row.
+// A benchReport is what bench prints. Its own figures are the first row's.
 type benchReport struct {
 	Device   string `json:"device"`
 	LibTorch string `json:"libtorch"`

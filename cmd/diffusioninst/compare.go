@@ -49,7 +49,7 @@ type pairing struct {
 	known   []bool // for true instances
 }
 
-// pair gives each found instance, those of the highest score first, the true instance of its
+// pair gives each found instance, the highest score first, the true instance of its
 // category with the largest IoU among those without a partner, as the COCO API does.
 func pair(found, truth *coco.LabeledImage) (pairing, error) {
 	if found.Width != truth.Width || found.Height != truth.Height {

@@ -34,7 +34,7 @@ var measuringFormats = []string{"measurements", "geojson", "labeltiff", "html"}
 
 // A folderFormat is a format with files for each picture.
 type folderFormat struct {
-	files []string // those of every picture, with %[1]s for its stem; masks and dsb have one per instance, too
+	files []string // of every picture, with %[1]s for its stem; masks and dsb have one per instance, too
 	write func(w *instanceWriter, o *pictureOutput) error
 }
 

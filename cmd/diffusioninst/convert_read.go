@@ -18,8 +18,8 @@ type instanceInput struct {
 	pictures   iter.Seq2[*coco.LabeledImage, error]
 	categories []coco.Category // as far as they are known before reading
 
-	// Images and categories of the data set that --gt names, whose ids override those of the
-	// input.
+	// Images and categories of the data set that --gt names, whose ids override the
+	// input's.
 	images map[string]*coco.Image // by file name
 	byName map[string]*coco.Category
 }

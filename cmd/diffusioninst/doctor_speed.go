@@ -57,7 +57,7 @@ func measureSpeed(ctx context.Context) (machineSpeed, error) {
 	})
 }
 
-// What is slow: good kernels reach half of the peak, those of an older processor's vectors a quarter
+// What is slow: good kernels reach half of the peak, kernels for an older processor's vectors a quarter
 // or less; and threads get most of their processors on a quiet machine.
 const (
 	slowKernels = 0.35

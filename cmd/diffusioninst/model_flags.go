@@ -163,7 +163,7 @@ func saySizes(out io.Writer, own *diffusioninst.Scales) {
 	fmt.Fprintf(out, "note: each picture is seen in sizes %s, the model's own setting: up to %.0f times the work of --scales 1\n", commas(own.Factors), pixels)
 }
 
-// devices returns those of --device, of which only commands that use several take more than one.
+// devices returns the devices of --device. Only commands that use several take more than one.
 func (m *modelFlags) devices() ([]torch.Device, error) {
 	names := strings.Split(m.device, ",")
 	if len(names) > 1 && !m.several {

@@ -18,7 +18,7 @@ func addOverlayFlags(cmd *cobra.Command, o *mask.OverlayOptions) {
 	f.IntVar(&o.LineWidth, "line-width", 0, "width of contours and boxes in pixels (0: by the sizes of picture and instances; negative: none)")
 }
 
-// drawInstances draws the instances of a picture. Those of a single class are labelled with
+// drawInstances draws the instances of a picture. Instances of a single class are labelled with
 // their numbers in the other formats, since the class says nothing.
 func drawInstances(img image.Image, p *coco.LabeledImage, o mask.OverlayOptions) (*image.RGBA, error) {
 	items, err := p.OverlayItems()

@@ -12,7 +12,7 @@ import (
 )
 
 // pictureNotes count what was remarkable about pictures. Remarks that differ in numbers only
-// are of one kind, and said once.
+// are of one kind, and printed once.
 type pictureNotes struct {
 	mutex sync.Mutex
 	kinds map[string]*pictureNote
@@ -29,7 +29,7 @@ func (n pictureNote) String() string {
 }
 
 // add counts the remarks about a picture, and returns copies of those that are the first of their kind: others are
-// counted while these are said.
+// counted while these are printed.
 func (n *pictureNotes) add(name string, p *picture.Picture) (first []pictureNote) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/diffusioninst/go/picture"
 )
 
-// With -race, this fails if what is said is still being counted.
+// With -race, this fails if notes are printed while they are still being counted.
 func TestPictureNotesOfSeveralReaders(t *testing.T) {
 	var notes pictureNotes
 	cmd := &cobra.Command{}

@@ -148,7 +148,7 @@ func findShards(folder string) ([]*shardFolder, error) {
 		i, _ := strconv.Atoi(name[1]) // at most nine digits
 		n, _ := strconv.Atoi(name[2])
 		if of != 0 && n != of {
-			return nil, fmt.Errorf("%s holds shards of %d and of %d: merge those of one run", folder, of, n)
+			return nil, fmt.Errorf("%s holds shards of %d and of %d: merge the shards of one run", folder, of, n)
 		}
 		of = n
 		if name[3] == "" {
@@ -193,7 +193,7 @@ func findShards(folder string) ([]*shardFolder, error) {
 		if s.List != out[0].List || s.Pictures != out[0].Pictures || s.First != next {
 			return nil, fmt.Errorf("%s has another list of pictures than %s: segment one of them again", s.path, out[0].path)
 		}
-		if err := sameSettings(s.path, s.Settings, out[0].Settings, "segment it again with those of "+out[0].path); err != nil {
+		if err := sameSettings(s.path, s.Settings, out[0].Settings, "segment it again with the settings of "+out[0].path); err != nil {
 			return nil, err
 		}
 		next += s.Count

@@ -130,13 +130,12 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return fmt.Errorf("--format %s: not one of %s", f, strings.Join(outputFormats, ", "))
 		}
 	}
-	var err error
 	if o.output != "-" {
-		err = checkFormatFlags(cmd, o.formats...)
+		if err := checkFormatFlags(cmd, o.formats...); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
+	var err error
 	if o.truth == "" && cmd.Flags().Changed("crowd") {
 		return errors.New("--crowd is for the true masks of --gt, which are not given")
 	}

@@ -43,8 +43,8 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// Files of a run name addresses without secrets, those signed anew as before, and those of other
-// pictures otherwise.
+// Files of a run name addresses without secrets: an address that is signed anew has the same name, that of another
+// picture another one.
 func TestRecordedAddresses(t *testing.T) {
 	record := func(text string) string {
 		u, err := url.Parse(text)
@@ -62,11 +62,11 @@ func TestRecordedAddresses(t *testing.T) {
 	one, two := record(plain+"?id=1&x-amz-date=1"), record(plain+"?id=2")
 	require.NotEqual(t, one, two)
 	require.Equal(t, one, record(plain+"?X-Amz-Date=2&id=1"))
-	require.NotEqual(t, plain, record(plain+"?sp=1"), "without sig it is no signature of Azure")
+	require.NotEqual(t, plain, record(plain+"?sp=1"), "without sig it is not a signature of Azure")
 	require.NotContains(t, record(plain+"?key=secret"), "secret")
 }
 
-// Pictures of addresses are those of files: found, measured, named, kept by --resume while the
+// Pictures of addresses are treated as files are: found, measured, named, kept by --resume while the
 // server says that they are the same, and an error of their own if the server has none. What
 // signs an address is not shown.
 func TestSegmentAddresses(t *testing.T) {

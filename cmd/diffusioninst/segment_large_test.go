@@ -50,7 +50,7 @@ func TestSegmentATIFFBeyondTheLimit(t *testing.T) {
 	require.NotContains(t, string(table), "NaN")
 	require.Len(t, results, 20)
 
-	// What is found is compared with true masks, and it is said that there is no picture of that.
+	// What is found is compared with true masks, and a note says that there is no picture of that.
 	b := coco.NewBuilder(nil)
 	require.NoError(t, b.Add(&coco.LabeledImage{FileName: "slide.tif", Width: w, Height: h}))
 	truth := filepath.Join(dir, "truth.json")

@@ -121,7 +121,7 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 	return nil
 }
 
-// id returns the number of the next picture: among those of all shards, if there are several.
+// id returns the number of the next picture: among the pictures of all shards, if there are several.
 func (r *segmentRun) id() int64 {
 	first := 1
 	if r.part != nil {

@@ -79,7 +79,7 @@ func objectKey(u *url.URL) (bucket, key *string) {
 // errNothingThere is the error of an s3:// folder or glob that names no picture.
 var errNothingThere = errors.New("no picture there")
 
-// findAddresses returns the pictures that an address names: those of a folder or glob of S3, otherwise itself.
+// findAddresses returns the pictures that an address names: of a folder or glob of S3 all in it, otherwise itself.
 func findAddresses(ctx context.Context, u *url.URL) ([]*url.URL, error) {
 	if u.Scheme != s3Scheme {
 		return []*url.URL{u}, nil

@@ -62,7 +62,7 @@ func asS3User(t *testing.T, key, secret string) {
 	t.Cleanup(func() { objects = before })
 }
 
-// Objects of S3 are those of files: found by key, folder and glob, kept by --resume, and an error of their own if
+// Objects of S3 are treated as files are: found by key, folder and glob, kept by --resume, and an error of their own if
 // they cannot be read.
 func TestSegmentS3(t *testing.T) {
 	pictures, reads := objectStore(t, "x/a.png", "x/deep/b.png", "x/deep/notes.txt", "x/.hidden.png", "y/c d%20.png", "y/e.png")
@@ -110,7 +110,7 @@ func TestSegmentS3(t *testing.T) {
 	}
 }
 
-// Credentials that are missing or wrong are said, and not shown.
+// Credentials that are missing or wrong are an error that does not show them.
 func TestS3Credentials(t *testing.T) {
 	objectStore(t, "a.png")
 	asS3User(t, "wrong", "hidden")

@@ -58,7 +58,7 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 	return r, nil
 }
 
-// pictures returns those of all pictures that are the shard's.
+// pictures returns the shard's part of all pictures.
 func (r *shardRun) pictures(all []segmentInput) []segmentInput {
 	return all[r.First-1:][:r.Count]
 }

@@ -151,7 +151,7 @@ func TestSegmentRefusesBadFlags(t *testing.T) {
 	_, _, err := runProgram(nil, "segment", in)
 	require.ErrorContains(t, err, "weights")
 
-	// What no picture can change is said once.
+	// What no picture can change is reported once.
 	savePNG(t, filepath.Join(dir, "b.png"), 2)
 	stdout, stderr, err := segment(nil, "--output", filepath.Join(dir, "out"), "--tta", "64", "--scale", "2", in, filepath.Join(dir, "b.png"))
 	require.ErrorContains(t, err, "option Scale")

@@ -249,7 +249,7 @@ func (o *serveOptions) stop(ctx context.Context, s *serve.Server, server *http.S
 // load loads all models. What it returns must be closed, also after an error.
 func (o *serveOptions) load(cmd *cobra.Command) (*modelSet, error) {
 	set := &modelSet{models: map[string]*diffusioninst.Model{}, load: map[string]func() (*diffusioninst.Model, error){}}
-	// flags are those of a model, since loading settles what depends on its configuration.
+	// Each model has flags of its own, since loading settles what depends on its configuration.
 	add := func(name string, flags *modelFlags) error {
 		return set.add(name, func() (*diffusioninst.Model, error) { return flags.load(cmd) })
 	}

@@ -33,7 +33,7 @@ type flagText struct {
 }
 
 // needLibTorch are the commands that a program built without cgo lacks. It lists them all the
-// same: its companion has them, or nobody shall take them for misspelt.
+// same: its companion has them, or else they would look misspelt.
 func needLibTorch() (out []commandText) {
 	if err := json.Unmarshal(commandTexts, &out); err != nil {
 		panic(err) // the file is part of the program

@@ -255,7 +255,7 @@ func TestTestInSizesAndRestarts(t *testing.T) {
 	}
 }
 
-// Sizes that nobody asked for are said once, with what they cost.
+// Sizes that nobody asked for are noted once, with their cost.
 func TestAModelsOwnSizesAreSaid(t *testing.T) {
 	dir := t.TempDir()
 	plain, sized := filepath.Join(dir, "plain.safetensors"), filepath.Join(dir, "sized.safetensors")

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // TestTrainSurvivesKills kills a run that saves after every step again and again, at
 // random moments, its start and its end included. Every time it must continue, and at the
-// end its files must equal those of a run that was not killed.
+// end its files must equal the files of a run that was not killed.
 func TestTrainSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")

@@ -94,7 +94,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any), rema
 	}
 	p.config = file.Config
 	if have, want := len(p.config.Classes), len(set.Classes()); have != want {
-		warn("%s is for %d classes, but %s has %d: the model gets those of the data set", o.config, have, o.train, want)
+		warn("%s is for %d classes, but %s has %d: the model gets the data set's", o.config, have, o.train, want)
 	}
 	p.config.Classes = set.Classes()
 	if o.norm != "" {
@@ -169,7 +169,7 @@ func highestRate(s nn.LRSchedule, steps int) float64 {
 	return most
 }
 
-// override replaces settings of the configuration by those of flags.
+// override replaces settings of the configuration by flags.
 func (o *trainOptions) override(r *train.Recipe) error {
 	if o.set("steps") {
 		if err := r.SetSteps(o.steps); err != nil {

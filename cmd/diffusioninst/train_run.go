@@ -188,7 +188,7 @@ func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, group *p
 }
 
 // metricName returns the name of a metric for the i-th number of denoising steps, which is
-// part of all names but those of the first.
+// part of all names but the first number's.
 func metricName(metric string, steps []int, i int) string {
 	if i == 0 {
 		return metric

@@ -112,8 +112,8 @@ func TestWeightsAsPeopleHaveThem(t *testing.T) {
 	}
 
 	for _, c := range []struct{ weights, ema, says string }{
-		{"plain.pth", "on", "no averaged weights (EMA), but those of model"},
-		{"averages.pth", "off", "averaged weights (EMA) only, but those of ema_state"},
+		{"plain.pth", "on", "no averaged weights (EMA); its sets of weights: model"},
+		{"averages.pth", "off", "averaged weights (EMA) only; its sets of weights: ema_state"},
 		{"plain.pth", "maybe", "not auto, on or off"},
 		{"flat.pth", "auto", "flattened by FSDP: save the full state dictionary"},
 	} {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Errors of the SDK name its options; those of the program name flags, and stay what they are.
+// Errors of the SDK name its options; the program's name flags, and stay what they are.
 func TestErrorsNameFlags(t *testing.T) {
 	require.NoError(t, inFlags(nil))
 	cause := errors.Join(errors.New("choose one with Options.Page, or the greatest value of all with Options.MaxZ; or take each with picture.Pages"), fs.ErrNotExist)

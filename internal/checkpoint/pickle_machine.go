@@ -16,7 +16,7 @@ const (
 )
 
 // machine executes one pickle. It is the data part of Python's pickle machine: the only
-// calls are those of the classes in allowed. Any other class is a name without a meaning,
+// calls are calls of the classes in allowed. Any other class is a name without a meaning,
 // and what a pickle makes with it is an object that nothing but its content is known of.
 type machine struct {
 	in      *pickleInput

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRefuse opens files that are no checkpoints or may not be read.
+// TestRefuse opens files that are not checkpoints or may not be read.
 func TestRefuse(t *testing.T) {
 	for name, c := range map[string]struct {
 		cause error

@@ -129,7 +129,7 @@ func (c *collector) walkObject(name string, o *object, depth int) error {
 	return c.m.charge(256)
 }
 
-// isModule reports whether attributes are those of a torch.nn.Module.
+// isModule reports whether attributes are a torch.nn.Module's.
 func isModule(attributes *dict) bool {
 	_, parameters := attributes.get("_parameters")
 	_, modules := attributes.get("_modules")

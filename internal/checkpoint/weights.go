@@ -241,7 +241,7 @@ func only(sets []Set) string {
 	if len(sets) == 0 || sets[0].Name == "" {
 		return ""
 	}
-	return ", but those of " + namesOf(sets)
+	return "; its sets of weights: " + namesOf(sets)
 }
 
 func namesOf(sets []Set) string {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// undots are how names lose their dots where averages are registered as buffers: those of
-// LitEma have none, and those of MMCV's EMAHook underscores behind "ema_".
+// undots are how names lose their dots where averages are registered as buffers: LitEma's
+// names have none, and names of MMCV's EMAHook have underscores behind "ema_".
 var undots = []struct {
 	name   func(string) string
 	before []string // what may be before the names
@@ -16,7 +16,7 @@ var undots = []struct {
 	{func(name string) string { return strings.ReplaceAll(name, ".", "_") }, []string{".", "ema_"}},
 }
 
-// findDotless adds the averages whose names are those of a set that was found, without dots.
+// findDotless adds the averages whose names are a found set's without dots.
 func (f *File) findDotless(sets []Set) []Set {
 	if len(sets) == 0 {
 		return nil

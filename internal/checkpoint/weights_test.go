@@ -186,7 +186,7 @@ func TestAmbiguousWeights(t *testing.T) {
 		require.ErrorIs(t, err, ErrAmbiguous)
 		require.ErrorContains(t, err, "several places")
 	}
-	// Two names of one module are no choice.
+	// Two names of one module leave nothing to choose.
 	f, err := readPTH(t, pt.Dict{{"state_dict", stateDict("model.", 1)}})
 	require.NoError(t, err)
 	twin := *f.Tensors[0]

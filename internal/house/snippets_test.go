@@ -65,7 +65,7 @@ func (s snippet) name() string {
 	return fmt.Sprintf("%s_%d", strings.NewReplacer("/", "_", ".", "_").Replace(s.path), s.line)
 }
 
-// known are the packages that a snippet need not import, besides those of this module.
+// known are the packages that a snippet need not import, besides this module's.
 var known = []string{"bytes", "context", "errors", "fmt", "image", "io", "iter", "log", "math/rand/v2", "net/http", "os", "time"}
 
 // file returns the snippet as a file of Go. It may be one, or declarations, or

@@ -15,7 +15,7 @@ type rows struct {
 	img      image.Image // nil if it is put together when all rows are there
 	done     func(img image.Image, from, to int)
 	streamed bool           // all are transformed
-	missing  []atomic.Int32 // of each row: those of itself and its neighbours that are not transformed
+	missing  []atomic.Int32 // of each row: how many of itself and its neighbours are not transformed
 }
 
 func (d *decoder) rows(done func(img image.Image, from, to int)) *rows {

@@ -2,7 +2,7 @@ package jpeg
 
 // A block holds the coefficients of a block, times their quantizers, each two neighbours in a
 // row as one number: the left one plus 2³² times the right one. Sums and multiples of such
-// numbers are those of both coefficients.
+// numbers are sums and multiples of both coefficients.
 type block [32]int64
 
 // A dequantizer has a place in the block and a factor for each coefficient, in the order of the

@@ -2,7 +2,7 @@ package jpeg
 
 import "encoding/hex"
 
-// standardTables are those of ITU-T T.81, tables K.3 to K.6, by class (DC, AC) and component
+// standardTables are ITU-T T.81's, tables K.3 to K.6, by class (DC, AC) and component
 // (luma, chroma): the numbers of codes of 1 to 16 bits, then the symbols.
 var standardTables = [2][2]*huffman{
 	{

@@ -41,7 +41,7 @@ func Check(t testing.TB) {
 	})
 }
 
-// wait returns the goroutines that are not among those of before and do not end.
+// wait returns the goroutines that are not in before and do not end.
 func wait(before []string) []string {
 	known := map[string]bool{}
 	for _, g := range before {

@@ -45,7 +45,7 @@ func NewWatch(t testing.TB, path string) *Watch {
 	return w
 }
 
-// Round notes what is held after a round, when nothing runs. calls are those of all rounds so far.
+// Round notes what is held after a round, when nothing runs. calls counts all rounds so far.
 func (w *Watch) Round(calls int, tensors int64) {
 	w.t.Helper()
 	debug.FreeOSMemory()

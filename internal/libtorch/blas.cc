@@ -46,7 +46,7 @@ int level(const char* name) {
 }
 
 // choose_core makes OpenBLAS use the kernels that the processor allows. Releases older than the
-// processor take those of a Pentium 4, which are four to seven times slower. OpenBLAS reads its
+// processor take a Pentium 4's, which are four to seven times slower. OpenBLAS reads its
 // variable only as it starts, which its own functions make it do again.
 void choose_core() {
 #if defined(__x86_64__) && defined(__GNUC__)

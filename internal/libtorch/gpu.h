@@ -25,7 +25,7 @@ struct Grid {
 // work of the calling thread runs, too.
 void enqueue(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, void** arguments);
 
-// run is enqueue with arguments whose types must be exactly those of the kernel's parameters.
+// run is enqueue with arguments whose types must be exactly the types of the kernel's parameters.
 template <typename... Args>
 void run(const Kernel& kernel, const at::Tensor& on, Grid blocks, int threads, Args... args) {
   void* list[] = {&args...};

@@ -23,7 +23,7 @@ using Pool = std::pair<unsigned long long, unsigned long long>;  // at::cuda::Me
 
 constexpr int kThreadLocal = 1;  // cudaStreamCaptureModeThreadLocal
 
-// Functions are those of the class; the first parameter is the object.
+// Functions are the class's; the first parameter is the object.
 struct Functions {
   void (*create)(void*) = nullptr;
   void (*create_keeping)(void*, bool) = nullptr;  // from LibTorch 2.8 on, in place of create

@@ -86,7 +86,7 @@ func ScaledAttention(q, k, v Handle) (Handle, *Error) {
 	return one(C.di_scaled_attention(C.di_tensor(q), C.di_tensor(k), C.di_tensor(v)))
 }
 
-// LayerNormOptions are those of LayerNormAround; Second is −1 if only one result is wanted.
+// LayerNormOptions are the settings of LayerNormAround; Second is −1 if only one result is wanted.
 type LayerNormOptions struct {
 	Eps         float64
 	ReLU        bool
@@ -106,7 +106,7 @@ func ApplyDeltas(boxes, deltas Handle, weight, growth float64) (Handle, *Error) 
 	return one(C.di_apply_deltas(C.di_tensor(boxes), C.di_tensor(deltas), C.double(weight), C.double(growth)))
 }
 
-// BoxesOptions are those of PredictBoxes; Keep asks for the second result.
+// BoxesOptions are the settings of PredictBoxes; Keep asks for the second result.
 type BoxesOptions struct {
 	Eps, CentreWeight, Growth float64
 	Keep                      bool

@@ -181,7 +181,7 @@ di_error* di_nms(const float* boxes, const float* scores, const int64_t* classes
 
 // The same on a GPU, without waiting for it, for the candidates of all views at once: rows (E,B,N,7 or more) of float32 begin with the
 // score, the proposal and the class of a candidate, and the box of proposal j. Candidates below the least score do not
-// count; if apart, boxes suppress only those of their own evaluation. The result is int32 (B,E·N+1): the number of those kept, and their
+// count; if apart, boxes suppress only boxes of their own evaluation. The result is int32 (B,E·N+1): the number of candidates kept, and their
 // numbers e·N + j, best first. A view may have DI_NMS_MOST candidates.
 #define DI_NMS_MOST 8192
 typedef struct {
@@ -240,7 +240,7 @@ di_error* di_graph_end(di_graph graph) DI_NOEXCEPT;
 di_error* di_graph_launch(di_graph graph) DI_NOEXCEPT;
 void di_graph_free(di_graph graph) DI_NOEXCEPT;
 
-// The gradients of parameters of one type on one GPU, in buckets; see buckets.cc. Those of the last parameters are in the first.
+// The gradients of parameters of one type on one GPU, in buckets; see buckets.cc. The gradients of the last parameters are in the first.
 // sum is a cgo.Handle of a function that enqueues in the buckets' own stream what is to be done with n elements at an address.
 // From di_buckets_arm on a bucket is given to it when the backward pass has added up the gradients of all its parameters
 // and of all buckets before; di_buckets_rest gives it those that are left, and zeros where there is no gradient, and

@@ -68,7 +68,7 @@ void dispatch(at::ScalarType type, F&& f) {
   }
 }
 
-// simd returns the bytes of the vectors that kernels use: those of the processor, or fewer in tests; see simd.cc.
+// simd returns the bytes of the vectors that kernels use: the processor's, or fewer in tests; see simd.cc.
 int simd() noexcept;
 
 template <int n>
@@ -114,7 +114,7 @@ struct Lanes {
     return half[0];
   }
 
-  // lanes returns those of a and then b that are numbered.
+  // lanes returns the numbered lanes of a and then b.
   template <int... number>
   static DI_INLINE V lanes(const V& a, const V& b, std::integer_sequence<int, number...>) {
 #ifdef __clang__
@@ -125,7 +125,7 @@ struct Lanes {
 #endif
   }
 
-  // pairs adds the upper halves of all groups of 2·half lanes of a to the lower ones, and those of b: group by group.
+  // pairs adds the upper halves of all groups of 2·half lanes of a to the lower ones, then the same of b: group by group.
   template <int half, int... i>
   static DI_INLINE V pairs(const V& a, const V& b, std::integer_sequence<int, i...>) {
     constexpr auto lane = [](int of, int add) { return of % (2 * half) < half ? of + add : static_cast<int>(count) + of - half + add; };

@@ -148,7 +148,7 @@ struct Block {
     }
   }
 
-  // backward adds the gradients of a group to those of the filter, dw, and the features, dx.
+  // backward adds the gradients of a group to the gradients of the filter, dw, and of the features, dx.
   DI_INLINE void backward(int64_t m, int64_t group, V* dw, T (*dx)[kBlock]) {
     Layer up, down;  // gradients of a layer's outputs and inputs
     T s0 = job.slope[2 * m], s1 = job.slope[2 * m + 1];
@@ -268,7 +268,7 @@ struct Dice {
     return {losses, sums};
   }
 
-  // gradients returns those of features and filters, given the gradient of the losses (M).
+  // gradients returns the gradients of features and filters, given the gradient of the losses (M).
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const {
     if (filters.is_cuda()) return on_gpu().gradients(sums, grad);
     auto dfilters = di::empty(filters.sizes(), filters.options());

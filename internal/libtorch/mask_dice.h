@@ -17,7 +17,7 @@ struct MaskDice {
   // losses returns the losses (M) and the sums (M,2) that they are made of: Σpg and Σp²+Σg²+ε.
   std::pair<at::Tensor, at::Tensor> losses() const;
 
-  // gradients returns those of features and filters, given the sums and the gradient of the losses (M).
+  // gradients returns the gradients of features and filters, given the sums and the gradient of the losses (M).
   std::pair<at::Tensor, at::Tensor> gradients(const at::Tensor& sums, const at::Tensor& grad) const;
 
  private:

@@ -11,7 +11,7 @@ template <int bytes>
 using Simd = Lanes<float, bytes>;
 
 // c = a·b: rows of a, whose 16·blocks terms lie in blocks of 16 that are apart elements apart; the next row is 16 elements
-// on. The rows of b are 32 elements apart, those of c, too.
+// on. The rows of b and of c are 32 elements apart.
 struct Panel {
   const float *a, *b;
   float* c;

@@ -9,7 +9,7 @@ template <typename T>
 constexpr int64_t kPadding = 64 / sizeof(T);
 
 // c = a·b, m×n and k terms each. The rows of b are apart elements apart and padded;
-// those of c are stride elements apart.
+// the rows of c are stride elements apart.
 template <typename T>
 struct SmallProduct {
   const T *a, *b;

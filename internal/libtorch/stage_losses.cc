@@ -22,7 +22,7 @@ constexpr int64_t kBlocks = 64;             // that a stage's logits are divided
 // The inputs of the forward and backward passes; tensors are contiguous and on one GPU.
 struct StageLosses {
   di_stage_loss_options o;
-  int64_t stages, rows, classes, proposals;  // proposals of one picture, rows those of all
+  int64_t stages, rows, classes, proposals;  // proposals are of one picture, rows of all
   at::Tensor logits, boxes, filters;         // (S,rows,classes), (S,rows,4), (S·rows,params)
   at::Tensor features, masks;                // (B,C,h,w), (G,h·w)
   at::Tensor truths, sizes, kinds, plan;     // float32 (G,4) and (B,2), int64 (2,G) and as cuda/stage_losses.cu reads it
@@ -70,7 +70,7 @@ struct StageLosses {
     at::Tensor logits, boxes, filters, features;
   };
 
-  // backward returns the gradients, given that of the terms; those of filters and features only if they are wanted.
+  // backward returns the gradients, given the gradient of the terms; of filters and features only if they are wanted.
   Gradients backward(const at::Tensor& grad, bool masked) const {
     Gradients d{like(logits.sizes()), like(boxes.sizes()), {}, {}};
     auto ddice = like({o.pairs});

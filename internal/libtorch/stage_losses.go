@@ -3,7 +3,7 @@ package libtorch
 // #include "kernels.h"
 import "C"
 
-// StageLossOptions are those of StageLosses; see di_stage_loss_options in kernels.h.
+// StageLossOptions are the settings of StageLosses; see di_stage_loss_options in kernels.h.
 type StageLossOptions struct {
 	Weights        [4]float64
 	Alpha, Gamma   float64

@@ -1,5 +1,5 @@
 // NCCL adds up memory of several GPUs. Its functions are declared here and found by their names, because its headers and
-// those of CUDA may be absent, and so may the library. Numbers and types are those of nccl.h since 2.4.
+// CUDA's may be absent, and so may the library. Numbers and types are as in nccl.h since 2.4.
 #include "nccl.h"
 
 #include <c10/core/DeviceGuard.h>

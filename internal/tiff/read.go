@@ -279,7 +279,7 @@ func (r *reader) spreadChroma(blocks []byte, rows int) ([]byte, error) {
 }
 
 // Consecutive returns page as if it began k pages later in a file that has pixels of more
-// pages behind those of this one, without directories: large ImageJ stacks are so.
+// pages behind this one's, without directories: large ImageJ stacks are so.
 func (p *Page) Consecutive(k int) (*Page, error) {
 	if p.Compression != compressNone || p.tiled {
 		return nil, fmt.Errorf("a stack of one directory that is compressed: %w", ErrUnsupported)

@@ -156,7 +156,7 @@ func put[T any](r *Raster, out []T, chunk *Raster, from []T, at image.Point) []T
 }
 
 // thinStrip returns the height of the strips in which a page can be read: that of the page's
-// own unless they are uncompressed and can be cut, as those of the many programs are that write
+// own unless they are uncompressed and can be cut, as they are from the many programs that write
 // a page in one strip.
 func (p *Page) thinStrip() int {
 	const most = 64
@@ -164,13 +164,13 @@ func (p *Page) thinStrip() int {
 		return p.chunkH
 	}
 	rows := most
-	for p.chunkH%rows != 0 && p.chunkH < p.Height { // strips begin where those of the page do
+	for p.chunkH%rows != 0 && p.chunkH < p.Height { // strips begin where the page's do
 		rows--
 	}
 	return rows
 }
 
-// cut replaces the places of strips by those of thinner ones of so many rows.
+// cut replaces the places of strips by the places of thinner ones of so many rows.
 func (r *reader) cut(rows int) {
 	rowBytes := uint64((r.chunkW*r.samples*r.Bits + 7) / 8)
 	var offsets, bytes []uint64

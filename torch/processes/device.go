@@ -19,7 +19,7 @@ import (
 // libraryVariable names the file of NCCL's library. An empty value means that there is none.
 const libraryVariable = "DIFFUSIONINST_NCCL"
 
-// A device is what connects a GPU of this process with those of the others.
+// A device is what connects a GPU of this process with the others' GPUs.
 type device struct {
 	of            torch.Device
 	comm          *processes.Communicator // nil without NCCL
@@ -50,7 +50,7 @@ func (g *Group) OpenDevice(ctx context.Context, of torch.Device) (bool, error) {
 		return false, errNoGroup
 	}
 	if !of.IsCUDA() {
-		return false, fmt.Errorf("processes: %v is no GPU", of)
+		return false, fmt.Errorf("processes: %v is not a GPU", of)
 	}
 	if g.device != nil {
 		if g.device.of != of {
@@ -223,7 +223,7 @@ func (d *device) end() error {
 }
 
 // SumDevice enqueues, in the bucket's stream, that its values (float32, float64 or int64) are replaced by their sums
-// over all processes, the same bits on all. All enqueue the same buckets in the same order; AwaitDevice waits for them. The
+// over all processes, bit-identical on all. All enqueue the same buckets in the same order; AwaitDevice waits for them. The
 // device must have been opened by OpenDevice.
 func (g *Group) SumDevice(b torch.Bucket) error {
 	if err := g.usable(); err != nil {

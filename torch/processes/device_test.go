@@ -77,7 +77,7 @@ func TestNCCLOnOneGPU(t *testing.T) {
 	}
 	require.NoError(t, addOnGPUs(ctx, g, 3))
 	_, err = g.OpenDevice(ctx, torch.CPU)
-	require.ErrorContains(t, err, "is no GPU")
+	require.ErrorContains(t, err, "is not a GPU")
 	g.Close()
 	require.ErrorContains(t, g.SumDevice(torch.Bucket{}), "closed")
 
@@ -111,7 +111,7 @@ func TestSumsOnGPUs(t *testing.T) {
 		for _, c := range all {
 			require.Zero(t, c.Wait(), c.Output())
 			require.Contains(t, c.Output(), "joined")
-			require.Equal(t, all[0].Output(), c.Output(), "all ranks have the same bits")
+			require.Equal(t, all[0].Output(), c.Output(), "all ranks are bit-identical")
 		}
 	}
 	for _, c := range []struct{ variable, why string }{

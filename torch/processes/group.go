@@ -114,7 +114,7 @@ func scalarType(t torch.DType) int {
 }
 
 // Sum starts to replace data, the bytes of elements of a type (float32, float64 or int64), by their sums over all
-// processes, which are the same bits on all. wait ends it; data must be left alone until then.
+// processes, which are bit-identical on all. wait ends it; data must be left alone until then.
 // Several may be in progress.
 func (g *Group) Sum(dtype torch.DType, data []byte) (wait func(ctx context.Context) error) {
 	number := scalarType(dtype)

@@ -184,7 +184,7 @@ func TestOperations(t *testing.T) {
 		}
 		require.NotEmpty(t, bits(all[0].Output()))
 		for _, c := range all[1:] {
-			require.Equal(t, bits(all[0].Output()), bits(c.Output()), "all ranks have the same bits")
+			require.Equal(t, bits(all[0].Output()), bits(c.Output()), "all ranks are bit-identical")
 		}
 	}
 }

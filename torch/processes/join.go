@@ -131,7 +131,7 @@ func (g *Group) connect(ctx context.Context, end time.Time) error {
 			case listen:
 				return nil, fmt.Errorf("open the store at %s: %w", g.plan.address(), err)
 			case left <= 4*slice:
-				return nil, fmt.Errorf("after %v nobody keeps the store at %s, where rank 0 or its launcher shall be: %w", g.timeout, g.plan.address(), firstLine(err))
+				return nil, fmt.Errorf("after %v nobody keeps the store at %s, where rank 0 or its launcher should be: %w", g.timeout, g.plan.address(), firstLine(err))
 			}
 		}
 	}

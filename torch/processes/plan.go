@@ -34,7 +34,7 @@ const MostProcesses = 1 << 14
 // defaultPort is PyTorch's.
 const defaultPort = 29500
 
-// FromEnvironment reads a plan from environment variables, which lookup returns (os.LookupEnv): those of
+// FromEnvironment reads a plan from environment variables, which lookup returns (os.LookupEnv): from
 // torchrun and PyTorchJob (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT), Kubeflow's Trainer v2
 // (PET_NODE_RANK, PET_NNODES), srun (SLURM_PROCID) or mpirun (OMPI_COMM_WORLD_RANK), in this order.
 // Without any, or with a single process, the plan is Alone.

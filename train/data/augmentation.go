@@ -111,7 +111,7 @@ func (v Range) check(what string, above float64) error {
 
 // Reference returns the augmentation that DiffusionInst was trained with: a horizontal flip half
 // of the time; with crop, half of the time a resize of the short side to 400, 500 or 600
-// pixels and a crop of 384 to 600 pixels a side; and a resize of the short side to one
+// pixels and a crop of 384 to 600 pixels per side; and a resize of the short side to one
 // of a list of sizes, the long one being at most longest.
 func Reference(crop bool, short []int, longest int) Augmentation {
 	c := Chain{Flip{Horizontal: 0.5}}

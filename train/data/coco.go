@@ -22,7 +22,7 @@ type COCO struct {
 	data         *coco.Dataset
 	classes      []string
 	class        map[int64]int // of a category's id
-	objects      [][]int32     // of each image: its annotations that are no crowds
+	objects      [][]int32     // of each image: its annotations that are not crowds
 	pictures     pictures
 	warn         func(format string, args ...any)
 	empty        sync.Map // annotations without pixels that warn was told of

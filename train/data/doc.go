@@ -7,7 +7,7 @@
 //
 // # Augmentation
 //
-// An [Augmentation] makes a changed sample of a sample. Those of this package are structs
+// An [Augmentation] makes a changed sample of a sample. The augmentations of this package are structs
 // that say what is random; [Chain], [Sometimes] and [OneOf] combine them:
 //
 //	data.Chain{
@@ -20,7 +20,7 @@
 // pixel that its centre falls on.
 //
 // Boxes change with the picture and are cut to it. An object whose box was cut gets the
-// box of what is left of its mask: an object that a crop leaves a corner of is no larger
+// box of what is left of its mask: an object of which a crop leaves a corner is not larger
 // than what is seen of it. (Detectron2 does so where it crops; the reference implementation
 // of DiffusionInst keeps the cut box.) Objects without area in the box or pixels in the
 // mask are left out.

@@ -34,7 +34,7 @@ type labelMeFile struct {
 
 // OpenLabelMe reads the LabelMe files (.json) in a folder and the folders below, hidden
 // ones left out, in the order of their names. The picture of a file is the one it names
-// or, if that does not exist, the one that has the file's name but for the extension.
+// or, if that does not exist, the one that has the file's name except for the extension.
 // Pictures without a file are not part of the data set; files without shapes are pictures
 // without objects. The classes are the given ones or, if nil, the labels in the order of the
 // alphabet.

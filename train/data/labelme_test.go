@@ -113,7 +113,7 @@ func TestLabelMeErrors(t *testing.T) {
 	require.ErrorContains(t, err, "b.json")
 }
 
-// What is passed over is said.
+// What is passed over is a warning.
 func TestLabelMeWarns(t *testing.T) {
 	folder := t.TempDir()
 	want := labelled(t, filepath.Join(folder, "a.json"), "x")

@@ -116,7 +116,7 @@ func TestEpochs(t *testing.T) {
 		part := slices.Clone(all[10*epoch : 10*epoch+10])
 		seen[fmt.Sprint(part)] = true
 		slices.Sort(part)
-		require.Equal(t, []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, part, "each picture once an epoch")
+		require.Equal(t, []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, part, "each picture once per epoch")
 	}
 	require.Len(t, seen, 4, "in another order each time")
 	l = newLoader(t, numbered{count: 3}, LoaderOptions{Batch: 2, InOrder: true})

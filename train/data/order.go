@@ -37,7 +37,7 @@ type order struct {
 	seed     uint64
 	pictures int
 	inOrder  bool
-	repeat   []float64 // nil for each picture once an epoch
+	repeat   []float64 // nil for each picture once per epoch
 
 	next    int64 // number of the next sample
 	epoch   int64 // that samples is of, −1 for none

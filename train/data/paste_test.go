@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// others is a drawing whose objects have other colours and classes than those of drawn.
+// others is a drawing whose objects have other colours and classes than drawn's.
 func others(w, h int) Sample {
 	s := flipHorizontal(drawn(w, h))
 	for i := range s.Objects {

@@ -15,7 +15,7 @@ type ResizeShortest struct {
 	Short []int
 	// Between takes any size between the two of Short, ends included.
 	Between bool
-	// Longest is the most that the long side may then have; 0 is no limit.
+	// Longest is the most that the long side may then have; 0 means no limit.
 	Longest int
 }
 

@@ -1,4 +1,4 @@
-// attention.cu against the formula in double precision, for numbers of keys around those of a tile and of warps, and for
+// attention.cu against the formula in double precision, for numbers of keys around the sizes of a tile and of warps, and for
 // numbers of few bits.
 #include "check.h"
 

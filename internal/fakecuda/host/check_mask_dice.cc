@@ -92,7 +92,7 @@ int main() {
   for (size_t i = 0; i < dw.size(); i++) lost = greater(lost, std::fabs(dw[i] - ldw[i]));
   expect("bfloat16", lost, 1e-4);
 
-  // Truths of bytes are those of numbers.
+  // Truths in bytes give the same as truths in numbers.
   for (int i = 0; i < G * P; i++) soft[i] = hard[i];
   forward();
   auto want = loss;

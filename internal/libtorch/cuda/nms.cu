@@ -6,7 +6,7 @@ using Word = unsigned long long;  // of 64 candidates
 
 struct Candidate {
   float x1, y1, x2, y2, area;
-  int group, number;  // boxes suppress those of their own group
+  int group, number;  // boxes suppress boxes of their own group
 };
 
 // ranked writes the candidates of each view that reach the least score, best first, of equal ones the earlier, and counts them.

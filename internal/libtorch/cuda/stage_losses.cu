@@ -29,7 +29,7 @@ struct Side {
   __device__ T common() const { return (a1 < b1 ? a1 : b1) - (a0 > b0 ? a0 : b0); }
   __device__ T hull() const { return (a1 > b1 ? a1 : b1) - (a0 < b0 ? a0 : b0); }
 
-  // gradients adds those of a0 and a1, given those of the three lengths.
+  // gradients adds the gradients of a0 and a1, given the gradients of the three lengths.
   __device__ void gradients(T dcommon, T dhull, T dlength, T* d0, T* d1) const {
     if (common() >= T(0)) *d1 += dcommon * share(b1, a1), *d0 -= dcommon * share(a0, b0);
     if (hull() >= T(0)) *d1 += dhull * share(a1, b1), *d0 -= dhull * share(b0, a0);
@@ -62,7 +62,7 @@ struct Pair {
 
   static __device__ T slope(T a, T b, T size) { return (a / size > b / size ? T(1) : a / size < b / size ? T(-1) : T(0)) / size; }
 
-  // gradients writes those of the box, given those of l1 and of giou.
+  // gradients writes the box's gradients, given the gradients of l1 and of giou.
   __device__ void gradients(T dl1, T dgiou, T* out) const {
     T dall = dgiou * (T(1) / hull - common / (all * all));
     T dcommon = dgiou / all - dall, dhull = -dgiou * all / (hull * hull);
@@ -161,7 +161,7 @@ extern "C" __global__ void stage_terms(const T* class_sums, const T* box_sums, c
   }
 }
 
-// Writes the gradients of boxes (S,rows,4) and of the pairs' dice losses (M), given those of the terms (S,4).
+// Writes the gradients of boxes (S,rows,4) and of the pairs' dice losses (M), given the terms' gradients (S,4).
 extern "C" __global__ void box_losses_backward(const T* boxes, const long long* plan, const float* truths, const float* sizes,
                                                const T* grad, T* dboxes, T* ddice, long long rows, long long proposals,
                                                long long pairs, double w1, double w2, double w3) {

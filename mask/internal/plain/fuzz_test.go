@@ -194,7 +194,7 @@ func rleOf(height uint8, data []byte) mask.RLE {
 	return r
 }
 
-// widen adds columns whose pixels are those of the last run.
+// widen adds columns whose pixels are as in the last run.
 func widen(r mask.RLE, width int) mask.RLE {
 	r.Counts[len(r.Counts)-1] += uint32((width - r.Width) * r.Height)
 	r.Width = width
