@@ -12,7 +12,7 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// gpu skips tests where there is none.
+// gpu skips tests on machines without one.
 func gpu(t *testing.T) torch.Device {
 	t.Helper()
 	if torch.CUDADevices() == 0 {

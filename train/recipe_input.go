@@ -8,7 +8,7 @@ import (
 )
 
 // augmentation is what happens to pictures, in the reference's order: but squares of one
-// size are cut out first and then turned, which comes to the same and is faster.
+// size are cut out first and then turned, which is the same and faster.
 func augmentation(in detectron2.Input) data.Augmentation {
 	out := orientations(in)
 	resize := data.ResizeShortest{Short: in.MinSizeTrain, Between: in.MinSizeSampling == "range", Longest: in.MaxSizeTrain}
