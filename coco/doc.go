@@ -24,7 +24,7 @@
 // A LabeledImage is an image with its instances: what all formats that other tools read
 // have in common. They are results files and data sets (LabeledImage.Results, Builder), LabelMe
 // (WriteLabelMe), 16-bit label maps with a legend (WriteLabelMap), mask files
-// (WriteMasks) and drawings (LabeledImage.Overlay). All but drawings can be read back,
+// (WriteMasks) and drawings (LabeledImage.OverlayItems, for mask.Overlay). All but drawings can be read back,
 // with the same pixels.
 //
 // # Conventions
