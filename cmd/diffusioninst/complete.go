@@ -21,6 +21,8 @@ var flagValues = map[string]func() []string{
 	"iou":       fixed("segm", "bbox", "boundary"),
 	"style":     fixed("coco", "lvis"),
 	"on-error":  fixed("fail", "skip"),
+	"crowd":     fixed("ignore", "object"),
+	"norm":      fixed("auto", "none"),
 	"precision": fixed("float32", "bfloat16", "float16"),
 	"samplers":  func() []string { return samplerNames },
 	"tta":       fixed("flip", "640", "800"),

@@ -20,6 +20,7 @@ func TestCompletion(t *testing.T) {
 		{"convert --from |", strings.Join(inputFormats, " ")},
 		{"convert --to lab|", "labelme labelmap labels labeltiff"},
 		{"eval --iou s|", "segm"},
+		{"convert --crowd |", "ignore object"},
 		{"eval --iou segm,|", "segm,bbox segm,boundary"},
 		{"info --weights |", "a.pth b.safetensors e.ckpt more/"},
 		{"info b|", "b.safetensors"},
@@ -40,7 +41,7 @@ func TestCompletion(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"segment --weights bui": "builtin:nuclei\n", "segment --device c": "cpu\ncuda\n", "sweep --samplers ddim,he": "ddim,heun\n",
-		"train --precision ": "float32\nbfloat16\nfloat16\n", "segment --precision ": "auto\nfloat32\nbfloat16\nfloat16\n", "test --ema o": "on\noff\n", "segment --format coco,res": "coco,results\n",
+		"train --precision ": "float32\nbfloat16\nfloat16\n", "segment --precision ": "auto\nfloat32\nbfloat16\nfloat16\n", "test --ema o": "on\noff\n", "segment --norm ": "auto\nnone\n", "segment --format coco,res": "coco,results\n",
 	} {
 		out, err := program(t, append([]string{"__complete"}, strings.Split(line, " ")...)...)
 		require.NoError(t, err)

@@ -135,7 +135,7 @@ type showOptions struct {
 func newDataShowCommand() *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
-		Use:     "show FILE|FOLDER --images FOLDER --out FOLDER",
+		Use:     "show FILE|FOLDER [--images FOLDER] --out FOLDER",
 		Short:   "Draw pictures of a data set with their annotations",
 		Example: `  diffusioninst data show instances_val2017.json --images val2017 --out samples --n 20`,
 		Args:    cobra.ExactArgs(1),

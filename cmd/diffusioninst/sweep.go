@@ -37,7 +37,7 @@ type sweepOptions struct {
 func newSweepCommand() *cobra.Command {
 	var o sweepOptions
 	cmd := &cobra.Command{
-		Use:   "sweep --weights FILE --gt FILE --images FOLDER --out FOLDER",
+		Use:   "sweep --weights FILE --gt FILE [--images FOLDER] --out FOLDER",
 		Short: "Compare samplers, steps and proposals on a data set",
 		Long: `Run a model over a data set with every combination of samplers, numbers of steps and
 numbers of proposals, and compare average precision and time.

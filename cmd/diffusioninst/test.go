@@ -37,7 +37,7 @@ type testOptions struct {
 func newTestCommand() *cobra.Command {
 	var o testOptions
 	cmd := &cobra.Command{
-		Use:   "test --weights FILE --gt FILE --images FOLDER",
+		Use:   "test --weights FILE --gt FILE [--images FOLDER]",
 		Short: "Run a model over a data set and print its average precision",
 		Long: `Run a model over the pictures of a data set and print average precisions and recalls,
 as eval does. The picture with id i gets the noise of seed + i.

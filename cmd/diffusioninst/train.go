@@ -40,13 +40,13 @@ type trainOptions struct {
 func newTrainCommand() *cobra.Command {
 	var o trainOptions
 	cmd := &cobra.Command{
-		Use:   "train --config FILE --train FILE --images FOLDER --out FOLDER",
+		Use:   "train --config FILE --train FILE [--images FOLDER] --out FOLDER",
 		Short: "Train a model on a data set, or continue a training run",
 		Long: `Train a model on a data set in COCO or LVIS format, or in another that convert reads: a
 folder of LabelMe files, data.yaml of YOLO (--train takes its split train, --val its val),
-label maps, folders of masks. The configuration is a Detectron2
-YAML file as in the official project: it describes the model, the augmentation, the
-optimiser and the length of the run. The classes are the data set's.
+label maps, folders of masks. The configuration is a Detectron2 YAML file as in the official
+project: it describes the model, the augmentation, the optimiser and the length of the run.
+The classes are the data set's.
 
 These files are written to the output folder:
   last.safetensors   everything that --resume needs; written regularly and when the
@@ -56,6 +56,7 @@ These files are written to the output folder:
   train.csv, evaluation.csv, events.out.tfevents.*  losses and metrics, for
                      spreadsheets and TensorBoard
   train.png, evaluation.png  plots of them
+
 Several processes, on one machine or many, learn what one does: losses are normalised over
 the whole batch, and --batch counts the pictures of all. Rank 0 writes the files.
 A run that was killed continues from its last checkpoint with --resume. On the CPU, with
