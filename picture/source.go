@@ -150,7 +150,7 @@ func (s *Source) At(x, y int) color.Color {
 }
 
 // Region reads the part of the picture in r; its bounds are the part of r inside the picture. Its
-// type is the same as [Picture.Image]'s. Errors are of type [*Error].
+// type is the one that the picture has in memory. Errors are of type [*Error].
 func (s *Source) Region(r image.Rectangle) (image.Image, error) {
 	if s == nil || s.file == nil {
 		return nil, &Error{Kind: ErrRead, Reason: "the Source is nil or was not made by Open"}
