@@ -58,7 +58,7 @@ func (c Config) Run(ctx context.Context, s *torch.Scope, device torch.Device, sh
 	return x0, nil
 }
 
-// Enqueue does what Run does, and does not wait for a GPU: whoever calls it reads the answers of the checks along with results of
+// Enqueue does what Run does, and does not wait for a GPU: the caller reads the answers of the checks along with results of
 // its own, and what follows from them with Pending.Err. A failure that is not of a check is an error at once.
 func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device, shape []int, noise Noise, denoise Denoiser) (*torch.Tensor, *Pending, error) {
 	c, err := c.WithDefaults()
