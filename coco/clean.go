@@ -16,7 +16,7 @@ type CleanOptions struct {
 	Masks bool
 
 	// Boxes says that only boxes are used: a mask that is wrong beside a valid box is no
-	// problem, and is removed. It contradicts Masks, which overrides it.
+	// problem, and is removed. It contradicts Masks.
 	Boxes bool
 
 	// Size returns the size of the picture of an image whose record has none. If it is
@@ -24,12 +24,23 @@ type CleanOptions struct {
 	Size func(m *Image) (width, height int, err error)
 }
 
+func (o CleanOptions) check() Problems {
+	if o.Boxes && o.Masks {
+		return Problems{{Record: "data set", Message: "the options Boxes and Masks contradict each other"}}
+	}
+	return nil
+}
+
 // Clean removes what cannot be used and returns it as problems, sorted by kind of record and
 // place: records whose id another has, annotations of unknown images and categories, parts
 // of masks and boxes that are not valid, annotations of which no mask is left, and
 // images without a size with their annotations. It fills in sizes. After it, Index and the
-// masks of annotations are without error.
+// masks of annotations are without error. Options that contradict each other are a problem of the
+// data set as a whole, which is then left as it is.
 func (d *Dataset) Clean(o CleanOptions) Problems {
+	if err := o.check(); err != nil {
+		return err
+	}
 	ix, problems := d.index()
 	lost := d.unsized(ix, o, &problems)
 
@@ -85,7 +96,7 @@ func (d *Dataset) unsized(ix *Index, o CleanOptions, problems *Problems) map[int
 		masks := 0
 		for _, a := range ix.ofImage.of(i) {
 			a := &d.Annotations[a]
-			if boxes := o.Boxes && !o.Masks && a.HasBBox; !boxes && !a.Segmentation.Empty() {
+			if boxes := o.Boxes && a.HasBBox; !boxes && !a.Segmentation.Empty() {
 				masks++
 			}
 		}
@@ -107,7 +118,7 @@ func (a *Annotation) clean(i int, m *Image, o CleanOptions, problems *Problems) 
 		}
 	}
 	s := &a.Segmentation
-	if o.Boxes && !o.Masks && a.HasBBox {
+	if o.Boxes && a.HasBBox {
 		if _, err := s.RLE(m.Width, m.Height); err != nil {
 			*s = Segmentation{}
 		}

@@ -4,6 +4,9 @@ package coco
 // others: unknown images and categories, scores and boxes that are not valid, and masks
 // that are not, as the options say. Size is not used. d must be clean.
 func (d *Dataset) CleanResults(results []Result, o CleanOptions) ([]Result, Problems) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	ix, _ := d.index()
 	iou := BBox
 	if o.Masks {
@@ -26,7 +29,7 @@ func (d *Dataset) CleanResults(results []Result, o CleanOptions) ([]Result, Prob
 			_, err := r.Segmentation.RLE(d.Images[place].Width, d.Images[place].Height)
 			switch {
 			case err == nil:
-			case o.Boxes && !o.Masks && r.HasBBox: // which is all that is compared
+			case o.Boxes && r.HasBBox: // which is all that is compared
 				r.Segmentation = Segmentation{}
 			default:
 				problems.at("result", i, &r, "%v", err)

@@ -34,6 +34,10 @@ func TestClean(t *testing.T) {
 		return out
 	}
 	d := read()
+	require.ErrorContains(t, d.Clean(CleanOptions{Masks: true, Boxes: true}), "contradict")
+	kept, contradiction := d.CleanResults([]Result{{}}, CleanOptions{Masks: true, Boxes: true})
+	require.Nil(t, kept)
+	require.ErrorContains(t, contradiction, "contradict")
 	problems := d.Clean(CleanOptions{Masks: true})
 	var lines []string
 	for _, p := range problems {
