@@ -21,6 +21,13 @@ type Moment struct {
 	Step  int  // counted from 0
 	T     int  // time of the state
 	Inner bool // a sampler's further evaluation within the step, whose detections do not count
+
+	// Last (B,N,D) is the latest estimate of the clean state that the denoiser made of each proposal, for one that builds on it
+	// (self-conditioning, Chen et al., arXiv 2208.04202): that of the step before or, if Inner, of the same step. It is nil if
+	// there is none, at the first step and with Restart.
+	Last *torch.Tensor
+	// Known, bool (B,N), is which proposals Last is of: for those that have been renewed since it means nothing. nil is all.
+	Known *torch.Tensor
 }
 
 // A Denoiser estimates the clean state from the noisy x (B,N,D).
@@ -89,7 +96,7 @@ func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device
 			if i == 0 {
 				st = state{x: r.draw(), age: r.newborn()}
 			}
-			if p, err = r.evaluate(Moment{Step: i, T: t}, st.x); err != nil || i == len(times)-1 {
+			if p, err = r.evaluate(r.moment(i, t, st), st.x); err != nil || i == len(times)-1 {
 				return err
 			}
 			st, err = r.advance(ctx, i, t, times[i+1], st, p)
@@ -165,8 +172,17 @@ func (r *run) evaluate(at Moment, x *torch.Tensor) (Prediction, error) {
 	return p, nil
 }
 
-// inner is Step.Denoise.
-func (r *run) inner(ctx context.Context, step, t int, x *torch.Tensor) (*torch.Tensor, error) {
+// moment is that of a step's own evaluation.
+func (r *run) moment(step, t int, st state) Moment {
+	at := Moment{Step: step, T: t}
+	if _, anew := r.Sampler.(Restart); !anew && len(st.past) > 0 {
+		at.Last, at.Known = st.past[0].X0, st.known
+	}
+	return at
+}
+
+// inner is Step.Denoise; last is the step's own estimate.
+func (r *run) inner(ctx context.Context, step, t int, x, last *torch.Tensor) (*torch.Tensor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -177,7 +193,7 @@ func (r *run) inner(ctx context.Context, step, t int, x *torch.Tensor) (*torch.T
 		return nil, err
 	}
 	mark := r.scope.Mark()
-	p, err := r.evaluate(Moment{Step: step, T: t, Inner: true}, x)
+	p, err := r.evaluate(Moment{Step: step, T: t, Inner: true, Last: last}, x)
 	if err != nil {
 		return nil, err
 	}

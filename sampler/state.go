@@ -15,10 +15,15 @@ type state struct {
 	x    *torch.Tensor // (B,N,D)
 	past []Past        // latest first, its rows in x's order, without Known
 	age  *torch.Tensor // (B,N) int64: number of steps that each has existed
+	// known, bool (B,N), is which of them existed at the step before; nil for all.
+	known *torch.Tensor
 }
 
 func (st state) tensors() []*torch.Tensor {
 	out := []*torch.Tensor{st.x, st.age}
+	if st.known != nil {
+		out = append(out, st.known)
+	}
 	for _, p := range st.past {
 		out = append(out, p.X, p.X0)
 	}
@@ -43,7 +48,7 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 	now := st.past[0]
 	moved, err := r.Sampler.Step(&Step{
 		X: now.X, X0: now.X0, T: t, Next: next, Schedule: r.Schedule, Past: r.known(st.past[1:], st.age), Normal: draw,
-		Denoise: func(x *torch.Tensor, t int) (*torch.Tensor, error) { return r.inner(ctx, i, t, x) },
+		Denoise: func(x *torch.Tensor, t int) (*torch.Tensor, error) { return r.inner(ctx, i, t, x, now.X0) },
 	})
 	if err != nil {
 		return state{}, err
@@ -55,7 +60,7 @@ func (r *run) advance(ctx context.Context, i, t, next int, st state, p Predictio
 		return state{}, fmt.Errorf("the sampler's state is %v on %v, not %v on %v", moved.DType(), moved.Device(), dtype, r.device)
 	}
 	fresh := draw()
-	st.age = st.age.AddScalar(1)
+	st.age, st.known = st.age.AddScalar(1), stays
 	if stays == nil {
 		st.x = moved
 	} else {

@@ -64,7 +64,7 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 				return found[0], nil
 			}
 			var x *torch.Tensor
-			x, err = t.config.Sampling.Advance(ctx, e.tensor(s, states[k]), found[k], b.earlier, b.time, sampler.SeededNoise(b.seed), again)
+			x, _, err = t.config.Sampling.Advance(ctx, e.tensor(s, states[k]), found[k], b.earlier, b.time, sampler.SeededNoise(b.seed), again)
 			if err != nil {
 				return
 			}
