@@ -22,6 +22,8 @@ type Config struct {
 	FilterState  bool    // whether noisy filters are part of the state; see Decoder.ForwardState
 	// Coordinates is how many numbers are predicted beside a filter, for relative coordinates; see Decoder.Place.
 	Coordinates int `json:",omitzero"`
+	// SelfConditioning tells the first stage what the decoder itself estimated last of each proposal; see Conditioning.
+	SelfConditioning bool `json:",omitzero"`
 }
 
 // WithDefaults returns c with the paper's values in place of zeros. It returns an

@@ -20,6 +20,7 @@ type Decoder struct {
 	time    [2]*nn.Linear
 	times   *nn.Linear // of all stages, side by side; nil if each has its own
 	filters *nn.Linear // noisy filters → first proposal features; nil without FilterState
+	last    *nn.Linear // Conditioning → first proposal features; nil without SelfConditioning
 	pooling torch.RoIAlignConfig
 	types   types
 	eager   bool
@@ -89,6 +90,10 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 		// Starts at zero, so that a model trained on boxes alone starts unchanged.
 		out.filters = nn.NewLinear(p.Exact().Sub("filter_state"), c.FilterParams, d, nn.LinearOptions{Init: nn.Constant(0)})
 	}
+	if c.SelfConditioning {
+		// Starts at zero, too. It has no bias, so that of what is not known nothing is added.
+		out.last = nn.NewLinear(p.Exact().Sub("self_conditioning"), ConditioningSize, d, nn.LinearOptions{NoBias: true, Init: nn.Constant(0)})
+	}
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
 	}
@@ -120,7 +125,7 @@ func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []f
 // paper proposes this as future work (section 5). The decoder's Config must have
 // FilterState set, unless filters is nil.
 func (d *Decoder) ForwardState(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) ([]Output, error) {
-	out, finite, err := d.Refine(levels, boxes, filters, times, all)
+	out, finite, err := d.Refine(levels, boxes, filters, nil, times, all)
 	if err != nil || finite == nil {
 		return out, err
 	}
@@ -148,17 +153,18 @@ func (d *Decoder) made() error {
 
 // Refine is like ForwardState but does not wait for a GPU to learn whether predictions are finite: it
 // returns the answers, bool (Stages), on the device. NotFinite gives the error of a stage whose answer
-// is false. On the CPU, where there is nothing to wait for, Refine has looked, and finite is nil.
-func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters *torch.Tensor, times []float64, all bool) (out []Output, finite *torch.Tensor, err error) {
+// is false. On the CPU, where there is nothing to wait for, Refine has looked, and finite is nil. With
+// Config.SelfConditioning it is also told what Conditioning returns, or nil if nothing is known of any proposal.
+func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters, conditioning *torch.Tensor, times []float64, all bool) (out []Output, finite *torch.Tensor, err error) {
 	if err := d.made(); err != nil {
 		return nil, nil, err
 	}
-	return d.RefineAt(levels, boxes, filters, d.Embed(boxes.Scope(), times, boxes.Device()), all)
+	return d.RefineAt(levels, boxes, filters, conditioning, d.Embed(boxes.Scope(), times, boxes.Device()), all)
 }
 
 // RefineAt is Refine for times that Embed has embedded. On a GPU nothing in it is copied from or to the host, so that
 // it can be recorded as a torch.Graph.
-func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.Tensor, all bool) (out []Output, finite *torch.Tensor, err error) {
+func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, conditioning, times *torch.Tensor, all bool) (out []Output, finite *torch.Tensor, err error) {
 	if err := d.made(); err != nil {
 		return nil, nil, err
 	}
@@ -191,7 +197,7 @@ func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, times *torch.
 		mark := s.Mark()
 		from := d.pool(levels, boxes, image, i == 0)
 		if i == 0 {
-			proposals = d.start(from, boxes, filters)
+			proposals = d.start(from, boxes, filters, conditioning)
 		}
 		var o Output
 		o, proposals = stage.forward(from, boxes, proposals, d.modulation(i, time), all || i == len(d.Stages)-1)
@@ -247,8 +253,8 @@ func finiteOf(out []Output, sums []*torch.Tensor) *torch.Tensor {
 }
 
 // start returns the first proposal features (B,N,d): the mean of a box's pooled
-// features, plus the embedding of its noisy filter.
-func (d *Decoder) start(from pooling, boxes, filters *torch.Tensor) *torch.Tensor {
+// features, plus the embeddings of its noisy filter and of its last estimate.
+func (d *Decoder) start(from pooling, boxes, filters, conditioning *torch.Tensor) *torch.Tensor {
 	return boxes.Scope().Hold(func() *torch.Tensor {
 		rois, bins := from.features, 1
 		if rois == nil {
@@ -260,6 +266,9 @@ func (d *Decoder) start(from pooling, boxes, filters *torch.Tensor) *torch.Tenso
 		x := as(rois, d.types.exact).MeanDim([]int{bins}, false).Reshape(boxes.Size(0), boxes.Size(1), -1)
 		if filters != nil {
 			x = x.Add(d.filters.Forward(as(filters, d.types.exact)))
+		}
+		if d.last != nil && conditioning != nil {
+			x = x.Add(d.last.Forward(as(conditioning, d.types.exact)))
 		}
 		return x
 	})

@@ -114,5 +114,5 @@ func TestConfigRefusesWhatCannotBe(t *testing.T) {
 	}
 	c, err := Config{Classes: 80}.WithDefaults()
 	require.NoError(t, err)
-	require.Equal(t, Config{80, 153, 256, 64, 2048, 8, 6, 1, 3, 7, 2, 0.01, false, 0}, c)
+	require.Equal(t, Config{80, 153, 256, 64, 2048, 8, 6, 1, 3, 7, 2, 0.01, false, 0, false}, c)
 }

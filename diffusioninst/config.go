@@ -18,7 +18,7 @@ import (
 // one means none where that makes sense.
 type Config struct {
 	Backbone    backbone.Builder      // required
-	Decoder     decoder.Config        // its Classes and FilterParams follow from the other fields
+	Decoder     decoder.Config        // its Classes, FilterParams, Coordinates and FilterState follow from the other fields
 	MaskBranch  maskhead.BranchConfig // its Channels and Coordinates follow from MaskHead
 	MaskHead    maskhead.Head
 	Sampling    sampler.Config

@@ -72,7 +72,7 @@ func fromDetectron2(d *detectron2.Config) (Config, error) {
 		Decoder: decoder.Config{
 			Hidden: head.HiddenDim, Dynamic: head.DimDynamic, FeedForward: head.DimFeedForward, Heads: head.NHeads, Stages: head.NumHeads,
 			ClassLayers: head.NumCls, BoxLayers: head.NumReg, Prior: head.PriorProb,
-			Bins: m.ROIBoxHead.PoolerResolution, Samples: m.ROIBoxHead.PoolerSamplingRatio,
+			Bins: m.ROIBoxHead.PoolerResolution, Samples: m.ROIBoxHead.PoolerSamplingRatio, SelfConditioning: head.SelfConditioning,
 		},
 		Classes:     detectron2Classes(d),
 		Proposals:   head.NumProposals,

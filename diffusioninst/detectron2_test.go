@@ -52,3 +52,14 @@ func TestLoadConfigKnowsRelativeCoordinates(t *testing.T) {
 	require.Positive(t, coordinates)
 	require.True(t, c.MaskBranch.Coordinates)
 }
+
+func TestLoadConfigKnowsSelfConditioning(t *testing.T) {
+	c, _, err := LoadConfig(editedConfig(t, "mini_r50s_1step", "USE_FOCAL: true", "USE_FOCAL: true\n    SELF_CONDITIONING: true"))
+	require.NoError(t, err)
+	require.True(t, c.Decoder.SelfConditioning)
+	c, _, err = LoadConfig(editedConfig(t, "mini_r50s_1step", "USE_FOCAL: true", "USE_FOCAL: true"))
+	require.NoError(t, err)
+	require.False(t, c.Decoder.SelfConditioning)
+	_, _, err = LoadConfig(editedConfig(t, "mini_r50s_1step", "USE_FOCAL: true", "USE_FOCAL: true\n    SELF_CONDITIONING: 0.5"))
+	require.ErrorContains(t, err, "SELF_CONDITIONING")
+}

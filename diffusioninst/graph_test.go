@@ -203,6 +203,28 @@ func TestGraphs(t *testing.T) {
 		inputs, pyramids, decoders := recorded(m)
 		require.Equal(t, []int{1, 1, 1}, []int{inputs, pyramids, decoders})
 	})
+	t.Run("SelfConditioning", func(t *testing.T) {
+		load := func(on bool) *Model {
+			config := conditioned()
+			m, err := LoadSource(ctx, hearing{nn.FromSeed(1)}, LoadOptions{Config: &config, Device: torch.CUDA(0), Graphs: on})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, m.Close()) })
+			return m
+		}
+		without, m := load(false), load(true)
+		for i := range 3 {
+			o := Options{Score: -1, Steps: 3, Seed: uint64(i), Sampling: &sampler.Config{Renewal: sampler.TopFraction(0.5)}}
+			want := segment(t, without, o, img)
+			sameResults(t, want, segment(t, m, o, img))
+			require.False(t, sameResult(segment(t, plain, o, img)[0], want[0]), "it is told something")
+		}
+		inputs, pyramids, decoders := recorded(m)
+		require.Equal(t, []int{1, 1, 1}, []int{inputs, pyramids, decoders}, "one graph for the steps that are told something and for the first")
+		steps := func(n int) torch.Counts {
+			return torch.Count(func() { segment(t, m, Options{Score: -1, Steps: n}, img) })
+		}
+		require.Equal(t, steps(1).Waits, steps(3).Waits, "a step waits")
+	})
 	t.Run("Replicas", func(t *testing.T) {
 		m, err := LoadSource(ctx, nn.FromSeed(1), LoadOptions{Config: &config, Device: torch.CUDA(0), Replicas: []torch.Device{torch.CUDA(0)}, Graphs: true})
 		require.NoError(t, err)

@@ -94,6 +94,7 @@ func infer(file *nn.Checkpoint) (Config, error) {
 		}
 	}
 	c.MaskHead.Coordinates = s[stage+"coordinates.weight"] != nil
+	c.Decoder.SelfConditioning = s["head.self_conditioning.weight"] != nil
 	if d := c.Decoder.Hidden; d > 0 {
 		c.Decoder.Bins = int(math.Sqrt(float64(s.at(stage+"inst_interact.out_layer.weight", 1) / d)))
 	}

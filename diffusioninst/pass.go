@@ -188,9 +188,13 @@ func (p *pass) fitted() []sampler.Check {
 func (p *pass) denoise(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 	m := p.model
 	scale := m.config.SignalScale
+	var told *torch.Tensor
+	if m.config.Decoder.SelfConditioning {
+		told = p.conditioning(at, x)
+	}
 	state, embedded := m.config.SizePrior.read(x, scale, p.sampling.Schedule.AlphaBar(at.T)), p.embedded(x.Scope(), at.T)
 	p.clock.begin("decoder")
-	d, err := p.decodeAgain(state, p.sizes, embedded)
+	d, err := p.decodeAgain(state, p.sizes, embedded, told)
 	p.clock.begin("sampling")
 	if err != nil {
 		return sampler.Prediction{}, err
@@ -245,6 +249,22 @@ func (p *pass) perView(times ...int) []float64 {
 		}
 	}
 	return out
+}
+
+// conditioning is what the decoder is told of its last estimate; see decoder.Conditioning. It is zeros at the first step, so
+// that a graph of the decoder has the same inputs in all.
+func (p *pass) conditioning(at sampler.Moment, x *torch.Tensor) *torch.Tensor {
+	s := x.Scope()
+	if at.Last == nil {
+		return s.Zeros(torch.Options{DType: x.DType(), Device: x.Device()}, x.Size(0), x.Size(1), decoder.ConditioningSize)
+	}
+	return s.Hold(func() *torch.Tensor {
+		prior, scale := p.model.config.SizePrior, p.model.config.SignalScale
+		boxes := func(x *torch.Tensor, alphaBar float64) *torch.Tensor {
+			return prior.read(x.Narrow(2, 0, 4), scale, alphaBar).Clamp(-scale, scale)
+		}
+		return decoder.Conditioning(boxes(x, p.sampling.Schedule.AlphaBar(at.T)), boxes(at.Last, 1), at.Known)
+	})
 }
 
 // counts reports whether a step's detections belong to the result.

@@ -56,8 +56,9 @@ type decoded struct {
 	best   *torch.Tensor    // of best; nil if it is to be computed
 }
 
-// decode runs the decoder on a noisy state x (B,N,D), with sizes of inputs as in pass and embedded times.
-func (p *pass) decode(x, sizes, times *torch.Tensor) (decoded, error) {
+// decode runs the decoder on a noisy state x (B,N,D), with sizes of inputs as in pass, embedded times and, with self-conditioning,
+// what conditioning returns.
+func (p *pass) decode(x, sizes, times, told *torch.Tensor) (decoded, error) {
 	m := p.model
 	scale := m.config.SignalScale
 	x = x.Clamp(-scale, scale)
@@ -67,7 +68,7 @@ func (p *pass) decode(x, sizes, times *torch.Tensor) (decoded, error) {
 		filters = x.Narrow(2, 4, x.Size(2)-4).MulScalar(m.config.FilterRange / scale)
 	}
 	var err error
-	if d.stages, d.finite, err = m.decoder.RefineAt(p.levels, d.boxes, filters, times, p.watch != nil); err != nil {
+	if d.stages, d.finite, err = m.decoder.RefineAt(p.levels, d.boxes, filters, told, times, p.watch != nil); err != nil {
 		return d, err
 	}
 	last := d.last()
@@ -85,24 +86,32 @@ func (d decoded) last() decoder.Output { return d.stages[len(d.stages)-1] }
 
 // decodeAgain is decode from a graph, if there is one or can be. What it returns beside boxes, stages and scores is the
 // caller's; those are overwritten by the next step.
-func (p *pass) decodeAgain(x, sizes, times *torch.Tensor) (decoded, error) {
+func (p *pass) decodeAgain(x, sizes, times, told *torch.Tensor) (decoded, error) {
 	if p.input == nil {
-		return p.decode(x, sizes, times)
+		return p.decode(x, sizes, times, told)
 	}
 	r := p.input.decoder(x)
 	if p.input.pyramid.graph == nil && p.input.levels == nil {
-		return p.warm(r, x, sizes, times)
+		return p.warm(r, x, sizes, times, told)
+	}
+	inputs := []*torch.Tensor{x, sizes, times}
+	if told != nil {
+		inputs = append(inputs, told)
 	}
 	out := p.graphs.run(x.Scope(), "decoder", &r.graphPart, func(in []*torch.Tensor) ([]*torch.Tensor, error) {
-		d, err := p.decode(in[0], in[1], in[2])
+		var told *torch.Tensor
+		if len(in) > 3 {
+			told = in[3]
+		}
+		d, err := p.decode(in[0], in[1], in[2], told)
 		if err != nil {
 			return nil, err
 		}
 		last := d.last()
 		return []*torch.Tensor{d.boxes, last.Logits, last.Boxes, last.Filters, d.scores, d.finite, d.x0, d.top, best(d.scores, last)}, nil
-	}, x, sizes, times)
+	}, inputs...)
 	if out == nil {
-		return p.warm(r, x, sizes, times)
+		return p.warm(r, x, sizes, times, told)
 	}
 	return decoded{
 		boxes: out[0], stages: []decoder.Output{{Logits: out[1], Boxes: out[2], Filters: out[3]}}, scores: out[4],
@@ -111,8 +120,8 @@ func (p *pass) decodeAgain(x, sizes, times *torch.Tensor) (decoded, error) {
 }
 
 // warm is decode, after which it can be recorded.
-func (p *pass) warm(r *decoderGraph, x, sizes, times *torch.Tensor) (decoded, error) {
-	d, err := p.decode(x, sizes, times)
+func (p *pass) warm(r *decoderGraph, x, sizes, times, told *torch.Tensor) (decoded, error) {
+	d, err := p.decode(x, sizes, times, told)
 	r.warm = r.warm || err == nil
 	return d, err
 }

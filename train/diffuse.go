@@ -1,6 +1,7 @@
 package train
 
 import (
+	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/train/data"
@@ -14,6 +15,7 @@ type diffusion struct {
 	proposals int
 	filters   int     // numbers of a mask filter in the state; 0 without filters
 	limit     float64 // what such a number is that becomes scale: Config.FilterRange
+	told      int     // numbers of decoder.Conditioning; 0 without self-conditioning
 }
 
 // beginning is the random start of a picture's proposals.
@@ -24,6 +26,9 @@ type beginning struct {
 	// proposals begin with the noised x₀.
 	earlier int
 	seed    uint64 // of that step's noise
+	// conditioned tells the decoder what it estimates from the same state, if there is no earlier one: its estimate there is
+	// told in any case, as in sampling.
+	conditioned bool
 	// filterNoise (N,filters) is that of the first state and, without an earlier one, of the
 	// second at the same time.
 	filterNoise [2][]float32
@@ -35,6 +40,7 @@ type noised struct {
 	height, width int       // padded, so that the coarsest stride divides them
 	boxes         []float32 // N per picture, x1 y1 x2 y2 in pixels
 	filters       []float32 // N per picture, of diffusion.filters numbers each; filled in by the pass
+	told          []float32 // N per picture, of diffusion.told numbers each, in the same way; zeros for what is not known
 	times         []float64 // one per picture
 	beginnings    []beginning
 }
@@ -51,11 +57,14 @@ func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
 		if t.options.OwnSteps > 0 {
 			b.drawEarlier(t.options.OwnSteps, len(d.schedule), t.options.Draws)
 		}
+		if d.told > 0 && b.earlier == 0 {
+			b.conditioned = t.options.Draws.Time(2) == 1
+		}
 		b.drawFilters(d, t.options.Draws)
 		n.boxes, n.times = append(n.boxes, d.pixels(d.state(b, b.time), b.time, s)...), append(n.times, float64(b.time))
 		n.beginnings = append(n.beginnings, b)
 	}
-	n.filters = make([]float32, len(samples)*d.proposals*d.filters)
+	n.filters, n.told = make([]float32, len(samples)*d.proposals*d.filters), make([]float32, len(samples)*d.proposals*d.told)
 	n.height, n.width = (n.height+divisor-1)/divisor*divisor, (n.width+divisor-1)/divisor*divisor
 	return n
 }
@@ -63,9 +72,12 @@ func (t *Trainer) noise(samples []data.Sample, whole wholeBatch) noised {
 // part is the i-th of parts that differ by one picture at most.
 func (n noised) part(i, parts int) noised {
 	from, to := i*len(n.samples)/parts, (i+1)*len(n.samples)/parts
-	each, filters := len(n.boxes)/len(n.samples), len(n.filters)/len(n.samples)
-	n.samples, n.times, n.boxes = n.samples[from:to], n.times[from:to], n.boxes[from*each:to*each]
-	n.beginnings, n.filters = n.beginnings[from:to], n.filters[from*filters:to*filters]
+	of := func(rows []float32) []float32 {
+		each := len(rows) / len(n.samples)
+		return rows[from*each : to*each]
+	}
+	n.boxes, n.filters, n.told = of(n.boxes), of(n.filters), of(n.told)
+	n.samples, n.times, n.beginnings = n.samples[from:to], n.times[from:to], n.beginnings[from:to]
 	return n
 }
 
@@ -73,6 +85,9 @@ func (t *Trainer) diffusion() diffusion {
 	d := diffusion{schedule: t.config.Sampling.Schedule, scale: t.config.SignalScale, prior: t.config.SizePrior, proposals: t.config.Proposals}
 	if t.config.FilterRange > 0 {
 		d.filters, d.limit = t.config.MaskHead.Params(), t.config.FilterRange
+	}
+	if t.config.Decoder.SelfConditioning {
+		d.told = decoder.ConditioningSize
 	}
 	return d
 }
@@ -100,17 +115,30 @@ func (d diffusion) state(b beginning, t int) []float64 {
 	return x
 }
 
+// read maps a state (N,4) at time t to what the decoder reads of it, in the signal's range; without a prior that is the state.
+func (d diffusion) read(x []float64, t int) []float64 {
+	return d.clean(x, d.prior.Narrowing(d.schedule.Alpha(t), d.schedule.Sigma(t)))
+}
+
+// clean is read for a narrowing, which is 1 for an estimate of the clean state.
+func (d diffusion) clean(x []float64, narrowing float64) []float64 {
+	mean, std := d.prior.Noise(d.scale)
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = min(max(v*narrowing*std[i%4]+mean[i%4], -d.scale), d.scale)
+	}
+	return out
+}
+
 // pixels maps a state (N,4) at time t, clamped to the signal's range, to boxes x1 y1 x2 y2 in pixels.
 func (d diffusion) pixels(x []float64, t int, s data.Sample) []float32 {
-	mean, std := d.prior.Noise(d.scale)
-	narrowing := d.prior.Narrowing(d.schedule.Alpha(t), d.schedule.Sigma(t))
+	x = d.read(x, t)
 	boxes := make([]float32, len(x))
 	size := [4]float64{float64(s.Width), float64(s.Height), float64(s.Width), float64(s.Height)}
 	for i := 0; i < len(x); i += 4 {
 		var b [4]float64 // cx cy w h
 		for k := range b {
-			v := x[i+k]*narrowing*std[k] + mean[k]
-			b[k] = (min(max(v, -d.scale), d.scale)/d.scale + 1) / 2
+			b[k] = (x[i+k]/d.scale + 1) / 2
 		}
 		for k, v := range [4]float64{b[0] - b[2]/2, b[1] - b[3]/2, b[0] + b[2]/2, b[1] + b[3]/2} {
 			boxes[i+k] = float32(v * size[k])

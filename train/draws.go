@@ -13,7 +13,8 @@ import (
 // Draws are the random choices of a training step. A step asks for them in this
 // order: for each picture its Time, the Noise of its proposals, and the Noise of its
 // padding boxes or, if there are too many ground truths, a Subset of them, and with
-// Options.OwnSteps up to three more of Time, and with Config.FilterRange the Noise of the filters; then,
+// Options.OwnSteps up to three more of Time, with decoder.Config.SelfConditioning one more unless there is an own step, and
+// with Config.FilterRange the Noise of the filters; then,
 // with a federated loss, the Classes of the last stage and of the others from the first on.
 type Draws interface {
 	// Time is uniform over 0 … times−1.

@@ -63,6 +63,7 @@ func TestExportsLoadAsSnapshots(t *testing.T) {
 		"Swin":         {unusual(randomlyDeep()), Options{EMA: 0.5}},
 		"float64":      {unusual(small(2)), Options{Float64: true}},
 		"coordinates":  {unusual(relative(small(2))), Options{}},
+		"conditioning": {unusual(conditioned(small(2))), Options{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()

@@ -19,17 +19,18 @@ func (b *beginning) drawEarlier(share float64, times int, draws Draws) {
 	}
 }
 
-// ownSteps replaces, in the pass, the states of the pictures that begin with the model's own
+// estimateFirst replaces, in the pass, the states of the pictures that begin with the model's own
 // step: the decoder estimates the clean state at the earlier time, and the sampler steps from
-// there. With filters in the state, the other pictures' are noised from such an estimate, too.
-func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor) (err error) {
+// there. With filters in the state, the other pictures' are noised from such an estimate, too. With self-conditioning
+// the decoder is then told its estimate.
+func (t *Trainer) estimateFirst(ctx context.Context, p *pass, levels []*torch.Tensor) (err error) {
 	n, d := p.noised, t.diffusion()
 	e := estimate{diffusion: d, decoder: p.replica.network.Decoder}
 	var at []int64
 	var times []int
 	var states [][]float64
 	for i, b := range n.beginnings {
-		if b.earlier > 0 || d.filters > 0 {
+		if b.earlier > 0 || b.conditioned || d.filters > 0 {
 			at, times, states = append(at, int64(i)), append(times, b.firstTime()), append(states, d.first(b))
 			e.samples = append(e.samples, n.samples[i])
 		}
@@ -45,30 +46,37 @@ func (t *Trainer) ownSteps(ctx context.Context, p *pass, levels []*torch.Tensor)
 			e.levels = append(e.levels, level.IndexSelect(0, torch.From(s, at).To(t.device)))
 		}
 		var found []sampler.Prediction
-		if found, err = e.run(s, states, times); err != nil {
+		if found, err = e.run(s, states, times, nil); err != nil {
 			return
 		}
 		for k, i := range at {
 			b := n.beginnings[i]
-			boxes, filters := n.boxes[int(i)*4*d.proposals:], n.filters[int(i)*d.filters*d.proposals:]
+			boxes, filters, told := n.boxes[int(i)*4*d.proposals:], n.filters[int(i)*d.filters*d.proposals:], n.told[int(i)*d.told*d.proposals:]
 			if b.earlier == 0 {
 				_, x0 := d.split(torch.Values[float64](found[k].X0))
 				copy(filters, d.plain(d.noisyFilters(b.filterNoise[1], x0, b.time)))
+				if b.conditioned {
+					copy(told, d.tell(states[k], sampler.Moment{T: b.time, Last: found[k].X0}))
+				}
 				continue
 			}
 			again := func(m sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
-				found, err := e.only(k).run(s, [][]float64{torch.Values[float64](x)}, []int{m.T})
+				state := torch.Values[float64](x)
+				found, err := e.only(k).run(s, [][]float64{state}, []int{m.T}, d.tell(state, m))
 				if err != nil {
 					return sampler.Prediction{}, err
 				}
 				return found[0], nil
 			}
 			var x *torch.Tensor
-			x, _, err = t.config.Sampling.Advance(ctx, e.tensor(s, states[k]), found[k], b.earlier, b.time, sampler.SeededNoise(b.seed), again)
+			var at sampler.Moment
+			x, at, err = t.config.Sampling.Advance(ctx, e.tensor(s, states[k]), found[k], b.earlier, b.time, sampler.SeededNoise(b.seed), again)
 			if err != nil {
 				return
 			}
-			moved, movedFilters := d.split(torch.Values[float64](x))
+			state := torch.Values[float64](x)
+			copy(told, d.tell(state, at))
+			moved, movedFilters := d.split(state)
 			copy(boxes, d.pixels(moved, b.time, n.samples[i]))
 			copy(filters, d.plain(movedFilters))
 		}
@@ -94,8 +102,8 @@ func (e estimate) only(k int) estimate {
 	return e
 }
 
-// run decodes the pictures' states at their times.
-func (e estimate) run(s *torch.Scope, states [][]float64, times []int) ([]sampler.Prediction, error) {
+// run decodes the pictures' states at their times. The decoder is told what tell returns; nil for nothing.
+func (e estimate) run(s *torch.Scope, states [][]float64, times []int, told []float32) ([]sampler.Prediction, error) {
 	var boxes, filters []float32
 	var at []float64
 	for i, x := range states {
@@ -104,7 +112,7 @@ func (e estimate) run(s *torch.Scope, states [][]float64, times []int) ([]sample
 		boxes, filters = append(boxes, e.pixels(b, times[i], e.samples[i])...), append(filters, e.plain(f)...)
 	}
 	device := e.levels[0].Device()
-	stages, finite, err := e.decoder.Refine(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), at, false)
+	stages, finite, err := e.decoder.Refine(e.levels, e.rows(s, boxes).To(device), e.filterRows(s, filters, device), e.toldRows(s, told, device), at, false)
 	if err != nil {
 		return nil, err
 	}

@@ -53,12 +53,12 @@ func (t *Trainer) forward(ctx context.Context, p *pass) error {
 	for i, level := range levels {
 		levels[i] = exact(level)
 	}
-	if err := t.ownSteps(ctx, p, levels); err != nil {
+	if err := t.estimateFirst(ctx, p, levels); err != nil {
 		return err
 	}
 	d := t.diffusion()
 	var err error
-	p.stages, p.finite, err = net.Decoder.Refine(levels, d.rows(s, n.boxes).To(t.device), d.filterRows(s, n.filters, t.device), n.times, true)
+	p.stages, p.finite, err = net.Decoder.Refine(levels, d.rows(s, n.boxes).To(t.device), d.filterRows(s, n.filters, t.device), d.toldRows(s, n.told, t.device), n.times, true)
 	return named(err, n.samples)
 }
 

@@ -42,7 +42,7 @@ func TestLoadRecipe(t *testing.T) {
 MODEL:
   BACKBONE: {FREEZE_AT: 0}
   RESNETS: {NORM: SyncBN}
-  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true, REL_COORDS: true, SCORE_TARGET: mask, OWN_STEPS: 0.5}
+  DiffusionInst: {USE_FED_LOSS: true, USE_FOCAL: false, NUM_CLASSES: 3, DEEP_SUPERVISION: false, MASK_COVERAGE: true, REL_COORDS: true, SCORE_TARGET: mask, OWN_STEPS: 0.5, SELF_CONDITIONING: true}
 SOLVER:
   OPTIMIZER: SGD
   LR_SCHEDULER_NAME: WarmupCosineLR

@@ -85,6 +85,7 @@ func TestResumedRunsAreThoseThatWereNotInterrupted(t *testing.T) {
 		"SGD":              {small(2), Options{Optimizer: sgd}},
 		"stochastic depth": {randomlyDeep(), Options{Frozen: []string{}}},
 		"float64":          {small(2), Options{Float64: true, EMA: 0.9}},
+		"own estimates":    {conditioned(small(2)), Options{OwnSteps: 0.3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := func(seed uint64) Options {

@@ -109,14 +109,15 @@ type DiffusionInst struct {
 	UseNMS          bool    `key:"USE_NMS"`          //
 
 	// The following keys are this module's, not the official project's.
-	MaskUpsample int       `key:"MASK_UPSAMPLE"` // factor by which the mask features are enlarged: 1, 2 or 4
-	MaskScore    float64   `key:"MASK_SCORE"`    // weight of masks' quality in scores, 0 to 0.9
-	RelCoords    bool      `key:"REL_COORDS"`    // mask filters know where a pixel lies in the box
-	MaskCoverage bool      `key:"MASK_COVERAGE"` // masks learn the covered parts of pixels instead of their centres
-	SizePrior    []float64 `key:"SIZE_PRIOR"`    // mean and standard deviation of boxes' sides in input sizes; empty for none
-	FilterRange  float64   `key:"FILTER_RANGE"`  // above 0 diffuses mask filters, whose numbers have about this size
-	OwnSteps     float64   `key:"OWN_STEPS"`     // share of the pictures that start from what the model's own step made
-	ScoreTarget  string    `key:"SCORE_TARGET"`  // class score that a match learns: "one", or the IoU of its "mask" or "box"
+	MaskUpsample     int       `key:"MASK_UPSAMPLE"`     // factor by which the mask features are enlarged: 1, 2 or 4
+	MaskScore        float64   `key:"MASK_SCORE"`        // weight of masks' quality in scores, 0 to 0.9
+	RelCoords        bool      `key:"REL_COORDS"`        // mask filters know where a pixel lies in the box
+	MaskCoverage     bool      `key:"MASK_COVERAGE"`     // masks learn the covered parts of pixels instead of their centres
+	SizePrior        []float64 `key:"SIZE_PRIOR"`        // mean and standard deviation of boxes' sides in input sizes; empty for none
+	FilterRange      float64   `key:"FILTER_RANGE"`      // above 0 diffuses mask filters, whose numbers have about this size
+	OwnSteps         float64   `key:"OWN_STEPS"`         // share of the pictures that start from what the model's own step made
+	SelfConditioning bool      `key:"SELF_CONDITIONING"` // the decoder is told its own last estimate
+	ScoreTarget      string    `key:"SCORE_TARGET"`      // class score that a match learns: "one", or the IoU of its "mask" or "box"
 }
 
 // ROIHeads says which pyramid levels boxes are pooled from.
