@@ -14,9 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "races.h"
+
 #define __global__
 #define __device__
-#define __shared__ static
 #define __restrict__ __restrict
 
 namespace host {
@@ -31,9 +32,10 @@ static host::Index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace host {
 
-constexpr int kWarp = 32, kThreads = 1024;
-#ifdef __SANITIZE_ADDRESS__  // which clears its notes on the whole stack at each change of threads
-constexpr size_t kStack = 32 << 10;
+constexpr int kWarp = 32, kThreads = kRaces ? 512 : 1024;  // in a block; under ThreadSanitizer each takes long to make
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BY_CONTEXT  // how threads change places
+constexpr size_t kStack = 32 << 10;  // AddressSanitizer clears its notes on the whole stack at each change of threads
 #else
 constexpr size_t kStack = 128 << 10;
 #endif
@@ -47,21 +49,23 @@ enum State { kReady, kBlock, kWarpWait, kDone };
 
 // A Place is where a fiber or the scheduler goes on. swapcontext asks the kernel for the signal mask each time,
 // which takes most of a test, so that threads change places by the compiler's own longjmp, except under
-// AddressSanitizer, which knows one stack only of longjmp.
+// the sanitizers, which know one stack only of longjmp.
 struct Place {
-#ifndef __SANITIZE_ADDRESS__
+#ifndef BY_CONTEXT
   void* jump[5];
   bool jumps = false;  // it has been left by change before
 #endif
   ucontext_t context;
+  Thread thread;
 };
 
-#ifndef __SANITIZE_ADDRESS__
+#ifndef BY_CONTEXT
 [[noreturn]] __attribute__((noinline)) static void jump(Place& to) { __builtin_longjmp(to.jump, 1); }  // not from the function that set it
 #endif
 
-__attribute__((noinline)) static void change(Place& from, Place& to) {
-#ifdef __SANITIZE_ADDRESS__
+UNSEEN __attribute__((noinline)) static void change(Place& from, Place& to) {
+  to.thread.enter();
+#ifdef BY_CONTEXT
   swapcontext(&from.context, &to.context);
 #else
   from.jumps = true;
@@ -74,51 +78,71 @@ __attribute__((noinline)) static void change(Place& from, Place& to) {
 struct Fiber {
   State state;
   const void* site;  // of the barrier that it waits at
+  int barriers[2];   // it has passed in its block, of warps and of the block
   Place place;
   std::unique_ptr<char[]> stack;  // not filled: most of its pages are never touched
 };
 
-static std::vector<Fiber> fibers(kThreads);
+static Fiber fibers[kThreads], *block = fibers;  // the running block's
 static Place scheduler;
 static int current;
+static Edge begun, ended, barriers[1 + kThreads / kWarp][2];  // of a kernel; of a block and its warps, by turns
 static bool descending;  // the last thread runs first: a result that depends on it lacks a barrier
 static void (*body)(void*);
 static void* body_data;
 
 // start is what a fiber does: a thread of each block that has so many.
-static void start() {
+UNSEEN static void start() {
   for (;;) {
+    begun.follow();
     body(body_data);
-    Fiber& f = fibers[current];
+    ended.pass();
+    Fiber& f = block[current];
     f.state = kDone;
     change(f.place, scheduler);
   }
 }
 
-static void wait(State s, const void* site) {
-  Fiber& f = fibers[current];
+// wait gives no order to accesses of memory.
+UNSEEN static void wait(State s, const void* site) {
+  Fiber& f = block[current];
   f.state = s, f.site = site;
   change(f.place, scheduler);
 }
 
+// barrier is a wait that puts what its threads did before it in front of what they do after it. A thread may reach the next barrier
+// before another has left this one, hence two edges by turns.
+UNSEEN static void barrier(State s, const void* site) {
+  Edge& e = barriers[s == kBlock ? 0 : 1 + current / kWarp][block[current].barriers[s == kBlock]++ % 2];
+  e.pass();
+  wait(s, site);
+  e.follow();
+}
+
 // release lets threads go on that all wait at one barrier, and reports whether they did.
-static bool release(int from, int to, State s) {
+UNSEEN static bool release(int from, int to, State s) {
   const void* site = nullptr;
   for (int i = from; i < to; i++) {
-    if (fibers[i].state != s) return false;
-    if (site != nullptr && site != fibers[i].site) fail("threads wait at different barriers");
-    site = fibers[i].site;
+    if (block[i].state != s) return false;
+    if (site != nullptr && site != block[i].site) fail("threads wait at different barriers");
+    site = block[i].site;
   }
-  for (int i = from; i < to; i++) fibers[i].state = kReady;
+  for (int i = from; i < to; i++) block[i].state = kReady;
   return true;
 }
 
-static void run_block(int threads) {
+UNSEEN static void run_block(int threads) {
+  if (threads > kThreads) fail("a block has too many threads");
+  if (kRaces && (block += threads) + threads > fibers + kThreads) block = fibers;
+  forget_shared();
+  for (auto& turns : barriers) turns[0].forget(), turns[1].forget();
+  begun.pass();
   for (int i = 0; i < threads; i++) {
-    Fiber& f = fibers[i];
-    f.state = kReady;
+    Fiber& f = block[i];
+    f.state = kReady, f.barriers[0] = f.barriers[1] = 0;
     if (f.stack) continue;
     f.stack.reset(new char[kStack]);
+    f.place.thread.make();
     const size_t apart = i % 16 * 256;  // or all stacks would want the same lines of the processor's cache
     ucontext_t& c = f.place.context;
     getcontext(&c);
@@ -133,16 +157,16 @@ static void run_block(int threads) {
       do {  // a warp runs until the block's next barrier
         for (int l = 0; l < end - first; l++) {
           int i = descending ? end - 1 - l : first + l;
-          if (fibers[i].state != kReady) continue;
+          if (block[i].state != kReady) continue;
           current = i, threadIdx.x = i, moved = true;
-          change(scheduler, fibers[i].place);
+          change(scheduler, block[i].place);
         }
       } while (release(first, end, kWarpWait));
     }
     moved |= release(0, threads, kBlock);
     if (moved) continue;
     for (int i = 0; i < threads; i++) {
-      if (fibers[i].state != kDone) fail("a barrier is reached by a part of the threads only");
+      if (block[i].state != kDone) fail("a barrier is reached by a part of the threads only");
     }
     return;
   }
@@ -150,13 +174,14 @@ static void run_block(int threads) {
 
 // run_grid calls f with its data once per thread of each block. Threads of kernels without barriers
 // need no fibers, which is much faster.
-static void run_grid(unsigned gx, unsigned gy, int threads, bool barriers, void (*f)(void*), void* data) {
+UNSEEN static void run_grid(unsigned gx, unsigned gy, int threads, bool barriers, void (*f)(void*), void* data) {
   gridDim = {gx, gy, 1}, blockDim = {static_cast<unsigned>(threads), 1, 1};
   body = f, body_data = data;
+  scheduler.thread.own();
   for (unsigned y = 0; y < gy; y++) {
     for (unsigned x = 0; x < gx; x++) {
       blockIdx = {x, y, 0};
-      if (barriers) {
+      if (barriers || kRaces) {
         run_block(threads);
         continue;
       }
@@ -166,6 +191,7 @@ static void run_grid(unsigned gx, unsigned gy, int threads, bool barriers, void 
       }
     }
   }
+  ended.follow();
 }
 
 template <typename F>
@@ -173,24 +199,27 @@ void launch(unsigned gx, unsigned gy, int threads, F f) {
   run_grid(gx, gy, threads, true, [](void* data) { (*static_cast<F*>(data))(); }, &f);
 }
 
-// Values that the lanes of a warp exchange.
-static unsigned char slots[kThreads][16];
+// Values that the lanes of a warp exchange. That orders no other memory: shuffles and ballots are no barriers.
+struct alignas(16) Slot {
+  unsigned char at[16];
+};
+static Slot slots[kThreads];
 
 template <typename T>
-T shuffle_down(T v, int step, const char* site) {
+UNSEEN T shuffle_down(T v, int step, const char* site) {
   unsigned i = threadIdx.x;
-  std::memcpy(slots[i], &v, sizeof v);
+  *reinterpret_cast<T*>(slots[i].at) = v;
   wait(kWarpWait, site);
-  if (static_cast<int>(i % kWarp) + step < kWarp && i + step < blockDim.x) std::memcpy(&v, slots[i + step], sizeof v);
+  if (static_cast<int>(i % kWarp) + step < kWarp && i + step < blockDim.x) v = *reinterpret_cast<T*>(slots[i + step].at);
   wait(kWarpWait, site + 1);
   return v;
 }
 
-static inline unsigned ballot(bool p, const char* site) {
+UNSEEN static inline unsigned ballot(bool p, const char* site) {
   unsigned i = threadIdx.x, first = i / kWarp * kWarp, out = 0;
-  slots[i][0] = p;
+  slots[i].at[0] = p;
   wait(kWarpWait, site);
-  for (unsigned k = 0; k < kWarp && first + k < blockDim.x; k++) out |= static_cast<unsigned>(slots[first + k][0]) << k;
+  for (unsigned k = 0; k < kWarp && first + k < blockDim.x; k++) out |= static_cast<unsigned>(slots[first + k].at[0]) << k;
   wait(kWarpWait, site + 1);
   return out;
 }
@@ -198,11 +227,11 @@ static inline unsigned ballot(bool p, const char* site) {
 }  // namespace host
 
 // Each place in the source is a barrier of its own.
-#define __syncthreads() do { static const char site = 0; host::wait(host::kBlock, &site); } while (0)
+#define __syncthreads() do { static const char site = 0; host::barrier(host::kBlock, &site); } while (0)
 #define __shfl_down_sync(mask, v, step) ([&] { static const char site[2] = {0, 0}; return host::shuffle_down(v, step, site); }())
 #define __ballot_sync(mask, p) ([&] { static const char site[2] = {0, 0}; return host::ballot(p, site); }())
 
-#define __syncwarp() do { static const char site = 0; host::wait(host::kWarpWait, &site); } while (0)
+#define __syncwarp() do { static const char site = 0; host::barrier(host::kWarpWait, &site); } while (0)
 
 static inline float __uint_as_float(unsigned u) {
   float f;
@@ -220,8 +249,10 @@ static inline float __fmul_rn(float a, float b) { return a * b; }
 
 template <typename T>
 T atomicAdd(T* at, T v) {
-  T old = *at;
-  *at += v;
+  T old, sum;
+  __atomic_load(at, &old, __ATOMIC_RELAXED);  // no other thread runs in between
+  sum = old + v;
+  __atomic_store(at, &sum, __ATOMIC_RELAXED);
   return old;
 }
 
