@@ -104,6 +104,11 @@ func onFakeGPU(t *testing.T) {
 			t.Logf("a stage but the last, %d pictures: launches %d, of own kernels %d", 1+len(more), stage, deep.Launches-flat.Launches)
 			require.LessOrEqual(t, stage, int64(12))
 		}
+		informed := config
+		informed.SizePrior, informed.Decoder.SelfConditioning = SizePrior{Mean: 0.1, Std: 0.1}, true
+		m := load(t, torch.CUDA(0), informed)
+		segment(t, m, few, img)
+		require.Equal(t, of(m, 1, nil).Transfers, of(m, 3, nil).Transfers, "a step copies")
 		for _, c := range []struct {
 			name     string
 			sampling *sampler.Config

@@ -68,13 +68,9 @@ func (p SizePrior) write(x0 *torch.Tensor, scale float64) *torch.Tensor {
 	return affine(x0, std, mean)
 }
 
-// affine multiplies the first four numbers of each row and adds to them.
+// affine multiplies the first four numbers of each row and adds to them: the same for cx and cy, and for w and h, which takes
+// no copy to a GPU.
 func affine(x *torch.Tensor, factor, shift [4]float64) *torch.Tensor {
-	boxes := x.Narrow(2, 0, 4)
-	row := func(v [4]float64) *torch.Tensor { return torch.From(x.Scope(), v[:]).ToDType(x.DType()).To(x.Device()) }
-	boxes = boxes.Mul(row(factor)).Add(row(shift))
-	if x.Size(2) == 4 {
-		return boxes
-	}
-	return torch.Cat([]*torch.Tensor{boxes, x.Narrow(2, 4, x.Size(2)-4)}, 2)
+	pair := func(i int) *torch.Tensor { return x.Narrow(2, i, 2).MulScalar(factor[i]).AddScalar(shift[i]) }
+	return torch.Cat([]*torch.Tensor{pair(0), pair(2), x.Narrow(2, 4, x.Size(2)-4)}, 2)
 }
