@@ -155,6 +155,5 @@ func TestKernelRacesWithFaults(t *testing.T) {
 		{"a row of two warps", "norms", "if (row >= rows) return;", "if (row >= rows) row = rows - 1, first = row * SIZE;", race},
 		{"a sum of two blocks", "mask_dice", "atomicAdd(dfeatures + first + c * pixels + i, up[c])", "dfeatures[first + c * pixels + i] += up[c]", race},
 		{"a count of all threads", "nms", "atomicAdd(count + view, 1)", "count[view]++", race},
-		{"a word of two blocks", "masks", "int i = blockIdx.x * warps + threadIdx.x / 32; i < total; i += gridDim.x * warps", "int i = threadIdx.x / 32; i < total; i += warps", race},
 	})
 }
