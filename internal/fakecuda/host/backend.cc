@@ -283,12 +283,13 @@ constexpr const char* kReads[] = {"aten::_local_scalar_dense", "aten::nonzero", 
 void record(const c10::OperatorHandle& op, const std::vector<c10::IValue>& arguments, const std::vector<c10::IValue>& results) {
   auto given = tensors(arguments), made = tensors(results);
   for (const auto& t : made) {
-    bool fresh = t.defined();
+    if (!t.defined()) continue;
+    bool fresh = true;
     for (const auto& g : given) fresh &= !g.defined() || g.storage().data() != t.storage().data();
-    if (fresh) fake::recording->memory.push_back(t);
+    if (fresh) fake::recording()->memory.push_back(t);
   }
   if (op.schema().name().rfind("aten::empty", 0) == 0) return;
-  fake::recording->work.push_back([op, arguments, made] {
+  fake::recording()->work.push_back([op, arguments, made] {
     c10::Stack again = arguments;
     compute(op, &again);
     auto values = tensors(again);
@@ -296,12 +297,39 @@ void record(const c10::OperatorHandle& op, const std::vector<c10::IValue>& argum
   });
 }
 
+// keep remembers what a tensor holds that a recording is about to write to, if the recording has not made it.
+void keep(const at::Tensor& t) {
+  if (!t.defined() || !t.is_cuda()) return;
+  for (const auto& m : fake::recording()->memory) {
+    if (m.storage().data() == t.storage().data()) return;
+  }
+  auto memory = on(t, c10::kCPU);
+  auto before = memory.clone();
+  auto& undo = fake::recording()->undo;
+  undo.insert(undo.begin(), [memory, before]() mutable { memory.copy_(before); });
+}
+
+// Operators that write to arguments, running statistics, without saying so.
+constexpr const char* kWrites[] = {"aten::native_batch_norm"};
+
+void keep_written(const c10::OperatorHandle& op, const std::vector<c10::IValue>& arguments) {
+  bool silent = false;
+  for (const char* name : kWrites) silent |= op.schema().name() == name;
+  for (size_t i = 0; i < arguments.size(); i++) {
+    const auto& argument = op.schema().arguments()[i];
+    bool written = argument.alias_info() != nullptr && argument.alias_info()->isWrite();
+    if (!written && !(silent && argument.name().rfind("running_", 0) == 0)) continue;
+    for (const auto& t : tensors({arguments[i]})) keep(t);
+  }
+}
+
 void fallback(const c10::OperatorHandle& op, c10::Stack* stack) {
-  if (fake::recording == nullptr) return compute(op, stack);
+  if (fake::recording() == nullptr) return compute(op, stack);
   for (const char* read : kReads) {
     if (op.schema().name() == read) fake::refuse(read);
   }
   std::vector<c10::IValue> arguments(stack->end() - op.schema().arguments().size(), stack->end());
+  keep_written(op, arguments);
   compute(op, stack);
   record(op, arguments, {stack->end() - op.schema().returns().size(), stack->end()});
 }
@@ -327,10 +355,10 @@ at::Tensor computed(const at::Tensor& x, const at::Tensor& weight, const c10::op
 at::Tensor convolution_relu(const at::Tensor& x, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, at::IntArrayRef stride,
                             at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, const at::Tensor& z = {}) {
   auto out = computed(x, weight, bias, stride, padding, dilation, groups, z);
-  if (fake::recording != nullptr) {
-    fake::recording->memory.push_back(out);
+  if (fake::recording() != nullptr) {
+    fake::recording()->memory.push_back(out);
     auto s = stride.vec(), p = padding.vec(), d = dilation.vec();
-    fake::recording->work.push_back([=] { fill(out, computed(x, weight, bias, s, p, d, groups, z)); });
+    fake::recording()->work.push_back([=] { fill(out, computed(x, weight, bias, s, p, d, groups, z)); });
   }
   return out;
 }
@@ -352,8 +380,9 @@ at::Tensor& copy(at::Tensor& self, const at::Tensor& from, bool) {
     auto memory = [](const at::Tensor& t) { return t.is_cuda() ? on(t, c10::kCPU) : t; };
     memory(to).copy_(memory(from));
   };
+  if (fake::recording() != nullptr) keep(self);
   copied(self, from);
-  if (fake::recording != nullptr) fake::recording->work.push_back([=] { copied(self, from); });
+  if (fake::recording() != nullptr) fake::recording()->work.push_back([=] { copied(self, from); });
   return self;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/record_function.h>
 
 #include <atomic>
 #include <cstring>
@@ -24,19 +25,30 @@ inline thread_local c10::StreamId current_stream = 0;
 struct Recording {
   std::vector<std::function<void()>> work;
   std::vector<at::Tensor> memory;  // that was asked for meanwhile
+  std::vector<std::function<void()>> undo;  // what has been written to other memory, where a GPU would only record
   unsigned long long pool = 0, number = 0;
   c10::StreamId stream = 0;
+  std::thread::id thread;
   bool broken = false;
   std::atomic<bool> busy{false};
 };
 
-inline thread_local Recording* recording = nullptr;  // of the calling thread
+inline std::atomic<Recording*> underway{nullptr};
+
+// recording returns what the calling thread's work becomes part of: a stream records whatever thread gives it work, as
+// those of autograd's do.
+inline Recording* recording() {
+  auto* r = underway.load();
+  return r != nullptr && r->stream == current_stream ? r : nullptr;
+}
+
 inline thread_local bool replaying = false;
 
 // refuse throws what a GPU throws for what it cannot record, which ends the recording.
 inline void refuse(const char* what) {
-  if (recording == nullptr) return;
-  recording->broken = true;
+  auto* r = recording();
+  if (r == nullptr) return;
+  r->broken = true;
   TORCH_CHECK(false, "CUDA error: operation not permitted when stream is capturing (fake GPU): ", what);
 }
 
@@ -111,11 +123,12 @@ CUDAGraph::~CUDAGraph() {
 void CUDAGraph::capture_begin(Pool pool, cudaStreamCaptureMode mode) {
   static std::atomic<unsigned long long> numbers{0};
   TORCH_CHECK(fake::current_stream != 0, "CUDA graphs must be captured on a non-default stream (fake GPU)");
-  TORCH_CHECK(mode == cudaStreamCaptureModeThreadLocal && fake::recording == nullptr);
+  TORCH_CHECK(mode == cudaStreamCaptureModeThreadLocal && fake::recording() == nullptr);
   auto& r = *recording_;
   r.number = ++numbers;
   r.pool = pool.first != 0 ? pool.first : r.number;
   r.stream = fake::current_stream;
+  r.thread = std::this_thread::get_id();
   {
     std::lock_guard<std::mutex> lock(fake::live().mutex);
     bool shared = pool.first == 0;
@@ -126,12 +139,14 @@ void CUDAGraph::capture_begin(Pool pool, cudaStreamCaptureMode mode) {
     fake::Generator::Change change;
     TORCH_CHECK(!fake::generator().capturing.exchange(true) || fake::generator().broken.exchange(false), "two threads record (fake GPU)");
   }
-  fake::recording = &r;
+  fake::underway = &r;
 }
 
 void CUDAGraph::capture_end() {
-  TORCH_CHECK(fake::recording == recording_ && fake::current_stream == recording_->stream, "Capture must end on the same stream it began on (fake GPU)");
-  fake::recording = nullptr;
+  TORCH_CHECK(fake::recording() == recording_ && recording_->thread == std::this_thread::get_id(), "Capture must end in the stream and the thread that it began in (fake GPU)");
+  fake::underway = nullptr;
+  for (const auto& f : recording_->undo) f();
+  recording_->undo.clear();
   fake::generator().broken = recording_->broken;
   TORCH_CHECK(!recording_->broken, "CUDA error: operation failed due to a previous error during capture (fake GPU)");
   fake::generator().capturing = false;
@@ -143,7 +158,7 @@ void CUDAGraph::capture_end() {
 void CUDAGraph::replay() {
   auto& r = *recording_;
   TORCH_CHECK(!fake::generator().capturing, "Offset increment outside graph capture encountered unexpectedly. (fake GPU)");
-  TORCH_CHECK(fake::recording == nullptr && fake::current_stream == r.stream && !r.busy.exchange(true), "a graph of another stream, or in use (fake GPU)");
+  TORCH_CHECK(fake::recording() == nullptr && fake::current_stream == r.stream && !r.busy.exchange(true), "a graph of another stream, or in use (fake GPU)");
   {
     std::lock_guard<std::mutex> lock(fake::live().mutex);
     for (auto* other : fake::live().recordings) {
@@ -154,6 +169,7 @@ void CUDAGraph::replay() {
   struct Replaying {
     fake::Recording& of;
     at::AutoDispatchBelowADInplaceOrView below;  // as where the operators were recorded
+    at::DisableRecordFunctionGuard uncounted;    // the host calls none of them
     explicit Replaying(fake::Recording& r) : of(r) { fake::replaying = true; }
     ~Replaying() {
       fake::replaying = false;
@@ -167,10 +183,10 @@ CUDAGraph::Pool CUDAGraph::pool() { return {recording_->pool, 0}; }
 
 }  // namespace at::cuda
 
-// Called by driver.cc: whether the calling thread records, and a launch that it records.
-extern "C" __attribute__((visibility("default"))) int fake_cuda_records() { return fake::recording != nullptr; }
+// Called by driver.cc: whether the calling thread's stream records, and a launch that it records.
+extern "C" __attribute__((visibility("default"))) int fake_cuda_records() { return fake::recording() != nullptr; }
 
 extern "C" __attribute__((visibility("default"))) void fake_cuda_record(void* stream, void (*launch)(void*), void* data) {
-  TORCH_CHECK(reinterpret_cast<c10::StreamId>(stream) == fake::recording->stream, "a kernel in another stream than the one that records (fake GPU)");
-  fake::recording->work.push_back([launch, data] { launch(data); });
+  TORCH_CHECK(reinterpret_cast<c10::StreamId>(stream) == fake::recording()->stream, "a kernel in another stream than the one that records (fake GPU)");
+  fake::recording()->work.push_back([launch, data] { launch(data); });
 }
