@@ -176,6 +176,39 @@ func SetRequiresGrad(t Handle, requires bool) *Error {
 // Backward adds the gradient of the scalar t with respect to each leaf to the leaf's gradient.
 func Backward(t Handle) *Error { return takeError(C.di_backward(C.di_tensor(t))) }
 
+// Gradients returns the gradients of outputs, given their own, with respect to leaves, as new tensors laid out as the leaves
+// are; nil where there is none.
+func Gradients(outputs, given, leaves []Handle) ([]Handle, *Error) {
+	o, n := list(outputs)
+	g, _ := list(given)
+	l, m := list(leaves)
+	out := make([]Handle, len(leaves))
+	r, _ := list(out)
+	e := takeError(C.di_gradients(o, g, n, l, m, r))
+	return out, e
+}
+
+// Reached reports which leaves a result depends on.
+func Reached(result Handle, leaves []Handle) ([]bool, *Error) {
+	l, n := list(leaves)
+	out := make([]bool, len(leaves))
+	e := takeError(C.di_reached(C.di_tensor(result), l, n, (*C.bool)(unsafe.SliceData(out))))
+	return out, e
+}
+
+// Accumulate adds to the gradients of leaves. Where a leaf has none, its gradient becomes the given tensor itself.
+func Accumulate(leaves, gradients []Handle) *Error {
+	l, n := list(leaves)
+	g, _ := list(gradients)
+	return takeError(C.di_accumulate(l, g, n))
+}
+
+// OwnGrads makes the gradient of each leaf, if it has one, a copy that nothing else writes to.
+func OwnGrads(leaves []Handle) *Error {
+	l, n := list(leaves)
+	return takeError(C.di_own_grads(l, n))
+}
+
 // Grad returns the leaf's gradient, nil if it has none.
 func Grad(t Handle) (Handle, *Error) { return one(C.di_grad(C.di_tensor(t))) }
 
