@@ -133,6 +133,13 @@ func NewNorm(p Path, kind NormKind, channels int) *Norm {
 // learns reports whether the batch at hand gives the statistics.
 func (n *Norm) learns() bool { return n.Training && n.Kind == BatchNorm }
 
+// Followed says that the running statistics have followed a number of batches without Forward, as when it is part of a
+// torch.Graph that has run.
+func (n *Norm) Followed(batches int64) {
+	n.Batches += batches
+	n.fixed.forget() // the statistics have changed
+}
+
 // Forward returns x (B,C,H,W) normalised.
 func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor { return n.forward(x, false) }
 
@@ -140,8 +147,7 @@ func (n *Norm) Forward(x *torch.Tensor) *torch.Tensor { return n.forward(x, fals
 func (n *Norm) forward(x *torch.Tensor, relu bool) *torch.Tensor {
 	learns := n.learns()
 	if learns {
-		n.Batches++
-		n.fixed.forget() // the statistics change
+		n.Followed(1)
 	}
 	if learns && !n.eager {
 		mean, variance := n.Mean, n.Variance

@@ -24,6 +24,7 @@ type pass struct {
 
 	batch    *batch
 	features *torch.Tensor // mask features (B,C,h,w)
+	cut      *cut          // nil if there are no graphs for it
 	stages   []decoder.Output
 	finite   *torch.Tensor   // bool (Stages) on a GPU; see decoder.Refine
 	pairs    []*matchedPairs // of the supervised stages, in the objective's order
@@ -48,17 +49,19 @@ func (t *Trainer) predict(ctx context.Context, p *pass) (err error) {
 func (t *Trainer) forward(ctx context.Context, p *pass) error {
 	s, n, net := p.scope, p.noised, p.replica.network
 	p.batch = newBatch(s, n, t.config.Input, net.Backbone.Strides()[0]/net.Branch.Upsample, t.options.Objective.MaskCoverage, t.device, t.fuses())
-	levels := net.Backbone.Forward(p.batch.input.ToDType(t.options.dtype()))
-	p.features = net.Branch.Forward(levels)
-	for i, level := range levels {
-		levels[i] = exact(level)
+	d := t.diffusion()
+	x, boxes := p.batch.input.ToDType(t.options.dtype()), func() *torch.Tensor { return d.rows(s, n.boxes).To(t.device) }
+	if t.graphs != nil && t.options.OwnSteps == 0 && d.filters == 0 && d.told == 0 { // pixels and boxes are all that it depends on
+		return t.forwardAtOnce(p, x, boxes())
+	}
+	levels, err := t.pyramid(p, x)
+	if err != nil {
+		return err
 	}
 	if err := t.estimateFirst(ctx, p, levels); err != nil {
 		return err
 	}
-	d := t.diffusion()
-	var err error
-	p.stages, p.finite, err = net.Decoder.Refine(levels, d.rows(s, n.boxes).To(t.device), d.filterRows(s, n.filters, t.device), d.toldRows(s, n.told, t.device), n.times, true)
+	p.stages, p.finite, err = net.Decoder.Refine(levels, boxes(), d.filterRows(s, n.filters, t.device), d.toldRows(s, n.told, t.device), n.times, true)
 	return named(err, n.samples)
 }
 
@@ -83,6 +86,7 @@ func (t *Trainer) learn(ctx context.Context, p *pass, common []settled, share fl
 		region.End()
 		defer trace.StartRegion(ctx, "train: backward").End()
 		sum.Backward()
+		t.graphs.backward(p)
 		// Only now, so that a GPU has the backward pass to do meanwhile.
 		for i, v := range torch.Values[float64](values.Detach()) {
 			if !finite(v) {

@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"context"
+	"errors"
 	"runtime/trace"
 	"sync/atomic"
 
@@ -57,6 +58,7 @@ func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (
 	}
 	r := &Report{Step: t.steps, Rate: t.options.Rate * t.options.Schedule.Factor(t.steps), Pictures: len(all)}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
+		defer t.graphs.enter()()
 		defer t.clearGrads()
 		before, done := t.passing(s), false
 		defer func() {
@@ -87,6 +89,9 @@ func (t *Trainer) step(ctx context.Context, own error, parts ...[]data.Sample) (
 		return err
 	})
 	if err != nil {
+		if errors.Is(err, torch.ErrOutOfMemory) {
+			t.graphs.drop()
+		}
 		return nil, t.outOfMemory(err, parts...)
 	}
 	t.steps++

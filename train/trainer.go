@@ -31,6 +31,7 @@ type Trainer struct {
 	replicas  []*replica
 	team      *torch.Team // nil with one replica
 	scale     *lossScale  // nil but in float16
+	graphs    *graphs     // nil without Options.Graphs
 }
 
 // notFinite is a *nn.NotFiniteError.
@@ -118,6 +119,10 @@ func (t *Trainer) prepare() error {
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		b.Reseed(t.options.Seed)
 	}
+	var err error
+	if t.graphs, err = t.newGraphs(); err != nil {
+		return err
+	}
 	if t.optimizer = t.options.Optimizer(t.options.groups(t.store.Parameters())); t.optimizer == nil {
 		return errors.New("train: Options.Optimizer returned nil")
 	}
@@ -157,6 +162,7 @@ func (t *Trainer) Close() {
 }
 
 func (t *Trainer) close() {
+	t.graphs.drop()
 	if t.buckets != nil {
 		t.buckets.Close()
 	}

@@ -32,7 +32,7 @@ type trainOptions struct {
 	evalSteps                []int
 	seed                     uint64
 	memory                   float64 // of --max-memory
-	tf32                     bool
+	tf32, graphs             bool
 	ema                      emaFlag
 	set                      func(name string) bool
 }
@@ -92,6 +92,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.precision, "precision", "", "type of convolutions and linear layers: float32, bfloat16, or float16 on a GPU (default: bfloat16 if SOLVER.AMP is enabled, else float32)")
 	f.StringVar(&o.norm, "norm", "", strings.Replace(normUsage, "the model's, usually auto", "INPUT.NORMALIZE of the configuration, usually auto", 1))
 	f.BoolVar(&o.tf32, "tf32", false, tf32Usage)
+	f.BoolVar(&o.graphs, "graphs", false, "let a GPU record a step up to the matching, forward and backward, for each size of batch as CUDA graphs, which cost few launches (LibTorch 2.1 or later, one process; not yet measured)")
 	f.IntVar(&o.saveEvery, "save-every", 0, "steps between checkpoints; 0 for one at the end (default: SOLVER.CHECKPOINT_PERIOD of the configuration)")
 	f.IntVar(&o.evalEvery, "eval-every", 0, "steps between evaluations; 0 for one at the end (default: TEST.EVAL_PERIOD of the configuration)")
 	f.IntSliceVar(&o.evalSteps, "eval-steps", nil, "numbers of denoising steps to evaluate with, such as 1,4 (default: the model's)")

@@ -184,6 +184,7 @@ func (o *trainOptions) override(r *train.Recipe) error {
 		"eval-every": func() { r.EvaluateEvery = o.evalEvery },
 		"workers":    func() { r.Workers = o.workers },
 		"seed":       func() { r.Options.Seed = o.seed },
+		"graphs":     func() { r.Options.Graphs = o.graphs },
 		"replicas":   func() { r.Options.Replicas = o.replicas },
 		"precision":  func() { r.Options.Precision = precisions[o.precision] },
 	} {
