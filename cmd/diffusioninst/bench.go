@@ -191,7 +191,7 @@ func (o *benchOptions) training(cmd *cobra.Command, model *diffusioninst.Model, 
 	if err != nil {
 		return benchRow{}, err
 	}
-	trainer, err := train.New(cmd.Context(), model.Config(), nn.FromSeed(1), model.Device(), train.Options{Frozen: []string{}, Precision: d})
+	trainer, err := train.New(cmd.Context(), model.Config(), nn.FromSeed(1), model.Device(), train.Options{Frozen: []string{}, Precision: d, Graphs: o.model.graphs})
 	if err != nil {
 		return benchRow{}, err
 	}
