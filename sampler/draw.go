@@ -28,7 +28,7 @@ func (r *run) drawAhead(times int) error {
 	}
 	step := 1 // for what renewal replaces
 	if s, ok := r.Sampler.(Drawing); ok {
-		step += max(s.Draws(), 0)
+		step += min(max(s.Draws(), 0), 16) // a wrong number costs little
 	}
 	n := min(1+(times-1)*step, most/(4*r.shape[0]*r.shape[1]*r.shape[2]))
 	if n < 2 {

@@ -80,6 +80,9 @@ func (c Config) Enqueue(ctx context.Context, s *torch.Scope, device torch.Device
 		return nil, nil, errors.New("sampler: Run needs a Noise and a Denoiser, one is nil")
 	}
 	r := &run{Config: c, scope: s, device: device, shape: shape, noise: noise, denoiser: denoise}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	begin := s.Mark()
 	if err := guard(func() error { return r.drawAhead(len(times)) }); err != nil {
 		return nil, nil, &StepError{c.Sampler.String(), 0, err}

@@ -122,10 +122,10 @@ func (g *GradientGraph) Run(s *Scope, inputs ...*Tensor) []*Tensor {
 // Backward adds to the gradients of the leaves what those of Run's results make of them; of a leaf that only results without a
 // gradient depend on, nothing. Nothing may have run in between that
 // shares the graph's memory. Where a leaf had no gradient, its gradient is then the graph's own memory, which any run of a graph
-// that shares it overwrites, unless OwnGrads comes before.
-func (g *GradientGraph) Backward(results []*Tensor) {
+// that shares it overwrites, unless OwnGrads comes before; lent reports whether there is such a leaf.
+func (g *GradientGraph) Backward(results []*Tensor) (lent bool) {
 	if g.backward == nil {
-		return
+		return false
 	}
 	s := NewScope()
 	defer s.Close()
@@ -149,9 +149,11 @@ func (g *GradientGraph) Backward(results []*Tensor) {
 	for i, gradient := range g.backward.Run(s, given...) {
 		if learn[i] {
 			leaves, gradients = append(leaves, g.leaves[i]), append(gradients, gradient)
+			lent = lent || g.leaves[i].Grad(s) == nil
 		}
 	}
 	accumulate(leaves, gradients)
+	return lent
 }
 
 // OwnGrads makes the gradients of the leaves copies that no graph overwrites.

@@ -75,9 +75,12 @@ func (g *graphs) enter() (restore func()) {
 		return func() {}
 	}
 	stream, restore := g.device.OwnStream()
-	if stream != g.stream {
-		g.drop()
+	switch {
+	case g.stream == 0:
 		g.stream = stream
+	case stream != g.stream && !g.refused:
+		g.drop()
+		g.refuse(errors.New("the program has several workers (torch.SetWorkers), each with a stream of its own"))
 	}
 	return restore
 }
@@ -191,8 +194,9 @@ func (g *graphs) backward(p *pass) {
 	switch c := p.cut; {
 	case c == nil:
 	case c.results == nil:
-		c.of.graph.Backward(c.leaves)
-		g.lent = c.of.graph
+		if c.of.graph.Backward(c.leaves) {
+			g.lent = c.of.graph
+		}
 	default:
 		var results, given []*torch.Tensor
 		for i, leaf := range c.leaves {

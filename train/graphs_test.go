@@ -30,6 +30,7 @@ func TestGraphs(t *testing.T) {
 		t.Run("Refused", graphsRefused)
 		if fakecuda.Inside() {
 			t.Run("OutOfMemory", graphsOutOfMemory)
+			t.Run("Workers", graphsOfWorkers)
 		}
 		return
 	}
@@ -38,7 +39,7 @@ func TestGraphs(t *testing.T) {
 		t.Skip("this LibTorch has no graphs")
 	}
 	env := fakecuda.Build(t)
-	for _, part := range []string{"Results", "Parts", "Counts", "Resumed", "Refused", "OutOfMemory"} { // each has the time limit of a process
+	for _, part := range []string{"Results", "Parts", "Counts", "Resumed", "Refused", "OutOfMemory", "Workers"} { // each has the time limit of a process
 		fakecuda.Run(t, env, "^TestGraphs$/^"+part+"$")
 	}
 }
@@ -194,9 +195,9 @@ func countGraphs(t *testing.T) {
 		for range 2 {
 			stepBoth(t, plain, graphed, batch)
 		}
-		count := func(tr *Trainer) torch.Counts {
+		count := func(tr *Trainer, more ...[]data.Sample) torch.Counts {
 			return torch.Count(func() {
-				_, err := tr.Step(context.Background(), batch)
+				_, err := tr.Step(context.Background(), append(more, batch)...)
 				require.NoError(t, err)
 			})
 		}
@@ -209,6 +210,10 @@ func countGraphs(t *testing.T) {
 		require.LessOrEqual(t, with.Started+with.Launches, k.launches)
 		require.LessOrEqual(t, with.Transfers, k.transfers)
 		require.LessOrEqual(t, with.Waits, k.waits)
+		three, four := count(graphed, batch, batch), count(graphed, batch, batch, batch)
+		part := four.Started + four.Launches - three.Started - three.Launches
+		t.Logf("a further part: launches %d", part)
+		require.LessOrEqual(t, part, k.launches, "gradients are copied for the second part only")
 	}
 }
 
@@ -342,4 +347,22 @@ func graphsOutOfMemory(t *testing.T) {
 func TestGraphsNeedAGPU(t *testing.T) {
 	_, err := New(context.Background(), small(2), nn.FromSeed(1), torch.CPU, Options{Graphs: true})
 	require.ErrorContains(t, err, "graphs on cpu: they are for GPUs")
+}
+
+// Workers have streams of their own, in which graphs of another one's cannot run: steps are then computed operator by operator.
+func graphsOfWorkers(t *testing.T) {
+	if !torch.SetWorkers(2) {
+		t.Skip("another test has started the worker")
+	}
+	plain, graphed := pair(t, small(2), nil)
+	batch := pictures(2)
+	for range 4 {
+		sameState(t, plain, graphed, stepBoth(t, plain, graphed, batch))
+	}
+	for i := 0; !graphed.graphs.refused; i++ {
+		require.Less(t, i, 200, "all steps are one worker's")
+		_, err := graphed.Step(context.Background(), batch)
+		require.NoError(t, err)
+	}
+	require.Zero(t, recordedShapes(graphed))
 }

@@ -73,7 +73,7 @@ type Options struct {
 	// Graphs makes a GPU record what comes before the matching, forward and backward, as CUDA graphs, which cost the host a
 	// launch each instead of one per operator: for each of the first four shapes that batches have, when a shape comes
 	// for the second time. Backbone, pyramid, mask branch and decoder are recorded; with OwnSteps, self-conditioning or filters in the
-	// state all but the decoder. It needs LibTorch 2.1 or later, and is for one process. Stochastic depth is
+	// state all but the decoder. It needs LibTorch 2.1 or later, and is for one process with one worker (torch.SetWorkers). Stochastic depth is
 	// drawn by the host: with a Swin Transformer nothing is recorded, which the default logger of log/slog says, as it does if
 	// a backbone of your own cannot be recorded. Such a backbone must depend on nothing but its input.
 	Graphs bool
