@@ -2,16 +2,13 @@ package train
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -149,39 +146,5 @@ func TestToldEstimatesDoNotDependOnReplicas(t *testing.T) {
 	}
 }
 
-// Self-conditioning on top of a model that was trained without it: it finds the same at first, and then learns to listen, by the
-// losses' kernels and by LibTorch's operators alike.
-func TestSelfConditioningIsLearnt(t *testing.T) {
-	ctx, path := context.Background(), filepath.Join(t.TempDir(), "plain.safetensors")
-	c := small(2)
-	c.Input = diffusioninst.Input{Scale: 1}
-	plain := newTrainer(t, c, Options{Rate: 1e-2, Schedule: nn.ConstantRate{}})
-	steps(t, plain, 1)
-	require.NoError(t, plain.Export(ctx, path, ExportOptions{}))
-	snapshot, err := plain.Snapshot(ctx)
-	require.NoError(t, err)
-	defer snapshot.Close()
-
-	var learnt [2][]float64
-	for i, eager := range []bool{false, true} {
-		start, err := OpenPretrained(ctx, path, conditioned(c), 1)
-		require.NoError(t, err)
-		require.Equal(t, []string{"head.self_conditioning.weight"}, start.Drawn)
-		tr, err := New(ctx, conditioned(c), start, torch.CPU, Options{Rate: 1e-3, Schedule: nn.ConstantRate{}, Float64: true, Eager: eager})
-		require.NoError(t, err)
-		t.Cleanup(tr.Close)
-		require.NoError(t, start.Close())
-		first, err := tr.Snapshot(ctx)
-		require.NoError(t, err)
-		require.Equal(t, segment(t, snapshot), segment(t, first), "it does not listen yet")
-		require.NoError(t, first.Close())
-		steps(t, tr, 2)
-		for _, p := range tr.store.Parameters() {
-			if strings.Contains(p.Name, "self_conditioning") {
-				learnt[i] = append(learnt[i], torch.Values[float64](p.Tensor)...)
-			}
-		}
-		require.Positive(t, length(learnt[i]))
-	}
-	require.InDeltaSlice(t, learnt[0], learnt[1], 1e-8)
-}
+// Self-conditioning is learnt on top of a model that was trained without it.
+func TestSelfConditioningIsLearnt(t *testing.T) { learntOnTop(t, conditioned, "self_conditioning") }

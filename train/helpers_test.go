@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,4 +77,48 @@ func newTrainerOn(t *testing.T, device torch.Device, c diffusioninst.Config, o O
 		require.Equal(t, before, torch.Live(), "tensors left behind")
 	})
 	return trainer
+}
+
+// learntOnTop extends the configuration of a model that was trained without the extension. With it the model finds the same at first,
+// and then learns the parameters whose names contain part, the only ones that are drawn, by the losses' kernels and by
+// LibTorch's operators alike. Their values are returned.
+func learntOnTop(t *testing.T, extended func(diffusioninst.Config) diffusioninst.Config, part string) []float64 {
+	t.Helper()
+	ctx, path := context.Background(), filepath.Join(t.TempDir(), "plain.safetensors")
+	c := small(2)
+	c.Input = diffusioninst.Input{Scale: 1}
+	plain := newTrainer(t, c, Options{Rate: 1e-2, Schedule: nn.ConstantRate{}})
+	steps(t, plain, 1)
+	require.NoError(t, plain.Export(ctx, path, ExportOptions{}))
+	snapshot, err := plain.Snapshot(ctx)
+	require.NoError(t, err)
+	defer snapshot.Close()
+
+	var learnt [2][]float64
+	for i, eager := range []bool{false, true} {
+		start, err := OpenPretrained(ctx, path, extended(c), 1)
+		require.NoError(t, err)
+		require.NotEmpty(t, start.Drawn)
+		for _, name := range start.Drawn {
+			require.Contains(t, name, part)
+		}
+		tr, err := New(ctx, extended(c), start, torch.CPU, Options{Rate: 1e-3, Schedule: nn.ConstantRate{}, Float64: true, Eager: eager})
+		require.NoError(t, err)
+		t.Cleanup(tr.Close)
+		require.NoError(t, start.Close())
+		first, err := tr.Snapshot(ctx)
+		require.NoError(t, err)
+		require.Equal(t, segment(t, snapshot), segment(t, first), "it is not used yet")
+		require.NoError(t, first.Close())
+		steps(t, tr, 2)
+		for _, p := range tr.store.Parameters() {
+			if strings.Contains(p.Name, part) {
+				learnt[i] = append(learnt[i], torch.Values[float64](p.Tensor)...)
+			}
+		}
+		require.Positive(t, length(learnt[i]))
+	}
+	require.InDeltaSlice(t, learnt[0], learnt[1], 1e-8)
+	require.Len(t, learnt[1], len(learnt[0]))
+	return learnt[0]
 }
