@@ -104,7 +104,7 @@ func (g *graphs) compute(p *pass, f func([]*torch.Tensor) ([]*torch.Tensor, erro
 	s := g.of(p.replica.store, inputs[0])
 	if s != nil && s.graph == nil && s.warm {
 		err := g.record(s, p.replica.store, inputs, f)
-		if full := (*torch.Error)(nil); errors.As(err, &full) && errors.Is(err, torch.ErrOutOfMemory) {
+		if errors.Is(err, torch.ErrOutOfMemory) {
 			return nil, err
 		}
 		if err != nil {

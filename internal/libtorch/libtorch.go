@@ -177,7 +177,7 @@ func SetRequiresGrad(t Handle, requires bool) *Error {
 func Backward(t Handle) *Error { return takeError(C.di_backward(C.di_tensor(t))) }
 
 // Gradients returns the gradients of outputs, given their own, with respect to leaves, as new tensors laid out as the leaves
-// are; nil where there is none.
+// are; nil for a leaf without a gradient.
 func Gradients(outputs, given, leaves []Handle) ([]Handle, *Error) {
 	o, n := list(outputs)
 	g, _ := list(given)

@@ -73,11 +73,11 @@ void di_set_grad_enabled(bool enabled) DI_NOEXCEPT;  // for the calling thread
 bool di_requires_grad(di_tensor t) DI_NOEXCEPT;
 di_error* di_set_requires_grad(di_tensor t, bool requires_grad) DI_NOEXCEPT;
 di_error* di_backward(di_tensor t) DI_NOEXCEPT;
-// Gradients of outputs, given their own, with respect to leaves: new tensors laid out as the leaves are, nil where there is none.
+// Gradients of outputs, given their own, with respect to leaves: new tensors laid out as the leaves are; NULL for a leaf without a gradient.
 di_error* di_gradients(const di_tensor* outputs, const di_tensor* given, size_t n, const di_tensor* leaves, size_t m, di_tensor* out) DI_NOEXCEPT;
 // Which leaves a result depends on.
 di_error* di_reached(di_tensor result, const di_tensor* leaves, size_t n, bool* out) DI_NOEXCEPT;
-// Adds to leaves' gradients, which become the given tensors where there are none.
+// Adds to leaves' gradients, which become the given tensors if a leaf has none yet.
 di_error* di_accumulate(const di_tensor* leaves, const di_tensor* gradients, size_t n) DI_NOEXCEPT;
 // Makes each gradient of leaves a copy that nothing else writes to.
 di_error* di_own_grads(const di_tensor* leaves, size_t n) DI_NOEXCEPT;
