@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -148,7 +149,7 @@ func TestYOLO(t *testing.T) {
 	require.Equal(t, "3", got.Instances[0].Category)
 	require.Equal(t, 20*20, got.Instances[0].Mask.Area())
 	require.True(t, got.Instances[1].BoxOnly)
-	require.InDeltaSlice(t, []float64{40, 15, 20, 20}, got.Instances[1].Box[:], 1e-9)
+	closetest.Slices(t, []float64{40, 15, 20, 20}, got.Instances[1].Box[:], 1e-9)
 	require.Equal(t, 0.75, got.Instances[2].Score)
 	write(t, filepath.Join(other, "classes.txt"), "a\nb\nc\nd\n")
 	_, got, _ = open(t, "yolo", other, Options{})

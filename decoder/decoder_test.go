@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -99,7 +100,7 @@ func TestApplyDeltas(t *testing.T) {
 			{[]float32{0, 0, 50, 0}, []float32{20 - 10*6250, 20, 20 + 10*6250, 60}},
 		} {
 			got := torch.Values[float32](applyDeltas(boxes, torch.From(s, c.delta, 1, 1, 4)))
-			require.InDeltaSlice(t, c.want, got, 0.02, "deltas %v", c.delta)
+			closetest.Slices(t, c.want, got, 0.02, "deltas %v", c.delta)
 		}
 		return nil
 	}))

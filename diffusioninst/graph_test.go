@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/backbone"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/fakecuda"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
@@ -126,7 +127,7 @@ func TestGraphs(t *testing.T) {
 			segment(t, m, o, img)
 			require.Len(t, got, len(want))
 			for i, w := range want {
-				require.InDeltaSlice(t, w.Scores, got[i].Scores, 1e-4)
+				closetest.Slices(t, w.Scores, got[i].Scores, 1e-4)
 			}
 		}
 	})

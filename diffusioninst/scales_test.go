@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -125,7 +126,7 @@ func TestAcrossSizes(t *testing.T) {
 		scores = append(scores, in.Score)
 	}
 	require.Len(t, got, 4)
-	require.InDeltaSlice(t, []float32{0.8, 0.6, 0.3, 0.18}, scores, 1e-6,
+	closetest.Slices(t, []float32{0.8, 0.6, 0.3, 0.18}, scores, 1e-6,
 		"of the large one 0.9 becomes 0.54 and goes; of the small one 0.7 becomes 0.42 and goes; the others were seen once")
 	require.Len(t, o.across(sizes, 0.25), 3)
 	require.InDelta(t, 0.8, sizes[0].instances[0].Score, 1e-6, "what was found stays")
@@ -163,7 +164,7 @@ func TestSizesAgree(t *testing.T) {
 		scores = append(scores, in.Score)
 	}
 	require.Len(t, got, 5)
-	require.InDeltaSlice(t, []float32{0.7, 0.3, 0.2, 0.2, 0.2}, scores, 1e-6,
+	closetest.Slices(t, []float32{0.7, 0.3, 0.2, 0.2, 0.2}, scores, 1e-6,
 		"0.9, 0.6 and 0.6 agree, the worse 0.3 of the first size does not count; an overlap of a third does not; nor does another class")
 	require.Equal(t, image.Rect(1, 0, 21, 20), got[0].Mask.Box(), "column 0 has 0.9 of 2.1 of the score, column 20 has 1.2")
 	require.InDelta(t, 1.2/2.1, got[0].Box.X1, 1e-6)
@@ -192,7 +193,7 @@ func TestTilesThatCutDoNotCount(t *testing.T) {
 		scores = append(scores, in.Score)
 	}
 	require.Len(t, got, 3)
-	require.InDeltaSlice(t, []float32{(0.9 + 0.8) / 2, (0.6 + 0 + 0.6) / 3, 0.7 / 3}, scores, 1e-6,
+	closetest.Slices(t, []float32{(0.9 + 0.8) / 2, (0.6 + 0 + 0.6) / 3, 0.7 / 3}, scores, 1e-6,
 		"the last size does not count for 40 pixels, and what it alone finds of 48 is left out")
 	require.Equal(t, image.Rect(1, 0, 40, 40), got[0].Mask.Box(), "the mean box begins at 0.94; columns 40 and 41 have 0.8 of 1.7 of the score")
 	sizes[2].largest = 0

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
@@ -21,9 +22,9 @@ func TestSizePriorOfAState(t *testing.T) {
 		require.Same(t, x, SizePrior{}.write(x, 2))
 		// Sides have a mean of −1.6 and a standard deviation of 0.2; α = σ = √½.
 		f := 1 / math.Sqrt2
-		require.InDeltaSlice(t, []float64{0.3 * f, -0.2 * f, 0.2*f - 1.6, -0.2*f - 1.6, 7, 8}, torch.Values[float64](p.read(x, 2, 0.5)), 1e-6)
-		require.InDeltaSlice(t, []float64{0.3, -0.2, 13, 3, 7, 8}, torch.Values[float64](p.write(x, 2)), 1e-5)
-		require.InDeltaSlice(t, torch.Values[float64](x), torch.Values[float64](p.read(p.write(x, 2), 2, 1)), 1e-5)
+		closetest.Slices(t, []float64{0.3 * f, -0.2 * f, 0.2*f - 1.6, -0.2*f - 1.6, 7, 8}, torch.Values[float64](p.read(x, 2, 0.5)), 1e-6)
+		closetest.Slices(t, []float64{0.3, -0.2, 13, 3, 7, 8}, torch.Values[float64](p.write(x, 2)), 1e-5)
+		closetest.Slices(t, torch.Values[float64](x), torch.Values[float64](p.read(p.write(x, 2), 2, 1)), 1e-5)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/golden"
 	"github.com/diffusioninst/go/mask"
 )
@@ -65,7 +66,7 @@ func TestGolden(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, iou, len(c.IoU))
 			for d := range iou {
-				require.InDeltaSlice(t, c.IoU[d], iou[d], 1e-12, "iou %d, detection %d", i, d)
+				closetest.Slices(t, c.IoU[d], iou[d], 1e-12, "iou %d, detection %d", i, d)
 			}
 			for intersect, want := range map[bool]string{true: c.Intersection, false: c.Union} {
 				r, err := mask.Merge(dt[:2], intersect)

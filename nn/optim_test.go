@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -112,7 +113,7 @@ func TestOptimizersAgainstTheirEquations(t *testing.T) {
 						}
 					}
 					for k, p := range want {
-						require.InDeltaSlice(t, p.x, torch.Values[float64](st.Parameters()[k].Tensor), 1e-5)
+						closetest.Slices(t, p.x, torch.Values[float64](st.Parameters()[k].Tensor), 1e-5)
 					}
 					require.Equal(t, still, torch.Values[float64](st.Parameters()[2].Tensor), "frozen")
 				})

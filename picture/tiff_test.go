@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/closetest"
 )
 
 // samplesOf returns the samples of a picture as numbers, n per pixel.
@@ -73,7 +75,7 @@ func TestTIFFToTheSample(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, image.Rect(0, 0, w.Width, w.Height), p.Bounds())
 				got := samplesOf(t, p, w.Samples)
-				require.InDeltaSlice(t, w.First, got[:len(w.First)], 0)
+				closetest.Slices(t, w.First, got[:len(w.First)], 0)
 				require.Equal(t, w.SHA256, digest(got))
 				if w.Pixel > 0 {
 					require.InEpsilon(t, w.Pixel, p.PixelSize[0], 1e-5)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/fakecuda"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
@@ -45,7 +46,7 @@ func TestNoiseIsUploadedOnce(t *testing.T) {
 	} {
 		want, drawn, none := run(torch.CPU, c.sampler, 1, 20, 4)
 		got, draws, counts := run(torch.CUDA(0), c.sampler, 1, 20, 4)
-		require.InDeltaSlice(t, want, got, 1e-5, c.sampler.String())
+		closetest.Slices(t, want, got, 1e-5, c.sampler.String())
 		require.Len(t, got, len(want))
 		require.Equal(t, drawn, draws, c.sampler.String())
 		require.Zero(t, none.Transfers)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -158,7 +159,7 @@ func TestMultistepSolverSurvivesRenewal(t *testing.T) {
 			row := life.rows[0]
 			alone := trajectoryFrom(t, sampler.Config{Schedule: schedule, Sampler: sm, Grid: grid[life.born:]}, g, states[life.born][2*row:2*row+2])
 			for i, row := range life.rows {
-				require.InDeltaSlice(t, alone[i], states[life.born+i][2*row:2*row+2], 1e-12, "%v: born in row %d of step %d, %d steps later", sm, life.rows[0], life.born, i)
+				closetest.Slices(t, alone[i], states[life.born+i][2*row:2*row+2], 1e-12, "%v: born in row %d of step %d, %d steps later", sm, life.rows[0], life.born, i)
 			}
 		}
 	}

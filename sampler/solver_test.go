@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -29,7 +30,7 @@ func requireNear(t *testing.T, want, got [][]float64) {
 	t.Helper()
 	require.Equal(t, len(want), len(got))
 	for i := range want {
-		require.InDeltaSlice(t, want[i], got[i], 1e-9, "step %d", i)
+		closetest.Slices(t, want[i], got[i], 1e-9, "step %d", i)
 	}
 }
 
@@ -68,7 +69,7 @@ func TestFirstTimeIsNoSingularity(t *testing.T) {
 				_, err := c.Run(context.Background(), s, torch.CPU, []int{1, 1, 3}, sampler.SeededNoise(1),
 					func(at sampler.Moment, x *torch.Tensor) (sampler.Prediction, error) {
 						if at.T == 0 {
-							require.InDeltaSlice(t, []float32{0.5, -1, 2}, torch.Values[float32](x), 0.05, "%v %v", sm, grid)
+							closetest.Slices(t, []float32{0.5, -1, 2}, torch.Values[float32](x), 0.05, "%v %v", sm, grid)
 						}
 						return sampler.Prediction{X0: clean.Expand(1, 1, 3)}, nil
 					})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -97,7 +98,9 @@ func TestLabelStudio(t *testing.T) {
 	}, first)
 	require.Equal(t, []any{"Round thing"}, first.Value["polygonlabels"])
 	xy := want.Instances[0].Segmentation.([]any)[0].([]any)
-	require.InDeltaSlice(t, []any{xy[0].(float64) * 2, xy[1].(float64) * 2.5}, first.Value["points"].([]any)[0], 1e-9)
+	point := first.Value["points"].([]any)[0].([]any)
+	require.Len(t, point, 2)
+	closetest.Slices(t, []float64{xy[0].(float64) * 2, xy[1].(float64) * 2.5}, []float64{point[0].(float64), point[1].(float64)}, 1e-9)
 
 	w = post(s, "/predict", strings.NewReader(predictBody(brushInterface, inline)), basic)
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))

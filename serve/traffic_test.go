@@ -22,6 +22,7 @@ import (
 
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/leak"
 )
 
@@ -276,7 +277,7 @@ func TestBatches(t *testing.T) {
 		require.Len(t, got.Instances, len(want.Instances))
 		for i := range got.Instances {
 			require.InDelta(t, want.Instances[i].Score, got.Instances[i].Score, 1e-4)
-			require.InDeltaSlice(t, want.Instances[i].Box[:], got.Instances[i].Box[:], 1e-2)
+			closetest.Slices(t, want.Instances[i].Box[:], got.Instances[i].Box[:], 1e-2)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/proctest"
 )
 
@@ -35,8 +36,8 @@ func TestLinearOneDNNIsLinear(t *testing.T) {
 				}
 				got, want := x.LinearOneDNN(weight, bias), x.Linear(weight, bias)
 				require.Equal(t, want.Shape(), got.Shape())
-				require.InDeltaSlice(t, Values[float32](want), Values[float32](got), 1e-4)
-				require.InDeltaSlice(t, Values[float64](x.ToDType(Float64).Linear(weight.ToDType(Float64), nil)),
+				closetest.Slices(t, Values[float32](want), Values[float32](got), 1e-4)
+				closetest.Slices(t, Values[float64](x.ToDType(Float64).Linear(weight.ToDType(Float64), nil)),
 					Values[float64](x.ToDType(Float64).LinearOneDNN(weight.ToDType(Float64), nil)), 0)
 				WithGrad(func() {
 					w := weight.Detach().SetRequiresGrad(true)
@@ -44,7 +45,7 @@ func TestLinearOneDNNIsLinear(t *testing.T) {
 					got := w.Grad(s)
 					w.ClearGrad()
 					x.Linear(w, bias).Sum().Backward()
-					require.InDeltaSlice(t, Values[float32](w.Grad(s)), Values[float32](got), 0)
+					closetest.Slices(t, Values[float32](w.Grad(s)), Values[float32](got), 0)
 				})
 				return nil
 			}))
@@ -68,7 +69,7 @@ func TestConv2dOneDNNIsConv2d(t *testing.T) {
 				for _, x := range []*Tensor{x, x.ChannelsLast()} {
 					got := x.Conv2dOneDNN(weight, bias, by, pad)
 					require.Equal(t, want.Shape(), got.Shape())
-					require.InDeltaSlice(t, Values[float32](want), Values[float32](got), 1e-3)
+					closetest.Slices(t, Values[float32](want), Values[float32](got), 1e-3)
 				}
 				return nil
 			}))

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/closetest"
 )
 
 // Winograd's convolution is the convolution in float64: sizes that are not whole tiles, single
@@ -42,7 +44,7 @@ func TestWinogradIsConv2d(t *testing.T) {
 					require.Equal(t, want.Shape(), got.Shape())
 					far := Values[float64](got.ToDType(Float64).Sub(want).Norm())[0] / Values[float64](want.Norm())[0]
 					require.Less(t, far, 3e-6)
-					require.InDeltaSlice(t, Values[float64](want), Values[float64](got.ToDType(Float64)), 1e-4)
+					closetest.Slices(t, Values[float64](want), Values[float64](got.ToDType(Float64)), 1e-4)
 				}
 				for _, x := range []*Tensor{x, x.ChannelsLast()} {
 					same(exact(nil), convolve(x, nil, nil, false))

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
@@ -16,8 +17,8 @@ import (
 
 func TestFilterStatesByHand(t *testing.T) {
 	d := diffusion{schedule: sampler.Schedule{0.64}, scale: 2, proposals: 2, filters: 3, limit: 5}
-	require.InDeltaSlice(t, []float64{0.6, -1.2, 2.4}, d.noisyFilters([]float32{1, -2, 4}, nil, 0), 1e-12)
-	require.InDeltaSlice(t, []float64{1.4, 0.4, 0.8}, d.noisyFilters([]float32{1, -2, 4}, []float64{1, 2, -2}, 0), 1e-6)
+	closetest.Slices(t, []float64{0.6, -1.2, 2.4}, d.noisyFilters([]float32{1, -2, 4}, nil, 0), 1e-12)
+	closetest.Slices(t, []float64{1.4, 0.4, 0.8}, d.noisyFilters([]float32{1, -2, 4}, []float64{1, 2, -2}, 0), 1e-6)
 	require.Equal(t, []float32{2.5, -5, 5}, d.plain([]float64{1, -2, 3}))
 	require.Equal(t, []float64{1, -2, 2}, d.filterSignal([]float32{2.5, -5, 8}))
 	boxes, filters := []float64{1, 2, 3, 4, 5, 6, 7, 8}, []float64{11, 12, 13, 14, 15, 16}

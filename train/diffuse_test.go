@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/sampler"
 )
 
@@ -52,7 +53,7 @@ func TestStartOfTheDiffusion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := diffusion{schedule: sampler.Cosine(1000), scale: 2, proposals: 2}
 			got := d.start(picture("x", 100, 50, 1, c.boxes...), fixed{noise: c.noise})
-			require.InDeltaSlice(t, c.want, got, 1e-6)
+			closetest.Slices(t, c.want, got, 1e-6)
 		})
 	}
 }
@@ -69,12 +70,12 @@ func TestNoisyBoxes(t *testing.T) {
 		x[k] = ((2*(2*v-1)/2+math.Sqrt(0.75)*0.1)/2 + 1) / 2
 	}
 	want := []float64{(x[0] - x[2]/2) * 100, (x[1] - x[3]/2) * 50, (x[0] + x[2]/2) * 100, (x[1] + x[3]/2) * 50}
-	require.InDeltaSlice(t, want, []float64{float64(boxes[0]), float64(boxes[1]), float64(boxes[2]), float64(boxes[3])}, 1e-4)
+	closetest.Slices(t, want, []float64{float64(boxes[0]), float64(boxes[1]), float64(boxes[2]), float64(boxes[3])}, 1e-4)
 
 	clamped := d.pixels(d.state(d.begin(s, fixed{1, 100}), 1), 1, s)
 	require.Equal(t, []float32{50, 25, 150, 75}, clamped, "cx cy w h of 1 at most")
-	require.InDeltaSlice(t, []float64{2, 2, 2, 2}, d.signal(clamped, s), 1e-6)
-	require.InDeltaSlice(t, []float64{0, 0, -1.2, 0.4}, d.signal([]float32{40, 10, 60, 40}, s), 1e-6)
+	closetest.Slices(t, []float64{2, 2, 2, 2}, d.signal(clamped, s), 1e-6)
+	closetest.Slices(t, []float64{0, 0, -1.2, 0.4}, d.signal([]float32{40, 10, 60, 40}, s), 1e-6)
 }
 
 func TestDraws(t *testing.T) {
@@ -109,7 +110,7 @@ func TestSizePriorIsAStraightPath(t *testing.T) {
 	d := diffusion{schedule: sampler.Schedule{0.9, 0.5, 1e-6}, scale: 2, proposals: 2, prior: diffusioninst.SizePrior{Mean: 0.1, Std: 0.05}}
 	s := picture("x", 200, 100, 1, diffusioninst.Box{X1: 40, Y1: 20, X2: 80, Y2: 60})
 	b := d.begin(s, fixed{noise: 0.5})
-	require.InDeltaSlice(t, []float32{0.125, 0.125}, b.x0[6:], 1e-6, "padding has the prior's size")
+	closetest.Slices(t, []float32{0.125, 0.125}, b.x0[6:], 1e-6, "padding has the prior's size")
 	for time := range d.schedule {
 		u := d.schedule.Sigma(time) / (d.schedule.Alpha(time) + d.schedule.Sigma(time))
 		got := d.pixels(d.state(b, time), time, s)

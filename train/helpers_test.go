@@ -12,6 +12,7 @@ import (
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/nn"
@@ -118,7 +119,7 @@ func learntOnTop(t *testing.T, extended func(diffusioninst.Config) diffusioninst
 		}
 		require.Positive(t, length(learnt[i]))
 	}
-	require.InDeltaSlice(t, learnt[0], learnt[1], 1e-8)
+	closetest.Slices(t, learnt[0], learnt[1], 1e-8)
 	require.Len(t, learnt[1], len(learnt[0]))
 	return learnt[0]
 }

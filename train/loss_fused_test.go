@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
@@ -52,7 +53,7 @@ func fusedLosses(t *testing.T) {
 			}
 			require.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(got)), "what has a gradient")
 			for name, w := range want {
-				require.InDeltaSlice(t, w, got[name], 1e-8, name)
+				closetest.Slices(t, w, got[name], 1e-8, name)
 			}
 		})
 	}

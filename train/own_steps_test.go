@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/sampler"
 	"github.com/diffusioninst/go/torch"
 )
@@ -64,7 +65,7 @@ func ownStepsStart(t *testing.T, filterRange float64) {
 			}
 			// A state of 1 at the scale of 2 is (1/2 + 1)/2 = 3/4 of the picture.
 			w, h := float32(batch[i].Width), float32(batch[i].Height)
-			require.InDeltaSlice(t, []float32{0.375 * w, 0.375 * h, 1.125 * w, 1.125 * h}, got[:4], 1e-4)
+			closetest.Slices(t, []float32{0.375 * w, 0.375 * h, 1.125 * w, 1.125 * h}, got[:4], 1e-4)
 			if d.filters > 0 { // 1/2 of the range
 				require.Equal(t, float32(2.5), n.filters[d.filters*c.Proposals*i])
 				require.Equal(t, float32(2.5), n.filters[d.filters*c.Proposals*(i+1)-1])

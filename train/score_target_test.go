@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/torch"
 )
@@ -24,8 +25,8 @@ func TestQualityByHand(t *testing.T) {
 		dice := func() *torch.Tensor { return torch.From(s, []float32{0, 1. / 3, 1}) } // losses
 		require.Nil(t, m.quality(ScoreOne, b, boxes, nil))
 		require.Nil(t, (&matchedPairs{}).quality(ScoreMaskIoU, b, boxes, nil))
-		require.InDeltaSlice(t, []float32{0.5, 1, 0.5}, torch.Values[float32](m.quality(ScoreBoxIoU, b, boxes, nil)), 1e-6)
-		require.InDeltaSlice(t, []float32{1, 0.5, 0.5}, torch.Values[float32](m.quality(ScoreMaskIoU, b, boxes, dice)), 1e-6,
+		closetest.Slices(t, []float32{0.5, 1, 0.5}, torch.Values[float32](m.quality(ScoreBoxIoU, b, boxes, nil)), 1e-6)
+		closetest.Slices(t, []float32{1, 0.5, 0.5}, torch.Values[float32](m.quality(ScoreMaskIoU, b, boxes, dice)), 1e-6,
 			"d/(2−d), and the box's where there is no mask")
 	})
 }

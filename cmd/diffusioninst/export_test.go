@@ -13,6 +13,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/checkpoint"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -54,7 +55,7 @@ func TestExport(t *testing.T) {
 			require.NoError(t, err)
 			b, err := got.Float32s()
 			require.NoError(t, err)
-			require.InDeltaSlice(t, a, b, 2e-3, want.Name)
+			closetest.Slices(t, a, b, 2e-3, want.Name)
 		}
 		require.NoError(t, file.Close())
 

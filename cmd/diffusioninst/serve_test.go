@@ -23,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/internal/proctest"
 )
 
@@ -301,7 +302,7 @@ func TestServeSegmentsAsTheFlagsSay(t *testing.T) {
 	require.NotEmpty(t, all)
 	served := scores()
 	require.Len(t, served, len(all))
-	require.InDeltaSlice(t, all, served, 1e-6)
+	closetest.Slices(t, all, served, 1e-6)
 	require.NotEqual(t, want(flags("1", "0.4")...), all)
 	require.NotEqual(t, want(flags("1,0.5", "-1")...), all)
 }

@@ -57,6 +57,7 @@ var rooms = map[string][]string{
 	"internal/atomicfile":  {"golang.org/x/sys"},
 	"internal/libtorch":    {},
 	"internal/checkpoint":  {},
+	"internal/closetest":   {},
 	"internal/detectron2":  {"internal/regular", "internal/utf", "go.yaml.in/yaml/v3"},
 	"internal/golden":      {"internal/relay"},
 	"internal/house":       {},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/closetest"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
 )
@@ -325,10 +326,10 @@ func TestFrequencies(t *testing.T) {
 	require.Equal(t, []int{3, 1, 0}, counts)
 	factors, err := RepeatFactors(context.Background(), d, 1)
 	require.NoError(t, err)
-	require.InDeltaSlice(t, []float64{1.1547005, 2, 1.1547005, 1}, factors, 1e-6) // √(1/¾), √(1/¼)
+	closetest.Slices(t, []float64{1.1547005, 2, 1.1547005, 1}, factors, 1e-6) // √(1/¾), √(1/¼)
 	factors, err = RepeatFactors(context.Background(), d, 0.5)
 	require.NoError(t, err)
-	require.InDeltaSlice(t, []float64{1, 1.4142136, 1, 1}, factors, 1e-6)
+	closetest.Slices(t, []float64{1, 1.4142136, 1, 1}, factors, 1e-6)
 	_, err = RepeatFactors(context.Background(), d, -1)
 	require.Error(t, err)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/internal/closetest"
 )
 
 func noise(n int) Sample {
@@ -84,7 +86,7 @@ func TestHueTurns(t *testing.T) {
 	}
 	near := func(want, got [3]float64) {
 		t.Helper()
-		require.InDeltaSlice(t, want[:], got[:], 1e-9)
+		closetest.Slices(t, want[:], got[:], 1e-9)
 	}
 	x := [3]float64{180, 90, 20}
 	l := func(x [3]float64) float64 { return luma[0]*x[0] + luma[1]*x[1] + luma[2]*x[2] }
