@@ -117,6 +117,22 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// An ablation that said what its base says would compare a model with itself.
+func TestAblationsChangeTheirBase(t *testing.T) {
+	const folder = "../../nuclei/"
+	base, _, err := Load(folder + "train_cpu.yaml")
+	require.NoError(t, err)
+	files, err := filepath.Glob(folder + "ablations/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		c, warnings, err := Load(file)
+		require.NoError(t, err)
+		require.Empty(t, warnings)
+		require.NotEqual(t, base, c, file)
+	}
+}
+
 func TestValues(t *testing.T) {
 	const head = "_BASE_: base.yaml\n"
 	for name, test := range map[string]struct {
