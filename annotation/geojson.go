@@ -56,9 +56,7 @@ func (o *Options) geojsonFile(folder, name string) (*coco.LabeledImage, error) {
 	if err := r.read(); err != nil {
 		return nil, err
 	}
-	if len(r.planes) > 1 {
-		o.warn("%s: its objects lie in %d planes (slices or times) of a stack, and are read as the objects of one picture", name, len(r.planes))
-	}
+	o.warnPlanes(name, len(r.planes))
 	if len(r.problems) > 0 {
 		return r.p, r.problems
 	}

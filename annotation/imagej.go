@@ -63,6 +63,7 @@ func (o *Options) imagej(input string) iter.Seq2[*coco.LabeledImage, error] {
 func (o *Options) roiFiles(folder, key string, names []string) (*coco.LabeledImage, error) {
 	var p *coco.LabeledImage
 	var problems coco.Problems
+	planes := map[[2]int]bool{}
 	seen := 0
 	for _, name := range names {
 		at := filepath.Join(folder, filepath.FromSlash(name))
@@ -72,7 +73,10 @@ func (o *Options) roiFiles(folder, key string, names []string) (*coco.LabeledIma
 			}
 			return err
 		}, func(entry string, data []byte) error {
-			if err := addROI(p, entry, data); err != nil {
+			plane, err := addROI(p, entry, data)
+			if err == nil {
+				planes[plane] = true
+			} else {
 				problems = append(problems, coco.Problem{Record: "object", Index: seen, Key: entry, Message: err.Error()})
 			}
 			seen++
@@ -82,10 +86,18 @@ func (o *Options) roiFiles(folder, key string, names []string) (*coco.LabeledIma
 			return nil, err
 		}
 	}
+	o.warnPlanes(key, len(planes))
 	if len(problems) > 0 {
 		return p, problems
 	}
 	return p, nil
+}
+
+// warnPlanes says that the objects of a file lie in several planes.
+func (o *Options) warnPlanes(name string, planes int) {
+	if planes > 1 {
+		o.warn("%s: its objects lie in %d planes (slices or times) of a stack, and are read as the objects of one picture", name, planes)
+	}
 }
 
 // eachROI calls start with the comment of a file and region with each region in it.
@@ -162,18 +174,18 @@ func zipOf(f *os.File) (*zip.Reader, error) {
 
 func isROI(e *zip.File) bool { return strings.EqualFold(path.Ext(e.Name), ".roi") }
 
-// addROI adds a region to a picture.
-func addROI(p *coco.LabeledImage, entry string, data []byte) error {
+// addROI adds a region to a picture and returns its plane.
+func addROI(p *coco.LabeledImage, entry string, data []byte) (plane [2]int, err error) {
 	r, err := decodeROI(data)
 	if err != nil {
-		return err
+		return plane, err
 	}
 	v := coco.LabeledInstance{Category: NoClass}
 	if v.Mask, err = mask.FromRings(r.rings, p.Width, p.Height); err != nil {
-		return err
+		return plane, err
 	}
 	if v.Mask.Area() == 0 {
-		return errNoPixels
+		return plane, errNoPixels
 	}
 	if class := r.properties["class"]; class != "" {
 		v.Category = class
@@ -183,7 +195,7 @@ func addROI(p *coco.LabeledImage, entry string, data []byte) error {
 	}
 	v.Label = labelNamed(entry)
 	p.Instances = append(p.Instances, v)
-	return nil
+	return r.plane, nil
 }
 
 var errNoPixels = errors.New("it has no pixels in the picture")

@@ -25,6 +25,12 @@ const (
 	roiClosePath = 4
 )
 
+// Subtypes of rectangles that are no regions: text, and a picture laid over the picture.
+const (
+	roiText  = 1
+	roiImage = 4
+)
+
 // Types of regions that have an area.
 const (
 	roiPolygon  = 0
@@ -39,6 +45,7 @@ type roi struct {
 	name       string
 	rings      [][]float64
 	properties map[string]string
+	plane      [2]int // slice and time of a stack, from 1; 0 for none
 }
 
 // encode returns the file of a region whose rings have whole coordinates. A single ring is a
@@ -106,7 +113,7 @@ func (r *roi) encode() []byte {
 	return out
 }
 
-var errNoArea = errors.New("a line, points or text: it has no area")
+var errNoArea = errors.New("a line, points, text or an overlaid picture: it has no area")
 
 // decodeROI reads the file of a region.
 func decodeROI(data []byte) (*roi, error) {
@@ -118,6 +125,7 @@ func decodeROI(data []byte) (*roi, error) {
 	float := func(at int) float64 { return float64(math.Float32frombits(be.Uint32(data[at:]))) }
 	r := &roi{properties: map[string]string{}}
 	r.readTexts(data)
+	r.readPlane(data)
 	version, subpixel := be.Uint16(data[4:]), be.Uint16(data[50:])&roiSubpixel != 0
 	top, left, bottom, right := short(8), short(10), short(12), short(14)
 	if size := int(int32(be.Uint32(data[36:]))); size > 0 {
@@ -151,13 +159,19 @@ func decodeROI(data []byte) (*roi, error) {
 		}
 		r.rings = [][]float64{ring}
 	case roiRect, roiOval:
+		if kind := be.Uint16(data[48:]); data[6] == roiRect && (kind == roiText || kind == roiImage) {
+			return nil, errNoArea
+		}
 		if subpixel && version >= 222 {
 			left, top = float(18), float(22)
 			right, bottom = left+float(26), top+float(30)
 		}
 		r.rings = [][]float64{{left, top, right, top, right, bottom, left, bottom}}
-		if data[6] == roiOval {
+		switch corner := short(54); {
+		case data[6] == roiOval:
 			r.rings[0] = ellipse((left+right)/2, (top+bottom)/2, (right-left)/2, (bottom-top)/2)
+		case corner > 0:
+			r.rings[0] = rounded(left, top, right, bottom, corner/2)
 		}
 	default:
 		return nil, errNoArea
@@ -174,6 +188,34 @@ func ellipse(x, y, a, b float64) []float64 {
 		out = append(out, x+a*cos, y+b*sin)
 	}
 	return out
+}
+
+// rounded returns a rectangle whose corners are arcs of a radius, at most as large as it has room for.
+func rounded(left, top, right, bottom, radius float64) []float64 {
+	a, b := min(radius, (right-left)/2), min(radius, (bottom-top)/2)
+	out := ellipse(0, 0, a, b)
+	for i := 0; i < len(out); i += 2 { // the quarters move apart, to the corners
+		for axis, side := range [2][2]float64{{left + a, right - a}, {top + b, bottom - b}} {
+			at := side[0]
+			if out[i+axis] > 0 {
+				at = side[1]
+			}
+			out[i+axis] += at
+		}
+	}
+	return out
+}
+
+// readPlane reads the place in a stack: of a hyperstack from the second header, else the number
+// of the slice.
+func (r *roi) readPlane(data []byte) {
+	be := binary.BigEndian
+	if second := int(be.Uint32(data[60:])); second >= roiHeader && second <= len(data)-16 {
+		r.plane = [2]int{int(be.Uint32(data[second+8:])), int(be.Uint32(data[second+12:]))}
+	}
+	if r.plane == [2]int{} {
+		r.plane[0] = int(be.Uint32(data[56:]))
+	}
 }
 
 // readTexts reads name and properties from the places that the second header has.

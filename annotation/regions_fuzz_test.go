@@ -57,7 +57,7 @@ func FuzzROI(f *testing.F) {
 		}
 		p := fuzzPicture()
 		var err error
-		allocation.OfFile(t, len(data), func() { err = addROI(p, "1", data) })
+		allocation.OfFile(t, len(data), func() { _, err = addROI(p, "1", data) })
 		if err == nil {
 			require.NoError(t, p.Instances[0].Mask.Validate())
 		}
@@ -86,7 +86,7 @@ func FuzzROIFile(f *testing.F) {
 		p := fuzzPicture()
 		allocation.OfFile(t, len(data), func() {
 			_ = regionsInZIP(bytes.NewReader(data), int64(len(data)), func(string) error { return nil }, func(entry string, data []byte) error {
-				_ = addROI(p, entry, data)
+				_, _ = addROI(p, entry, data)
 				return nil
 			})
 		})
