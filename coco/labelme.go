@@ -62,7 +62,7 @@ func WriteLabelMe(w io.Writer, p *LabeledImage, o LabelMeOptions) error {
 		if v.Mask.Area() == 0 && !v.BoxOnly {
 			continue
 		}
-		shape := labelMeShape{Label: v.Category, Flags: map[string]any{}}
+		shape := labelMeShape{Label: v.class(), Flags: map[string]any{}}
 		if v.HasScore {
 			shape.Score = &v.Score
 		}

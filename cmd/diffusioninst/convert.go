@@ -118,7 +118,7 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 		return o.explain(err)
 	}
 	out, err := newInstanceWriter(cmd.OutOrStdout(), o.to, output, writerOptions{
-		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, Overlay: o.overlay, Settings: flagValuesOf(cmd), MaxPixels: o.maxPixels,
+		Categories: in.categories, Polygons: o.polygons, Tolerance: o.tolerance, Overlay: o.overlay, Settings: flagValuesOf(cmd), MaxPixels: o.maxPixels, Scores: true,
 	})
 	if err != nil {
 		return err

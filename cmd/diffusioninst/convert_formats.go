@@ -29,6 +29,9 @@ func singleFile(format string) string {
 // needPictures are the formats that need the pictures.
 var needPictures = []string{"overlay", "dsb", "html"}
 
+// classlessFormats are the formats without classes and scores.
+var classlessFormats = []string{"labels", "dsb", "cellpose", "labeltiff"}
+
 // measuringFormats are the formats with measurements of the pictures at the depth of their files.
 var measuringFormats = []string{"measurements", "geojson", "labeltiff", "html"}
 

@@ -25,6 +25,7 @@ type writerOptions struct {
 	Overlay    mask.OverlayOptions
 	Settings   [][2]string // html: names and values of what the run was made with
 	MaxPixels  int         // of a picture whose masks are drawn; see checkPixels
+	Scores     bool        // scores that the format cannot hold are a loss: what is read may be all there is
 }
 
 // summaryName is the file of the format measurements with a line for each picture.
@@ -43,11 +44,12 @@ type instanceWriter struct {
 	summary      []annotation.Summary
 	report       *os.File       // html: the pictures; nil before the first
 	losses       map[string]int // what the format cannot hold, in words with their count
+	nameless     map[string]int // instances by their class, in classlessFormats
 	large        []string       // files that are too large to be drawn
 }
 
 func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (*instanceWriter, error) {
-	w := &instanceWriter{format: format, path: path, stdout: stdout, options: o, taken: map[string]string{}, classes: slices.Clone(o.Categories), losses: map[string]int{}}
+	w := &instanceWriter{format: format, path: path, stdout: stdout, options: o, taken: map[string]string{}, classes: slices.Clone(o.Categories), losses: map[string]int{}, nameless: map[string]int{}}
 	switch format {
 	case "coco":
 		w.builder = coco.NewBuilder(o.Categories)
@@ -187,6 +189,13 @@ func (w *instanceWriter) count(p *coco.LabeledImage) {
 		if v.Crowd && !slices.Contains([]string{"coco", "labelmap", "masks", "geojson", "html", "overlay"}, w.format) {
 			w.losses["crowds are written as single objects"]++
 		}
+		classless := slices.Contains(classlessFormats, w.format)
+		if classless {
+			w.nameless[v.Category]++
+		}
+		if w.options.Scores && v.HasScore && (classless || w.format == "yolo") {
+			w.losses["instances are written without their scores"]++
+		}
 		switch empty := v.Mask.Area() == 0; {
 		case !empty:
 		case v.BoxOnly && slices.Contains([]string{"coco", "results", "overlay"}, w.format):
@@ -209,6 +218,13 @@ func (w *instanceWriter) warnings() []string {
 		if n := w.losses[text]; n > 0 {
 			out = append(out, fmt.Sprintf("%s: %d %s", w.format, n, text))
 		}
+	}
+	if classes := len(w.nameless); classes > 1 {
+		n := 0
+		for _, count := range w.nameless {
+			n += count
+		}
+		out = append(out, fmt.Sprintf("%s: %d instances of %d classes are written without their classes", w.format, n, classes))
 	}
 	if len(w.large) > 0 {
 		out = append(out, w.format+": "+notDrawn(w.large))
