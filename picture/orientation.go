@@ -32,7 +32,11 @@ func orientation(r io.ReadSeeker, format string) turning {
 		R: r, ImageFormat: kind, Sources: imagemeta.EXIF,
 		ShouldHandleTag: func(tag imagemeta.TagInfo) bool { return tag.Tag == "Orientation" && tag.Namespace == "IFD0" },
 		HandleTag: func(tag imagemeta.TagInfo) error {
-			if n, ok := tag.Value.(uint16); ok && n >= 1 && n <= 8 {
+			n, _ := tag.Value.(uint16)
+			if long, ok := tag.Value.(uint32); ok { // not as EXIF has it, but Pillow takes it
+				n = uint16(min(long, 9))
+			}
+			if n >= 1 && n <= 8 {
 				found = turning(n)
 			}
 			return imagemeta.ErrStopWalking

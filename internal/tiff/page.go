@@ -43,6 +43,7 @@ const (
 	tagYCbCrWeights     = 529
 	tagYCbCrSubsampling = 530
 	tagBlackWhite       = 532
+	tagDepth            = 32997 // ImageDepth of SGI
 	tagUIC2             = 33629
 	tagImageJSizes      = 50838
 	tagImageJ           = 50839
@@ -187,6 +188,9 @@ func (p *Page) shape(rows, sub int) error {
 		p.Photometric = RGB
 	case p.Photometric < 0:
 		p.Photometric = BlackIsZero
+	}
+	if depth, err := f.integer(d, tagDepth, 1); err != nil || depth > 1 {
+		return errors.Join(err, fmt.Errorf("a page that is a volume of %d slices: %w; save a page for each slice", depth, ErrUnsupported))
 	}
 	all, err := f.integers(d, tagBits)
 	if err != nil {
