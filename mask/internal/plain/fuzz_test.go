@@ -237,10 +237,10 @@ func checkMask(t *testing.T, b *mask.Bitmap, r mask.RLE) {
 	if float64(box.Min.X) != x || float64(box.Min.Y) != y || float64(box.Dx()) != w || float64(box.Dy()) != h {
 		t.Fatalf("boxes %v and %v %v %v %v", box, x, y, w, h)
 	}
-	if stride := (b.Width + 63) / 64; b.Width%64 != 0 {
-		for i := stride - 1; i < len(b.Words); i += stride {
-			if b.Words[i]>>(b.Width%64) != 0 {
-				t.Fatal("padding is set")
+	for i, word := range b.Words { // a word's bits are 64 pixels from a multiple of 64 on
+		for x := (b.Rect.Min.X>>6 + i%b.Stride) << 6; word != 0; x, word = x+1, word>>1 {
+			if word&1 != 0 && (x < b.Rect.Min.X || x >= b.Rect.Max.X) {
+				t.Fatalf("bit of column %d is set, outside %v", x, b.Rect)
 			}
 		}
 	}
