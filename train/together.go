@@ -55,6 +55,9 @@ func (t *Trainer) wholeBatches(ctx context.Context, parts [][]data.Sample, own e
 	} else if own != nil {
 		return nil, own
 	}
+	if len(parts) == 0 {
+		return nil, errWithoutSamples
+	}
 	t.parts = len(parts)
 	out := make([]wholeBatch, len(parts))
 	next := t.samples
@@ -71,11 +74,13 @@ func (t *Trainer) wholeBatches(ctx context.Context, parts [][]data.Sample, own e
 			w.Height, w.Width = max(w.Height, other[i].Height), max(w.Width, other[i].Width)
 		}
 		if next == w.number {
-			return nil, errors.New("train: a batch without samples")
+			return nil, errWithoutSamples
 		}
 	}
 	return out, nil
 }
+
+var errWithoutSamples = errors.New("train: a batch without samples")
 
 // stageCount is stageTotals in a message.
 type stageCount struct {

@@ -32,6 +32,7 @@ type Trainer struct {
 	team      *torch.Team // nil with one replica
 	scale     *lossScale  // nil but in float16
 	graphs    *graphs     // nil without Options.Graphs
+	closed    bool
 }
 
 // notFinite is a *nn.NotFiniteError.
@@ -144,19 +145,26 @@ func (t *Trainer) teach(r *replica) {
 	}
 }
 
-// made returns an error for a trainer that is not one.
+// ErrClosed says that a trainer was used after Close.
+var ErrClosed = errors.New("train: the trainer is closed")
+
+// made returns an error for a trainer that is not one, or no longer.
 func (t *Trainer) made() error {
 	if t == nil || t.store == nil {
 		return errors.New("train: the Trainer is nil, or was not made by New")
 	}
+	if t.closed {
+		return ErrClosed
+	}
 	return nil
 }
 
-// Close frees the trainer's memory.
+// Close frees the trainer's memory. What is asked of it afterwards is ErrClosed; closing twice does nothing.
 func (t *Trainer) Close() {
 	if t.made() != nil {
 		return
 	}
+	t.closed = true
 	t.close()
 	t.release()
 }

@@ -249,3 +249,30 @@ func TestGroups(t *testing.T) {
 		require.Equal(t, want, [2]float64{decay[name], rate[name]}, name)
 	}
 }
+
+func TestClosedTrainersSayThatTheyAre(t *testing.T) {
+	ctx, folder := context.Background(), t.TempDir()
+	trainer, err := New(ctx, small(2), nn.FromSeed(1), torch.CPU, Options{EMA: 0.9})
+	require.NoError(t, err)
+	require.NoError(t, trainer.Save(ctx, folder+"/state.safetensors", nil))
+	trainer.Close()
+	trainer.Close()
+	_, err = trainer.Step(ctx, pictures(2))
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = trainer.Snapshot(ctx)
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = trainer.Resume(ctx, folder+"/state.safetensors")
+	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorIs(t, trainer.Save(ctx, folder+"/state.safetensors", nil), ErrClosed)
+	require.ErrorIs(t, trainer.Export(ctx, folder+"/model.pth", ExportOptions{}), ErrClosed)
+	require.ErrorIs(t, (&Run{Trainer: trainer}).Do(ctx), ErrClosed)
+}
+
+func TestStepsWithoutSamplesAreErrors(t *testing.T) {
+	trainer := newTrainer(t, small(2), Options{})
+	for _, parts := range [][][]data.Sample{nil, {{}}, {pictures(2), nil}} {
+		_, err := trainer.Step(context.Background(), parts...)
+		require.EqualError(t, err, "train: a batch without samples")
+	}
+	require.Zero(t, trainer.Steps())
+}
