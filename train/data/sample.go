@@ -52,7 +52,7 @@ func (e *SampleError) Unwrap() error { return e.Err }
 
 // Check returns a *SampleError for a sample that a network of a number of classes
 // cannot be trained on: sizes that do not agree, classes that do not exist, boxes
-// without area.
+// without area on the picture.
 func (s Sample) Check(classes int) error {
 	bad := func(format string, args ...any) error {
 		return &SampleError{ID: s.ID, Reason: fmt.Sprintf(format, args...)}
@@ -71,6 +71,8 @@ func (s Sample) Check(classes int) error {
 			return bad("object %d is of class %d of %d", i, o.Class, classes)
 		case !finite || b.Empty():
 			return bad("object %d has the box %v, which has no area", i, b)
+		case b.Clip(s.Width, s.Height).Empty():
+			return bad("object %d has the box %v, beside the picture of %d×%d pixels", i, b, s.Width, s.Height)
 		case o.Mask == nil:
 			return bad("object %d has no mask", i)
 		case o.Mask.Width != s.Width || o.Mask.Height != s.Height:

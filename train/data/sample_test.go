@@ -26,6 +26,7 @@ func TestSamplesThatCannotBeTrainedOn(t *testing.T) {
 		"no words":        object(Object{Box: box, Mask: &mask.Bitmap{Width: 2, Height: 2, Rect: image.Rect(0, 0, 2, 2)}}),
 		"a NaN in a box":  object(Object{Box: mask.Box{X1: nan, X2: 2, Y2: 2}, Mask: mask.NewBitmap(2, 2)}),
 		"a box of a line": object(Object{Box: mask.Box{X2: 2}, Mask: mask.NewBitmap(2, 2)}),
+		"a box outside":   object(Object{Box: mask.Box{X1: 2, X2: 4, Y2: 2}, Mask: mask.NewBitmap(2, 2)}),
 		"a class":         object(Object{Class: 1, Box: box, Mask: mask.NewBitmap(2, 2)}),
 	} {
 		var bad *SampleError
