@@ -114,8 +114,9 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 // features, (B,Hidden,H/stride,W/stride) each; boxes (B,N,4) are x1 y1 x2 y2 in pixels of
 // the network's input; times are the B diffusion times. A stage refines the boxes of the
 // one before, and no gradient flows between stages. If all is set, every stage predicts
-// logits and filters, as training needs; otherwise only the last does. It returns a
-// *nn.NotFiniteError if a prediction is not finite.
+// logits and filters, as training needs; otherwise only the last does. Errors are a
+// *nn.NotFiniteError if a prediction is not finite, and one that names the argument of
+// another shape.
 func (d *Decoder) Forward(levels []*torch.Tensor, boxes *torch.Tensor, times []float64, all bool) ([]Output, error) {
 	return d.ForwardState(levels, boxes, nil, times, all)
 }
@@ -166,6 +167,9 @@ func (d *Decoder) Refine(levels []*torch.Tensor, boxes, filters, conditioning *t
 // it can be recorded as a torch.Graph.
 func (d *Decoder) RefineAt(levels []*torch.Tensor, boxes, filters, conditioning, times *torch.Tensor, all bool) (out []Output, finite *torch.Tensor, err error) {
 	if err := d.made(); err != nil {
+		return nil, nil, err
+	}
+	if err := d.checkPass(levels, boxes, filters, conditioning, times); err != nil {
 		return nil, nil, err
 	}
 	s := boxes.Scope()
