@@ -40,6 +40,9 @@ func NewNetwork(root nn.Path, c Config) (*Network, error) {
 	if n.Branch, err = maskhead.NewBranch(root.Sub("head"), n.Backbone.Channels(), c.MaskBranch); err != nil {
 		return nil, err
 	}
+	if have, want := len(n.Backbone.Strides()), len(n.Branch.Refine); have < want {
+		return nil, configError("the backbone's pyramid has %d levels, of which the mask branch merges %d", have, want)
+	}
 	if stride := n.Backbone.Strides()[0]; stride%n.Branch.Upsample != 0 {
 		return nil, configError("mask features upsampled by %d do not divide the finest level's stride of %d", n.Branch.Upsample, stride)
 	}

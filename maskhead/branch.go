@@ -78,7 +78,11 @@ func NewBranch(p nn.Path, in int, c BranchConfig) (*Branch, error) {
 // Forward returns the mask features (B,Channels,u·H,u·W), or two channels more with Coordinates, of a pyramid, whose finest level
 // (B,C,H,W) comes first; u is Upsample. In inference they are of the parameters' type, in which instances' filters
 // multiply them.
+// A pyramid of fewer levels than the branch merges is a panic with *torch.Error.
 func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
+	if len(levels) < len(b.Refine) {
+		panic(&torch.Error{Op: "mask_branch", Message: fmt.Sprintf("a pyramid of %d levels, of which %d are to be merged", len(levels), len(b.Refine))})
+	}
 	s := levels[0].Scope()
 	mark := s.Mark()
 	upsample := AlignedBilinear

@@ -78,18 +78,19 @@ func (h Head) Logits(features, filters *torch.Tensor) *torch.Tensor {
 // Masks returns the bit masks of filters (n,Params), in the size of g's output: the
 // sigmoid of the logits, upsampled aligned-bilinearly to the padded input, cropped to the
 // input, resized bilinearly to the output, set where above the threshold, and zero
-// outside the box. boxes are in pixels of the output; nothing outside them is computed or
-// stored.
+// outside the box. There is a box for each filter, in pixels of the output; nothing outside
+// them is computed or stored.
 func (h Head) Masks(features, filters *torch.Tensor, boxes []image.Rectangle, g torch.MaskGeometry) []*mask.Bitmap {
 	out := make([]*mask.Bitmap, len(boxes))
 	words := make([][]uint64, len(boxes))
+	stored := make([]image.Rectangle, len(boxes)) // the part of a box on the picture
 	for i := range out {
 		out[i] = mask.NewBitmapIn(g.OutputW, g.OutputH, boxes[i])
-		words[i] = out[i].Words
+		words[i], stored[i] = out[i].Words, out[i].Rect
 	}
 	if len(boxes) == 0 {
 		return out
 	}
-	torch.DynamicMasks(features, filters, h.applied().Layers, boxes, words, g)
+	torch.DynamicMasks(features, filters, h.applied().Layers, stored, words, g)
 	return out
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/diffusioninst/go/internal/modeltest"
 	"github.com/diffusioninst/go/mask"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -84,4 +85,37 @@ func TestMasksRefuseFiltersOfAnotherLength(t *testing.T) {
 		return nil
 	})
 	require.ErrorContains(t, err, "100 parameters does not fit 3 layers")
+}
+
+func TestMasksOfBoxesBeyondThePicture(t *testing.T) {
+	modeltest.Do(t, func(s *torch.Scope) {
+		h := Head{Channels: 1, Layers: 1}
+		features := s.Zeros(torch.F32(torch.CPU), 1, 4, 4)
+		filters := torch.From(s, []float32{1, 1, 1, 1, 1, 1}, 3, 2) // everything is in the mask
+		out := h.Masks(features, filters, []image.Rectangle{image.Rect(-8, 4, 99, 99), image.Rect(2, 2, 5, 5), image.Rect(20, 20, 30, 30)}, geometry(4, 16, 16, 16, 16, 0.5))
+		require.Equal(t, image.Rect(0, 4, 16, 16), out[0].Box())
+		require.Equal(t, 16*12, out[0].Area())
+		require.Equal(t, 9, out[1].Area())
+		require.Zero(t, out[2].Area())
+	})
+}
+
+func TestMasksWantABoxForEachFilter(t *testing.T) {
+	err := torch.Do(t.Context(), func(s *torch.Scope) error {
+		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 2, 153), make([]image.Rectangle, 1), geometry(4, 16, 16, 16, 16, 0.5))
+		return nil
+	})
+	require.ErrorContains(t, err, "one box and mask per filter set")
+}
+
+func TestBranchesRefuseSmallerPyramids(t *testing.T) {
+	err := torch.Do(t.Context(), func(s *torch.Scope) error {
+		store := nn.NewStore(nn.FromSeed(1), nn.StoreOptions{Inference: true})
+		defer store.Close()
+		b, err := NewBranch(store.Root(), 8, BranchConfig{Width: 8})
+		require.NoError(t, err)
+		b.Forward([]*torch.Tensor{s.Zeros(torch.F32(torch.CPU), 1, 8, 4, 4)})
+		return nil
+	})
+	require.EqualError(t, err, "torch: mask_branch: a pyramid of 1 levels, of which 3 are to be merged")
 }

@@ -148,7 +148,7 @@ type MaskGeometry struct {
 // pixel x is bit x&63 of word x>>6 − boxes[i].Min.X>>6 of its row. They must be zero. filters
 // are float32, and so are the features, or float16 or bfloat16.
 func DynamicMasks(features, filters *Tensor, layers int, boxes []image.Rectangle, words [][]uint64, g MaskGeometry) {
-	if features.Dim() != 3 || filters.Dim() != 2 || len(boxes) != len(words) {
+	if features.Dim() != 3 || filters.Dim() != 2 || filters.Size(0) != len(boxes) || len(boxes) != len(words) {
 		fail("dynamic_masks", "features must be (C,H,W), filters (n, params), one box and mask per filter set", features, filters)
 	}
 	check("dynamic_masks", libtorch.Masks(features.handle(), filters.handle(), corners(boxes), words, layers, g.Stride,
