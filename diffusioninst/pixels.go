@@ -1,6 +1,10 @@
 package diffusioninst
 
-import "github.com/diffusioninst/go/torch"
+import (
+	"fmt"
+
+	"github.com/diffusioninst/go/torch"
+)
 
 // Pixels is a picture in the size that the network sees.
 type Pixels struct {
@@ -10,7 +14,8 @@ type Pixels struct {
 
 // Pack returns pictures as a batch (B,3,height,width) on the device: normalised with Mean
 // and Std and padded with zeros on the right and below to width × height pixels.
-// All are copied together. It must be called inside torch.Do.
+// All are copied together. It must be called inside torch.Do. A picture that is larger than
+// that, or has another number of bytes than its size says, is a panic with *torch.Error.
 func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, device torch.Device) *torch.Tensor {
 	arrays := in.statistics()
 	for from := 0; from < len(pictures); {
@@ -18,7 +23,11 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 		var rgb []uint8
 		to := from
 		for ; to < len(pictures) && pictures[to].Width == w && pictures[to].Height == h; to++ {
-			rgb = append(rgb, pictures[to].RGB...)
+			p := pictures[to]
+			if w > width || h > height || len(p.RGB) != 3*w*h {
+				panic(&torch.Error{Op: "pack", Message: fmt.Sprintf("picture %d has %d bytes for %d×%d pixels, in a batch of %d×%d", to, len(p.RGB), w, h, width, height)})
+			}
+			rgb = append(rgb, p.RGB...)
 		}
 		arrays = append(arrays, torch.ArrayOf(rgb, to-from, h, w, 3))
 		from = to

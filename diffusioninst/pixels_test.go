@@ -46,3 +46,28 @@ func TestPackedPictures(t *testing.T) {
 		}
 	})
 }
+
+func TestPicturesThatCannotBePacked(t *testing.T) {
+	c := Input{Std: [3]float64{1, 1, 1}}
+	for _, pictures := range [][]Pixels{
+		{{make([]uint8, 3*40*30), 40, 30}},                          // larger than the batch
+		{{make([]uint8, 11), 2, 2}, {make([]uint8, 13), 2, 2}},      // together as many bytes as they should have
+		{{make([]uint8, 12), 2, 2}, {make([]uint8, 3*33*2), 33, 2}}, // the second is larger
+	} {
+		var bad *torch.Error
+		require.ErrorAs(t, torch.Do(t.Context(), func(s *torch.Scope) error {
+			c.Pack(s, pictures, 32, 32, torch.CPU)
+			return nil
+		}), &bad)
+		require.Equal(t, "pack", bad.Op)
+	}
+}
+
+func TestMaskBranchesMergeLevelsThatThereAre(t *testing.T) {
+	c := small()
+	c.MaskBranch.Levels = 5
+	_, err := New(t.Context(), c, 1, torch.CPU)
+	var bad *ConfigError
+	require.ErrorAs(t, err, &bad)
+	require.EqualError(t, err, "diffusioninst: config: the backbone's pyramid has 4 levels, of which the mask branch merges 5")
+}
