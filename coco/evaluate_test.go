@@ -280,6 +280,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	for i, o := range []Options{
 		{IoU: "keypoints"}, {Style: "voc"}, {MaxDets: []int{0, 1}}, {MaxDets: []int{}}, {Style: LVIS, MaxDets: []int{1, 2}},
 		{Thresholds: []float64{0}}, {Thresholds: make([]float64, 65)}, {RecallThresholds: []float64{.5, .1}}, {Areas: []AreaRange{}},
+		{Areas: []AreaRange{{"large", 96, 32}}}, {Areas: []AreaRange{{"all", 0, math.NaN()}}}, {RecallThresholds: []float64{0, 2}}, {RecallThresholds: []float64{math.NaN(), 1}},
 		{Dilation: -1}, {Images: []int64{5}}, {Categories: []int64{5}}, {Style: LVIS},
 	} {
 		_, err := Evaluate(t.Context(), d, results, o)

@@ -45,6 +45,9 @@ func (o MatchOptions) withDefaults() (MatchOptions, error) {
 	if o.Areas == nil {
 		o.Areas = StandardAreas()[1:]
 	}
+	if err := checkAreas(o.Areas); err != nil {
+		return o, err
+	}
 	with, err := Options{Thresholds: o.Thresholds}.withDefaults()
 	o.Thresholds = with.Thresholds
 	return o, err

@@ -128,8 +128,16 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("coco: %d areas, %d recall thresholds, %d IoU thresholds (of 64 at most)",
 			len(o.Areas), len(o.RecallThresholds), len(o.Thresholds))
 	}
+	if err := checkAreas(o.Areas); err != nil {
+		return o, err
+	}
 	if !slices.IsSorted(o.RecallThresholds) {
 		return o, fmt.Errorf("coco: the recall thresholds do not ascend")
+	}
+	for _, t := range o.RecallThresholds {
+		if !(t >= 0 && t <= 1) {
+			return o, fmt.Errorf("coco: recall threshold %v is not from 0 to 1", t)
+		}
 	}
 	for _, t := range o.Thresholds {
 		if !(t > 0 && t <= 1) {
@@ -143,6 +151,16 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("coco: boundary of %v of the diagonal", o.Dilation)
 	}
 	return o, nil
+}
+
+// checkAreas refuses ranges that no area lies in.
+func checkAreas(areas []AreaRange) error {
+	for _, a := range areas {
+		if !(a.Min <= a.Max) {
+			return fmt.Errorf("coco: area range %q from %v to %v holds nothing", a.Name, a.Min, a.Max)
+		}
+	}
+	return nil
 }
 
 // linspace is n numbers from a to b, rounded as NumPy rounds them.
