@@ -36,7 +36,16 @@ func (e *LimitError) Error() string {
 		gigabytes(e.Need.Bytes), e.reason, gigabytes(e.Limit), "use fewer proposals or steps, smaller pictures, sizes (Scales) or batches, or tiles")
 }
 
-func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
+// gigabytes writes a number of bytes, in smaller units if it is less than 0.1 GB.
+func gigabytes(n int64) string {
+	switch {
+	case n < 1e5:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1e8:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
 
 // DefaultMaxBytes is what Options.MaxBytes is by default on the CPU.
 const DefaultMaxBytes = 8 << 30
@@ -102,7 +111,7 @@ func (q *request) checkMemory(c Config, strides []int) error {
 	for i, need := range q.needs(c, strides) {
 		if views := q.passes[i]; q.maxBytes > 0 && need.Bytes > q.maxBytes {
 			return &LimitError{Option: "MaxBytes", Need: need, Limit: q.maxBytes, reason: fmt.Sprintf(
-				"%d × %d proposals in %d steps and %.1f megapixels at once", len(views), q.proposals, q.sampling.Steps, float64(need.Pixels)/1e6)}
+				"%d × %d proposals in %d steps and %.3g megapixels at once", len(views), q.proposals, q.sampling.Steps, float64(need.Pixels)/1e6)}
 		}
 	}
 	return nil

@@ -3,8 +3,10 @@ package diffusioninst
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/trace"
+	"strings"
 	"time"
 
 	"github.com/diffusioninst/go/picture"
@@ -145,7 +147,11 @@ func (o Options) resolve(c Config) (*settings, error) {
 	if o.Ensemble != nil {
 		s.ensemble = *o.Ensemble
 		if err := s.ensemble.check(); err != nil {
-			return nil, &OptionError{"Ensemble", err.Error(), err}
+			reason := err.Error()
+			if bad := (*ConfigError)(nil); errors.As(err, &bad) {
+				reason = strings.TrimPrefix(bad.Reason, "ensemble: ")
+			}
+			return nil, &OptionError{"Ensemble", reason, err}
 		}
 	}
 	if o.Seeds != nil && o.Seed != 0 {
