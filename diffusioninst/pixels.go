@@ -20,14 +20,18 @@ func (in Input) Pack(s *torch.Scope, pictures []Pixels, width, height int, devic
 	arrays := in.statistics()
 	for from := 0; from < len(pictures); {
 		w, h := pictures[from].Width, pictures[from].Height
-		var rgb []uint8
 		to := from
 		for ; to < len(pictures) && pictures[to].Width == w && pictures[to].Height == h; to++ {
-			p := pictures[to]
-			if w > width || h > height || len(p.RGB) != 3*w*h {
-				panic(&torch.Error{Op: "pack", Message: fmt.Sprintf("picture %d has %d bytes for %d×%d pixels, in a batch of %d×%d", to, len(p.RGB), w, h, width, height)})
+			if n := len(pictures[to].RGB); w > width || h > height || n != 3*w*h {
+				panic(&torch.Error{Op: "pack", Message: fmt.Sprintf("picture %d has %d bytes for %d×%d pixels, in a batch of %d×%d", to, n, w, h, width, height)})
 			}
-			rgb = append(rgb, p.RGB...)
+		}
+		rgb := pictures[from].RGB // which Upload only reads
+		if to-from > 1 {
+			rgb = make([]uint8, 0, (to-from)*len(rgb))
+			for _, p := range pictures[from:to] {
+				rgb = append(rgb, p.RGB...)
+			}
 		}
 		arrays = append(arrays, torch.ArrayOf(rgb, to-from, h, w, 3))
 		from = to
