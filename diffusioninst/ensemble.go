@@ -1,5 +1,7 @@
 package diffusioninst
 
+import "fmt"
+
 // Ensemble says which steps' detections make up the result of several steps, and
 // what becomes of detections of the same object. In the zero value, the paper's, all
 // steps' detections go through one non-maximum suppression, and the best stand as
@@ -28,17 +30,25 @@ type Ensemble struct {
 	Boxes bool `json:",omitempty"`
 }
 
-func (e Ensemble) check() error {
+// problem says what is impossible in it, or nothing.
+func (e Ensemble) problem() string {
 	if !(e.Vote <= 1) {
-		return configError("ensemble: detections vote from an overlap of %v: it is at most 1", e.Vote)
+		return fmt.Sprintf("detections vote from an overlap of %v: it is at most 1", e.Vote)
 	}
 	switch {
 	case !(e.Consensus <= 1):
-		return configError("ensemble: a consensus from an overlap of %v: it is at most 1", e.Consensus)
+		return fmt.Sprintf("a consensus from an overlap of %v: it is at most 1", e.Consensus)
 	case e.Voters != 0 && !(e.Vote > 0):
-		return configError("ensemble: %d voters without a Vote: it says which detections vote", e.Voters)
+		return fmt.Sprintf("%d voters without a Vote: it says which detections vote", e.Voters)
 	case e.Consensus > 0 && e.Vote > 0:
-		return configError("ensemble: Vote and Consensus: detections vote in one of the two ways")
+		return "Vote and Consensus: detections vote in one of the two ways"
+	}
+	return ""
+}
+
+func (e Ensemble) check() error {
+	if problem := e.problem(); problem != "" {
+		return configError("ensemble: %s", problem)
 	}
 	return nil
 }

@@ -3,10 +3,8 @@ package diffusioninst
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"runtime/trace"
-	"strings"
 	"time"
 
 	"github.com/diffusioninst/go/picture"
@@ -146,12 +144,8 @@ func (o Options) resolve(c Config) (*settings, error) {
 	s.maxViews = max(cmp.Or(int64(o.MaxViews), defaultMaxViews), 0)
 	if o.Ensemble != nil {
 		s.ensemble = *o.Ensemble
-		if err := s.ensemble.check(); err != nil {
-			reason := err.Error()
-			if bad := (*ConfigError)(nil); errors.As(err, &bad) {
-				reason = strings.TrimPrefix(bad.Reason, "ensemble: ")
-			}
-			return nil, &OptionError{"Ensemble", reason, err}
+		if problem := s.ensemble.problem(); problem != "" {
+			return nil, &OptionError{"Ensemble", problem, s.ensemble.check()}
 		}
 	}
 	if o.Seeds != nil && o.Seed != 0 {

@@ -1,7 +1,6 @@
 package maskhead
 
 import (
-	"context"
 	"image"
 	"testing"
 
@@ -79,12 +78,14 @@ func TestFusedMasksAgainstComposed(t *testing.T) {
 
 func TestParamsOfThePaper(t *testing.T) { require.Equal(t, 153, Head{}.Params()) }
 
-func TestMasksRefuseFiltersOfAnotherLength(t *testing.T) {
-	err := torch.Do(context.Background(), func(s *torch.Scope) error {
-		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 1, 100), make([]image.Rectangle, 1), geometry(4, 16, 16, 16, 16, 0.5))
-		return nil
-	})
-	require.ErrorContains(t, err, "100 parameters does not fit 3 layers")
+func TestMasksRefuseFiltersThatDoNotFit(t *testing.T) {
+	for want, shape := range map[string][]int{"100 parameters does not fit 3 layers": {1, 100}, "one box and mask per filter set": {2, 153}} {
+		err := torch.Do(t.Context(), func(s *torch.Scope) error {
+			Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), shape...), make([]image.Rectangle, 1), geometry(4, 16, 16, 16, 16, 0.5))
+			return nil
+		})
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestMasksOfBoxesBeyondThePicture(t *testing.T) {
@@ -98,14 +99,6 @@ func TestMasksOfBoxesBeyondThePicture(t *testing.T) {
 		require.Equal(t, 9, out[1].Area())
 		require.Zero(t, out[2].Area())
 	})
-}
-
-func TestMasksWantABoxForEachFilter(t *testing.T) {
-	err := torch.Do(t.Context(), func(s *torch.Scope) error {
-		Head{}.Masks(s.Zeros(torch.F32(torch.CPU), 8, 4, 4), s.Zeros(torch.F32(torch.CPU), 2, 153), make([]image.Rectangle, 1), geometry(4, 16, 16, 16, 16, 0.5))
-		return nil
-	})
-	require.ErrorContains(t, err, "one box and mask per filter set")
 }
 
 func TestBranchesRefuseSmallerPyramids(t *testing.T) {

@@ -32,9 +32,12 @@ func orientation(r io.ReadSeeker, format string) turning {
 		R: r, ImageFormat: kind, Sources: imagemeta.EXIF,
 		ShouldHandleTag: func(tag imagemeta.TagInfo) bool { return tag.Tag == "Orientation" && tag.Namespace == "IFD0" },
 		HandleTag: func(tag imagemeta.TagInfo) error {
-			n, _ := tag.Value.(uint16)
-			if long, ok := tag.Value.(uint32); ok { // not as EXIF has it, but Pillow takes it
-				n = uint16(min(long, 9))
+			var n uint32
+			switch v := tag.Value.(type) {
+			case uint16:
+				n = uint32(v)
+			case uint32: // not as EXIF has it, but Pillow takes it
+				n = v
 			}
 			if n >= 1 && n <= 8 {
 				found = turning(n)
