@@ -76,11 +76,15 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 			}
 		}
 		white, coloured := 0, 0
+		var dropped, doubtful []string // files with void, and with what may be void
 		for _, name := range names {
 			at := filepath.Join(folder, filepath.FromSlash(name))
 			r, err := readRaster(at)
 			var p *coco.LabeledImage
 			if err == nil {
+				if r.dropVoid() {
+					dropped = append(dropped, name)
+				}
 				p, err = labelled(r)
 			}
 			if err = o.problem(at, err); err != nil {
@@ -93,6 +97,9 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 			if len(p.Instances) == 1 && p.Instances[0].Label == 255 {
 				white++
 			}
+			if perhapsVoid(labelsOf(p)) {
+				doubtful = append(doubtful, name)
+			}
 			if r.coloured {
 				coloured++
 			}
@@ -100,6 +107,12 @@ func (o *Options) labels(input string) iter.Seq2[*coco.LabeledImage, error] {
 			if !yield(p, nil) {
 				return
 			}
+		}
+		if len(dropped) > 0 {
+			o.warn("%s: %d label maps have the colours of PASCAL VOC (the first is %s): their number 255 is void, which is no object", input, len(dropped), dropped[0])
+		}
+		if len(doubtful) > 0 {
+			o.warn("%s: %d label maps have the numbers 1, 2, … and 255 (the first is %s): 255 is read as an object; if it is void, make it 0", input, len(doubtful), doubtful[0])
 		}
 		if coloured > 0 {
 			o.warn("%s: %d label maps are in colours: each colour but black is read as one object", input, coloured)
@@ -121,6 +134,15 @@ func labelled(r *raster) (*coco.LabeledImage, error) {
 		p.Instances = append(p.Instances, coco.LabeledInstance{Label: labels[i], Category: NoClass, Mask: m})
 	}
 	return p, nil
+}
+
+// labelsOf returns the numbers of the objects of a label map.
+func labelsOf(p *coco.LabeledImage) []uint32 {
+	out := make([]uint32, len(p.Instances))
+	for i := range p.Instances {
+		out[i] = p.Instances[i].Label
+	}
+	return out
 }
 
 // labelled returns the name of the picture that belongs to a label map.

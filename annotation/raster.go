@@ -26,6 +26,7 @@ type raster struct {
 	width, height int
 	values        []uint32
 	coloured      bool // each colour is a label; black, and what is transparent, is the background
+	voc           bool // numbers have the colours of PASCAL VOC: see dropVoid
 }
 
 // readRaster reads a label map: a PNG or TIFF of one channel with 8, 16 or 32 bits, or one in
@@ -73,6 +74,7 @@ func rasterOf(m image.Image) (*raster, error) {
 		value = func(x, y int) uint32 { return uint32(m.Gray16At(x, y).Y) }
 	case *image.Paletted:
 		value = func(x, y int) uint32 { return uint32(m.ColorIndexAt(x, y)) }
+		r.voc = isVOCPalette(m.Palette)
 	case *picture.Float:
 		if m.Samples != 1 {
 			return nil, errColours
@@ -128,7 +130,7 @@ func (r *raster) colourful(m image.Image) error {
 		c := color.NRGBAModel.Convert(m.At(b.Min.X+i%r.width, b.Min.Y+i/r.width)).(color.NRGBA)
 		r.values[i] = 0
 		if c.A != 0 {
-			r.values[i] = uint32(c.R)<<16 | uint32(c.G)<<8 | uint32(c.B)
+			r.values[i] = packed(c)
 		}
 	}
 	if r.coloured = true; !r.flat() {

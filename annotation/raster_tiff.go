@@ -35,7 +35,7 @@ func readNumbers(path string) (*raster, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &raster{width: p.Width, height: p.Height, values: make([]uint32, p.Width*p.Height)}
+	r := &raster{width: p.Width, height: p.Height, values: make([]uint32, p.Width*p.Height), voc: isVOCMap(p.ColorMap)}
 	for i, v := range samples.U8 {
 		if r.values[i] = uint32(v); p.Bits == 1 {
 			r.values[i] *= 255 // as other black and white pictures
