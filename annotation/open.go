@@ -1,12 +1,8 @@
 package annotation
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"image"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -14,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/internal/regular"
-	"github.com/diffusioninst/go/picture"
 )
 
 // A Set is annotations in memory.
@@ -45,6 +39,7 @@ func Open(path string, o Options) (*Set, error) {
 	if o.Limit > 0 {
 		set.Data.Limit(o.Limit)
 	}
+	o.compareSizes(set)
 	clean := coco.CleanOptions{Masks: o.Masks, Boxes: o.Boxes}
 	if o.Images != "" { // other forms have sizes
 		clean.Size = func(m *coco.Image) (int, int, error) { return sizeOf(m, set.Folder) }
@@ -106,6 +101,7 @@ func Inspect(path string, o Options) (*coco.Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.compareSizes(set)
 	if o.CrowdObjects {
 		set.Data.CrowdsToObjects()
 	}
@@ -268,6 +264,24 @@ func LabelMeFile(path string, warn func(format string, args ...any)) (*coco.Labe
 // pictures returns the pictures of every format but coco, and the names of the classes if
 // the form lists them.
 func (o *Options) pictures(path string) ([]string, iter.Seq2[*coco.LabeledImage, error], error) {
+	names, pictures, err := o.ofForm(path)
+	if o.Sizes == nil || err != nil {
+		return names, pictures, err
+	}
+	return names, func(yield func(*coco.LabeledImage, error) bool) {
+		folder := cmp.Or(o.Images, o.root, root(path))
+		for p, err := range pictures {
+			if err == nil {
+				o.compareSize(&coco.Image{FileName: p.FileName, Width: p.Width, Height: p.Height}, folder)
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+func (o *Options) ofForm(path string) ([]string, iter.Seq2[*coco.LabeledImage, error], error) {
 	switch o.Format {
 	case "labelme":
 		return nil, o.eachJSON(path, o.labelMe), nil
@@ -295,38 +309,4 @@ func root(path string) string {
 		return filepath.Dir(path)
 	}
 	return path
-}
-
-// sizeOf returns the size of an image's picture in a folder.
-func sizeOf(m *coco.Image, folder string) (width, height int, err error) {
-	at, err := m.Find(folder)
-	if err != nil {
-		return 0, 0, err
-	}
-	return pictureSize(at)
-}
-
-// pictureSize returns the size of a picture as picture.Open gives it, from its first bytes if
-// they say that it is not to be turned.
-func pictureSize(path string) (width, height int, err error) {
-	if f, err := regular.Open(path); err == nil {
-		defer f.Close()
-		head := make([]byte, 128<<10)
-		n, _ := io.ReadFull(f, head)
-		head = head[:n]
-		exif := bytes.Contains(head, []byte("Exif\x00")) || bytes.Contains(head, []byte("eXIf"))
-		c, format, err := image.DecodeConfig(bytes.NewReader(head))
-		if err == nil && !exif && (format == "png" || format == "jpeg" || format == "bmp") && c.Width > 0 && c.Height > 0 {
-			return c.Width, c.Height, nil
-		}
-	}
-	img, err := picture.Open(path, picture.Options{})
-	if errors.Is(err, picture.ErrChoice) { // who reads the picture chooses: pages are mostly alike
-		img, err = picture.Open(path, picture.Options{Page: 1})
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	size := img.Bounds().Size()
-	return size.X, size.Y, nil
 }

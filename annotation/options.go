@@ -46,6 +46,10 @@ type Options struct {
 	// then left out. With nil Skip problems are an error.
 	Skip func(err error)
 
+	// Sizes, if not nil, is told of each picture at hand whose size is not the one that its annotations
+	// have, for which the beginning of every picture is read. It names the file and both sizes.
+	Sizes func(err error)
+
 	// Warn is told in words what was passed over or guessed. It may be nil.
 	Warn func(format string, args ...any)
 

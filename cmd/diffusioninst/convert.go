@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,8 +112,12 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 		return err
 	}
 	defer locks.Close()
+	var sizes sizeRemarks
+	defer func() { sizes.warn(warn) }()
 	in, err := await(ctx, func() (*instanceInput, error) {
-		return openInstances(input, o.from, o.truth, o.minScore, o.options(o.images, false, warn))
+		options := o.options(o.images, false, warn)
+		options.Sizes = sizes.add
+		return openInstances(input, o.from, o.truth, o.minScore, options)
 	})
 	if err != nil {
 		return o.explain(err)
@@ -166,6 +171,26 @@ func (o *convertOptions) write(ctx context.Context, out *instanceWriter, output 
 		}
 	}
 	return out.Write(p, source)
+}
+
+// sizeRemarks count pictures whose size is not the one of their annotations.
+type sizeRemarks struct {
+	first error
+	count int
+}
+
+func (r *sizeRemarks) add(err error) {
+	r.first = cmp.Or(r.first, err)
+	r.count++
+}
+
+func (r *sizeRemarks) warn(warn func(string, ...any)) {
+	switch {
+	case r.count == 1:
+		warn("%v: the annotations' size is used", r.first)
+	case r.count > 1:
+		warn("%v: the annotations' size is used (and for %s in like manner)", r.first, counted(r.count-1, "more picture"))
+	}
 }
 
 // openPicture reads a picture of a data set from a folder. It must have the data set's size.

@@ -32,13 +32,14 @@ func newDataInfoCommand() *cobra.Command {
 format that convert reads.
 
 --check finds every problem, also of the files themselves: what train, test and the other
-commands refuse, or leave out with --on-error skip. Of problems that differ in names and
+commands refuse, or leave out with --on-error skip. Sizes are compared with those of the
+pictures in --images or beside the annotations. Of problems that differ in names and
 numbers only it prints the first few; --json lists all.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runDataInfo(cmd, o, args[0]) },
 	}
 	o.add(cmd)
-	cmd.Flags().StringVar(&o.images, "images", "", "folder of the pictures, for sizes that the data set lacks")
+	cmd.Flags().StringVar(&o.images, "images", "", "folder of the pictures, for sizes that the data set lacks and for --check")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&o.check, "check", false, "also check every record and list all problems; the exit status is 1 if there are any")
 	return cmd
@@ -66,6 +67,7 @@ func runDataInfo(cmd *cobra.Command, o infoOptions, file string) error {
 				err := fmt.Errorf(format, args...)
 				c.problems.add(strings.TrimPrefix(err.Error(), file+": "), err)
 			}
+			options.Sizes = func(err error) { c.problems.add(err.Error(), err) }
 		}
 		d, err := annotation.Inspect(file, options)
 		if err != nil {
