@@ -115,6 +115,7 @@ func (a *Annotation) clean(i int, m *Image, o CleanOptions, problems *Problems) 
 		if text := boxProblem(a.BBox); text != "" {
 			problems.at("annotation", i, a, "%s", text)
 			a.HasBBox, a.BBox = false, [4]float64{}
+			a.fieldBits &^= hasBox
 		}
 	}
 	s := &a.Segmentation

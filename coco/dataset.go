@@ -22,6 +22,7 @@ type License struct {
 	Name  string
 	URL   string
 	Extra map[string]json.RawMessage // other fields, as written
+	fieldBits
 	record
 }
 
@@ -43,6 +44,7 @@ type Image struct {
 	NotExhaustiveCategoryIDs []int64
 
 	Extra map[string]json.RawMessage // other fields, as written
+	fieldBits
 	record
 }
 
@@ -73,6 +75,7 @@ type Annotation struct {
 	// Ignore marks an object that LVIS evaluation leaves out. COCO evaluation
 	// takes no notice of it.
 	Ignore bool
+	fieldBits
 	record
 
 	Extra map[string]json.RawMessage // other fields, as written
@@ -95,5 +98,6 @@ type Category struct {
 	InstanceCount int
 
 	Extra map[string]json.RawMessage // other fields, as written
+	fieldBits
 	record
 }

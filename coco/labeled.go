@@ -196,8 +196,8 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 		a := &d.Annotations[place]
 		c := &d.Categories[ix.categories[a.CategoryID]]
 		v := LabeledInstance{CategoryID: a.CategoryID, CategoryKey: c.Key(), Category: c.Name, Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}
-		if raw, ok := a.Extra["score"]; ok {
-			v.HasScore = json.Unmarshal(raw, &v.Score) == nil
+		if kept(a.Extra, "score") {
+			v.HasScore = json.Unmarshal(a.Extra["score"], &v.Score) == nil
 		}
 		var err error
 		if a.Segmentation.Empty() {

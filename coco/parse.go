@@ -97,6 +97,15 @@ func (p *parser) stringOrRaw(to *string) (bool, error) {
 	return true, err
 }
 
+// textOrRaw is stringOrRaw, and sets a bit of has if it reads a string.
+func (p *parser) textOrRaw(to *string, has *fieldBits, bit fieldBits) (bool, error) {
+	known, err := p.stringOrRaw(to)
+	if known {
+		*has |= bit
+	}
+	return known, err
+}
+
 // encodings notes in what encodings strings were, if not in UTF-8.
 func (p *parser) encodings() {
 	for _, f := range []struct {

@@ -24,10 +24,11 @@ func Load(path string) (*Dataset, error) {
 	return d, inFile(path, err)
 }
 
-// Read reads a data set in the JSON form of COCO or LVIS, as a stream. A null counts as an
-// absent field. Fields that it does not know are kept in Extra, and so are fields that
+// Read reads a data set in the JSON form of COCO or LVIS, as a stream. Fields that it does not
+// know are kept in Extra, and so are nulls, which count as absent fields, and fields that
 // nothing is computed with, such as license, if they have another type than usual. Numbers
-// may be written as strings; an id may be any string (see KeyID).
+// may be written as strings; an id may be any string (see KeyID). Write gives the same content
+// back. NaN and infinities, which JSON lacks, become null where they are not areas.
 //
 // If single records or fields cannot be read, Read returns a Problems error that names
 // them together with the data set without them. With every other error the data set is
@@ -49,6 +50,7 @@ func read(r io.Reader) (*Dataset, error) {
 		name := string(text)
 		known = known || name == "images" || name == "annotations" || name == "categories"
 		if p.acceptNull() {
+			set(&d.Extra, name, null)
 			return nil
 		}
 		switch {
@@ -88,20 +90,20 @@ func read(r io.Reader) (*Dataset, error) {
 // A parser reads the records of data sets and results.
 type parser struct {
 	*scanner
-	names    map[string]string // of fields, so that each is allocated once
-	floats   []float64         // rest of a block that polygons are cut from
-	counts   []uint32          // rest of a block that run lengths are cut from
-	points   []float64         // of the polygon being read
-	runs     []uint32          // of the mask being read
-	keys     map[int64]string  // ids that are strings
-	faults   []string          // of the record being read
-	parts    []string          // what is wrong with parts of the mask being read
-	index    int               // of the record being read
+	names    map[string]string         // of fields, so that each is allocated once
+	floats   []float64                 // rest of a block that polygons are cut from
+	counts   []uint32                  // rest of a block that run lengths are cut from
+	points   []float64                 // of the polygon being read
+	runs     []uint32                  // of the mask being read
+	keys     map[int64]json.RawMessage // ids that are strings or long numbers
+	faults   []string                  // of the record being read
+	parts    []string                  // what is wrong with parts of the mask being read
+	index    int                       // of the record being read
 	problems Problems
 }
 
 func newParser(r io.Reader) *parser {
-	p := &parser{scanner: newScanner(utf.NewReader(r)), names: map[string]string{}, keys: map[int64]string{}}
+	p := &parser{scanner: newScanner(utf.NewReader(r)), names: map[string]string{}, keys: map[int64]json.RawMessage{}}
 	p.lenient = true
 	return p
 }
@@ -122,6 +124,9 @@ func (p *parser) fields(extra *map[string]json.RawMessage, read func(name string
 			}
 		}
 		if p.acceptNull() {
+			if name != "id" { // which an annotation then gets
+				set(extra, name, null)
+			}
 			return nil
 		}
 		m := p.mark()
@@ -155,7 +160,7 @@ func (p *parser) fields(extra *map[string]json.RawMessage, read func(name string
 // keep reads any value into extra.
 func (p *parser) keep(extra *map[string]json.RawMessage, name string) error {
 	raw, err := p.raw()
-	if err == nil && string(raw) != "null" { // which NaN became
+	if err == nil {
 		set(extra, name, raw)
 	}
 	return err
@@ -223,38 +228,43 @@ func list[T any, P interface {
 }
 
 func (p *parser) license(l *License) (bool, error) {
+	l.fieldBits = fromFile
 	return p.fields(&l.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
-			return p.intOrRaw(&l.ID)
+			return p.intOrRaw(&l.ID, &l.fieldBits, hasLicenseID)
 		case "name":
-			return p.stringOrRaw(&l.Name)
+			return p.textOrRaw(&l.Name, &l.fieldBits, hasLicenseName)
 		case "url":
-			return p.stringOrRaw(&l.URL)
+			return p.textOrRaw(&l.URL, &l.fieldBits, hasURL)
 		}
 		return false, nil
 	})
 }
 
 func (p *parser) image(m *Image) (bool, error) {
+	m.fieldBits = fromFile
 	return p.fields(&m.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
 			return true, p.ownID(&m.ID, &m.Extra, name)
 		case "width":
+			m.fieldBits |= hasWidth
 			return true, p.size(&m.Width)
 		case "height":
+			m.fieldBits |= hasHeight
 			return true, p.size(&m.Height)
 		case "file_name":
+			m.fieldBits |= hasFileName
 			return true, p.string(&m.FileName)
 		case "license":
-			return p.intOrRaw(&m.License)
+			return p.intOrRaw(&m.License, &m.fieldBits, hasLicense)
 		case "coco_url":
-			return p.stringOrRaw(&m.COCOURL)
+			return p.textOrRaw(&m.COCOURL, &m.fieldBits, hasCOCOURL)
 		case "flickr_url":
-			return p.stringOrRaw(&m.FlickrURL)
+			return p.textOrRaw(&m.FlickrURL, &m.fieldBits, hasFlickrURL)
 		case "date_captured":
-			return p.stringOrRaw(&m.DateCaptured)
+			return p.textOrRaw(&m.DateCaptured, &m.fieldBits, hasDate)
 		case "neg_category_ids":
 			return true, p.ids(&m.NegCategoryIDs)
 		case "not_exhaustive_category_ids":
@@ -265,33 +275,35 @@ func (p *parser) image(m *Image) (bool, error) {
 }
 
 func (p *parser) category(c *Category) (bool, error) {
+	c.fieldBits = fromFile
 	return p.fields(&c.Extra, func(name string) (bool, error) {
 		switch name {
 		case "id":
 			return true, p.ownID(&c.ID, &c.Extra, name)
 		case "name":
+			c.fieldBits |= hasName
 			return true, p.name(c)
 		case "supercategory":
-			return p.stringOrRaw(&c.Supercategory)
+			return p.textOrRaw(&c.Supercategory, &c.fieldBits, hasSupercategory)
 		case "frequency":
-			return p.stringOrRaw(&c.Frequency)
+			return p.textOrRaw(&c.Frequency, &c.fieldBits, hasFrequency)
 		case "synset":
-			return p.stringOrRaw(&c.Synset)
+			return p.textOrRaw(&c.Synset, &c.fieldBits, hasSynset)
 		case "synonyms":
 			return p.stringsOrRaw(&c.Synonyms, &c.Extra, name)
 		case "def":
-			return p.stringOrRaw(&c.Definition)
+			return p.textOrRaw(&c.Definition, &c.fieldBits, hasDefinition)
 		case "image_count":
-			return p.countOrRaw(&c.ImageCount)
+			return p.countOrRaw(&c.ImageCount, &c.fieldBits, hasImageCount)
 		case "instance_count":
-			return p.countOrRaw(&c.InstanceCount)
+			return p.countOrRaw(&c.InstanceCount, &c.fieldBits, hasInstanceCount)
 		}
 		return false, nil
 	}, "id")
 }
 
 func (p *parser) annotation(a *Annotation) (bool, error) {
-	a.ID = noID
+	a.ID, a.fieldBits = noID, fromFile
 	broken := false // the id
 	complete, err := p.fields(&a.Extra, func(name string) (bool, error) {
 		switch name {
@@ -306,14 +318,18 @@ func (p *parser) annotation(a *Annotation) (bool, error) {
 			_, err := p.id(&a.CategoryID)
 			return true, err
 		case "segmentation":
+			a.fieldBits |= hasSegmentation
 			return true, p.segmentation(&a.Segmentation)
 		case "bbox":
+			a.fieldBits |= hasBox
 			return true, p.box(&a.BBox, &a.HasBBox)
 		case "area":
 			return p.area(a), nil
 		case "iscrowd":
+			a.fieldBits |= hasCrowd
 			return true, p.flag(&a.Crowd)
 		case "ignore":
+			a.fieldBits |= hasIgnore
 			return true, p.flag(&a.Ignore)
 		}
 		return false, nil

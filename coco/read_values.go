@@ -26,52 +26,60 @@ func KeyID(key string) int64 {
 
 // id reads an id, and returns it as the file has it if that is a string, or a number of more digits than
 // an int64 holds, such as that of a UUID.
-func (p *parser) id(to *int64) (key string, err error) {
-	var b []byte
+func (p *parser) id(to *int64) (json.RawMessage, error) {
+	var key string
+	var text json.RawMessage
 	if p.peek() == '"' {
-		b, err = p.bytes()
+		b, err := p.bytes()
+		switch {
+		case err != nil:
+			return nil, err
+		case len(b) == 0:
+			return nil, p.failf("an empty id")
+		}
+		key, text = string(b), appendString(nil, string(b))
 	} else {
-		err = p.int(to)
+		err := p.int(to)
 		if err == nil {
-			return "", nil
+			return nil, nil
 		}
 		token, _, _, _, derr := p.digits()
 		if derr != nil || len(bytes.Trim(token, "-0123456789")) > 0 || len(token) > 64 {
-			return "", err
+			return nil, err
 		}
 		p.pos += len(token)
-		b, err = token, nil
+		key, text = string(token), bytes.Clone(token)
 	}
-	switch {
-	case err != nil:
-		return "", err
-	case len(b) == 0:
-		return "", p.failf("an empty id")
-	}
-	key = string(b)
 	*to = KeyID(key)
-	p.keys[*to] = key
-	return key, nil
+	p.keys[*to] = text
+	return text, nil
 }
 
-// ownID reads the id of a record, which keeps it in extra if it is a string.
+// ownID reads the id of a record, which keeps it in extra if it is a string or a long number.
 func (p *parser) ownID(to *int64, extra *map[string]json.RawMessage, name string) error {
-	key, err := p.id(to)
-	if err == nil && key != "" {
-		set(extra, name, appendString(nil, key))
+	text, err := p.id(to)
+	if err == nil && text != nil {
+		set(extra, name, text)
 	}
 	return err
 }
 
-// stringID returns an id as the file has it if that is a string, and otherwise "".
+// stringID returns an id as the file has it if that is a string, or a number that an int64 does
+// not hold, and otherwise "".
 func stringID(extra map[string]json.RawMessage, name string) (key string) {
-	if raw := extra[name]; len(raw) > 0 && raw[0] == '"' {
+	raw := extra[name]
+	switch {
+	case len(raw) == 0:
+	case raw[0] == '"':
 		_ = json.Unmarshal(raw, &key)
+	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+		key = string(raw)
 	}
 	return key
 }
 
-// Key returns the id as the file has it if that is a string, and otherwise "".
+// Key returns the id as the file has it if that is a string, or a number that an int64 does not
+// hold, and otherwise "".
 func (m *Image) Key() string {
 	if m == nil {
 		return ""
@@ -79,7 +87,8 @@ func (m *Image) Key() string {
 	return stringID(m.Extra, "id")
 }
 
-// Key returns the id as the file has it if that is a string, and otherwise "".
+// Key returns the id as the file has it if that is a string, or a number that an int64 does not
+// hold, and otherwise "".
 func (c *Category) Key() string { return stringID(c.Extra, "id") }
 
 func (m *Image) id() (int64, string)      { return m.ID, m.Key() }
@@ -89,8 +98,8 @@ func (a *Annotation) id() (int64, string) { return a.ID, stringID(a.Extra, "id")
 func (r *Result) id() (int64, string)     { return r.ImageID, stringID(r.Extra, "image_id") }
 
 // keepDangling keeps string ids of images and categories that the data set lacks with the
-// annotations that have them. Ids of others are kept once, with the image or category.
-func (d *Dataset) keepDangling(keys map[int64]string) {
+// records that have them. Ids of others are kept once, with the image or category.
+func (d *Dataset) keepDangling(keys map[int64]json.RawMessage) {
 	if len(keys) == 0 {
 		return
 	}
@@ -104,10 +113,20 @@ func (d *Dataset) keepDangling(keys map[int64]string) {
 	for i := range d.Annotations {
 		a := &d.Annotations[i]
 		if key, ok := keys[a.ImageID]; ok && !images[a.ImageID] {
-			set(&a.Extra, "image_id", appendString(nil, key))
+			set(&a.Extra, "image_id", key)
 		}
 		if key, ok := keys[a.CategoryID]; ok && !categories[a.CategoryID] {
-			set(&a.Extra, "category_id", appendString(nil, key))
+			set(&a.Extra, "category_id", key)
+		}
+	}
+	dangling := func(id int64) bool { return keys[id] != nil && !categories[id] }
+	for i := range d.Images {
+		m := &d.Images[i]
+		if slices.ContainsFunc(m.NegCategoryIDs, dangling) {
+			set(&m.Extra, "neg_category_ids", appendIDs(nil, m.NegCategoryIDs, keys))
+		}
+		if slices.ContainsFunc(m.NotExhaustiveCategoryIDs, dangling) {
+			set(&m.Extra, "not_exhaustive_category_ids", appendIDs(nil, m.NotExhaustiveCategoryIDs, keys))
 		}
 	}
 }
@@ -210,20 +229,21 @@ func (a *Annotation) equal(other *Annotation) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// intOrRaw reads a whole number. Of another value it reads nothing and returns false, so
-// that the field is kept as it stands.
-func (p *parser) intOrRaw(to *int64) (bool, error) {
+// intOrRaw reads a whole number and sets a bit of has. Of another value it reads nothing and
+// returns false, so that the field is kept as it stands.
+func (p *parser) intOrRaw(to *int64, has *fieldBits, bit fieldBits) (bool, error) {
 	v, err := p.integer()
 	if err != nil {
 		return false, nil // what is wrong with the text is found again
 	}
 	*to = v
+	*has |= bit
 	return true, nil
 }
 
-func (p *parser) countOrRaw(to *int) (bool, error) {
+func (p *parser) countOrRaw(to *int, has *fieldBits, bit fieldBits) (bool, error) {
 	var v int64
-	known, err := p.intOrRaw(&v)
+	known, err := p.intOrRaw(&v, has, bit)
 	*to = int(v)
 	return known, err
 }

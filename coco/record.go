@@ -21,6 +21,56 @@ func (r *record) numbered(n, i int) {
 	}
 }
 
+// fieldBits say which fields a record has in its file, where their zero values do not say it.
+// A record that comes from no file has none; results, which have no fields by default, lack
+// fromFile.
+type fieldBits uint16
+
+const fromFile fieldBits = 1 << 15
+
+// Bits of licences.
+const (
+	hasLicenseID fieldBits = 1 << iota
+	hasLicenseName
+	hasURL
+)
+
+// Bits of images.
+const (
+	hasWidth fieldBits = 1 << iota
+	hasHeight
+	hasFileName
+	hasLicense
+	hasCOCOURL
+	hasFlickrURL
+	hasDate
+)
+
+// Bits of annotations and results.
+const (
+	hasSegmentation fieldBits = 1 << iota
+	hasBox
+	hasCrowd
+	hasIgnore
+)
+
+// Bits of categories.
+const (
+	hasName fieldBits = 1 << iota
+	hasSupercategory
+	hasFrequency
+	hasSynset
+	hasDefinition
+	hasImageCount
+	hasInstanceCount
+)
+
+// writes reports whether a field is written: if its value is not zero or the file has it, and
+// by default also in records that come from no file.
+func (b fieldBits) writes(bit fieldBits, zero, byDefault bool) bool {
+	return !zero || b&bit != 0 || byDefault && b&fromFile == 0
+}
+
 // identified is a record of a data set or a results file.
 type identified interface {
 	id() (id int64, key string)

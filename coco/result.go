@@ -21,6 +21,7 @@ type Result struct {
 	Segmentation Segmentation // empty if there is none
 
 	Extra map[string]json.RawMessage // other fields, as written
+	fieldBits
 	record
 }
 
@@ -70,8 +71,10 @@ func (p *parser) result(d *Result) (bool, error) {
 		case "score":
 			return true, p.float(&d.Score)
 		case "bbox":
+			d.fieldBits |= hasBox
 			return true, p.box(&d.BBox, &d.HasBBox)
 		case "segmentation":
+			d.fieldBits |= hasSegmentation
 			return true, p.segmentation(&d.Segmentation)
 		}
 		return false, nil

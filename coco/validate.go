@@ -154,9 +154,9 @@ func (d *Dataset) InvalidAreas() Problems {
 // areaProblem says what is wrong with an area, if anything. It is a problem of evaluation
 // alone, which then takes the mask's.
 func (a *Annotation) areaProblem() string {
-	switch raw, kept := a.Extra["area"]; {
-	case kept:
-		return fmt.Sprintf("area %.40s is not a number", raw)
+	switch {
+	case kept(a.Extra, "area"):
+		return fmt.Sprintf("area %.40s is not a number", a.Extra["area"])
 	case a.HasArea && !validArea(a.Area):
 		return fmt.Sprintf("area %v", a.Area)
 	}

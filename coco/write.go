@@ -51,7 +51,8 @@ func inFile(path string, err error) error {
 
 // Write writes d as a COCO or LVIS file, one record per line, numbers in the shortest
 // form that reads back the same. Numbers that are not finite are an error, but areas that
-// are not are left out.
+// are not are left out. Records that were read keep the fields that their file has, empty
+// ones too, and get no others.
 func (d *Dataset) Write(w io.Writer) error { return prefixed(d.write(w)) }
 
 func (d *Dataset) write(w io.Writer) error {
@@ -69,7 +70,7 @@ func (d *Dataset) write(w io.Writer) error {
 			e.categories[d.Categories[i].ID] = key
 		}
 	}
-	e.b = append(e.b, '{')
+	e.open()
 	if d.Info != nil {
 		e.key("info")
 		e.raw(d.Info)
@@ -112,6 +113,8 @@ type encoder struct {
 	b   []byte
 	err error
 
+	names []string // of the fields of the object being written
+
 	// Ids of images and categories that are strings in the file.
 	images, categories map[int64]json.RawMessage
 }
@@ -139,9 +142,12 @@ func writeList[T any](e *encoder, name string, list []T, write func(*T)) {
 		return
 	}
 	e.key(name)
+	outer := e.names
+	e.names = nil
 	e.b = append(e.b, '[')
 	writeRecords(e, name, list, write)
 	e.b = append(e.b, ']')
+	e.names = outer
 }
 
 func writeRecords[T any](e *encoder, name string, list []T, write func(*T)) {
@@ -162,42 +168,48 @@ func writeRecords[T any](e *encoder, name string, list []T, write func(*T)) {
 }
 
 func (e *encoder) license(l *License) {
-	e.b = append(e.b, '{')
-	e.own("id", l.ID, l.Extra)
-	e.text("name", l.Name)
-	e.text("url", l.URL)
+	e.open()
+	if l.writes(hasLicenseID, l.ID == 0, true) {
+		e.own("id", l.ID, l.Extra)
+	}
+	e.text("name", l.Name, l.fieldBits, hasLicenseName)
+	e.text("url", l.URL, l.fieldBits, hasURL)
 	e.extra(l.Extra)
 	e.b = append(e.b, '}')
 }
 
 func (e *encoder) image(m *Image) {
-	e.b = append(e.b, '{')
+	e.open()
 	e.own("id", m.ID, m.Extra)
-	e.id("width", int64(m.Width))
-	e.id("height", int64(m.Height))
-	e.text("file_name", m.FileName)
-	if m.License != 0 {
+	if m.writes(hasWidth, m.Width == 0, true) {
+		e.id("width", int64(m.Width))
+	}
+	if m.writes(hasHeight, m.Height == 0, true) {
+		e.id("height", int64(m.Height))
+	}
+	e.text("file_name", m.FileName, m.fieldBits, hasFileName)
+	if m.writes(hasLicense, m.License == 0, false) {
 		e.id("license", m.License)
 	}
-	e.text("coco_url", m.COCOURL)
-	e.text("flickr_url", m.FlickrURL)
-	e.text("date_captured", m.DateCaptured)
-	e.ids("neg_category_ids", m.NegCategoryIDs)
-	e.ids("not_exhaustive_category_ids", m.NotExhaustiveCategoryIDs)
+	e.text("coco_url", m.COCOURL, m.fieldBits, hasCOCOURL)
+	e.text("flickr_url", m.FlickrURL, m.fieldBits, hasFlickrURL)
+	e.text("date_captured", m.DateCaptured, m.fieldBits, hasDate)
+	e.ids("neg_category_ids", m.NegCategoryIDs, m.Extra)
+	e.ids("not_exhaustive_category_ids", m.NotExhaustiveCategoryIDs, m.Extra)
 	e.extra(m.Extra)
 	e.b = append(e.b, '}')
 }
 
 func (e *encoder) category(c *Category) {
-	e.b = append(e.b, '{')
+	e.open()
 	e.own("id", c.ID, c.Extra)
-	if _, kept := c.Extra["name"]; !kept {
+	if !kept(c.Extra, "name") && c.writes(hasName, c.Name == "", true) {
 		e.key("name")
 		e.b = appendString(e.b, c.Name)
 	}
-	e.text("supercategory", c.Supercategory)
-	e.text("frequency", c.Frequency)
-	e.text("synset", c.Synset)
+	e.text("supercategory", c.Supercategory, c.fieldBits, hasSupercategory)
+	e.text("frequency", c.Frequency, c.fieldBits, hasFrequency)
+	e.text("synset", c.Synset, c.fieldBits, hasSynset)
 	if c.Synonyms != nil {
 		e.key("synonyms")
 		e.b = append(e.b, '[')
@@ -209,9 +221,12 @@ func (e *encoder) category(c *Category) {
 		}
 		e.b = append(e.b, ']')
 	}
-	e.text("def", c.Definition)
-	if c.Frequency != "" || c.ImageCount != 0 || c.InstanceCount != 0 {
+	e.text("def", c.Definition, c.fieldBits, hasDefinition)
+	lvis := c.Frequency != "" || c.ImageCount != 0 || c.InstanceCount != 0
+	if c.writes(hasImageCount, c.ImageCount == 0, lvis) {
 		e.own("image_count", int64(c.ImageCount), c.Extra)
+	}
+	if c.writes(hasInstanceCount, c.InstanceCount == 0, lvis) {
 		e.own("instance_count", int64(c.InstanceCount), c.Extra)
 	}
 	e.extra(c.Extra)
@@ -219,45 +234,57 @@ func (e *encoder) category(c *Category) {
 }
 
 func (e *encoder) annotation(a *Annotation) {
-	e.b = append(e.b, '{')
+	e.open()
 	e.own("id", a.ID, a.Extra)
 	e.reference("image_id", a.ImageID, e.images, a.Extra)
 	e.reference("category_id", a.CategoryID, e.categories, a.Extra)
-	e.flag("iscrowd", a.Crowd)
-	if a.Ignore {
-		e.flag("ignore", true)
+	if a.writes(hasCrowd, !a.Crowd, true) {
+		e.flag("iscrowd", a.Crowd)
+	}
+	if a.writes(hasIgnore, !a.Ignore, false) {
+		e.flag("ignore", a.Ignore)
 	}
 	if a.HasArea && isFinite(a.Area) {
 		e.key("area")
 		e.number(a.Area)
 	}
-	if a.HasBBox {
-		e.key("bbox")
-		e.numbers(a.BBox[:])
-	}
-	e.segmentation(&a.Segmentation)
+	e.box(&a.BBox, a.HasBBox, a.fieldBits)
+	e.segmentation(&a.Segmentation, a.fieldBits)
 	e.extra(a.Extra)
 	e.b = append(e.b, '}')
 }
 
 func (e *encoder) result(r *Result) {
-	e.b = append(e.b, '{')
+	e.open()
 	e.own("image_id", r.ImageID, r.Extra)
 	e.own("category_id", r.CategoryID, r.Extra)
-	if r.HasBBox {
-		e.key("bbox")
-		e.numbers(r.BBox[:])
-	}
+	e.box(&r.BBox, r.HasBBox, r.fieldBits)
 	e.key("score")
 	e.number(r.Score)
-	e.segmentation(&r.Segmentation)
+	e.segmentation(&r.Segmentation, r.fieldBits)
 	e.extra(r.Extra)
 	e.b = append(e.b, '}')
 }
 
-func (e *encoder) segmentation(s *Segmentation) {
+// box writes a box, and an empty list for one that is empty in the file, too.
+func (e *encoder) box(box *[4]float64, has bool, bits fieldBits) {
+	switch {
+	case has:
+		e.key("bbox")
+		e.numbers(box[:])
+	case bits&hasBox != 0:
+		e.key("bbox")
+		e.b = append(e.b, "[]"...)
+	}
+}
+
+func (e *encoder) segmentation(s *Segmentation, bits fieldBits) {
 	switch {
 	case s.Empty():
+		if bits&hasSegmentation != 0 {
+			e.key("segmentation")
+			e.b = append(e.b, "[]"...)
+		}
 		return
 	case s.unread != nil:
 		if e.err == nil {
@@ -297,17 +324,33 @@ func (e *encoder) segmentation(s *Segmentation) {
 	e.b = append(e.b, '}')
 }
 
+// open starts an object.
+func (e *encoder) open() {
+	e.b = append(e.b, '{')
+	e.names = e.names[:0]
+}
+
 // key starts a field.
 func (e *encoder) key(name string) {
+	e.names = append(e.names, name)
 	if n := len(e.b); n > 0 && e.b[n-1] != '{' {
 		e.b = append(e.b, ',')
 	}
 	e.b = append(appendString(e.b, name), ':')
 }
 
+// null is what a field without a value is kept as.
+var null = json.RawMessage("null")
+
+// kept reports whether extra has another form of a field, which it has not if that is null.
+func kept(extra map[string]json.RawMessage, name string) bool {
+	raw, ok := extra[name]
+	return ok && string(raw) != "null"
+}
+
 // own writes a field unless extra has another form of it.
 func (e *encoder) own(name string, v int64, extra map[string]json.RawMessage) {
-	if _, kept := extra[name]; !kept {
+	if !kept(extra, name) {
 		e.id(name, v)
 	}
 }
@@ -315,7 +358,7 @@ func (e *encoder) own(name string, v int64, extra map[string]json.RawMessage) {
 // reference writes the id of an image or a category, which may be a string, unless extra
 // has another form of it.
 func (e *encoder) reference(name string, v int64, keys map[int64]json.RawMessage, extra map[string]json.RawMessage) {
-	if key, ok := keys[v]; ok && extra[name] == nil {
+	if key, ok := keys[v]; ok && !kept(extra, name) {
 		e.key(name)
 		e.raw(key)
 		return
@@ -328,9 +371,9 @@ func (e *encoder) id(name string, v int64) {
 	e.b = strconv.AppendInt(e.b, v, 10)
 }
 
-// text writes a field unless it is empty.
-func (e *encoder) text(name, v string) {
-	if v != "" {
+// text writes a field, and an empty one only if the file has it.
+func (e *encoder) text(name, v string, bits, bit fieldBits) {
+	if bits.writes(bit, v == "", false) {
 		e.key(name)
 		e.b = appendString(e.b, v)
 	}
@@ -345,19 +388,29 @@ func (e *encoder) flag(name string, v bool) {
 	}
 }
 
-func (e *encoder) ids(name string, ids []int64) {
-	if ids == nil {
+// ids writes a list of ids of categories unless extra has another form of it.
+func (e *encoder) ids(name string, ids []int64, extra map[string]json.RawMessage) {
+	if ids == nil || kept(extra, name) {
 		return
 	}
 	e.key(name)
-	e.b = append(e.b, '[')
+	e.b = appendIDs(e.b, ids, e.categories)
+}
+
+// appendIDs appends a list of ids, which may be strings.
+func appendIDs(b []byte, ids []int64, keys map[int64]json.RawMessage) []byte {
+	b = append(b, '[')
 	for i, id := range ids {
 		if i > 0 {
-			e.b = append(e.b, ',')
+			b = append(b, ',')
 		}
-		e.b = strconv.AppendInt(e.b, id, 10)
+		if key := keys[id]; key != nil {
+			b = append(b, key...)
+		} else {
+			b = strconv.AppendInt(b, id, 10)
+		}
 	}
-	e.b = append(e.b, ']')
+	return append(b, ']')
 }
 
 func (e *encoder) numbers(vs []float64) {
@@ -385,9 +438,14 @@ func (e *encoder) number(v float64) {
 	e.b = strconv.AppendFloat(e.b, v, form, -1, 64)
 }
 
-// extra writes the unknown fields in the order of their names.
+// extra writes the unknown fields in the order of their names, without those that are written
+// already.
 func (e *encoder) extra(fields map[string]json.RawMessage) {
+	written := len(e.names)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if slices.Contains(e.names[:written], name) {
+			continue
+		}
 		e.key(name)
 		e.raw(fields[name])
 	}
