@@ -105,7 +105,7 @@ func (r *roi) encode() []byte {
 		var lines strings.Builder
 		for _, key := range []string{"class", "score"} {
 			if v, ok := r.properties[key]; ok {
-				fmt.Fprintf(&lines, "%s: %s\n", key, v)
+				fmt.Fprintf(&lines, "%s: %s\n", key, escapeProperty(v))
 			}
 		}
 		text(40, lines.String())
@@ -239,7 +239,7 @@ func (r *roi) readTexts(data []byte) {
 	r.name = text(16)
 	for line := range strings.Lines(text(40)) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			r.properties[strings.TrimSpace(key)] = strings.TrimSpace(value)
+			r.properties[strings.TrimSpace(key)] = unescapeProperty(strings.TrimSpace(value))
 		}
 	}
 }

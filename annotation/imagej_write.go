@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/nilcheck"
@@ -31,7 +30,8 @@ func (m *madeFor) check() error {
 // WriteImageJ writes a picture's instances as a ZIP file of regions of interest, which ImageJ's
 // ROI manager opens. The regions are named by label (see LabeledImage.Labels) and run along the
 // edges of the pixels, so that they cover exactly the pixels of the masks; an instance with
-// holes or several parts is a composite. Class and score are properties of the region.
+// holes or several parts is a composite. Class and score are properties of the region,
+// with the escapes that ImageJ reads.
 // Instances without pixels are left out.
 func WriteImageJ(w io.Writer, p *coco.LabeledImage) error {
 	if err := present(p); err != nil {
@@ -54,7 +54,7 @@ func WriteImageJ(w io.Writer, p *coco.LabeledImage) error {
 		}
 		r := roi{name: strconv.FormatUint(uint64(labels[i]), 10), rings: rings, properties: map[string]string{}}
 		if name := className(v); name != "" {
-			r.properties["class"] = strings.Join(strings.Fields(name), " ")
+			r.properties["class"] = name
 		}
 		if v.HasScore {
 			r.properties["score"] = number(v.Score)
