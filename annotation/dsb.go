@@ -45,7 +45,7 @@ func isDSB(folder string) bool {
 	return len(pictures) == 1 && !(len(masks) == 1 && stemOf(masks[0]) == stemOf(pictures[0]))
 }
 
-func stemOf(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
+func stemOf(name string) string { return strings.TrimSuffix(name, extension(name)) }
 
 // picturesIn returns the names of the pictures in a folder.
 func picturesIn(folder string) []string {

@@ -30,7 +30,7 @@ func isPicture(name string) bool {
 // pictureOf returns the path in a folder of the picture that has a name, but for the
 // extension.
 func pictureOf(folder, stem string) (string, bool) {
-	for _, ext := range picture.Extensions() {
+	for _, ext := range append(picture.Extensions(), ".ome.tif", ".ome.tiff") {
 		for _, ext := range []string{ext, strings.ToUpper(ext)} {
 			if isFile(filepath.Join(folder, filepath.FromSlash(stem+ext))) {
 				return stem + ext, true

@@ -15,9 +15,18 @@ import (
 // suffixes end the names of label maps that lie beside their pictures.
 var suffixes = []string{"_cp_masks", "_masks", "_mask", "_labels", "_label", "-masks", "-labels"}
 
+// extension returns the extension of a file's name, which of OME-TIFF files has two parts.
+func extension(name string) string {
+	ext := path.Ext(name)
+	if two := path.Ext(strings.TrimSuffix(name, ext)); strings.EqualFold(two, ".ome") {
+		return two + ext
+	}
+	return ext
+}
+
 // maskStem returns a file's name without extension and suffix, and whether it has a suffix.
 func maskStem(name string) (string, bool) {
-	stem := strings.TrimSuffix(name, path.Ext(name))
+	stem := strings.TrimSuffix(name, extension(name))
 	for _, s := range suffixes {
 		if cut := len(stem) - len(s); cut > 0 && strings.EqualFold(stem[cut:], s) {
 			return stem[:cut], true
@@ -171,5 +180,5 @@ func (o *Options) labelled(folder, name string) string {
 			return at
 		}
 	}
-	return stem + path.Ext(name)
+	return stem + extension(name)
 }
