@@ -19,7 +19,8 @@ type Augment struct {
 	Scales []int
 	Flip   bool // look at every scale also mirrored left to right
 	// IoU is the overlap of boxes from which views have found the same object: 0.5;
-	// negative never merges them. It excludes several sizes of Scales that agree.
+	// negative never merges them. It needs Flip or several Scales, and excludes several sizes
+	// of Options.Scales that agree.
 	IoU float64
 }
 
@@ -93,7 +94,9 @@ type ViewError struct {
 	Err      error
 }
 
-func (e *ViewError) Error() string {
+func (e *ViewError) Error() string { return "diffusioninst: " + e.detail() }
+
+func (e *ViewError) detail() string {
 	how := ""
 	if e.Mirrored {
 		how = " mirrored"
@@ -101,7 +104,10 @@ func (e *ViewError) Error() string {
 	if e.Factor != 0 {
 		how += fmt.Sprintf(" and factor %v", e.Factor)
 	}
-	return fmt.Sprintf("diffusioninst: view of scale %d%s: %v", e.Scale, how, e.Err)
+	if e.Err == nil {
+		return fmt.Sprintf("view of scale %d%s", e.Scale, how)
+	}
+	return fmt.Sprintf("view of scale %d%s: %s", e.Scale, how, detailOf(e.Err))
 }
 
 // Unwrap returns the cause.

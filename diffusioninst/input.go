@@ -135,11 +135,20 @@ type ImageError struct {
 	Err           error // cause; may be nil
 }
 
-func (e *ImageError) Error() string {
+func (e *ImageError) Error() string { return "diffusioninst: " + e.detail() }
+
+func (e *ImageError) detail() string {
 	if e.Width == 0 && e.Height == 0 {
-		return "diffusioninst: picture: " + e.Reason
+		return "picture: " + e.Reason
 	}
-	return fmt.Sprintf("diffusioninst: picture of %d×%d pixels: %s", e.Width, e.Height, e.Reason)
+	return fmt.Sprintf("picture of %d×%d pixels: %s", e.Width, e.Height, e.Reason)
+}
+
+func (e *ImageError) ofPicture(i int) string {
+	if e.Width == 0 && e.Height == 0 {
+		return fmt.Sprintf("picture %d: %s", i, e.Reason)
+	}
+	return fmt.Sprintf("picture %d: %d×%d pixels: %s", i, e.Width, e.Height, e.Reason)
 }
 
 // Unwrap returns the cause.
@@ -148,13 +157,18 @@ func (e *ImageError) Unwrap() error { return e.Err }
 const (
 	maxInputPixels   = 1 << 28       // of a view: 3 GiB before the first layer
 	maxPicturePixels = math.MaxInt32 // of a picture: what a mask counts
+	minInputSide     = 4             // of a picture that is made smaller, its longer side: a cell of the finest features
 )
 
-// checkViews refuses views that no memory holds: asking for it would end the process.
+// checkViews refuses views that no memory holds, asking for which would end the process, and pictures
+// that are made so small that nothing of them is left to see.
 func checkViews(views []view) error {
 	for _, v := range views {
 		if float64(v.width)*float64(v.height) > maxInputPixels {
 			return &ImageError{Width: v.size.X, Height: v.size.Y, Reason: fmt.Sprintf("the network would see it with %d×%d pixels, more than %d: make it smaller, or use tiles", v.width, v.height, maxInputPixels)}
+		}
+		if long := max(v.width, v.height); long < minInputSide && long < max(v.part.Dx(), v.part.Dy()) {
+			return &ImageError{Width: v.size.X, Height: v.size.Y, Reason: fmt.Sprintf("the network would see it with %d×%d pixels, too few to find anything: use a larger Scale, or larger Scales", v.width, v.height)}
 		}
 	}
 	return nil

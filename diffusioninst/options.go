@@ -265,5 +265,8 @@ func (s *settings) view(o Options, in Input) error {
 	if s.iou, err = o.Augment.threshold(); err == nil {
 		s.looks, err = o.Augment.looks(in, s.scales.Factors)
 	}
+	if err == nil && o.Augment.IoU != 0 && len(s.looks) == len(s.scales.Factors) {
+		return optionError("Augment.IoU", "%v: there is one view, with which nothing is merged: give Flip or several Augment.Scales, too", o.Augment.IoU)
+	}
 	return err
 }

@@ -310,5 +310,28 @@ func (q *request) name(picture int, err error) error {
 	if len(q.images) == 1 {
 		return err
 	}
-	return fmt.Errorf("diffusioninst: picture %d: %w", picture, err)
+	return &pictureError{picture, err}
+}
+
+// pictureError says which of several pictures an error is about.
+type pictureError struct {
+	index int
+	err   error
+}
+
+func (e *pictureError) Error() string {
+	if image, ok := e.err.(*ImageError); ok {
+		return "diffusioninst: " + image.ofPicture(e.index)
+	}
+	return fmt.Sprintf("diffusioninst: picture %d: %s", e.index, detailOf(e.err))
+}
+
+func (e *pictureError) Unwrap() error { return e.err }
+
+// detailOf returns what an error of this package says without the name of the package, and of another one all.
+func detailOf(err error) string {
+	if e, ok := err.(interface{ detail() string }); ok {
+		return e.detail()
+	}
+	return err.Error()
 }

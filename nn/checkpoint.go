@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -74,6 +75,9 @@ type Checkpoint struct {
 // OpenCheckpoint opens a checkpoint, whose format is recognised by its content. The
 // caller closes it after the last Store has been built from it. Errors are a *LoadError.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
+	if path == "" {
+		return nil, &LoadError{Err: fmt.Errorf("the path of the checkpoint is empty: %w", fs.ErrNotExist)}
+	}
 	file, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err}

@@ -51,6 +51,8 @@ type Store struct {
 	problem  LoadError
 }
 
+var errNoSource = errors.New("the Source of the parameters is nil")
+
 const notMade = "the Store is nil or was not made by NewStore"
 
 // A Parameter is a named tensor of a store.
@@ -61,7 +63,7 @@ type Parameter struct {
 }
 
 // NewStore returns a store without parameters; modules add theirs when they are built. A nil
-// source has no values, so that all parameters are missing.
+// source has no values, which Err says.
 func NewStore(source Source, options StoreOptions) *Store {
 	if options.DType == 0 {
 		options.DType = torch.Float32
@@ -69,10 +71,11 @@ func NewStore(source Source, options StoreOptions) *Store {
 	if options.Compute == 0 {
 		options.Compute = options.DType
 	}
+	st := &Store{source: source, options: options, byName: map[string]*Parameter{}}
 	if nilcheck.Is(source) {
-		source = fromParameters{}
+		st.source, st.problem.Err = fromParameters{}, errNoSource
 	}
-	return &Store{source: source, options: options, byName: map[string]*Parameter{}}
+	return st
 }
 
 // Root returns the path without a prefix.
@@ -132,6 +135,9 @@ func (st *Store) tensors() []*torch.Tensor {
 func (st *Store) Err() error {
 	if st == nil || st.source == nil {
 		return errors.New("nn: " + notMade)
+	}
+	if st.problem.Err != nil {
+		return &LoadError{Err: st.problem.Err} // what is missing follows from it
 	}
 	e := st.problem
 	for _, name := range st.source.Names() {

@@ -32,12 +32,23 @@ func Open(path string, o Options) (*Picture, error) {
 
 // withFile opens the file at path for f, and names it in errors.
 func withFile(path string, f func(r io.Reader) error) error {
-	file, err := regular.OpenStream(path)
+	file, err := openFile(path)
 	if err != nil {
-		return named(path, readError(err))
+		return named(path, err)
 	}
 	defer file.Close()
 	return named(path, f(file))
+}
+
+func openFile(path string) (io.ReadCloser, error) {
+	if path == "" {
+		return nil, &Error{Kind: ErrRead, Reason: "the path is empty", Err: fs.ErrNotExist}
+	}
+	file, err := regular.OpenStream(path)
+	if err != nil {
+		return nil, readError(err)
+	}
+	return file, nil
 }
 
 // Decode reads a picture from the current position of r. A reader that cannot seek is

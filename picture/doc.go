@@ -1,8 +1,8 @@
 // Package picture reads pictures from files and resizes them to a network's input
 // size, with the pixel values that PIL gives the reference implementation. It is pure Go.
 //
-// [Open] and [Decode] read JPEG, PNG, GIF (first frame), WebP, BMP, TIFF, PNM, TGA and
-// PCX, and the formats that the program has registered with package image. The size is checked
+// [Open] and [Decode] read JPEG, PNG, GIF (first frame), WebP, BMP, DIB, TIFF, PNM, TGA, PCX,
+// SGI, QOI, ICO and CUR, and the formats that the program has registered with package image. The size is checked
 // in the header, before any pixel is decoded. The EXIF orientation is applied, so that
 // pictures of phones are upright; image.Decode does not do that.
 //

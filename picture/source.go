@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/tiff"
 )
 
@@ -55,9 +54,9 @@ func openSource(path string, o Options) (*Picture, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	file, err := regular.OpenStream(path)
+	file, err := openFile(path)
 	if err != nil {
-		return nil, readError(err)
+		return nil, err
 	}
 	p, err := newSource(file, o)
 	if err != nil {
