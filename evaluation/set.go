@@ -91,14 +91,22 @@ func OpenAnnotations(path string, o annotation.Options) (*Set, error) {
 
 // Match assigns the data set's categories to a model's classes by name. If no name matches
 // and there are as many categories as classes, it assigns them in the order of their ids
-// and calls warn. It must be called before Run.
+// and calls warn. A name that is there twice on either side is
+// an error, unless all names are the same in that order. It must be called before Run.
 func (s *Set) Match(classes []string, warn func(format string, args ...any)) error {
 	if s == nil || s.Data == nil {
 		return errors.New("evaluation: the Set has no data: it comes from Open or OpenAnnotations")
 	}
+	if inOrder := s.byID(); slices.Equal(classes, namesOf(inOrder)) {
+		s.categories = inOrder
+		return nil
+	}
 	s.categories = make([]*coco.Category, len(classes))
-	known := map[string]int{}
+	known, ambiguous := map[string]int{}, map[string]bool{}
 	for i, name := range classes {
+		if _, twice := known[name]; twice {
+			ambiguous[name] = true
+		}
 		known[name] = i
 	}
 	missing := ""
@@ -106,6 +114,9 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 	for i := range s.Data.Categories {
 		c := &s.Data.Categories[i]
 		if class, ok := known[c.Name]; ok {
+			if ambiguous[c.Name] || s.categories[class] != nil {
+				return fmt.Errorf("evaluation: %q is the name of several categories of the data set or classes of the model, and their lists differ", c.Name)
+			}
 			s.categories[class] = c
 			found++
 		} else if missing == "" {
@@ -119,11 +130,27 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 		return fmt.Errorf("evaluation: the data set's category %s is not one of the model's %d classes", missing, len(classes))
 	}
 	warn("no category of the data set has the name of a class: they are taken in the order of their ids")
-	for i := range s.Data.Categories {
-		s.categories[i] = &s.Data.Categories[i]
-	}
-	slices.SortStableFunc(s.categories, func(a, b *coco.Category) int { return cmp.Compare(a.ID, b.ID) })
+	s.categories = s.byID()
 	return nil
+}
+
+// byID returns the data set's categories in the order of their ids, which is that of the classes of a model
+// that learns them.
+func (s *Set) byID() []*coco.Category {
+	out := make([]*coco.Category, len(s.Data.Categories))
+	for i := range s.Data.Categories {
+		out[i] = &s.Data.Categories[i]
+	}
+	slices.SortStableFunc(out, func(a, b *coco.Category) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+func namesOf(categories []*coco.Category) []string {
+	out := make([]string, len(categories))
+	for i, c := range categories {
+		out[i] = c.Name
+	}
+	return out
 }
 
 // Segment is a function that finds the instances in a picture, such as the method

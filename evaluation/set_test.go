@@ -32,6 +32,16 @@ func TestClassesOfASet(t *testing.T) {
 	require.Equal(t, 1, warnings)
 	require.ErrorContains(t, set.Match([]string{"a", "c"}, warn), `category "b" (id 7) is not one of`)
 	require.ErrorContains(t, set.Match([]string{"x", "y", "z"}, warn), "3 classes")
+
+	// Names that are there twice: in the order of a model that has learnt the set, or not at all.
+	require.ErrorContains(t, set.Match([]string{"a", "b", "b"}, warn), `"b" is the name of several categories`)
+	set.Data.Categories = append(set.Data.Categories, coco.Category{ID: 9, Name: "b"}, coco.Category{ID: 1})
+	require.NoError(t, set.Match([]string{"", "a", "b", "b"}, warn))
+	require.Equal(t, []int64{1, 3, 7, 9}, ids())
+	require.ErrorContains(t, set.Match([]string{"a", "b", "", "c"}, warn), `"b" is the name of several categories`)
+	require.NoError(t, set.Match([]string{"1", "2", "3", "4"}, warn))
+	require.Equal(t, []int64{1, 3, 7, 9}, ids())
+	require.Equal(t, 2, warnings)
 }
 
 func TestLVISPicturesByAddress(t *testing.T) {

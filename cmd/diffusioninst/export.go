@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/internal/checkpoint"
@@ -148,6 +149,9 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 	if len(o.classes) > 0 {
 		if len(o.classes) != len(c.Classes) {
 			return nil, fmt.Errorf("--classes has %d names, the model %d classes", len(o.classes), len(c.Classes))
+		}
+		if err := coco.CheckNames(o.classes); err != nil {
+			return nil, fmt.Errorf("--classes: %w", err)
 		}
 		c.Classes = o.classes
 	}

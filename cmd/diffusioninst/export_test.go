@@ -106,6 +106,8 @@ func TestExportRefuses(t *testing.T) {
 		"--steps 0":             {"--weights", in, "--out", out, "--steps", "0"},
 		"--proposals -1":        {"--weights", in, "--out", out, "--proposals", "-1"},
 		"--classes has 1 names": {"--weights", in, "--out", out, "--classes", "cat"},
+		`both called "cat"`:     {"--weights", in, "--out", out, "--classes", "cat,b,c,d,cat"},
+		"class 1 has no name":   {"--weights", in, "--out", out, "--classes", "a,,c,d,e"},
 		"KEY=VALUE":             {"--weights", in, "--out", out, "--note", "no value"},
 		"other than":            {"--weights", in, "--out", out, "--note", checkpoint.ConfigKey + "={}"},
 		"builtin:none":          {"--weights", "builtin:none", "--out", out},

@@ -86,6 +86,9 @@ func Open(path string, o annotation.Options) (*COCO, error) {
 		c.classes = append(c.classes, category.Name)
 		c.class[category.ID] = i
 	}
+	if err := coco.CheckNames(c.classes); err != nil && o.Warn != nil {
+		o.Warn("%s: %v (its categories in the order of their ids): each is a class of its own to the model", path, err)
+	}
 	crowds := 0
 	for i := range set.Images {
 		for _, place := range index.OfImage(set.Images[i].ID) {

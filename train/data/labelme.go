@@ -46,6 +46,9 @@ type labelMeFile struct {
 // must be a file that can. The first 512 MiB of decoded pictures stay in memory: see
 // [LabelMe.KeepPictures].
 func OpenLabelMe(folder string, classes []string, warn func(format string, args ...any)) (*LabelMe, error) {
+	if err := coco.CheckNames(classes); err != nil {
+		return nil, fmt.Errorf("data: the given classes: %w", err)
+	}
 	l := &LabelMe{classes: classes, class: map[string]int{}}
 	l.KeepPictures(0)
 	var foreign []error

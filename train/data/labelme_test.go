@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/annotation"
 	"github.com/diffusioninst/go/coco"
 )
 
@@ -67,6 +68,26 @@ func TestLabelMeFolder(t *testing.T) {
 	require.Equal(t, []int{1, 0, 0}, s.summary().Classes)
 	_, err = given.Sample(context.Background(), 1)
 	require.EqualError(t, err, "data: sample "+second.ID+`: shape 0: its label "antenna" is none of the classes`)
+}
+
+// Names of classes tell them apart; those of a data set file are what they are.
+func TestNamesThatAreThereTwice(t *testing.T) {
+	folder := t.TempDir()
+	labelled(t, filepath.Join(folder, "a.json"), "wheel")
+	for want, classes := range map[string][]string{`classes 0 and 1 are both called "wheel"`: {"wheel", "wheel"}, "class 1 has no name": {"wheel", ""}} {
+		_, err := OpenLabelMe(folder, classes, nil)
+		require.ErrorContains(t, err, "data: the given classes: ")
+		require.ErrorContains(t, err, want)
+	}
+	file := filepath.Join(folder, "set.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"images": [{"id": 1, "file_name": "a.png", "width": 9, "height": 9}],
+		"categories": [{"id": 5, "name": "wheel"}, {"id": 2, "name": "wheel"}],
+		"annotations": [{"id": 1, "image_id": 1, "category_id": 5, "bbox": [1, 1, 4, 4], "segmentation": [[1, 1, 5, 1, 5, 5]]}]}`), 0o666))
+	var said []string
+	c, err := Open(file, annotation.Options{Warn: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }})
+	require.NoError(t, err)
+	require.Equal(t, []string{"wheel", "wheel"}, c.Classes())
+	require.Equal(t, []string{file + `: coco: classes 0 and 1 are both called "wheel" (its categories in the order of their ids): each is a class of its own to the model`}, said)
 }
 
 func TestLabelMeFindsThePictureByName(t *testing.T) {
