@@ -35,7 +35,14 @@ func (s *seekable) believed(header image.Config, format string) error {
 			size = 1
 		}
 	}
-	if !costly(pixels*size, s.size) {
+	if err := s.rewind(); err != nil {
+		return err
+	}
+	bytes := pixels * size
+	if format == "webp" {
+		bytes += webpBytes(s)
+	}
+	if !costly(bytes, s.size) {
 		return nil
 	}
 	if err := s.rewind(); err != nil {

@@ -11,6 +11,15 @@ import (
 	"golang.org/x/image/vp8"
 )
 
+// webpBytes returns how many bytes a WebP file claims to have, of which its decoder makes room for up to 16 MB.
+func webpBytes(r io.Reader) int64 {
+	var head [8]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint32(head[4:]))
+}
+
 // webpPixels reports whether a WebP file of size bytes has the pixels of the canvas that it
 // claims. An animation's pixels are looked at with its frame.
 func webpPixels(r io.Reader, size int64) (bool, error) {
@@ -55,7 +64,10 @@ func webpPixels(r io.Reader, size int64) (bool, error) {
 			}
 			return losslessPixels(in, int(bits&0x3fff)+1, int(bits>>14&0x3fff)+1)
 		case "VP8 ":
-			body := make([]byte, min(int64(length), size))
+			if int64(length) > size {
+				return false, nil
+			}
+			body := make([]byte, length)
 			n, err := io.ReadFull(data, body)
 			if ignoreEOF(err) != nil {
 				return false, err
