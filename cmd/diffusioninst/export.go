@@ -147,11 +147,11 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 		c.Input.Scales = &diffusioninst.Scales{Factors: o.scales}
 	}
 	if len(o.classes) > 0 {
-		if len(o.classes) != len(c.Classes) {
-			return nil, fmt.Errorf("--classes has %d names, the model %d classes", len(o.classes), len(c.Classes))
-		}
 		if err := coco.CheckNames(o.classes); err != nil {
 			return nil, fmt.Errorf("--classes: %w", err)
+		}
+		if len(o.classes) != len(c.Classes) {
+			return nil, fmt.Errorf("--classes has %d names, the model %d classes", len(o.classes), len(c.Classes))
 		}
 		c.Classes = o.classes
 	}
