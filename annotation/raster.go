@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/diffusioninst/go/internal/pngrepair"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/mask"
 	"github.com/diffusioninst/go/picture"
@@ -54,7 +55,7 @@ func readRaster(path string) (*raster, error) {
 	if c.Width < 1 || c.Height < 1 || pixels > maxPixels || pixels/8 > 1032*float64(len(text)) {
 		return nil, fmt.Errorf("%d×%d pixels in %d bytes", c.Width, c.Height, len(text))
 	}
-	m, err := png.Decode(bytes.NewReader(text))
+	m, err := pngrepair.Decode(text)
 	if err != nil {
 		return nil, err
 	}

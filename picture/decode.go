@@ -16,6 +16,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	"github.com/diffusioninst/go/internal/nilcheck"
+	"github.com/diffusioninst/go/internal/pngrepair"
 	"github.com/diffusioninst/go/internal/regular"
 	"github.com/diffusioninst/go/internal/tiff"
 )
@@ -130,7 +131,9 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		if err := s.rewind(); err != nil {
 			return nil, err
 		}
-		img, _, err = image.Decode(s)
+		if img, _, err = image.Decode(s); err != nil && format == "png" {
+			img, err = s.repaired(err)
+		}
 	}
 	if format == "webp" && err != nil {
 		img, header, err = s.animated(o, err)
@@ -186,6 +189,24 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		p.Image = imageOf(selectChannels(rasterOf(p.Image), chosen))
 	}
 	return p, nil
+}
+
+// repaired reads a PNG file that package image/png cannot, if that is for what follows its pixels. Otherwise
+// the error is the given one.
+func (s *seekable) repaired(cause error) (image.Image, error) {
+	ended := s.ended
+	if err := s.rewind(); err != nil {
+		return nil, err
+	}
+	data, err := s.all()
+	s.ended = ended
+	if err != nil {
+		return nil, err
+	}
+	if img, err := pngrepair.Decode(data); err == nil {
+		return img, nil
+	}
+	return nil, cause
 }
 
 // animated reads the first frame of an animated WebP, within its canvas. If it is not one the

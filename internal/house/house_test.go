@@ -22,9 +22,9 @@ const module = "github.com/diffusioninst/go/"
 var rooms = map[string][]string{
 	"mask":    {"internal/imagecheck", "golang.org/x/image"},
 	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/pngbuffer", "internal/relay"},
-	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/regular", "internal/relay", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
+	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/pngrepair", "internal/regular", "internal/relay", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"annotation": {
-		"internal/nilcheck", "coco", "mask", "picture", "internal/checkpoint", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
+		"internal/nilcheck", "coco", "mask", "picture", "internal/checkpoint", "internal/pngrepair", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
 	},
 	"torch": {"internal/libtorch", "internal/relay", "golang.org/x/sys"},
 	// Who does not import it links nothing of c10d's.
@@ -68,6 +68,7 @@ var rooms = map[string][]string{
 	"internal/pickletest":  {},
 	"internal/pipeline":    {"internal/relay"},
 	"internal/pngbuffer":   {},
+	"internal/pngrepair":   {},
 	"internal/processes":   {},
 	"internal/proctest":    {},
 	"internal/relay":       {},
