@@ -4,7 +4,8 @@
 // [Open] and [Decode] read JPEG, PNG, GIF (first frame), WebP, BMP, DIB, TIFF, PNM, TGA, PCX,
 // SGI, QOI, ICO and CUR, and the formats that the program has registered with package image. The size is checked
 // in the header, before any pixel is decoded. The EXIF orientation is applied, so that
-// pictures of phones are upright; image.Decode does not do that.
+// pictures of phones are upright; image.Decode does not do that. An orientation that only XMP
+// metadata has is not.
 //
 // A [Picture] has the depth of its file: samples of more than 8 bits are brought to the 8
 // bits of a network by [Normalize], once per picture. Of TIFF files [Options] choose pages,

@@ -187,7 +187,7 @@ func (d *decoder) read(marker byte, s []byte) error {
 		d.progressive = marker == 0xc2
 		return d.frame(s)
 	case marker >= 0xc3 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
-		return fmt.Errorf("JPEG of kind %#x (lossless, hierarchical or arithmetic) is not supported", marker)
+		return fmt.Errorf("%s JPEG (frame %#x) is not supported: save it as PNG, or as TIFF with LZW or deflate", kinds[marker], marker)
 	case marker == 0xc4:
 		return d.huffmanTables(s)
 	case marker == 0xdb:
@@ -200,6 +200,12 @@ func (d *decoder) read(marker byte, s []byte) error {
 		d.adobe = int(s[11])
 	}
 	return nil
+}
+
+// kinds are the frames that are not decoded (ITU-T T.81, table B.1).
+var kinds = map[byte]string{
+	0xc3: "lossless", 0xc5: "hierarchical", 0xc6: "hierarchical", 0xc7: "lossless hierarchical", 0xc9: "arithmetic-coded", 0xca: "arithmetic-coded",
+	0xcb: "lossless", 0xcd: "hierarchical", 0xce: "hierarchical", 0xcf: "lossless hierarchical",
 }
 
 // frame reads the size and the components.
