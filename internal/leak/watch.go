@@ -100,5 +100,5 @@ func status(name string) int {
 
 // MoreThreads is how many threads a process that leaks none may have more than before: two of Go's, and
 // the team of OpenMP's that is asleep while the machine is busy, one more than processors
-// (internal/libtorch/blas.cc).
+// (internal/libtorch/blas.hpp).
 func MoreThreads() int { return 2 + runtime.NumCPU() + 1 }

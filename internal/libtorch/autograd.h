@@ -1,5 +1,5 @@
 // Gradients of fused kernels. LibTorch's autograd headers take longer to compile than most
-// kernels, so only autograd.cc includes them.
+// kernels, so only autograd.hpp includes them.
 #pragma once
 #include <ATen/core/Tensor.h>
 

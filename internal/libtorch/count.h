@@ -1,4 +1,4 @@
-// What count.cc counts of kernels that are not operators of LibTorch.
+// What count.hpp counts of kernels that are not operators of LibTorch.
 #pragma once
 #include <atomic>
 #include <cstdint>

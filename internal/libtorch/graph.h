@@ -1,4 +1,4 @@
-// Recording of CUDA graphs, as other parts of the C++ side see it; see graph.cc.
+// Recording of CUDA graphs, as other parts of the C++ side see it; see graph.hpp.
 #pragma once
 
 namespace di {

@@ -68,7 +68,7 @@ void dispatch(at::ScalarType type, F&& f) {
   }
 }
 
-// simd returns the bytes of the vectors that kernels use: the processor's, or fewer in tests; see simd.cc.
+// simd returns the bytes of the vectors that kernels use: the processor's, or fewer in tests; see simd.hpp.
 int simd() noexcept;
 
 template <int n>

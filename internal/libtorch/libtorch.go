@@ -1,6 +1,6 @@
 package libtorch
 
-// #cgo CXXFLAGS: -std=c++20 -O3 -g0 -fopenmp -Wno-deprecated-declarations
+// #cgo CXXFLAGS: -std=c++20 -O3 -g0 -DNDEBUG -fopenmp -Wno-deprecated-declarations
 // #cgo LDFLAGS: -fopenmp -Wl,--no-as-needed -ltorch -ltorch_cpu -lc10 -ldl
 // #include "libtorch.h"
 // #cgo noescape di_free

@@ -1,4 +1,4 @@
-// The dice losses of dynamic masks on a GPU, without their gradient history; see mask_dice.cc.
+// The dice losses of dynamic masks on a GPU, without their gradient history; see mask_dice.hpp.
 #pragma once
 #include <ATen/core/Tensor.h>
 

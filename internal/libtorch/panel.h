@@ -1,4 +1,4 @@
-// Products of rows with a panel of 32 columns: the kernel of winograd.cc.
+// Products of rows with a panel of 32 columns: the kernel of winograd.hpp.
 #pragma once
 #include "lanes.h"
 

@@ -1,4 +1,4 @@
-// Pooling of single boxes, for kernels that go on with what is pooled; see roi_align.cc.
+// Pooling of single boxes, for kernels that go on with what is pooled; see roi_align.hpp.
 #pragma once
 #include <ATen/core/Tensor.h>
 

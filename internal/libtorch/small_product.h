@@ -1,4 +1,4 @@
-// The product of two matrices that fit into the processor's caches, on one thread; see small_bmm.cc.
+// The product of two matrices that fit into the processor's caches, on one thread; see small_bmm.hpp.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// Streams of GPUs, as other parts of the C++ side see them; see stream.cc.
+// Streams of GPUs, as other parts of the C++ side see them; see stream.hpp.
 #pragma once
 #include <c10/core/Stream.h>
 

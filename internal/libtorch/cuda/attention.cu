@@ -1,4 +1,4 @@
-// Self-attention on a GPU; see attention.cc. A block computes 32 queries of a head of a picture, one per lane; its warps divide the
+// Self-attention on a GPU; see activations.hpp. A block computes 32 queries of a head of a picture, one per lane; its warps divide the
 // keys and are merged at the end. STORED is the type of tensors, SIZE a multiple of 4, the numbers of a head.
 
 #include "warps.cuh"

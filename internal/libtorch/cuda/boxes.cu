@@ -1,4 +1,4 @@
-// Boxes x1 y1 x2 y2 on a GPU, one thread each; see boxes.cc.
+// Boxes x1 y1 x2 y2 on a GPU, one thread each; see boxes.hpp.
 
 using T = SCALAR;
 

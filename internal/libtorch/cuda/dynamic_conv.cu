@@ -1,4 +1,4 @@
-// RoIAlign with the dynamic convolution of its features on a GPU, in one launch; see dynamic_conv.cc. A block
+// RoIAlign with the dynamic convolution of its features on a GPU, in one launch; see dynamic_conv.hpp. A block
 // computes TILE bins, a multiple of 4, of a box: its features stay in shared memory, in rows of channels, four bins
 // side by side. CHANNELS is the number of channels, WIDTH the width between both products; STORED is the type of features,
 // matrices and norms.

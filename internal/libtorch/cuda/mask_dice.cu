@@ -1,4 +1,4 @@
-// The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.cc. STORED is
+// The dice loss of dynamic masks on a GPU, forward and backward; see mask_dice.hpp. STORED is
 // the type of features, TRUTH that of truths, CHANNELS and LAYERS describe the filters, TILE is the number of
 // threads per block of the backward pass. One block per instance loops over the pixels of its image.
 

@@ -1,4 +1,4 @@
-// Masks from dynamic filters on a GPU; see masks.cc. The first kernel computes the probabilities
+// Masks from dynamic filters on a GPU; see masks.hpp. The first kernel computes the probabilities
 // at the mask features, of type STORED, that an instance's box reads, the second resamples them to bits.
 
 struct Instance {

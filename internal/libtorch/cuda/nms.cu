@@ -1,4 +1,4 @@
-// Non-maximum suppression on a GPU, of the candidates of several views at once; see nms.cc. Evaluation e of view v has n rows of
+// Non-maximum suppression on a GPU, of the candidates of several views at once; see nms.hpp. Evaluation e of view v has n rows of
 // `width` numbers each from rows + (e·views + v)·n·width on. Row j begins with the score, the proposal and the class of a
 // candidate, and then has the box of proposal j. A view's candidates are numbered e·n + j.
 

@@ -1,4 +1,4 @@
-// Layer norm on a GPU with what is around it, in one pass; see norms.cc. Rows have SIZE numbers and a warp each.
+// Layer norm on a GPU with what is around it, in one pass; see norms.hpp. Rows have SIZE numbers and a warp each.
 // X, WEIGHT, OUT and SECOND are the types of tensors.
 
 #include "warps.cuh"

@@ -1,4 +1,4 @@
-// Where RoIAlign reads a feature pyramid; see roi_align.cc.
+// Where RoIAlign reads a feature pyramid; see roi_align.hpp.
 
 using T = SCALAR;
 

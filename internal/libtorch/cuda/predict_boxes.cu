@@ -1,4 +1,4 @@
-// Predicts boxes x1 y1 x2 y2 on a GPU in one launch; see predict_boxes.cc. A block computes four proposals, whose SIZE
+// Predicts boxes x1 y1 x2 y2 on a GPU in one launch; see predict_boxes.hpp. A block computes four proposals, whose SIZE
 // features stay in shared memory side by side. X is the type of features, WEIGHT of the layers' matrices.
 
 #include "warps.cuh"

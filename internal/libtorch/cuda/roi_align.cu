@@ -1,4 +1,4 @@
-// RoIAlign on a GPU, forward and backward; see roi_align.cc. STORED is the type of features. One block
+// RoIAlign on a GPU, forward and backward; see roi_align.hpp. STORED is the type of features. One block
 // per bin of a box; its threads divide the channels, which are contiguous in memory.
 
 #include "pooling.cuh"

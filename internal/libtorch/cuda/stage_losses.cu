@@ -1,4 +1,4 @@
-// The losses of the supervised decoder stages of a training step on a GPU, forward and backward; see stage_losses.cc.
+// The losses of the supervised decoder stages of a training step on a GPU, forward and backward; see stage_losses.hpp.
 // blockIdx.y is the stage, of which each has `rows` proposals. QUALITY is 0 if matches learn a score of 1, 1 if they learn
 // the IoU of their box, 2 that of their mask; FOCAL whether the class loss is a focal loss; COLUMNS whether
 // some classes do not count.

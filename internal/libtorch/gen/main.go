@@ -185,7 +185,7 @@ func main() {
 	}
 	t := template.Must(template.New("").Parse(templates))
 	data := map[string]any{"Ops": ops, "Headers": headers(ops)}
-	for _, path := range []string{"ops_gen.h", "ops_gen.cc", "ops_gen.go", "../../torch/ops_gen.go"} {
+	for _, path := range []string{"ops_gen.h", "ops_gen.hpp", "ops_gen.go", "../../torch/ops_gen.go"} {
 		var buf bytes.Buffer
 		name := filepath.Base(path)
 		if strings.HasPrefix(path, "../") {

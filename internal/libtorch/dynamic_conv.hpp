@@ -1,5 +1,5 @@
 // RoIAlign with the dynamic convolution of what it pools, without gradients. On GPUs it is one launch of cuda/dynamic_conv.cu:
-// neither pooled features nor what lies between both products gets out of a block's shared memory. On the CPU, decoder.cc
+// neither pooled features nor what lies between both products gets out of a block's shared memory. On the CPU, decoder.hpp
 // keeps them in a core's caches.
 #include "autograd.h"
 #include "count.h"

@@ -1,6 +1,5 @@
 // Counts what LibTorch does: tests bound it, and bench compares its time with what the arithmetic
 // alone would take.
-#define NDEBUG  // as in LibTorch: a RecordFunction has another layout without
 
 #include "count.h"
 

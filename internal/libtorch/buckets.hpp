@@ -23,28 +23,24 @@ char* diBucketsSum(uintptr_t function, uintptr_t address, size_t n, int64_t stre
 void diBucketsForget(uintptr_t function);
 }
 
-namespace {
-
-using Accumulator = decltype(torch::autograd::impl::grad_accumulator(std::declval<at::Tensor&>()));
-
-struct Member {
-  at::Tensor parameter;
-  Accumulator node;  // which the parameter itself does not keep
-  uintptr_t hook = 0;
-  size_t bucket = 0;
-  int64_t at = 0;  // place in it
-  bool ready = false;
-};
-
-struct Bucket {
-  std::vector<size_t> members;
-  at::Tensor memory;
-  size_t missing = 0;
-};
-
-}  // namespace
-
 struct di_buckets_s {
+  using Accumulator = decltype(torch::autograd::impl::grad_accumulator(std::declval<at::Tensor&>()));
+
+  struct Member {
+    at::Tensor parameter;
+    Accumulator node;  // which the parameter itself does not keep
+    uintptr_t hook = 0;
+    size_t bucket = 0;
+    int64_t at = 0;  // place in it
+    bool ready = false;
+  };
+
+  struct Bucket {
+    std::vector<size_t> members;
+    at::Tensor memory;
+    size_t missing = 0;
+  };
+
   std::mutex mutex;
   std::vector<Member> members;  // by parameter; those that do not learn have no node
   std::vector<Bucket> buckets;
