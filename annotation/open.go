@@ -177,6 +177,9 @@ func read(path string, o *Options) (*Set, error) {
 			return nil, err
 		}
 	}
+	for _, text := range builder.Notes() {
+		o.warn("%s: %s", path, text)
+	}
 	if len(builder.Dataset.Images) == 0 {
 		err := fmt.Errorf("annotation: %s: no annotated picture is found there (read as %s)", path, o.Format)
 		if first != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // exported makes cmp compare the exported fields of records.
-var exported = cmpopts.IgnoreUnexported(License{}, Image{}, Annotation{}, Category{}, Result{}, Segmentation{})
+var exported = cmpopts.IgnoreUnexported(License{}, Image{}, Annotation{}, Category{}, Result{}, Segmentation{}, LabeledImage{}, LabeledInstance{})
 
 func same(t *testing.T, want, got any) {
 	if !reflect.DeepEqual(want, got) { // much faster than cmp

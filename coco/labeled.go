@@ -22,6 +22,12 @@ type LabeledImage struct {
 	FileName      string
 	Width, Height int
 	Instances     []LabeledInstance
+
+	// Record is the image in the data set that this one was read from; nil if it comes from
+	// elsewhere. Builder keeps what it says besides the fields above.
+	Record *Image `json:"-"`
+
+	set *Dataset // that Record is of
 }
 
 // A LabeledInstance is one object of a LabeledImage, annotated or found.
@@ -48,6 +54,14 @@ type LabeledInstance struct {
 
 	Mask  mask.RLE
 	Crowd bool // a region of many objects
+
+	// Record is the annotation that the instance was read from, with its id, area and fields
+	// that are not known; nil if it comes from elsewhere, such as a file of LabelMe. Of a result it holds the
+	// other fields. Builder keeps it as far as the fields above do not say otherwise. A mask
+	// is to be replaced, not changed in place: so it is seen that it is another.
+	Record *Annotation `json:"-"`
+
+	read mask.RLE // the mask of Record
 }
 
 // BBox returns the box x, y, width, height, or the mask's bounding box if HasBox is false.
@@ -86,7 +100,7 @@ func (p *LabeledImage) checkMasks() error {
 }
 
 // Results returns the instances as detections on image p.ImageID, with score 1 if an
-// instance has none.
+// instance has none, and with the fields of their records that are not known.
 func (p *LabeledImage) Results() []Result {
 	out := make([]Result, len(p.Instances))
 	for i := range p.Instances {
@@ -99,14 +113,46 @@ func (p *LabeledImage) Results() []Result {
 		if v.BoxOnly {
 			out[i].Segmentation = Segmentation{}
 		}
+		out[i].Extra = v.resultFields()
 		if p.Key != "" {
-			set(&out[i].Extra, "image_id", appendString(nil, p.Key))
+			out[i].Extra = with(out[i].Extra, "image_id", p.keyText())
 		}
 		if v.CategoryKey != "" {
-			set(&out[i].Extra, "category_id", appendString(nil, v.CategoryKey))
+			out[i].Extra = with(out[i].Extra, "category_id", p.categoryText(v))
 		}
 	}
 	return out
+}
+
+// resultFields returns the other fields of a result that an instance becomes.
+func (i *LabeledInstance) resultFields() map[string]json.RawMessage {
+	if i.Record == nil {
+		return nil
+	}
+	if i.Record.fieldBits&ofResult == 0 {
+		return without(i.Record.Extra, "id", "image_id", "category_id", "score", "area")
+	}
+	return without(i.Record.Extra, "image_id", "category_id")
+}
+
+// keyText returns Key as the file has it.
+func (p *LabeledImage) keyText() json.RawMessage {
+	if p.Record != nil && p.Record.Key() == p.Key {
+		return p.Record.Extra["id"]
+	}
+	return appendString(nil, p.Key)
+}
+
+// categoryText returns the CategoryKey of an instance as the file has it.
+func (p *LabeledImage) categoryText(v *LabeledInstance) json.RawMessage {
+	if p.set != nil {
+		for i := range p.set.Categories {
+			if c := &p.set.Categories[i]; c.ID == v.CategoryID && c.Key() == v.CategoryKey {
+				return c.Extra["id"]
+			}
+		}
+	}
+	return appendString(nil, v.CategoryKey)
 }
 
 // OverlayItems returns the instances for [mask.Overlay]: masks, boxes, and names with
@@ -195,10 +241,8 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 	for _, place := range places {
 		a := &d.Annotations[place]
 		c := &d.Categories[ix.categories[a.CategoryID]]
-		v := LabeledInstance{CategoryID: a.CategoryID, CategoryKey: c.Key(), Category: c.Name, Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd}
-		if kept(a.Extra, "score") {
-			v.HasScore = json.Unmarshal(a.Extra["score"], &v.Score) == nil
-		}
+		v := LabeledInstance{CategoryID: a.CategoryID, CategoryKey: c.Key(), Category: c.Name, Box: a.BBox, HasBox: a.HasBBox, Crowd: a.Crowd, Record: a}
+		v.Score, v.HasScore = scoreOf(a.Extra)
 		var err error
 		if a.Segmentation.Empty() {
 			v.Mask, err = noPixels(p.Width, p.Height)
@@ -209,6 +253,7 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 		if err != nil {
 			return nil, problem("annotation", int(place), a, err)
 		}
+		v.read = v.Mask
 		p.Instances = append(p.Instances, v)
 	}
 	return p, nil
@@ -217,7 +262,7 @@ func (d *Dataset) picture(ix *Index, i int) (*LabeledImage, error) {
 // blank returns image i without instances.
 func (d *Dataset) blank(i int) *LabeledImage {
 	m := &d.Images[i]
-	return &LabeledImage{ImageID: m.ID, Key: m.Key(), FileName: m.FileName, Width: m.Width, Height: m.Height}
+	return &LabeledImage{ImageID: m.ID, Key: m.Key(), FileName: m.FileName, Width: m.Width, Height: m.Height, Record: m, set: d}
 }
 
 // ResultImages yields every image of d with the results on it whose score is at least
@@ -238,7 +283,8 @@ func ResultImages(d *Dataset, results []Result, minScore float64) iter.Seq2[*Lab
 				if r.Score < minScore {
 					continue
 				}
-				v := LabeledInstance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox}
+				v := LabeledInstance{CategoryID: r.CategoryID, Score: r.Score, HasScore: true, Box: r.BBox, HasBox: r.HasBBox, Record: r.annotation()}
+				v.Crowd = v.Record.Crowd
 				c := &d.Categories[e.categories[e.category[r.CategoryID]]]
 				v.Category, v.CategoryKey = c.Name, c.Key()
 				if v.BoxOnly = r.Segmentation.Empty(); v.BoxOnly {
@@ -250,6 +296,7 @@ func ResultImages(d *Dataset, results []Result, minScore float64) iter.Seq2[*Lab
 					err = problem("result", int(place), r, err)
 					break
 				}
+				v.read = v.Mask
 				p.Instances = append(p.Instances, v)
 			}
 			if !yield(p, err) || err != nil {

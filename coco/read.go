@@ -166,13 +166,6 @@ func (p *parser) keep(extra *map[string]json.RawMessage, name string) error {
 	return err
 }
 
-func set(extra *map[string]json.RawMessage, name string, raw json.RawMessage) {
-	if *extra == nil {
-		*extra = map[string]json.RawMessage{}
-	}
-	(*extra)[name] = raw
-}
-
 // list reads an array of records. A record that is not complete is left out; its faults
 // and the faults of others are problems. An error of the text names the place in the list.
 func list[T any, P interface {

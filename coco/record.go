@@ -52,6 +52,8 @@ const (
 	hasBox
 	hasCrowd
 	hasIgnore
+	ofResult // it was made of a result, with whose other fields it shares Extra
+	hasResultID
 )
 
 // Bits of categories.

@@ -61,6 +61,23 @@ func readResults(r io.Reader) ([]Result, error) {
 	return results, p.problems.err()
 }
 
+// annotation returns what a result says as an annotation.
+func (r *Result) annotation() *Annotation {
+	a := &Annotation{ImageID: r.ImageID, CategoryID: r.CategoryID, Segmentation: r.Segmentation, BBox: r.BBox, HasBBox: r.HasBBox,
+		Extra: r.Extra, fieldBits: ofResult}
+	// What pycocotools adds to results.
+	if kept(r.Extra, "id") {
+		key := stringID(r.Extra, "id")
+		if a.ID = KeyID(key); key != "" {
+			a.fieldBits |= hasResultID
+		}
+	}
+	a.HasArea = kept(r.Extra, "area") && json.Unmarshal(r.Extra["area"], &a.Area) == nil
+	is := func(name string) bool { return string(r.Extra[name]) == "1" || string(r.Extra[name]) == "true" }
+	a.Crowd, a.Ignore = is("iscrowd"), is("ignore")
+	return a
+}
+
 func (p *parser) result(d *Result) (bool, error) {
 	return p.fields(&d.Extra, func(name string) (bool, error) {
 		switch name {

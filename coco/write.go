@@ -339,15 +339,6 @@ func (e *encoder) key(name string) {
 	e.b = append(appendString(e.b, name), ':')
 }
 
-// null is what a field without a value is kept as.
-var null = json.RawMessage("null")
-
-// kept reports whether extra has another form of a field, which it has not if that is null.
-func kept(extra map[string]json.RawMessage, name string) bool {
-	raw, ok := extra[name]
-	return ok && string(raw) != "null"
-}
-
 // own writes a field unless extra has another form of it.
 func (e *encoder) own(name string, v int64, extra map[string]json.RawMessage) {
 	if !kept(extra, name) {

@@ -61,6 +61,11 @@ func newConvertCommand() *cobra.Command {
   overlay   folder of pictures with the masks drawn in; can only be written, and
             needs the pictures: --images
 
+From coco to coco all stays as the file has it: ids, areas, licences, masks in their form
+(--polygons makes outlines of run lengths), fields of LVIS and unknown ones. Boxes and areas
+that it lacks are computed from the masks. Where --gt gives an id that another has, one of
+them gets a new one. Both are counted in a warning, with the first case.
+
 What a format cannot hold is counted in a warning. The formats labels, dsb, cellpose
 and labeltiff have no classes: their instances are of the class "object".
 

@@ -94,11 +94,11 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 		return w.addReport(p, source)
 	case "results":
 		for i := range p.Instances {
-			if v := &p.Instances[i]; v.CategoryID == 0 {
+			if v := &p.Instances[i]; v.CategoryID == 0 && v.Record == nil {
 				return fmt.Errorf("%s: instance %d: results need the id of category %q: name its data set with --gt", p.FileName, i, v.Category)
 			}
 		}
-		if p.ImageID == 0 && len(p.Instances) > 0 {
+		if p.ImageID == 0 && p.Record == nil && len(p.Instances) > 0 {
 			return fmt.Errorf("%s: results need the id of the picture: name its data set with --gt", p.FileName)
 		}
 		w.results = append(w.results, p.Results()...)
@@ -225,6 +225,11 @@ func (w *instanceWriter) warnings() []string {
 			n += count
 		}
 		out = append(out, fmt.Sprintf("%s: %d instances of %d classes are written without their classes", w.format, n, classes))
+	}
+	if w.builder != nil {
+		for _, text := range w.builder.Notes() {
+			out = append(out, w.format+": "+text)
+		}
 	}
 	if len(w.large) > 0 {
 		out = append(out, w.format+": "+notDrawn(w.large))
