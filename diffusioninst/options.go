@@ -64,8 +64,8 @@ type Options struct {
 	// OnPart, if not nil, is called with the time that each part of the call has taken, as it
 	// ends: "prepare", which resizes the picture, then for each pass through the network
 	// "backbone", "mask branch", "sampling" and "masks", and at last "merge". A GPU works on while
-	// the parts before "masks" end, and one that records graphs has the mask branch in "backbone". It runs where
-	// OnStep does.
+	// the parts before "masks" end, and one that records graphs has the mask branch in "backbone". The parts of
+	// a pass are reported where OnStep runs, the others from the goroutine of the call: there Model.Close would wait for itself.
 	OnPart func(part string, took time.Duration)
 	// OnDevicePart, if not nil, is called on a GPU at the end of each pass through the network with the time that each
 	// part took by the GPU's clock: "input", which copies the pixels and makes one tensor of them, "backbone", "mask branch", "decoder",

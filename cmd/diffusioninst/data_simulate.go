@@ -38,6 +38,9 @@ give the same pictures on every machine.`,
 			if o.count < 1 || o.draw.Width < 1 || o.draw.Height < 1 || o.draw.Count < 1 {
 				return errors.New("--count, --width, --height and --objects must be at least 1")
 			}
+			if err := o.checkSize(); err != nil {
+				return err
+			}
 			if err := simulateData(cmd.Context(), args[0], o); err != nil {
 				return err
 			}
@@ -57,6 +60,24 @@ give the same pictures on every machine.`,
 	cmd.Flags().BoolVar(&o.nuclei, "nuclei", false, "draw nuclei as a fluorescence microscope shows them, in place of shapes")
 	cmd.Flags().BoolVar(&o.labelMe, "labelme", false, "write a LabelMe file per picture in place of instances.json")
 	return cmd
+}
+
+// maxSimulateBytes is the most memory that drawing a picture may take.
+const maxSimulateBytes = 8 << 30
+
+// checkSize refuses pictures that the other commands could not read, and those for which memory
+// would run out: their planes take about 64 bytes per pixel, an object a bit per pixel for its mask.
+func (o simulateOptions) checkSize() error {
+	const maxSide = 65535
+	if o.draw.Width > maxSide || o.draw.Height > maxSide || o.draw.Width*o.draw.Height > defaultMaxPixels {
+		return fmt.Errorf("--width %d --height %d: at most %d pixels, %d per side", o.draw.Width, o.draw.Height, defaultMaxPixels, maxSide)
+	}
+	pixels := float64(o.draw.Width * o.draw.Height)
+	if need := 64*pixels + float64(o.draw.Count)*(pixels/8+256); need > maxSimulateBytes {
+		return fmt.Errorf("--objects %d on %d×%d pixels take about %.1f GB of memory, the limit is %.1f GB",
+			o.draw.Count, o.draw.Width, o.draw.Height, need/1e9, maxSimulateBytes/1e9)
+	}
+	return nil
 }
 
 func simulateData(ctx context.Context, folder string, o simulateOptions) error {

@@ -92,11 +92,12 @@ func (f *measureFlags) warn(warn func(string, ...any)) {
 	}
 }
 
-// flagValuesOf returns names and values of the flags of a command, seeds among them.
+// flagValuesOf returns names and values of the flags of a command, seeds among them. --resume is
+// left out: a resumed run ends with the files of an uninterrupted one.
 func flagValuesOf(cmd *cobra.Command) [][2]string {
 	var out [][2]string
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if value := f.Value.String(); f.Name != "help" && value != "" && value != "[]" {
+		if value := f.Value.String(); f.Name != "help" && f.Name != "resume" && value != "" && value != "[]" {
 			out = append(out, [2]string{"--" + f.Name, value})
 		}
 	})

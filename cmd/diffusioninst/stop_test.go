@@ -151,6 +151,19 @@ func TestSegmentStopsAndContinues(t *testing.T) {
 	require.Equal(t, tree(t, whole)["results.json"], tree(t, out)["results.json"])
 }
 
+// The page with the settings of a run is no exception: it does not say that the run was resumed.
+func TestResumedReportIsTheSame(t *testing.T) {
+	args := []string{manyPictures(t, 2), "--output", t.TempDir(), "--format", "html"}
+	_, _, err := segment(nil, args...)
+	require.NoError(t, err)
+	want := tree(t, args[2])
+	require.Contains(t, want["report.html"], "--format")
+	stdout, _, err := segment(nil, append(args, "--resume")...)
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(stdout, "earlier"))
+	require.Equal(t, want, tree(t, args[2]))
+}
+
 // A resumed run makes anew whatever file of a finished picture is missing or empty.
 func TestResumeRestoresFiles(t *testing.T) {
 	pictures, out := manyPictures(t, 1), t.TempDir()

@@ -61,6 +61,7 @@ const (
 	maxBatch   = 1 << 16
 	maxAhead   = 1 << 20 // samples
 	maxWorkers = 1 << 12
+	maxEpoch   = 1 << 28 // samples, whose order takes 2 GB
 )
 
 // A Loader draws batches of a Dataset without end: epoch follows epoch, and a batch may
@@ -173,12 +174,15 @@ func (o LoaderOptions) check(d Dataset) error {
 	case o.Repeat != nil && len(o.Repeat) != d.Len():
 		return fmt.Errorf("data: %d repeat factors for %d pictures", len(o.Repeat), d.Len())
 	}
-	most := 0.0
+	most, epoch := 0.0, 0.0
 	for i, f := range o.Repeat {
 		if !(f >= 0 && f <= math.MaxInt16) {
 			return fmt.Errorf("data: repeat factor %g of picture %d", f, i)
 		}
-		most = max(most, f)
+		most, epoch = max(most, f), epoch+f
+	}
+	if epoch = max(epoch, float64(d.Len())); epoch > maxEpoch {
+		return fmt.Errorf("data: an epoch of %.0f samples: at most %d", epoch, maxEpoch)
 	}
 	if o.Repeat != nil && most < 1 {
 		return errors.New("data: no picture has a repeat factor of 1 or more")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"math"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -259,6 +260,19 @@ func TestWaitingEnds(t *testing.T) {
 	_, err = l.Next(context.Background())
 	require.EqualError(t, err, "data: the loader is closed")
 	require.EqualError(t, l.SeekTo(0), "data: the loader is closed")
+}
+
+// The order of an epoch is held in memory, so its length is bounded: by pictures and by how often each is drawn.
+func TestEpochsTooLargeAreRefused(t *testing.T) {
+	often := make([]float64, 10_000)
+	for i := range often {
+		often[i] = math.MaxInt16
+	}
+	for count, repeat := range map[int][]float64{math.MaxInt: nil, maxEpoch + 1: nil, len(often): often} {
+		_, err := NewLoader(numbered{count: count}, LoaderOptions{Batch: 1, Repeat: repeat})
+		require.ErrorContains(t, err, "at most 268435456")
+	}
+	newLoader(t, numbered{count: maxEpoch}, LoaderOptions{Batch: 1}).Close()
 }
 
 func TestLoaderOptionsAreChecked(t *testing.T) {
