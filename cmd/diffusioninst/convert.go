@@ -102,6 +102,9 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 	if o.from != "" && !slices.Contains(inputFormats, o.from) {
 		return fmt.Errorf("--from %s: not one of %s", o.from, strings.Join(inputFormats, ", "))
 	}
+	if err := keepTruth(o.truth, output); err != nil {
+		return err
+	}
 	if o.from == "results" && o.truth == "" {
 		return errNeedsTruth(input)
 	}

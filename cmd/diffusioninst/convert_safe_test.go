@@ -147,3 +147,25 @@ func TestConvertRefusesToDestroyItsInput(t *testing.T) {
 	_, err = program(t, "convert", "--to", "labelme", truth, pictures)
 	require.NoError(t, err)
 }
+
+// True masks are not replaced by the detections that are compared with them.
+func TestTruthIsNotReplaced(t *testing.T) {
+	truth := simulatedSet(t, "--count", "1")
+	folder := filepath.Dir(truth)
+	inOutput := filepath.Join(t.TempDir(), "coco.json")
+	require.NoError(t, os.Link(truth, inOutput))
+	before := tree(t, folder)
+	for name, args := range map[string][]string{
+		"test":    {"test", "--gt", truth, "--images", folder, "--dets", folder + "/./" + filepath.Base(truth)},
+		"convert": {"convert", "--to", "coco", "--gt", truth, truth, truth},
+		"segment": {"segment", filepath.Join(folder, "0001.png"), "--gt", truth, "--format", "coco", "--output", filepath.Dir(inOutput)},
+	} {
+		if name != "convert" {
+			args = append(args, miniModel()...)
+		}
+		_, err := program(t, args...)
+		require.ErrorContains(t, err, "would replace the true masks of --gt", name)
+		require.Equal(t, before, tree(t, folder), name)
+		require.Equal(t, before["instances.json"], tree(t, filepath.Dir(inOutput))["coco.json"], name)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ type simulateOptions struct {
 	count   int
 	nuclei  bool
 	labelMe bool
+
+	maxPixels int
 }
 
 func newDataSimulateCommand() *cobra.Command {
@@ -56,26 +59,32 @@ give the same pictures on every machine.`,
 	cmd.Flags().IntVar(&o.draw.Width, "width", 160, "width of a picture in pixels")
 	cmd.Flags().IntVar(&o.draw.Height, "height", 128, "height of a picture in pixels")
 	cmd.Flags().IntVar(&o.draw.Count, "objects", 8, "most objects in a picture")
+	cmd.Flags().IntVar(&o.maxPixels, "max-pixels", 0, "greatest picture, in pixels, and 80 bytes of memory for each (default: 100 million; negative for no limit)")
 	cmd.Flags().Uint64Var(&o.draw.Seed, "seed", 1, "seed of the first picture; each next one has the next seed")
 	cmd.Flags().BoolVar(&o.nuclei, "nuclei", false, "draw nuclei as a fluorescence microscope shows them, in place of shapes")
 	cmd.Flags().BoolVar(&o.labelMe, "labelme", false, "write a LabelMe file per picture in place of instances.json")
 	return cmd
 }
 
-// maxSimulateBytes is the most memory that drawing a picture may take.
-const maxSimulateBytes = 8 << 30
-
 // checkSize refuses pictures that the other commands could not read, and those for which memory
 // would run out: their planes take about 64 bytes per pixel, an object a bit per pixel for its mask.
+// Together they may take 80 bytes per pixel of the greatest picture.
 func (o simulateOptions) checkSize() error {
 	const maxSide = 65535
-	if o.draw.Width > maxSide || o.draw.Height > maxSide || o.draw.Width*o.draw.Height > defaultMaxPixels {
-		return fmt.Errorf("--width %d --height %d: at most %d pixels, %d per side", o.draw.Width, o.draw.Height, defaultMaxPixels, maxSide)
+	if o.draw.Width > maxSide || o.draw.Height > maxSide {
+		return fmt.Errorf("--width %d --height %d: at most %d pixels per side", o.draw.Width, o.draw.Height, maxSide)
 	}
-	pixels := float64(o.draw.Width * o.draw.Height)
-	if need := 64*pixels + float64(o.draw.Count)*(pixels/8+256); need > maxSimulateBytes {
-		return fmt.Errorf("--objects %d on %d×%d pixels take about %.1f GB of memory, the limit is %.1f GB",
-			o.draw.Count, o.draw.Width, o.draw.Height, need/1e9, maxSimulateBytes/1e9)
+	if o.maxPixels < 0 {
+		return nil
+	}
+	most := float64(cmp.Or(o.maxPixels, defaultMaxPixels))
+	pixels := float64(o.draw.Width) * float64(o.draw.Height)
+	if pixels > most {
+		return fmt.Errorf("--width %d --height %d: a picture of %.0f pixels, the limit is %.0f: raise it with --max-pixels", o.draw.Width, o.draw.Height, pixels, most)
+	}
+	if need := 64*pixels + float64(o.draw.Count)*(pixels/8+256); need > 80*most {
+		return fmt.Errorf("--objects %d on %d×%d pixels take about %.1f GB of memory, the limit is %.1f GB: raise it with --max-pixels",
+			o.draw.Count, o.draw.Width, o.draw.Height, need/1e9, 80*most/1e9)
 	}
 	return nil
 }

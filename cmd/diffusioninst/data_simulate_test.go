@@ -83,11 +83,12 @@ func TestDataSimulateRefuses(t *testing.T) {
 // What no memory could hold is refused in words before a picture is drawn.
 func TestDataSimulateRefusesWhatIsTooLarge(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--width 1000000000 --height 1000000000: at most 100000000 pixels, 65535 per side": {"--width", "1000000000", "--height", "1000000000"},
-		"--width 9223372036854775807 --height 2: at most":                                  {"--width", "9223372036854775807", "--height", "2"},
-		"--width 20000 --height 20000: at most":                                            {"--width", "20000", "--height", "20000"},
-		"--objects 1000000000000 on 160×128 pixels take about 2816000.0 GB of memory":      {"--objects", "1000000000000"},
-		"--objects 1000 on 10000×10000 pixels take about 18.9 GB of memory":                {"--objects", "1000", "--width", "10000", "--height", "10000"},
+		"--width 1000000000 --height 1000000000: at most 65535 pixels per side":                  {"--width", "1000000000", "--height", "1000000000", "--max-pixels", "-1"},
+		"--width 9223372036854775807 --height 2: at most":                                        {"--width", "9223372036854775807", "--height", "2"},
+		"a picture of 400000000 pixels, the limit is 100000000: raise it with --max-pixels":      {"--width", "20000", "--height", "20000"},
+		"a picture of 20480 pixels, the limit is 20479: raise it with --max-pixels":              {"--max-pixels", "20479"},
+		"--objects 1000000000000 on 160×128 pixels take about 2816000.0 GB of memory":            {"--objects", "1000000000000"},
+		"--objects 1000 on 10000×10000 pixels take about 18.9 GB of memory, the limit is 8.0 GB": {"--objects", "1000", "--width", "10000", "--height", "10000"},
 	} {
 		folder, err := simulated(t, append(args, "--count", "1")...)
 		require.ErrorContains(t, err, want)
@@ -95,4 +96,8 @@ func TestDataSimulateRefusesWhatIsTooLarge(t *testing.T) {
 	}
 	largest := simulateOptions{draw: simulate.Options{Width: 10_000, Height: 10_000, Count: 8}}
 	require.NoError(t, largest.checkSize())
+	for _, limit := range []int{400_000_000, -1} {
+		larger := simulateOptions{draw: simulate.Options{Width: 20_000, Height: 20_000, Count: 8}, maxPixels: limit}
+		require.NoError(t, larger.checkSize())
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -52,6 +53,20 @@ func isAmong(known []os.FileInfo, info os.FileInfo) bool {
 		}
 	}
 	return false
+}
+
+// keepTruth refuses to replace the true masks of --gt by what is compared with them.
+func keepTruth(truth string, outputs ...string) error {
+	source, err := os.Stat(truth)
+	if err != nil {
+		return nil // whoever reads it says so
+	}
+	for _, output := range outputs {
+		if there, err := os.Stat(output); err == nil && os.SameFile(source, there) {
+			return fmt.Errorf("%s would replace the true masks of --gt: choose another output", output)
+		}
+	}
+	return nil
 }
 
 // Close unlocks the folders.

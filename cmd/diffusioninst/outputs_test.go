@@ -74,9 +74,6 @@ func TestReadOnlyFolders(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o555))
 	for name, c := range writingCommands(t) {
-		if name != "segment" && name != "convert" && name != "to coco" && name != "export" {
-			continue
-		}
 		out := filepath.Join(dir, "out")
 		if c.folder {
 			out = dir

@@ -178,6 +178,15 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 		r.lines, table = &lineWriter{w: cmd.OutOrStdout()}, io.Discard
 	}
+	if !toLines {
+		for _, f := range o.formats {
+			if slices.Contains(singleFiles, f) {
+				if err := keepTruth(o.truth, filepath.Join(o.output, singleFile(f))); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	if o.trace != "" {
 		if r.traces, err = traceFolders(o.trace, inputs); err != nil {
 			return err

@@ -64,6 +64,9 @@ func everyCommand(t *testing.T) map[string]func(out string) []string {
 		}
 	}
 	model := miniModel()
+	shards := t.TempDir()
+	_, err = program(t, append([]string{"segment", pictures, "--shard", "0/1", "--output", shards, "--format", "results,coco"}, model...)...)
+	require.NoError(t, err)
 	set := append([]string{"--gt", gt, "--images", folder}, model...)
 	return map[string]func(string) []string{
 		"segment":       with(append([]string{"segment", pictures, "--output", "OUT", "--format", "overlay,results,masks", "--trace", "OUT/trace"}, model...)...),
@@ -78,6 +81,7 @@ func everyCommand(t *testing.T) map[string]func(out string) []string {
 		"data simulate": with("data", "simulate", "OUT", "--count", "1000"),
 		"convert":       with("convert", "--to", "masks", truth, "OUT"),
 		"convert coco":  with("convert", "--to", "coco", truth, "OUT/coco.json"),
+		"results merge": with("results", "merge", shards, "--output", "OUT"),
 		"info":          with("info", "--list", mini),
 		"doctor":        with("doctor"),
 		"env":           with("env"),

@@ -88,6 +88,9 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err := o.eval.check(); err != nil {
 		return err
 	}
+	if err := keepTruth(o.eval.truth, o.detections); err != nil {
+		return err
+	}
 	if err := o.eval.match.above(o.model.options.Score); err != nil {
 		return err
 	}
