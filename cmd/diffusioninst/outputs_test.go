@@ -67,6 +67,11 @@ func TestOutputsThatCannotBeWritten(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]string{"file": "x"}, tree(t, dir))
+
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "out", "results.json"), 0o777))
+	_, stderr, err := runProgram(nil, to(filepath.Join(dir, "out"), writingCommands(t)["segment"].args)...)
+	require.ErrorContains(t, err, "results.json: it is a folder")
+	require.NotContains(t, stderr, "random")
 }
 
 // Nor is anything read for a folder without write permission.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/atomicfile"
 	"github.com/diffusioninst/go/mask"
 )
 
@@ -121,6 +122,20 @@ in its template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
 	return cmd
 }
 
+// checkFiles refuses files of all pictures that cannot be written or that hold the true masks.
+func (o *segmentOptions) checkFiles() error {
+	for _, format := range o.formats {
+		if !slices.Contains(singleFiles, format) {
+			continue
+		}
+		path := filepath.Join(o.output, singleFile(format))
+		if err := errors.Join(keepTruth(o.truth, path), atomicfile.CheckOutput(path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if err := errors.Join(o.check(), o.measure.check()); err != nil {
 		return err
@@ -178,15 +193,6 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 		r.lines, table = &lineWriter{w: cmd.OutOrStdout()}, io.Discard
 	}
-	if !toLines {
-		for _, f := range o.formats {
-			if slices.Contains(singleFiles, f) {
-				if err := keepTruth(o.truth, filepath.Join(o.output, singleFile(f))); err != nil {
-					return err
-				}
-			}
-		}
-	}
 	if o.trace != "" {
 		if r.traces, err = traceFolders(o.trace, inputs); err != nil {
 			return err
@@ -198,6 +204,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 			return err
 		}
 		defer locks.Close()
+		if err := o.checkFiles(); err != nil {
+			return err
+		}
 	}
 	if done, err := part.finished(); done || err != nil { // meanwhile, by another process
 		return errors.Join(err, os.Remove(o.output))
