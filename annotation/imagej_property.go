@@ -10,7 +10,10 @@ import (
 // ImageJ reads the properties of a region with java.util.Properties.load, whose escapes keep what
 // lines of "key: value" in Latin-1 cannot hold.
 
-var propertyEscapes = map[byte]byte{'\n': 'n', '\r': 'r', '\t': 't', '\f': 'f', '\\': '\\'}
+var (
+	propertyEscapes = map[rune]byte{'\n': 'n', '\r': 'r', '\t': 't', '\f': 'f', '\\': '\\'}
+	propertyLetters = map[byte]uint16{'n': '\n', 'r': '\r', 't': '\t', 'f': '\f'}
+)
 
 // escapeProperty returns a value as Properties.store writes it, with spaces at the end escaped like those
 // at the start.
@@ -19,8 +22,8 @@ func escapeProperty(value string) string {
 	inner := strings.Trim(value, " ")
 	from := strings.Index(value, inner)
 	for i, r := range value {
-		switch letter, ok := propertyEscapes[byte(r)]; {
-		case ok && r < ' ' || r == '\\':
+		switch letter, ok := propertyEscapes[r]; {
+		case ok:
 			out.WriteByte('\\')
 			out.WriteByte(letter)
 		case r == ' ' && (i < from || i >= from+len(inner)), r < ' ', r > '~':
@@ -47,7 +50,7 @@ func unescapeProperty(text string) string {
 		text = rest[1:]
 		switch rest[0] {
 		case 'n', 'r', 't', 'f':
-			out = append(out, uint16(map[byte]byte{'n': '\n', 'r': '\r', 't': '\t', 'f': '\f'}[rest[0]]))
+			out = append(out, propertyLetters[rest[0]])
 		case 'u':
 			if v, err := strconv.ParseUint(rest[1:min(5, len(rest))], 16, 16); err == nil && len(rest) >= 5 {
 				out, text = append(out, uint16(v)), rest[5:]

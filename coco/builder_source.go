@@ -26,14 +26,13 @@ func (b *Builder) source(set *Dataset) *source {
 	if set == nil {
 		return s
 	}
+	// New ids are above those of the set, so that none is in the way of one that is kept.
 	for i := range set.Categories {
-		if c := &set.Categories[i]; s.categories[c.ID] == nil {
+		c := &set.Categories[i]
+		if s.categories[c.ID] == nil {
 			s.categories[c.ID] = c
 		}
-	}
-	// New ids are above these, so that none is in the way of one that is kept.
-	for i := range set.Categories {
-		b.categoryIDs.max = max(b.categoryIDs.max, set.Categories[i].ID)
+		b.categoryIDs.max = max(b.categoryIDs.max, c.ID)
 	}
 	for i := range set.Images {
 		b.images.max = max(b.images.max, set.Images[i].ID)

@@ -97,7 +97,8 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 	if s == nil || s.Data == nil {
 		return errors.New("evaluation: the Set has no data: it comes from Open or OpenAnnotations")
 	}
-	if inOrder := s.byID(); slices.Equal(classes, namesOf(inOrder)) {
+	inOrder := s.byID()
+	if slices.Equal(classes, namesOf(inOrder)) {
 		s.categories = inOrder
 		return nil
 	}
@@ -130,7 +131,7 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 		return fmt.Errorf("evaluation: the data set's category %s is not one of the model's %d classes", missing, len(classes))
 	}
 	warn("no category of the data set has the name of a class: they are taken in the order of their ids")
-	s.categories = s.byID()
+	s.categories = inOrder
 	return nil
 }
 

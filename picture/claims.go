@@ -35,11 +35,11 @@ func (s *seekable) believed(header image.Config, format string) error {
 			size = 1
 		}
 	}
-	if err := s.rewind(); err != nil {
-		return err
-	}
 	bytes := pixels * size
 	if format == "webp" {
+		if err := s.rewind(); err != nil {
+			return err
+		}
 		bytes += webpBytes(s)
 	}
 	if !costly(bytes, s.size) {

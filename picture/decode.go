@@ -131,7 +131,7 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 		if err := s.rewind(); err != nil {
 			return nil, err
 		}
-		if img, _, err = image.Decode(s); err != nil && format == "png" {
+		if img, _, err = image.Decode(s); err != nil && format == "png" && pngrepair.Repairable(err) {
 			img, err = s.repaired(err)
 		}
 	}
@@ -191,8 +191,7 @@ func (s *seekable) decode(o Options) (*Picture, error) {
 	return p, nil
 }
 
-// repaired reads a PNG file that package image/png cannot, if that is for what follows its pixels. Otherwise
-// the error is the given one.
+// repaired reads a PNG file that package image/png refuses for a cause that is pngrepair.Repairable.
 func (s *seekable) repaired(cause error) (image.Image, error) {
 	ended := s.ended
 	if err := s.rewind(); err != nil {
@@ -203,7 +202,7 @@ func (s *seekable) repaired(cause error) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if img, err := pngrepair.Decode(data); err == nil {
+	if img, err := pngrepair.Repair(data, cause); err == nil {
 		return img, nil
 	}
 	return nil, cause

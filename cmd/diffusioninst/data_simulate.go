@@ -68,7 +68,7 @@ give the same pictures on every machine.`,
 
 // checkSize refuses pictures that the other commands could not read, and those for which memory
 // would run out: their planes take about 64 bytes per pixel, an object a bit per pixel for its mask.
-// Together they may take 80 bytes per pixel of the greatest picture.
+// Together they may take what masks may (see maskBits).
 func (o simulateOptions) checkSize() error {
 	const maxSide = 65535
 	if o.draw.Width > maxSide || o.draw.Height > maxSide {
@@ -82,9 +82,10 @@ func (o simulateOptions) checkSize() error {
 	if pixels > most {
 		return fmt.Errorf("--width %d --height %d: a picture of %.0f pixels, the limit is %.0f: raise it with --max-pixels", o.draw.Width, o.draw.Height, pixels, most)
 	}
-	if need := 64*pixels + float64(o.draw.Count)*(pixels/8+256); need > 80*most {
+	limit := maskBits / 8 * most
+	if need := 64*pixels + float64(o.draw.Count)*(pixels/8+256); need > limit {
 		return fmt.Errorf("--objects %d on %d×%d pixels take about %.1f GB of memory, the limit is %.1f GB: raise it with --max-pixels",
-			o.draw.Count, o.draw.Width, o.draw.Height, need/1e9, 80*most/1e9)
+			o.draw.Count, o.draw.Width, o.draw.Height, need/1e9, limit/1e9)
 	}
 	return nil
 }

@@ -56,15 +56,13 @@ func isAmong(known []os.FileInfo, info os.FileInfo) bool {
 }
 
 // keepTruth refuses to replace the true masks of --gt by what is compared with them.
-func keepTruth(truth string, outputs ...string) error {
+func keepTruth(truth, output string) error {
 	source, err := os.Stat(truth)
 	if err != nil {
 		return nil // whoever reads it says so
 	}
-	for _, output := range outputs {
-		if there, err := os.Stat(output); err == nil && os.SameFile(source, there) {
-			return fmt.Errorf("%s would replace the true masks of --gt: choose another output", output)
-		}
+	if there, err := os.Stat(output); err == nil && os.SameFile(source, there) {
+		return fmt.Errorf("%s would replace the true masks of --gt: choose another output", output)
 	}
 	return nil
 }

@@ -19,13 +19,24 @@ const signature = "\x89PNG\r\n\x1a\n"
 // compressed stream or behind it. Pixels that are missing or damaged are errors as ever.
 func Decode(data []byte) (image.Image, error) {
 	img, err := png.Decode(bytes.NewReader(data))
-	if err == nil || !errors.Is(err, io.ErrUnexpectedEOF) && err != png.FormatError("too much pixel data") {
+	if err == nil || !Repairable(err) {
 		return img, err
 	}
+	return Repair(data, err)
+}
+
+// Repairable reports whether an error of png.Decode may be for what follows the pixels.
+func Repairable(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || err == png.FormatError("too much pixel data")
+}
+
+// Repair decodes a file that png.Decode refuses with a cause that is Repairable, which it returns if the pixels
+// are not all there.
+func Repair(data []byte, cause error) (image.Image, error) {
 	if plain := rewritten(data); plain != nil {
 		return png.Decode(bytes.NewReader(plain))
 	}
-	return nil, err
+	return nil, cause
 }
 
 // rewritten returns a plain PNG file of the pixels in data, or nil if not all of them are there.
