@@ -97,7 +97,7 @@ func New(p nn.Path, strides []int, c Config) (*Decoder, error) {
 	for i := range c.Stages {
 		out.Stages = append(out.Stages, newStage(p.Sub("head_series", i), c))
 	}
-	out.pools = out.types.inference && !p.Eager() && out.types.low == torch.Float32 && out.types.exact == torch.Float32 && out.Stages[0].dynamic.fused
+	out.pools = out.types.inference && !p.Eager() && slices.Contains(fusedTypes, out.types.low) && out.types.exact == torch.Float32 && out.Stages[0].dynamic.fused
 	if out.types.fuses {
 		out.pools = p.DType() == torch.Float32 && d+c.Dynamic <= torch.MaxPooledFeatures
 		var maps []*nn.Linear

@@ -1,9 +1,14 @@
 package decoder
 
 import (
+	"slices"
+
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
+
+// fusedTypes are the types of pooled features that torch.Tensor.DynamicConv takes on the CPU.
+var fusedTypes = []torch.DType{torch.Float32, torch.BFloat16}
 
 // dynamicConv filters a proposal's pooled features by two matrices that are computed
 // from the proposal's own features (Sun et al., Sparse R-CNN, arXiv 2011.12450).
@@ -54,7 +59,7 @@ func (c *dynamicConv) of(from pooling, matrices *torch.Tensor) *torch.Tensor {
 
 // interact multiplies pooled features (R, Bins², d) with the two matrices (R, 2·d·w) of each proposal.
 func (c *dynamicConv) interact(rois, matrices *torch.Tensor) *torch.Tensor {
-	if c.fused && !rois.Device().IsCUDA() && rois.DType() == torch.Float32 && !rois.RequiresGrad() && !matrices.RequiresGrad() {
+	if c.fused && !rois.Device().IsCUDA() && slices.Contains(fusedTypes, rois.DType()) && !rois.RequiresGrad() && !matrices.RequiresGrad() {
 		return rois.DynamicConv(matrices, [4]*torch.Tensor{c.norm1.Weight, c.norm1.Bias, c.norm2.Weight, c.norm2.Bias}, c.norm1.Eps)
 	}
 	return rois.Scope().Hold(func() *torch.Tensor {

@@ -17,16 +17,15 @@ type Precision int8
 const (
 	PrecisionFloat32 Precision = 0
 	// PrecisionBFloat16 rounds weights, once, and features to 8 bits of mantissa. It takes half of
-	// the memory, and is fast where the processor multiplies bfloat16 numbers: AMX or AVX512-BF16.
-	// On others with AVX-512 it works, slower than float32; without AVX-512 it is an error. So it is on a GPU of
-	// a compute capability below 8.0.
+	// the memory, and is meant for processors with AMX. On others with AVX-512, AVX512-BF16 included, it works, slower
+	// than float32; without AVX-512 it is an error. So it is on a GPU of a compute capability below 8.0.
 	PrecisionBFloat16 Precision = 1
 	// PrecisionFloat16 rounds weights and features to 11 bits of mantissa, on GPUs only: processors compute it
 	// slower than float32. Its numbers end at 65,504; a picture whose features do not fit is an error, which
 	// wraps a *nn.NotFiniteError.
 	PrecisionFloat16 Precision = 2
-	// PrecisionAuto is bfloat16 where the processor has instructions for it, otherwise, and on a GPU, float32: what
-	// types of fewer bits gain there, and lose, has not been measured.
+	// PrecisionAuto is bfloat16 where the processor has AMX, otherwise, and on a GPU, float32: what types of fewer bits
+	// gain on a GPU, and lose, has not been measured.
 	PrecisionAuto Precision = -1
 )
 
@@ -50,8 +49,7 @@ func (p Precision) String() string {
 	return fmt.Sprintf("Precision(%d)", int8(p))
 }
 
-// fastBFloat16 names the processor's instructions for bfloat16; tests replace it.
-var fastBFloat16 = torch.BFloat16Instructions
+var fastBFloat16 = torch.FastBFloat16 // tests replace it
 
 // on returns the precision that a device takes, which is not auto, or a *ConfigError.
 func (p Precision) on(ctx context.Context, device torch.Device) (Precision, error) {
@@ -59,7 +57,7 @@ func (p Precision) on(ctx context.Context, device torch.Device) (Precision, erro
 	case PrecisionFloat32:
 		return p, nil
 	case PrecisionAuto:
-		if device.IsCUDA() || fastBFloat16() == "" || device.CheckPrecision(ctx, torch.BFloat16) != nil {
+		if device.IsCUDA() || !fastBFloat16() || device.CheckPrecision(ctx, torch.BFloat16) != nil {
 			return PrecisionFloat32, ctx.Err()
 		}
 		return PrecisionBFloat16, nil

@@ -74,7 +74,7 @@ func goldenIn(t *testing.T, device torch.Device, precision Precision, only ...st
 	})
 	t.Logf("%d of %d instances unmatched", unmatched, all)
 	require.Positive(t, all)
-	require.LessOrEqual(t, float64(unmatched), 0.02*float64(all))
+	require.LessOrEqual(t, float64(unmatched), max(1, 0.02*float64(all)), "2 %, or one of few")
 }
 
 // matches returns the number of the reference's instances in picture i whose scores are above the
@@ -98,10 +98,6 @@ func (g *goldenCase) matches(i int, got []Instance, cut float32) (all, unmatched
 			})
 			if at < 0 {
 				unmatched++
-				for _, in := range got {
-					if in.Box.IoU(want) > 0.3 {
-					}
-				}
 				continue
 			}
 			got = slices.Delete(got, at, at+1)
@@ -128,10 +124,10 @@ func TestPrecisionOfAModel(t *testing.T) {
 	require.Equal(t, exact.Parameters(), low.Parameters())
 	require.Less(t, float64(low.store.Bytes()), 0.6*float64(exact.store.Bytes()))
 
-	defer func(f func() string) { fastBFloat16 = f }(fastBFloat16)
-	fastBFloat16 = func() string { return "" }
+	defer func(f func() bool) { fastBFloat16 = f }(fastBFloat16)
+	fastBFloat16 = func() bool { return false }
 	require.Equal(t, PrecisionFloat32, load(PrecisionAuto).Precision())
-	fastBFloat16 = func() string { return "AMX" }
+	fastBFloat16 = func() bool { return true }
 	auto := load(PrecisionAuto)
 	require.Equal(t, PrecisionBFloat16, auto.Precision())
 

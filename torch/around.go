@@ -109,9 +109,9 @@ func (p BoxPrediction) Forward(x, boxes *Tensor, keep bool) (moved, features *Te
 	return moved, features
 }
 
-// DynamicConvPooled returns what RoIAlign and then DynamicConv do, (R, Bins², d), while pooled features never lie in memory. On the
-// CPU all is float32. On a GPU it is one launch, which pools each of the boxes (R,4) in float32 from the level for its size, whatever
-// level says; levels, matrices (R,2·d·w) and norms are of one type, float32, float16 or bfloat16, and computed in float32; d + w is at
+// DynamicConvPooled returns what RoIAlign and then DynamicConv do, (R, Bins², d), while pooled features never lie in memory, nor are
+// rounded. Levels, matrices (R,2·d·w) and norms are of one type, float32 or bfloat16, or on a GPU float16, and computed in float32. On a
+// GPU it is one launch, which pools each of the boxes (R,4) from the level for its size, whatever level says; d + w is at
 // most MaxPooledFeatures. No gradients flow.
 func DynamicConvPooled(levels []*Tensor, boxes, image, level, matrices *Tensor, norms [4]*Tensor, c RoIAlignConfig, eps float64) *Tensor {
 	if len(levels) == 0 || len(levels) != len(c.Scales) {

@@ -28,6 +28,14 @@ func TestDynamicConvIsItsComposition(t *testing.T) {
 				require.Equal(t, x.Shape(), got.Shape())
 				require.Less(t, far(got, x), 2e-6)
 
+				low := func(x *Tensor) *Tensor { return x.ToDType(BFloat16) }
+				lows := [4]*Tensor{low(norms[0]), low(norms[1]), low(norms[2]), low(norms[3])}
+				narrow := low(rois).DynamicConv(low(matrices), lows, 1e-5)
+				require.Equal(t, BFloat16, narrow.DType())
+				exact := func(x *Tensor) *Tensor { return low(x).ToDType(Float32) }
+				want := exact(rois).DynamicConv(exact(matrices), [4]*Tensor{exact(norms[0]), exact(norms[1]), exact(norms[2]), exact(norms[3])}, 1e-5)
+				require.Equal(t, Values[float32](exact(want)), Values[float32](narrow.ToDType(Float32)), "only what is read and written is rounded")
+
 				rois.Narrow(0, 0, 1).FillInPlace(math.NaN())
 				broken := Values[float32](rois.DynamicConv(matrices, norms, 1e-5))
 				require.True(t, math.IsNaN(float64(broken[0])), "what is not a number stays")
@@ -61,6 +69,16 @@ func TestDynamicConvPooledIsItsParts(t *testing.T) {
 		norms := [4]*Tensor{s.Randn(g, Float32, w), s.Randn(g, Float32, w), s.Randn(g, Float32, d), s.Randn(g, Float32, d)}
 		want := RoIAlign(levels, boxes, image, level, c).DynamicConv(matrices, norms, 1e-5)
 		require.Equal(t, Values[float32](want), Values[float32](DynamicConvPooled(levels, boxes, image, level, matrices, norms, c, 1e-5)))
+
+		for i, l := range levels {
+			levels[i] = l.ToDType(BFloat16)
+		}
+		low := DynamicConvPooled(levels, boxes, image, level, matrices.ToDType(BFloat16), norms, c, 1e-5)
+		for i, l := range levels {
+			levels[i] = l.ToDType(Float32)
+		}
+		want = DynamicConvPooled(levels, boxes, image, level, matrices.ToDType(BFloat16).ToDType(Float32), norms, c, 1e-5).ToDType(BFloat16)
+		require.Less(t, far(low.ToDType(Float32), want.ToDType(Float32)), 1e-2, "what is pooled is not rounded")
 	})
 }
 

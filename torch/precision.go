@@ -49,15 +49,7 @@ func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
 	return nil
 }
 
-// BFloat16Instructions names the instructions of this machine's processor that multiply bfloat16
-// numbers, "AMX" or "AVX512-BF16". It is empty if there are none: products in bfloat16 are then
-// composed of others, and slower than in float32.
-func BFloat16Instructions() string {
-	switch {
-	case cpu.X86.HasAMXBF16:
-		return "AMX"
-	case cpu.X86.HasAVX512BF16:
-		return "AVX512-BF16"
-	}
-	return ""
-}
+// FastBFloat16 reports whether this machine's processor multiplies bfloat16 numbers faster than float32 ones: with AMX.
+// Those of AVX512-BF16 alone take longer: an Emerald Rapids makes 85 GFLOP/s of them per core and 170 of float32's, beside
+// convolutions that save multiplications in float32 only.
+func FastBFloat16() bool { return cpu.X86.HasAMXBF16 }

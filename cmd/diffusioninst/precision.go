@@ -17,7 +17,7 @@ type precisionFlag struct {
 }
 
 func (p *precisionFlag) add(f *pflag.FlagSet) {
-	f.Var(p, "precision", "type of convolutions and linear maps: float32, bfloat16 (half of the weights' memory; fast where the processor has AMX or AVX512-BF16), float16 (on a GPU only), or auto: bfloat16 on such a processor, else, and on a GPU, float32")
+	f.Var(p, "precision", "type of convolutions and linear maps: float32, bfloat16 (half of the weights' memory; fast where the processor has AMX, else slower than float32), float16 (on a GPU only), or auto: bfloat16 on such a processor, else, and on a GPU, float32")
 }
 
 func (p *precisionFlag) Set(text string) (err error) {
@@ -30,8 +30,8 @@ func (p *precisionFlag) Type() string { return "auto|float32|bfloat16|float16" }
 // take notes the precision of a model, and warns once if it is slow.
 func (p *precisionFlag) take(model *diffusioninst.Model, warn func(format string, args ...any)) {
 	p.Precision = model.Precision()
-	if p.Precision == diffusioninst.PrecisionBFloat16 && !model.Device().IsCUDA() && torch.BFloat16Instructions() == "" && !p.warned {
-		warn("--precision bfloat16: this processor has no instructions for it (AMX, AVX512-BF16): slower than float32")
+	if p.Precision == diffusioninst.PrecisionBFloat16 && !model.Device().IsCUDA() && !torch.FastBFloat16() && !p.warned {
+		warn("--precision bfloat16: this processor has no AMX: slower than float32")
 		p.warned = true
 	}
 }

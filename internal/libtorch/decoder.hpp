@@ -1,6 +1,6 @@
-// The dynamic convolution and the self-attention of the decoder for inference in float32 on the CPU: a
-// proposal's, or a few queries', intermediate values stay in the processor's caches, and each takes one
-// parallel region instead of eight. On a GPU, self-attention is one launch of cuda/attention.cu.
+// The dynamic convolution and the self-attention of the decoder for inference on the CPU, in float32; what the former
+// reads and writes may be bfloat16. A proposal's, or a few queries', intermediate values stay in the processor's caches, and
+// each takes one parallel region instead of eight. On a GPU, self-attention is one launch of cuda/attention.cu.
 #include <ATen/Parallel.h>
 
 #include <limits>
@@ -20,8 +20,9 @@ constexpr int64_t kPad = di::kPadding<float>;
 
 const float* values(const at::Tensor& t) { return static_cast<const float*>(t.data_ptr()); }
 
-void check(const at::Tensor& t) {
-  TORCH_CHECK(t.is_cpu() && t.scalar_type() == at::kFloat, "tensors must be float32 on the CPU");
+void check(const at::Tensor& t, bool narrow = false) {
+  TORCH_CHECK(t.is_cpu() && (t.scalar_type() == at::kFloat || (narrow && t.scalar_type() == at::kBFloat16)),
+              "tensors must be float32", narrow ? " or bfloat16" : "", " on the CPU");
   TORCH_CHECK(!di::needs_gradient({t}), "there are no gradients");
 }
 
@@ -115,6 +116,35 @@ void softmax(float* x, float* shares, int64_t rows, int64_t n, int64_t apart) {
   di::widest([=](auto bytes) DI_INLINED { softmax_of<bytes>(x, shares, rows, n, apart); });
 }
 
+DI_CLONES void convert(const di::BFloat16* from, int64_t n, float* to) {
+  for (int64_t i = 0; i < n; i++) to[i] = static_cast<float>(from[i]);
+}
+
+DI_CLONES void convert(const float* from, int64_t n, di::BFloat16* to) {
+  for (int64_t i = 0; i < n; i++) to[i] = di::BFloat16(from[i]);
+}
+
+// A Part is a part of a tensor in float32: the tensor's memory, or a copy.
+struct Part {
+  const at::Tensor& of;
+  int64_t at, n;
+  bool copied = of.scalar_type() != at::kFloat;
+
+  // read returns the values; scratch has room for them.
+  const float* read(std::vector<float>& scratch) const {
+    if (!copied) return values(of) + at;
+    convert(static_cast<const di::BFloat16*>(of.data_ptr()) + at, n, scratch.data());
+    return scratch.data();
+  }
+
+  // room returns where to write before written.
+  float* room(std::vector<float>& scratch) const { return copied ? scratch.data() : static_cast<float*>(of.data_ptr()) + at; }
+
+  void written(const float* from) const {
+    if (copied) convert(from, n, static_cast<di::BFloat16*>(of.data_ptr()) + at);
+  }
+};
+
 struct DynamicConv {
   at::Tensor matrices;
   int64_t bins, d, inner;
@@ -126,16 +156,17 @@ struct DynamicConv {
     int64_t count = matrices.size(0);
     di::counted_flop += 4 * count * bins * d * inner;
     auto out = di::empty({count, bins, d}, matrices.options());
-    const float* m = values(matrices);
-    auto* y = static_cast<float*>(out.data_ptr());
     at::parallel_for(0, count, 4, [&](int64_t from, int64_t to) {
-      std::vector<float> hidden(bins * inner), scratch(bins * d);
+      std::vector<float> hidden(bins * inner), scratch(bins * d), matrix(2 * d * inner);
       for (int64_t r = from; r < to; r++) {
-        const float *x = pooled(r, scratch.data()), *matrix = m + r * 2 * d * inner;
-        di::multiply(di::SmallProduct<float>{x, matrix, hidden.data(), d, 1, inner, inner, bins, inner, d});
+        Part y{out, r * bins * d, bins * d};
+        const float *x = pooled(r, scratch), *m = Part{matrices, r * 2 * d * inner, 2 * d * inner}.read(matrix);
+        di::multiply(di::SmallProduct<float>{x, m, hidden.data(), d, 1, inner, inner, bins, inner, d});
         norm_relu(hidden.data(), bins, inner, first);
-        di::multiply(di::SmallProduct<float>{hidden.data(), matrix + d * inner, y + r * bins * d, inner, 1, d, d, bins, d, inner});
-        norm_relu(y + r * bins * d, bins, d, second);
+        float* to_y = y.room(scratch);
+        di::multiply(di::SmallProduct<float>{hidden.data(), m + d * inner, to_y, inner, 1, d, d, bins, d, inner});
+        norm_relu(to_y, bins, d, second);
+        y.written(to_y);
       }
     });
     return out;
@@ -144,14 +175,17 @@ struct DynamicConv {
 
 // dynamic_conv checks matrices (R,2·d·w) and norms, which of has to keep.
 DynamicConv dynamic_conv(const at::Tensor& matrices, std::vector<at::Tensor>& of, const di_tensor* norms, int64_t count, int64_t bins, int64_t d, double eps) {
-  for (int i = 0; i < 4; i++) of.push_back(di::ref(norms[i]).contiguous());
+  for (int i = 0; i < 4; i++) {
+    const auto& t = di::ref(norms[i]);
+    check(t, true);
+    of.push_back((t.scalar_type() == at::kFloat ? t : t.to(at::kFloat)).contiguous());
+  }
   int64_t inner = of[0].numel();
   TORCH_CHECK(matrices.dim() == 2 && matrices.size(0) == count, "matrices must be (R,2·d·w)");
   TORCH_CHECK(inner > 0 && inner % kPad == 0 && d % kPad == 0 && matrices.size(1) == 2 * d * inner && of[1].numel() == inner &&
                   of[2].numel() == d && of[3].numel() == d,
               "d and w must be multiples of ", kPad, " and sizes of the norms");
-  check(matrices);
-  for (const auto& t : of) check(t);
+  check(matrices, true);
   auto norm = [&](int i) { return Norm{values(of[i]), values(of[i + 1]), static_cast<float>(eps)}; };
   return {matrices, bins, d, inner, norm(0), norm(2)};
 }
@@ -216,22 +250,24 @@ di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* 
   return di::call1([&] {
     auto x = di::ref(rois).contiguous(), m = di::ref(matrices).contiguous();
     TORCH_CHECK(x.dim() == 3, "rois must be (R,P,d)");
-    check(x);
+    check(x, true);
     std::vector<at::Tensor> of;
     int64_t bins = x.size(1), d = x.size(2);
-    return dynamic_conv(m, of, norms, x.size(0), bins, d, eps).of([&](int64_t r, float*) { return values(x) + r * bins * d; });
+    return dynamic_conv(m, of, norms, x.size(0), bins, d, eps).of([&](int64_t r, std::vector<float>& scratch) {
+      return Part{x, r * bins * d, bins * d}.read(scratch);
+    });
   });
 }
 
 at::Tensor di::dynamic_conv(RoIs rois, const at::Tensor& matrices, const di_tensor* norms, double eps) {
   for (auto& l : rois.levels) {
-    check(l);
+    check(l, true);
     l = l.contiguous(at::MemoryFormat::ChannelsLast);
   }
   std::vector<at::Tensor> of;
-  return ::dynamic_conv(matrices, of, norms, rois.boxes.size(0), rois.bins * rois.bins, rois.levels[0].size(1), eps).of([&](int64_t r, float* scratch) {
-    di::pool(rois, r, scratch);
-    return scratch;
+  return ::dynamic_conv(matrices, of, norms, rois.boxes.size(0), rois.bins * rois.bins, rois.levels[0].size(1), eps).of([&](int64_t r, std::vector<float>& scratch) {
+    di::pool(rois, r, scratch.data());
+    return scratch.data();
   });
 }
 

@@ -1,6 +1,6 @@
-// Linear maps and convolutions in float32 without gradients go to oneDNN, which picks its kernels by
-// the processor's features. LibTorch gives linear maps, and convolutions that are small or 1×1, to
-// whatever BLAS is installed, which may be a slow one.
+// Linear maps and convolutions without gradients go to oneDNN, which picks its kernels by the processor's features.
+// LibTorch gives linear maps in float32, and convolutions that are small or 1×1, to whatever BLAS is installed, which may be a
+// slow one, and those in bfloat16 to products of oneDNN that read the weights as they lie, which is slower.
 #include <ATen/Context.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
@@ -15,9 +15,9 @@ namespace {
 
 using Bias = di::optional<at::Tensor>;
 
-// plain reports whether oneDNN computes with x and weight here.
-bool plain(const at::Tensor& x, const at::Tensor& weight) {
-  return x.is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && x.numel() > 0 &&
+// plain reports whether oneDNN computes with x and weight, both of a type, here.
+bool plain(const at::Tensor& x, const at::Tensor& weight, at::ScalarType type) {
+  return x.is_cpu() && x.scalar_type() == type && weight.scalar_type() == type && x.numel() > 0 &&
          at::globalContext().userEnabledMkldnn() && at::hasMKLDNN() && !di::needs_gradient({x, weight});
 }
 
@@ -51,7 +51,7 @@ di_result1 di_linear(di_tensor x, di_tensor weight, di_tensor bias) noexcept {
     const auto &t = di::ref(x), &w = di::ref(weight);
     auto b = di::optional_ref(bias);
     bool fits = w.dim() == 2 && t.dim() > 0 && t.size(-1) == w.size(1) && (!b || (b->dim() == 1 && b->size(0) == w.size(0)));
-    return fits && plain(t, w) ? as_convolution(t, w, b) : at::linear(t, w, b);
+    return fits && (plain(t, w, at::kFloat) || plain(t, w, at::kBFloat16)) ? as_convolution(t, w, b) : at::linear(t, w, b);
   });
 }
 
@@ -63,7 +63,7 @@ di_result1 di_convolution(di_tensor x, di_tensor weight, di_tensor bias, const i
     at::IntArrayRef by(stride, 2), pad(padding, 2);
     bool fits = t.dim() == 4 && w.dim() == 4 && t.size(1) == w.size(1) && t.size(2) + 2 * pad[0] >= w.size(2) &&
                 t.size(3) + 2 * pad[1] >= w.size(3) && (!b || b->numel() == w.size(0));
-    if (fits && plain(t, w)) return at::mkldnn_convolution(t, w, b, pad, by, {1, 1}, 1);
+    if (fits && plain(t, w, at::kFloat)) return at::mkldnn_convolution(t, w, b, pad, by, {1, 1}, 1);
     return at::conv2d(t, w, b, by, pad);
   });
 }

@@ -19,10 +19,10 @@ struct RoIs {
 // rois checks what di_roi_align is given.
 RoIs rois(const di_tensor* levels, const double* scales, size_t n, di_tensor boxes, di_tensor image, di_tensor level, int64_t bins, int64_t samples);
 
-// pool writes what RoIAlign gives for box r, (bins²,C), in float32 on the CPU.
+// pool writes what RoIAlign gives for box r, (bins²,C), of levels in float32 or bfloat16 on the CPU.
 void pool(const RoIs& rois, int64_t r, float* out);
 
-// dynamic_conv returns what di_dynamic_conv gives for what is pooled, in float32 on the CPU.
+// dynamic_conv returns what di_dynamic_conv gives for what is pooled, on the CPU.
 at::Tensor dynamic_conv(RoIs rois, const at::Tensor& matrices, const di_tensor* norms, double eps);
 
 }  // namespace di

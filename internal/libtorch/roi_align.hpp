@@ -132,8 +132,8 @@ struct Pixels {
 };
 
 // mean writes n channels of the sum of a bin's samples to out; sum has room for them.
-template <typename S, typename T>
-DI_INLINE void mean(S* __restrict out, const Pixels<S, T>* samples, int64_t count, int64_t n, T* __restrict sum) {
+template <typename O, typename S, typename T>
+DI_INLINE void mean(O* __restrict out, const Pixels<S, T>* samples, int64_t count, int64_t n, T* __restrict sum) {
   std::fill(sum, sum + n, T(0));
   for (const auto* p = samples; p < samples + count; p++) {
     const S *a = p->a, *b = p->b, *c = p->c, *d = p->d;
@@ -142,7 +142,7 @@ DI_INLINE void mean(S* __restrict out, const Pixels<S, T>* samples, int64_t coun
       sum[i] += wa * static_cast<T>(a[i]) + wb * static_cast<T>(b[i]) + wc * static_cast<T>(c[i]) + wd * static_cast<T>(d[i]);
     }
   }
-  for (int64_t i = 0; i < n; i++) out[i] = static_cast<S>(sum[i]);
+  for (int64_t i = 0; i < n; i++) out[i] = static_cast<O>(sum[i]);
 }
 
 // vectors writes the channels of N vectors from channel i on.
@@ -191,6 +191,10 @@ DI_CLONES void mean_of(di::BFloat16* out, const Pixels<di::BFloat16, float>* sam
   mean(out, samples, count, n, sum);
 }
 
+DI_CLONES void mean_of(float* out, const Pixels<di::BFloat16, float>* samples, int64_t count, int64_t n, float* sum) {
+  mean(out, samples, count, n, sum);
+}
+
 void mean_of(double* out, const Pixels<double, double>* samples, int64_t count, int64_t n, double* sum) {
   mean(out, samples, count, n, sum);
 }
@@ -205,8 +209,9 @@ struct Bins {
   Bins(int64_t bins, int64_t channels) : counts(bins), sum(channels) {}
 
   // pool writes the bins of box r.
+  template <typename O>
   void pool(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tensor& boxes, const at::Tensor& image, const at::Tensor& level,
-            int64_t r, S* out) {
+            int64_t r, O* out) {
     auto bins = static_cast<int64_t>(counts.size()), channels = static_cast<int64_t>(sum.size());
     samples.clear();
     std::fill(counts.begin(), counts.end(), 0);
@@ -218,7 +223,7 @@ struct Bins {
     const auto* of = samples.data();
     for (int64_t n : counts) {
       if (n == 0) {
-        std::fill(out, out + channels, S{});
+        std::fill(out, out + channels, O{});
       } else {
         mean_of(out, of, n, channels, sum.data());
       }
@@ -334,8 +339,12 @@ di::RoIs di::rois(const di_tensor* levels, const double* scales, size_t n_levels
 }
 
 void di::pool(const RoIs& rois, int64_t r, float* out) {
-  Bins<float, float> of(rois.bins * rois.bins, rois.levels[0].size(1));
-  of.pool(Geometry{rois.scales, rois.bins, rois.samples}, planes<float>(rois.levels), rois.boxes, rois.image, rois.level, r, out);
+  auto of = [&](auto storage) {
+    using S = decltype(storage);
+    Bins<S, float> bins(rois.bins * rois.bins, rois.levels[0].size(1));
+    bins.pool(Geometry{rois.scales, rois.bins, rois.samples}, planes<S>(rois.levels), rois.boxes, rois.image, rois.level, r, out);
+  };
+  rois.levels[0].scalar_type() == at::kFloat ? of(float{}) : of(di::BFloat16{});
 }
 
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,

@@ -28,10 +28,8 @@ func checkProcessor() Check {
 	switch {
 	case cpu.X86.HasAMXBF16:
 		detail = append(detail, "AVX-512, AMX: fast in bfloat16")
-	case cpu.X86.HasAVX512BF16:
-		detail = append(detail, "AVX-512, AVX512-BF16: fast in bfloat16")
 	case cpu.X86.HasAVX512F:
-		detail = append(detail, "AVX-512, no instructions for bfloat16")
+		detail = append(detail, "AVX-512, no AMX: float32 is faster than bfloat16")
 	case cpu.X86.HasAVX2:
 		detail = append(detail, "AVX2")
 	case runtime.GOARCH == "amd64":
