@@ -116,8 +116,12 @@ func (b *block) forward(x *torch.Tensor) *torch.Tensor {
 		if last.Fuses() {
 			convs = convs[:len(convs)-1]
 		}
-		for _, c := range convs {
-			z := c.Forward(y)
+		for i, c := range convs {
+			var next *nn.Conv2d
+			if i+1 < len(b.convs) {
+				next = b.convs[i+1]
+			}
+			z := c.ForwardInto(y, next)
 			if y != x && !z.RequiresGrad() {
 				y.Close()
 			}

@@ -91,3 +91,51 @@ func peakMemory(b *testing.B) float64 {
 	}
 	return float64(field(b, string(text), "VmHWM")) / 1e3
 }
+
+// BenchmarkPrecisions is a picture of 1216×800 pixels through the paper's ResNet-50 in float32 and, by turns with it, in the other precisions of
+// the processor, untrained and on one thread; times is float32's time divided by theirs, the least of each.
+func BenchmarkPrecisions(b *testing.B) {
+	config, calibrator := ResNet50COCO(), &nn.Calibrator{}
+	img := pattern(1216, 800)
+	least := map[Precision]time.Duration{}
+	load := func(p Precision, calibrator *nn.Calibrator) *Model {
+		m, err := LoadSource(context.Background(), still{nn.FromSeed(1)}, LoadOptions{Config: &config, Precision: p, Calibrator: calibrator})
+		require.NoError(b, err)
+		return m
+	}
+	segment := func(m *Model) time.Duration {
+		start := time.Now()
+		_, err := m.Segment(context.Background(), img, Options{})
+		require.NoError(b, err)
+		return time.Since(start)
+	}
+	m := load(PrecisionFloat32, calibrator)
+	segment(m)
+	require.NoError(b, m.Close())
+	config.Int8 = calibrator.Calibration()
+	models := []*Model{load(PrecisionFloat32, nil)}
+	if torch.HasInt8() {
+		models = append(models, load(PrecisionInt8, nil))
+	}
+	if torch.CPU.CheckPrecision(context.Background(), torch.BFloat16) == nil {
+		models = append(models, load(PrecisionBFloat16, nil))
+	}
+	for _, m := range models {
+		defer m.Close()
+		segment(m)
+	}
+	for b.Loop() {
+		for _, m := range models {
+			took := segment(m)
+			if old, ok := least[m.Precision()]; !ok || took < old {
+				least[m.Precision()] = took
+			}
+		}
+	}
+	for p, took := range least {
+		b.ReportMetric(took.Seconds(), p.String()+"-s")
+		if p != PrecisionFloat32 {
+			b.ReportMetric(least[PrecisionFloat32].Seconds()/took.Seconds(), p.String()+"-times")
+		}
+	}
+}

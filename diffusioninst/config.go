@@ -9,6 +9,7 @@ import (
 	"github.com/diffusioninst/go/decoder"
 	"github.com/diffusioninst/go/internal/nilcheck"
 	"github.com/diffusioninst/go/maskhead"
+	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/sampler"
 )
 
@@ -39,6 +40,8 @@ type Config struct {
 	NMS       float64 // overlap (IoU) from which the worse of two boxes of a class is removed: 0.5; negative for none
 	Input     Input
 	Quirks    Quirks
+	// Int8 has the ranges of the features of convolutions for PrecisionInt8; see LoadOptions.Calibrator. The default is none.
+	Int8 nn.Calibration `json:",omitempty"`
 	// Averaged prefers the averaged weights of a checkpoint that has others, too; see
 	// LoadOptions.EMA. It is MODEL_EMA.ENABLED of a Detectron2 file, and not saved with a model.
 	Averaged bool `json:"-"`
@@ -94,12 +97,19 @@ func (c Config) WithDefaults() (Config, error) {
 	if c.Quirks == Reference && c.Ensemble.LastOnly {
 		return c, configError("the last step alone in the ensemble (LastOnly), with the quirks of the reference, whose last step does not count")
 	}
-	for _, check := range []func() error{c.checkSizes, c.Ensemble.check, c.SizePrior.check, c.Input.check, c.Quirks.check} {
+	for _, check := range []func() error{c.checkSizes, c.checkRanges, c.Ensemble.check, c.SizePrior.check, c.Input.check, c.Quirks.check} {
 		if err := check(); err != nil {
 			return c, err
 		}
 	}
 	return c, nil
+}
+
+func (c Config) checkRanges() error {
+	if err := c.Int8.Check(); err != nil {
+		return asConfigError(err)
+	}
+	return nil
 }
 
 // ConfigError says that a configuration is impossible.

@@ -2,9 +2,11 @@ package diffusioninst
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 
+	"github.com/diffusioninst/go/internal/checkpoint"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/torch"
 )
@@ -25,6 +27,9 @@ type LoadOptions struct {
 	EMA nn.EMAChoice
 	// Precision is the type of the model's products; Model.Precision returns what was taken.
 	Precision Precision
+	// Calibrator, if not nil, notes the ranges for Config.Int8 while the model, in float32 on the CPU, segments pictures like those that it
+	// will see in PrecisionInt8.
+	Calibrator *nn.Calibrator
 	// Graphs makes a model on a GPU record the work of its network as CUDA graphs, which cost the host one launch each
 	// in place of one per operator: for each padded size and number of pictures one of the backbone and the
 	// mask branch, and for each of these and number of proposals one of the decoder, whatever the sampler is. The first
@@ -118,6 +123,13 @@ func (o LoadOptions) complete(file *nn.Checkpoint) (Config, error) {
 	var err error
 	if c.Backbone == nil {
 		c.Backbone, err = inferBackbone(shapesOf(file))
+	}
+	if text, ok := file.Metadata()[checkpoint.ConfigKey]; err == nil && ok && c.Int8 == nil { // which belongs to the weights
+		var own struct{ Int8 nn.Calibration }
+		if err = json.Unmarshal([]byte(text), &own); err != nil {
+			return c, asConfigError(err)
+		}
+		c.Int8 = own.Int8
 	}
 	return c, err
 }

@@ -36,36 +36,46 @@ type Model struct {
 // New returns an untrained model whose parameters are drawn from a seed. It finds
 // nothing sensible; it is for tests and benchmarks.
 func New(ctx context.Context, c Config, seed uint64, device torch.Device) (*Model, error) {
-	return build(ctx, c, nn.FromSeed(seed), device, PrecisionFloat32)
+	return build(ctx, c, nn.FromSeed(seed), place{device: device})
 }
 
 // NewFrom returns a model with the parameters of a source, such as the current ones of a
 // training run (nn.FromParameters). Parameters that do not fit are a *LoadError that lists
 // all of them.
 func NewFrom(ctx context.Context, c Config, source nn.Source, device torch.Device) (*Model, error) {
-	return build(ctx, c, source, device, PrecisionFloat32)
+	return build(ctx, c, source, place{device: device})
 }
 
-// build returns a model with the parameters of a source, in a precision that is not auto.
-func build(ctx context.Context, c Config, source nn.Source, device torch.Device, precision Precision) (*Model, error) {
+// build returns a model with the parameters of a source at a place, but without its graphs.
+func build(ctx context.Context, c Config, source nn.Source, p place) (*Model, error) {
 	c, err := c.WithDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if err := device.Check(); err != nil {
+	if err := p.device.Check(); err != nil {
 		return nil, err
 	}
-	m := &Model{config: c, device: device, precision: precision}
+	options := nn.StoreOptions{Device: p.device, Compute: p.precision.dtype(), Inference: true, Calibrator: p.calibrator}
+	if p.precision == PrecisionInt8 {
+		if options.Int8 = c.Int8; len(c.Int8) == 0 {
+			return nil, configError("a precision of int8: the model has no ranges for it (Config.Int8): diffusioninst quantize finds them on pictures")
+		}
+	}
+	m := &Model{config: c, device: p.device, precision: p.precision}
 	err = torch.Do(ctx, func(s *torch.Scope) error {
-		m.store = nn.NewStore(source, nn.StoreOptions{Device: device, Compute: precision.dtype(), Inference: true})
+		m.store = nn.NewStore(source, options)
+		built := false
+		defer func() {
+			if !built {
+				m.store.Close()
+			}
+		}()
 		n, err := NewNetwork(m.store.Root(), c)
 		if err == nil {
 			m.backbone, m.branch, m.decoder = n.Backbone, n.Branch, n.Decoder
 			err = m.store.Err()
 		}
-		if err != nil {
-			m.store.Close()
-		}
+		built = err == nil
 		return err
 	})
 	if err != nil {

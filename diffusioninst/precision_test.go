@@ -142,13 +142,13 @@ func TestPrecisionOfAModel(t *testing.T) {
 }
 
 func TestPrecisionsAreRead(t *testing.T) {
-	for _, p := range []Precision{PrecisionFloat32, PrecisionBFloat16, PrecisionFloat16, PrecisionAuto} {
+	for _, p := range []Precision{PrecisionFloat32, PrecisionBFloat16, PrecisionFloat16, PrecisionInt8, PrecisionAuto} {
 		got, err := ParsePrecision(p.String())
 		require.NoError(t, err)
 		require.Equal(t, p, got)
 	}
-	_, err := ParsePrecision("int8")
-	require.ErrorContains(t, err, "want auto, float32, bfloat16 or float16")
+	_, err := ParsePrecision("int4")
+	require.ErrorContains(t, err, "want auto, float32, bfloat16, float16 or int8")
 	config := small()
 	for want, o := range map[string]LoadOptions{
 		"Precision(7)":             {Config: &config, Precision: 7},

@@ -15,6 +15,8 @@ type place struct {
 	device    torch.Device
 	precision Precision // not auto
 	graphs    *graphs   // nil without LoadOptions.Graphs
+
+	calibrator *nn.Calibrator // of LoadOptions
 }
 
 // places returns the places of all replicas, or a *ConfigError.
@@ -32,7 +34,10 @@ func (o LoadOptions) places(ctx context.Context) ([]place, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, place{device, precision, graphs})
+		if o.Calibrator != nil && (device.IsCUDA() || precision != PrecisionFloat32) {
+			return nil, configError("a calibrator for a model in %v on %v: it notes what float32 gives on the CPU", precision, device)
+		}
+		out = append(out, place{device, precision, graphs, o.Calibrator})
 	}
 	return out, nil
 }
@@ -41,7 +46,7 @@ func (o LoadOptions) places(ctx context.Context) ([]place, error) {
 func replicate(ctx context.Context, c Config, source nn.Source, places []place) (*Model, error) {
 	var out *Model
 	for _, p := range places {
-		m, err := build(ctx, c, source, p.device, p.precision)
+		m, err := build(ctx, c, source, p)
 		if err != nil {
 			if out != nil {
 				err = errors.Join(err, out.Close())

@@ -95,8 +95,12 @@ func (b *Branch) Forward(levels []*torch.Tensor) *torch.Tensor {
 		x = x.Add(upsample(y, x.Size(2)/y.Size(2)))
 		s.Release(mark, x)
 	}
-	for _, c := range b.Tower {
-		x = c.Forward(x)
+	for i, c := range b.Tower {
+		next := b.Last
+		if i+1 < len(b.Tower) {
+			next = b.Tower[i+1]
+		}
+		x = c.ForwardInto(x, next)
 		s.Release(mark, x)
 	}
 	x = b.Last.Forward(x)

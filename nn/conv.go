@@ -19,6 +19,9 @@ type Conv2d struct {
 	eager           bool
 	fuses           bool          // takes what follows into its launch
 	winograd        *torch.Tensor // the weight for Conv2dWinograd; nil if that is not for this convolution
+	int8            *int8Conv     // instead of Weight and Bias; nil if it does not multiply 8-bit numbers
+	calibrator      *Calibrator   // nil without one
+	path            string
 }
 
 // ConvOptions are the settings of NewConv2d. The zero value is a 1×1 convolution of stride 1
@@ -58,7 +61,12 @@ func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 	}
 	if p.Inference() && !p.Eager() {
 		c.fold(p.store)
-		c.prepare(p)
+		if !c.round(p) {
+			c.prepare(p)
+		}
+		if !p.exact {
+			c.calibrator, c.path = p.store.options.Calibrator, p.String()
+		}
 	}
 	if n := c.Norm; n != nil && n.Kind == FrozenNorm && !p.Eager() && !o.Bias {
 		s := torch.NewScope()
@@ -113,16 +121,37 @@ func (c *Conv2d) prepare(p Path) {
 }
 
 // Forward maps x (B, in, H, W) to (B, out, ⌈H/stride⌉, ⌈W/stride⌉).
-func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor {
-	return x.Scope().Hold(func() *torch.Tensor { return c.forward(x) })
+func (c *Conv2d) Forward(x *torch.Tensor) *torch.Tensor { return c.ForwardInto(x, nil) }
+
+// ForwardInto is Forward for a result that nothing but the convolution next takes. If both multiply 8-bit numbers, it
+// stays in 8 bits.
+func (c *Conv2d) ForwardInto(x *torch.Tensor, next *Conv2d) *torch.Tensor {
+	return x.Scope().Hold(func() *torch.Tensor {
+		if c.int8 != nil {
+			return c.int8.forward(x, next)
+		}
+		y := c.forward(x)
+		if c.calibrator != nil {
+			c.calibrator.note(c.path, x, y)
+		}
+		return y
+	})
 }
 
 // Fuses reports whether ForwardAdd takes the sum into the convolution.
-func (c *Conv2d) Fuses() bool { return c.fuses || c.winograd != nil }
+func (c *Conv2d) Fuses() bool {
+	return c.fuses || ((c.winograd != nil || c.int8 != nil) && c.calibrator == nil)
+}
 
 // ForwardAdd returns max(0, Forward(x) + add) of a convolution without a ReLU of its own.
 func (c *Conv2d) ForwardAdd(x, add *torch.Tensor) *torch.Tensor {
 	return x.Scope().Hold(func() *torch.Tensor {
+		if c.int8 != nil && c.ReLU {
+			return c.int8.forward(x, nil).AddInPlace(add).ReluInPlace()
+		}
+		if c.int8 != nil {
+			return c.int8.conv.ForwardAdd(x, add, c.int8.in, c.int8.out)
+		}
 		if !c.ReLU && c.fast(x) && c.fast(add) {
 			return x.Conv2dWinograd(c.winograd, c.Weight.Size(0), c.Bias, add, true)
 		}

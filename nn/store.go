@@ -31,6 +31,11 @@ type StoreOptions struct {
 	// Inference makes parameters that no gradient will ever flow to: batch norms
 	// are folded into the convolutions before them, whose parameters they replace.
 	Inference bool
+	// Int8 makes convolutions for Inference on the CPU that are neither Path.Exact nor Eager multiply 8-bit numbers, in the ranges that it
+	// has for them; see torch.HasInt8. One that it lacks is an error, as is one that it has for no convolution.
+	Int8 Calibration
+	// Calibrator, if not nil, notes the ranges for Int8 while the convolutions compute as without it.
+	Calibrator *Calibrator
 	// Eager makes modules work operator by operator and in the memory order of PyTorch's:
 	// nothing is folded or fused that changes how results are rounded. It is slower, and
 	// for comparing with an implementation in PyTorch number by number.
@@ -48,6 +53,8 @@ type Store struct {
 	folded   []*torch.Tensor
 	prepared []*torch.Tensor // what weights are transformed to beside themselves
 	fixed    []*torch.Tensor // of Path.Constant
+	rounded  []*int8Conv     // in place of folded weights
+	asked    []string        // paths of Int8
 	problem  LoadError
 }
 
@@ -96,6 +103,9 @@ func (st *Store) Bytes() int64 {
 	for _, t := range append(st.tensors(), st.prepared...) {
 		n += int64(t.Elements()) * int64(t.DType().Size())
 	}
+	for _, c := range st.rounded {
+		n += c.bytes
+	}
 	return n
 }
 
@@ -104,6 +114,9 @@ func (st *Store) Elements() int64 {
 	var n int64
 	for _, t := range st.tensors() {
 		n += int64(t.Elements())
+	}
+	for _, c := range st.rounded {
+		n += c.elements
 	}
 	return n
 }
@@ -119,7 +132,10 @@ func (st *Store) Close() {
 	for _, n := range st.norms {
 		n.fixed.forget()
 	}
-	st.list, st.folded, st.prepared, st.fixed = nil, nil, nil, nil
+	for _, c := range st.rounded {
+		c.conv.Close()
+	}
+	st.list, st.folded, st.prepared, st.fixed, st.rounded = nil, nil, nil, nil, nil
 }
 
 func (st *Store) tensors() []*torch.Tensor {
@@ -143,6 +159,11 @@ func (st *Store) Err() error {
 	for _, name := range st.source.Names() {
 		if _, asked := st.byName[name]; !asked {
 			e.Unexpected = append(e.Unexpected, name)
+		}
+	}
+	for path := range st.options.Int8 {
+		if !slices.Contains(st.asked, path) {
+			e.Unexpected = append(e.Unexpected, path+" (an int8 range)")
 		}
 	}
 	return e.orNil(st.source)

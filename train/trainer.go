@@ -68,6 +68,7 @@ func New(ctx context.Context, c diffusioninst.Config, source nn.Source, device t
 			return nil, fmt.Errorf("train: options: a precision of bfloat16, use float32: %w", err)
 		}
 	}
+	c.Int8 = nil // which are those of weights that training changes
 	t := &Trainer{config: c, options: o, device: device, release: torch.CacheMemory()}
 	if o.Precision == torch.Float16 {
 		t.scale = &lossScale{Value: scaleStart}

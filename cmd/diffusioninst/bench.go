@@ -43,7 +43,7 @@ func newBenchCommand() *cobra.Command {
 --steps and, with --train, for training steps. Without pictures one is drawn; reading
 them is not timed.
 
-A matrix product and a convolution in the model's precision are timed before and after each
+A matrix product and a convolution in the model's precision, float32 for int8, are timed before and after each
 line, since shared machines change their speed. "Floor" is the time that the products of a
 picture, counted from the shapes of the operators, would take at the higher of these two
 rates: a model that reaches 75 % of it loses a quarter to everything else. The column
@@ -117,6 +117,7 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, images []image.Image, r *benchReport) error {
 	dtype := map[diffusioninst.Precision]torch.DType{
 		diffusioninst.PrecisionFloat32: torch.Float32, diffusioninst.PrecisionBFloat16: torch.BFloat16, diffusioninst.PrecisionFloat16: torch.Float16,
+		diffusioninst.PrecisionInt8: torch.Float32, // as the decoder
 	}[model.Precision()]
 	for _, steps := range o.steps {
 		parts, onGPU := partTimes{}, partTimes{}
@@ -137,6 +138,7 @@ func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, imag
 		if err != nil {
 			return err
 		}
+		row.Precision = model.Precision().String()
 		row.What, row.Steps, row.Stages, row.DeviceStages = "segment", steps, parts.medians(o.batch), onGPU.medians(o.batch)
 		r.Rows = append(r.Rows, row)
 	}

@@ -28,7 +28,7 @@ type benchRow struct {
 	Steps     int                `json:"steps,omitempty"`
 	Batch     int                `json:"batch"`
 	Runs      int                `json:"runs"`
-	Precision string             `json:"precision"` // of the model's products, and of those that are timed
+	Precision string             `json:"precision"` // of the model's products, and of those that are timed, which are float32 for int8
 	Seconds   float64            `json:"seconds"`   // per picture, median
 	Rate      float64            `json:"pictures_per_second"`
 	Processor float64            `json:"processor_seconds"` // per picture, of all threads, mean

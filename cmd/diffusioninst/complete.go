@@ -68,7 +68,7 @@ func completeFlags(cmd *cobra.Command) {
 			completeValues(cmd, f, valuesOf(f))
 		case fileEndings[f.Name] != nil && f.Value.Type() == "string":
 			_ = cmd.MarkFlagFilename(f.Name, fileEndings[f.Name]...)
-		case slices.Contains(folderFlags, f.Name) && f.Value.Type() == "string" && !(f.Name == "out" && cmd.Name() == "export"):
+		case slices.Contains(folderFlags, f.Name) && f.Value.Type() == "string" && !(f.Name == "out" && slices.Contains([]string{"export", "quantize"}, cmd.Name())):
 			_ = cmd.MarkFlagDirname(f.Name)
 		}
 	})

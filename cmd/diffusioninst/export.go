@@ -3,37 +3,26 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
-	"github.com/diffusioninst/go/internal/atomicfile"
-	"github.com/diffusioninst/go/internal/checkpoint"
-	"github.com/diffusioninst/go/nn"
-	"github.com/diffusioninst/go/torch"
 )
 
 func init() { modelCommands = append(modelCommands, newExportCommand) }
 
 // exportOptions are the flags of the export command.
 type exportOptions struct {
-	weights, config, out string
-	half                 bool
-	ema                  emaFlag
-	steps, proposals     int
-	maskScore            float64
-	scales               []float64
-	classes, notes       []string
+	rewriting
+	config           string
+	ema              emaFlag
+	steps, proposals int
+	maskScore        float64
+	scales           []float64
+	classes          []string
 }
 
 func newExportCommand() *cobra.Command {
@@ -76,13 +65,7 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 			return fmt.Errorf("--%s %d: at least 1 is required", name, n)
 		}
 	}
-	write := map[string]func(io.Writer, []checkpoint.Source, map[string]string) error{
-		".safetensors": checkpoint.WriteSafetensors, ".pth": checkpoint.WritePyTorch,
-	}[filepath.Ext(o.out)]
-	if write == nil {
-		return fmt.Errorf("--out %s: the name must end in .safetensors or .pth", o.out)
-	}
-	if err := atomicfile.CheckOutput(o.out); err != nil {
+	if err := errors.Join(checkRewritten(o.out), checkNotes(o.notes)); err != nil {
 		return err
 	}
 	given, err := readConfig(cmd.Context(), o.config, warner(cmd))
@@ -95,45 +78,24 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 		return err
 	}
 	config := model.Config()
+	o.average = o.ema.EMAChoice
 	sayWeights(cmd.ErrOrStderr(), model.Weights())
 	if err := model.Close(); err != nil {
 		return err
 	}
-	file, err := openCheckpoint(o.weights)
+	if config, err = o.changed(config); err != nil {
+		return err
+	}
+	said, err := o.rewrite(cmd.Context(), config)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	weights, err := file.Weights(checkpoint.Average(o.ema.EMAChoice), config.Averaged)
-	if err != nil {
-		return err
-	}
-	metadata, err := o.metadata(weights, config)
-	if err != nil {
-		return err
-	}
-	var sources []checkpoint.Source
-	for _, t := range weights.Tensors {
-		if o.half && len(t.Shape) > 1 && slices.Contains(wide, t.DType) {
-			sources = append(sources, halved(cmd.Context(), t))
-		} else {
-			sources = append(sources, t.Source())
-		}
-	}
-	if err := atomicfile.Output(cmd.Context(), o.out, func(w io.Writer) error { return write(cancelWriter{cmd.Context(), w}, sources, metadata) }); err != nil {
-		return err
-	}
-	info, err := os.Stat(o.out)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d tensors, %.1f MB\n", o.out, len(sources), float64(info.Size())/1e6)
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
 	return err
 }
 
-// metadata returns the checkpoint's metadata with the notes and the configuration, changed
-// as the flags say.
-func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) (map[string]string, error) {
+// changed returns the configuration as the flags say.
+func (o *exportOptions) changed(c diffusioninst.Config) (diffusioninst.Config, error) {
 	if o.steps > 0 {
 		c.Sampling.Steps = o.steps
 	}
@@ -148,59 +110,12 @@ func (o *exportOptions) metadata(file *checkpoint.File, c diffusioninst.Config) 
 	}
 	if len(o.classes) > 0 {
 		if err := coco.CheckNames(o.classes); err != nil {
-			return nil, fmt.Errorf("--classes: %w", err)
+			return c, fmt.Errorf("--classes: %w", err)
 		}
 		if len(o.classes) != len(c.Classes) {
-			return nil, fmt.Errorf("--classes has %d names, the model %d classes", len(o.classes), len(c.Classes))
+			return c, fmt.Errorf("--classes has %d names, the model %d classes", len(o.classes), len(c.Classes))
 		}
 		c.Classes = o.classes
 	}
-	c, err := c.WithDefaults()
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	out := maps.Clone(file.Metadata)
-	if out == nil {
-		out = map[string]string{}
-	}
-	for _, note := range o.notes {
-		key, value, ok := strings.Cut(note, "=")
-		if !ok || key == "" || key == checkpoint.ConfigKey {
-			return nil, fmt.Errorf("--note %s: want KEY=VALUE, with a key other than %s", note, checkpoint.ConfigKey)
-		}
-		out[key] = value
-	}
-	out[checkpoint.ConfigKey] = string(text)
-	return out, nil
-}
-
-// wide are the types that --half replaces.
-var wide = []checkpoint.DType{checkpoint.Float64, checkpoint.Float32, checkpoint.BFloat16}
-
-// halved returns a source of a tensor's values in float16. Writing it fails for values
-// beyond float16's range.
-func halved(ctx context.Context, t *checkpoint.Tensor) checkpoint.Source {
-	return checkpoint.Source{Name: t.Name, DType: checkpoint.Float16, Shape: slices.Clone(t.Shape), WriteTo: func(w io.Writer) error {
-		values, err := t.Float32s()
-		if err != nil {
-			return err
-		}
-		var data []byte
-		err = torch.Do(ctx, func(s *torch.Scope) error {
-			x := torch.From(s, values, len(values)).ToDType(torch.Float16)
-			if x.ToDType(torch.Float32).IsFinite().All().Item() == 0 {
-				return fmt.Errorf("as float16 it %w", nn.ErrNotFinite)
-			}
-			data = x.Bytes()
-			return nil
-		})
-		if err == nil {
-			_, err = w.Write(data)
-		}
-		return err
-	}}
+	return c.WithDefaults()
 }

@@ -22,6 +22,7 @@ type modelInfo struct {
 	Longest    int       `json:"longest,omitempty"`    // most pixels of the longer side
 	Scale      float64   `json:"scale,omitempty"`      // factor of a picture's sides, in place of Short
 	Scales     []float64 `json:"scales,omitempty"`     // factors of the sizes in which a picture is seen; nil for one size
+	Int8       int       `json:"int8,omitempty"`       // convolutions whose ranges are known; 0 for none
 	Tile       int       `json:"tile,omitempty"`       // pixels of a tile's side; 0 for pictures in one piece
 }
 
@@ -32,6 +33,7 @@ func describeModel(file *checkpoint.File) *modelInfo {
 		Proposals int
 		MaskScore float64
 		Sampling  struct{ Steps int }
+		Int8      map[string]json.RawMessage
 		Input     struct {
 			Short, Longest, Tile int
 			Scale                float64
@@ -41,7 +43,7 @@ func describeModel(file *checkpoint.File) *modelInfo {
 	if json.Unmarshal([]byte(file.Metadata[checkpoint.ConfigKey]), &config) == nil {
 		m := &modelInfo{
 			Classes: config.Classes, ClassCount: len(config.Classes), Proposals: config.Proposals, Steps: config.Sampling.Steps, MaskScore: config.MaskScore,
-			Short: config.Input.Short, Longest: config.Input.Longest, Scale: config.Input.Scale, Tile: config.Input.Tile,
+			Short: config.Input.Short, Longest: config.Input.Longest, Scale: config.Input.Scale, Tile: config.Input.Tile, Int8: len(config.Int8),
 		}
 		if s := config.Input.Scales; s != nil {
 			m.Scales = s.Factors
@@ -84,6 +86,9 @@ func (m *modelInfo) write(w io.Writer) {
 	}
 	if len(m.Scales) > 1 {
 		fmt.Fprintf(w, "sizes\tseveral, what they agree on counts: sides multiplied by %s (--scales 1 is quicker)\n", commas(m.Scales))
+	}
+	if m.Int8 > 0 {
+		fmt.Fprintf(w, "int8\tranges of %s, for --precision int8\n", counted(m.Int8, "convolution"))
 	}
 	if m.Tile > 0 {
 		fmt.Fprintf(w, "tiles\tlarger pictures in overlapping squares of %d pixels a side\n", m.Tile)

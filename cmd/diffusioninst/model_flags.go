@@ -45,17 +45,22 @@ type modelFlags struct {
 	consensus               float64
 	set                     func(name string) bool // whether the user gave the flag
 	options                 diffusioninst.Options
+	calibrator              *nn.Calibrator // of the quantize command
 }
 
 func (m *modelFlags) add(cmd *cobra.Command) {
 	m.addLoading(cmd)
 	f := cmd.Flags()
 	f.IntVar(&m.options.Steps, "steps", 0, "denoising steps (default: the model's, usually 1)")
-	f.Float64Var(&m.options.Scale, "scale", 0, "factor for the sides of pictures before the network sees them, such as 0.5 for objects twice as large as those that the model learned (default: the model's)")
+	m.addScale(cmd)
 	m.addScales(cmd)
 	f.IntVar(&m.options.Restarts, "restarts", 0, "how often a picture is sampled, each time from other noise, for a consensus")
 	f.Float64Var(&m.consensus, "consensus", 0, "overlap of masks (IoU) from which what several steps or --restarts find is one object; its score is the mean of all (default: 0.5 with --restarts, else the model's, usually none; negative for none)")
 	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once; more find more objects and take longer (default: the model's, usually 500)")
+}
+
+func (m *modelFlags) addScale(cmd *cobra.Command) {
+	cmd.Flags().Float64Var(&m.options.Scale, "scale", 0, "factor for the sides of pictures before the network sees them, such as 0.5 for objects twice as large as those that the model learned (default: the model's)")
 }
 
 func (m *modelFlags) addScales(cmd *cobra.Command) {
@@ -64,22 +69,29 @@ func (m *modelFlags) addScales(cmd *cobra.Command) {
 
 // addLoading adds all flags but --steps, --scale, --scales, --restarts, --consensus and --proposals.
 func (m *modelFlags) addLoading(cmd *cobra.Command) {
+	m.addSeeing(cmd)
+	f := cmd.Flags()
+	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
+	f.Float64Var(&m.options.MaskScore, "mask-score", 0, "weight of the masks' quality in scores, which then are geometric means with the classes' scores: 0.33 ranks instances better, without training (default: the model's, usually none; negative for none; at most 0.9)")
+	f.IntVar(&m.options.Limit, "limit", 0, "most instances per picture, the best scores first (default: all)")
+	f.Uint64Var(&m.options.Seed, "seed", 0, "seed of the noise: the same seed gives the same result")
+	f.StringVar(&m.device, "device", "auto", "auto (a GPU if there is one), cpu, cuda or cuda:N")
+	m.precision.add(f)
+	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
+	f.BoolVar(&m.graphs, "graphs", false, graphsUsage)
+}
+
+// addSeeing adds those of addLoading that say which model sees a picture how, in float32 on the CPU.
+func (m *modelFlags) addSeeing(cmd *cobra.Command) {
+	m.device = "cpu"
 	f := cmd.Flags()
 	f.StringVar(&m.weights, "weights", "", weightsUsage()+`, or "untrained" for seeded random weights`)
 	f.StringVar(&m.config, "config", "", "Detectron2 YAML file of the model (default: the configuration in the checkpoint, or sizes read off its tensors)")
 	m.ema.add(f)
-	f.StringVar(&m.device, "device", "auto", "auto (a GPU if there is one), cpu, cuda or cuda:N")
-	m.precision.add(f)
 	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
-	f.BoolVar(&m.tf32, "tf32", false, tf32Usage)
-	f.BoolVar(&m.graphs, "graphs", false, graphsUsage)
-	f.Float64Var(&m.options.Score, "score", 0.5, "least score of an instance, 0 to 1; negative for none")
-	f.Float64Var(&m.options.MaskScore, "mask-score", 0, "weight of the masks' quality in scores, which then are geometric means with the classes' scores: 0.33 ranks instances better, without training (default: the model's, usually none; negative for none; at most 0.9)")
-	f.IntVar(&m.options.Limit, "limit", 0, "most instances per picture, the best scores first (default: all)")
 	f.IntVar(&m.options.Tile, "tile", 0, "side in pixels of the overlapping tiles in which instances of larger pictures are found (default: the model's, usually none; negative for none)")
 	f.Float64Var(&m.memory, "max-memory", 0, "GiB of memory that a picture may need, by an estimate, before it is refused (default: 8 on the CPU; negative for no limit)")
 	f.IntVar(&m.options.MaxViews, "max-views", 0, "greatest number of views of a picture, tiles × scales × mirrored (default: 100000; negative for no limit)")
-	f.Uint64Var(&m.options.Seed, "seed", 0, "seed of the noise: the same seed gives the same result")
 	f.StringVar((*string)(&m.options.Normalize), "norm", "", normUsage)
 	_ = cmd.MarkFlagRequired("weights")
 	m.set = f.Changed
@@ -211,7 +223,7 @@ func (m *modelFlags) open(cmd *cobra.Command) (*diffusioninst.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := diffusioninst.LoadOptions{Config: config, Device: devices[0], Replicas: devices[1:], EMA: m.ema.EMAChoice, Precision: m.precision.Precision, Graphs: m.graphs}
+	o := diffusioninst.LoadOptions{Config: config, Device: devices[0], Replicas: devices[1:], EMA: m.ema.EMAChoice, Precision: m.precision.Precision, Graphs: m.graphs, Calibrator: m.calibrator}
 	if m.weights != untrained {
 		model, err := loadModel(ctx, m.weights, o)
 		if err != nil {

@@ -17,7 +17,7 @@ type precisionFlag struct {
 }
 
 func (p *precisionFlag) add(f *pflag.FlagSet) {
-	f.Var(p, "precision", "type of convolutions and linear maps: float32, bfloat16 (half of the weights' memory; fast where the processor has AMX, else slower than float32), float16 (on a GPU only), or auto: bfloat16 on such a processor, else, and on a GPU, float32")
+	f.Var(p, "precision", "type of convolutions and linear maps: float32, bfloat16 (half of the weights' memory; fast where the processor has AMX, else slower than float32), float16 (on a GPU only), int8 (convolutions only, of a model that quantize wrote; for processors with AVX512-VNNI), or auto: bfloat16 on such a processor, else, and on a GPU, float32")
 }
 
 func (p *precisionFlag) Set(text string) (err error) {
@@ -25,7 +25,7 @@ func (p *precisionFlag) Set(text string) (err error) {
 	return err
 }
 
-func (p *precisionFlag) Type() string { return "auto|float32|bfloat16|float16" }
+func (p *precisionFlag) Type() string { return "auto|float32|bfloat16|float16|int8" }
 
 // take notes the precision of a model, and warns once if it is slow.
 func (p *precisionFlag) take(model *diffusioninst.Model, warn func(format string, args ...any)) {

@@ -70,6 +70,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
+	if plan.recipe.Options.Precision == torch.BFloat16 && !device.IsCUDA() && !torch.FastBFloat16() {
+		warn("bfloat16: this processor has no AMX, without which it is no faster than float32")
+	}
 	if group != nil {
 		plan.recipe.Options.Processes = group
 		plan.loader.Rank, plan.loader.Ranks = group.Rank(), group.Size()

@@ -85,13 +85,14 @@ func TestTrain(t *testing.T) {
 
 func TestTrainInReplicasAndMixedPrecision(t *testing.T) {
 	args := append(tinyRun(t, ""), "--steps", "2", "--replicas", "2", "--precision", "bfloat16", "--out", t.TempDir())
-	text, err := program(t, args...)
+	text, warnings, err := runProgram(nil, args...)
 	if lacking := torch.CPU.CheckPrecision(t.Context(), torch.BFloat16); lacking != nil {
 		require.ErrorContains(t, err, "use float32")
 		t.Skip(lacking)
 	}
 	require.NoError(t, err)
 	require.Contains(t, text, "step 2  AP ")
+	require.Equal(t, !torch.FastBFloat16(), strings.Contains(warnings, "this processor has no AMX"), warnings)
 }
 
 func TestTrainSkipsBrokenPictures(t *testing.T) {

@@ -134,6 +134,27 @@ bool di_winograd_fits(int64_t in, int64_t out) DI_NOEXCEPT;
 di_result1 di_winograd_weight(di_tensor weight) DI_NOEXCEPT;
 di_result1 di_winograd(di_tensor x, di_tensor weight, int64_t out, di_tensor bias, di_tensor add, bool relu) DI_NOEXCEPT;
 
+// Convolutions of 8-bit numbers on the CPU, without gradients; see int8.hpp. A range's numbers are (q − zero)·step for q from 0 to 255.
+// The weight (K,C,h,w) is rounded for each of the K channels apart; bias may be NULL. x is float32, or what a convolution with keep
+// returned, whose range then is out of that one. The result is float32 unless keep is set; with add it is max(0, result + add).
+typedef struct di_int8_convolution_s* di_int8_convolution;
+typedef struct {
+  di_int8_convolution convolution;
+  di_error* error;
+} di_int8_result;
+typedef struct {
+  double step;
+  int64_t zero;
+} di_int8_range;
+di_int8_result di_int8_pack(di_tensor weight, di_tensor bias, const int64_t* stride, const int64_t* padding, bool relu) DI_NOEXCEPT;
+void di_int8_free(di_int8_convolution c) DI_NOEXCEPT;
+typedef struct {
+  di_int8_range in, out;
+  bool keep;
+} di_int8_options;
+bool di_has_int8(void) DI_NOEXCEPT;  // whether LibTorch has them
+di_result1 di_int8_convolve(di_int8_convolution c, di_tensor x, di_tensor add, const di_int8_options* options) DI_NOEXCEPT;
+
 // The product of each pair of small matrices (B,m,k) and (B,k,n); see small_bmm.hpp.
 di_result1 di_small_bmm(di_tensor a, di_tensor b) DI_NOEXCEPT;
 

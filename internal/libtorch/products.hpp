@@ -9,6 +9,7 @@
 
 #include "autograd.h"
 #include "kernels.h"
+#include "lanes.h"
 #include "shim.h"
 
 namespace {
@@ -51,7 +52,7 @@ di_result1 di_linear(di_tensor x, di_tensor weight, di_tensor bias) noexcept {
     const auto &t = di::ref(x), &w = di::ref(weight);
     auto b = di::optional_ref(bias);
     bool fits = w.dim() == 2 && t.dim() > 0 && t.size(-1) == w.size(1) && (!b || (b->dim() == 1 && b->size(0) == w.size(0)));
-    return fits && (plain(t, w, at::kFloat) || plain(t, w, at::kBFloat16)) ? as_convolution(t, w, b) : at::linear(t, w, b);
+    return fits && (plain(t, w, at::kFloat) || (di::simd() == 64 && plain(t, w, at::kBFloat16))) ? as_convolution(t, w, b) : at::linear(t, w, b);
   });
 }
 

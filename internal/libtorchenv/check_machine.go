@@ -30,6 +30,9 @@ func checkProcessor() Check {
 		detail = append(detail, "AVX-512, AMX: fast in bfloat16")
 	case cpu.X86.HasAVX512F:
 		detail = append(detail, "AVX-512, no AMX: float32 is faster than bfloat16")
+		if cpu.X86.HasAVX512VNNI {
+			detail = append(detail, "AVX512-VNNI for int8")
+		}
 	case cpu.X86.HasAVX2:
 		detail = append(detail, "AVX2")
 	case runtime.GOARCH == "amd64":
