@@ -43,8 +43,8 @@ func newBenchCommand() *cobra.Command {
 --steps and, with --train, for training steps. Without pictures one is drawn; reading
 them is not timed.
 
-A matrix product and a convolution in the model's precision, float32 for int8, are timed before and after each
-line, since shared machines change their speed. "Floor" is the time that the products of a
+A matrix product and a convolution in the model's precision (float32 for int8) are timed
+before and after each line, since shared machines change their speed. "Floor" is the time that the products of a
 picture, counted from the shapes of the operators, would take at the higher of these two
 rates: a model that reaches 75 % of it loses a quarter to everything else. The column
 "products" is a picture's time divided by that of the matrix product: the number to compare
