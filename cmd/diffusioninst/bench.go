@@ -44,13 +44,14 @@ func newBenchCommand() *cobra.Command {
 them is not timed.
 
 A matrix product and a convolution in the model's precision (float32 for int8) are timed
-before and after each line, since shared machines change their speed. "Floor" is the time that the products of a
-picture, counted from the shapes of the operators, would take at the higher of these two
-rates: a model that reaches 75 % of it loses a quarter to everything else. The column
-"products" is a picture's time divided by that of the matrix product: the number to compare
-with other runs and machines. Below each line are the times of a picture's parts: the host's,
-and on a GPU its own by CUDA events, with those in which it waited for the host. Times are
-medians; memory is the process's own, without a GPU's.`,
+before and after each line, since shared machines change their speed. "Floor" is the
+time that the products of a picture, counted from the shapes of the operators, would
+take at the higher of these two rates: a model that reaches 75 % of it loses a quarter
+to everything else. The column "products" is a picture's time divided by that of the
+matrix product: the number to compare with other runs and machines. Below each line are
+the times of a picture's parts: the host's, and on a GPU its own by CUDA events, with
+those in which it waited for the host. Times are medians; memory is the process's own,
+without a GPU's.`,
 		Example: `  diffusioninst bench --weights untrained
   diffusioninst bench --weights model.pth --device cuda --steps 1,4 --json pictures/
   diffusioninst bench --weights untrained --config small.yaml --size 256x256 --train 4`,
