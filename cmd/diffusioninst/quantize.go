@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,12 +81,24 @@ func runQuantize(cmd *cobra.Command, o *quantizeOptions, args []string) error {
 	config := model.Config()
 	config.Int8 = o.model.calibrator.Calibration()
 	o.weights, o.average = o.model.weights, o.model.ema.EMAChoice
+	o.notes = append([]string{"calibration=" + o.calibration(cmd, segmented)}, o.notes...)
 	said, err := o.rewrite(cmd.Context(), config)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, ranges of %s from %s\n", said, counted(len(config.Int8), "convolution"), counted(segmented, "picture"))
 	return err
+}
+
+// calibration says what the ranges come from, for info.
+func (o *quantizeOptions) calibration(cmd *cobra.Command, segmented int) string {
+	text := counted(segmented, "picture")
+	for _, name := range []string{"scale", "scales", "tile", "norm"} {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			text += fmt.Sprintf(", --%s %s", name, strings.Trim(f.Value.String(), "[]"))
+		}
+	}
+	return text
 }
 
 // segment shows the model the pictures, and returns how many it has seen. One that cannot be read is warned of.

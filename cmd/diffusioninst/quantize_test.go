@@ -23,7 +23,7 @@ func TestQuantize(t *testing.T) {
 	savePNG(t, filepath.Join(pictures, "b.png"), 2)
 	require.NoError(t, os.WriteFile(filepath.Join(pictures, "broken.png"), []byte("\x89PNG\r\n\x1a\n"), 0o666))
 
-	stdout, stderr, err := runProgram(nil, "quantize", "--weights", in, "--out", out, "--note", "by=hand", pictures)
+	stdout, stderr, err := runProgram(nil, "quantize", "--weights", in, "--out", out, "--note", "by=hand", "--scales", "1,2", pictures)
 	require.NoError(t, err)
 	require.Regexp(t, `out.safetensors: \d+ tensors, [\d.]+ MB, ranges of [1-9]\d* convolutions from 2 pictures`, stdout)
 	require.Contains(t, stderr, "broken.png: left out: ")
@@ -32,6 +32,7 @@ func TestQuantize(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `int8 +ranges of [1-9]\d* convolutions, for --precision int8`, info)
 	require.Regexp(t, `by +hand`, info)
+	require.Regexp(t, `calibration +2 pictures, --scales 1`, info)
 
 	segment := func(weights, precision string) error {
 		_, _, err := runProgram(nil, "segment", "--weights", weights, "--precision", precision, "--device", "cpu", "--score", "-1", "--output", filepath.Join(dir, "found"), filepath.Join(pictures, "a.png"))
