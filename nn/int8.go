@@ -20,12 +20,17 @@ type ConvRanges struct{ In, Out Range }
 // A Range is from the least number to the greatest one.
 type Range [2]float64
 
+// valid reports whether the numbers are a range that float32 can compute with.
+func (r Range) valid() bool {
+	const most = 1e30
+	return -most <= r[0] && r[0] <= r[1] && r[1] <= most
+}
+
 // Check returns an error for a range that is none, or beyond what float32 can compute with.
 func (c Calibration) Check() error {
-	const most = 1e30
 	for path, r := range c {
 		for _, of := range []Range{r.In, r.Out} {
-			if !(-most <= of[0] && of[0] <= of[1] && of[1] <= most) {
+			if !of.valid() {
 				return fmt.Errorf("the int8 range of %s is from %v to %v", path, of[0], of[1])
 			}
 		}
@@ -65,7 +70,7 @@ func (c *Calibrator) Calibration() Calibration {
 // note widens the ranges of a path by those of x and y.
 func (c *Calibrator) note(path string, x, y *torch.Tensor) {
 	in, out := rangeOf(x), rangeOf(y)
-	if (Calibration{path: {in, out}}).Check() != nil {
+	if !in.valid() || !out.valid() {
 		return // not a number, which the model reports
 	}
 	c.lock.Lock()

@@ -18,7 +18,6 @@ func init() { modelCommands = append(modelCommands, newExportCommand) }
 type exportOptions struct {
 	rewriting
 	config           string
-	ema              emaFlag
 	steps, proposals int
 	maskScore        float64
 	scales           []float64
@@ -78,7 +77,6 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 		return err
 	}
 	config := model.Config()
-	o.average = o.ema.EMAChoice
 	sayWeights(cmd.ErrOrStderr(), model.Weights())
 	if err := model.Close(); err != nil {
 		return err

@@ -27,10 +27,13 @@ func (p *precisionFlag) Set(text string) (err error) {
 
 func (p *precisionFlag) Type() string { return "auto|float32|bfloat16|float16|int8" }
 
+// slowInBFloat16 reports whether a device is no faster in bfloat16 than in float32.
+func slowInBFloat16(d torch.Device) bool { return !d.IsCUDA() && !torch.FastBFloat16() }
+
 // take notes the precision of a model, and warns once if it is slow.
 func (p *precisionFlag) take(model *diffusioninst.Model, warn func(format string, args ...any)) {
 	p.Precision = model.Precision()
-	if p.Precision == diffusioninst.PrecisionBFloat16 && !model.Device().IsCUDA() && !torch.FastBFloat16() && !p.warned {
+	if p.Precision == diffusioninst.PrecisionBFloat16 && slowInBFloat16(model.Device()) && !p.warned {
 		warn("--precision bfloat16: this processor has no AMX: slower than float32")
 		p.warned = true
 	}

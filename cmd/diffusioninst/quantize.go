@@ -80,7 +80,7 @@ func runQuantize(cmd *cobra.Command, o *quantizeOptions, args []string) error {
 	}
 	config := model.Config()
 	config.Int8 = o.model.calibrator.Calibration()
-	o.weights, o.average = o.model.weights, o.model.ema.EMAChoice
+	o.weights, o.ema = o.model.weights, o.model.ema
 	o.notes = append([]string{"calibration=" + o.calibration(cmd, segmented)}, o.notes...)
 	said, err := o.rewrite(cmd.Context(), config)
 	if err != nil {

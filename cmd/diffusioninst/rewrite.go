@@ -45,7 +45,7 @@ func checkNotes(notes []string) error {
 // A rewriting is a checkpoint to write anew, and how.
 type rewriting struct {
 	weights, out string
-	average      nn.EMAChoice
+	ema          emaFlag
 	half         bool
 	notes        []string
 }
@@ -57,7 +57,7 @@ func (r rewriting) rewrite(ctx context.Context, c diffusioninst.Config) (said st
 		return "", err
 	}
 	defer file.Close()
-	weights, err := file.Weights(checkpoint.Average(r.average), c.Averaged)
+	weights, err := file.Weights(checkpoint.Average(r.ema.EMAChoice), c.Averaged)
 	if err != nil {
 		return "", err
 	}

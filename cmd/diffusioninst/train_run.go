@@ -70,7 +70,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	if plan.recipe.Options.Precision == torch.BFloat16 && !device.IsCUDA() && !torch.FastBFloat16() {
+	if plan.recipe.Options.Precision == torch.BFloat16 && slowInBFloat16(device) {
 		warn("bfloat16: this processor has no AMX, without which it is no faster than float32")
 	}
 	if group != nil {

@@ -157,7 +157,7 @@ struct DynamicConv {
     di::counted_flop += 4 * count * bins * d * inner;
     auto out = di::empty({count, bins, d}, matrices.options());
     at::parallel_for(0, count, 4, [&](int64_t from, int64_t to) {
-      std::vector<float> hidden(bins * inner), scratch(bins * d), matrix(2 * d * inner);
+      std::vector<float> hidden(bins * inner), scratch(bins * d), matrix(matrices.scalar_type() == at::kFloat ? 0 : 2 * d * inner);
       for (int64_t r = from; r < to; r++) {
         Part y{out, r * bins * d, bins * d};
         const float *x = pooled(r, scratch), *m = Part{matrices, r * 2 * d * inner, 2 * d * inner}.read(matrix);
