@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/diffusioninst/go/internal/nilcheck"
+	"github.com/diffusioninst/go/internal/pngrepair"
 )
 
 // maxPNG bounds the pixels of masks and label maps that are read and written: 512 MiB of 16 bits.
@@ -50,5 +51,5 @@ func readPNG(r io.Reader, width, height int) (image.Image, error) {
 	if bits := float64(width) * float64(height); bits/8 > 1032*float64(len(text)) {
 		return nil, fmt.Errorf("%d bytes cannot hold %d×%d pixels", len(text), width, height)
 	}
-	return png.Decode(bytes.NewReader(text))
+	return pngrepair.Decode(text)
 }

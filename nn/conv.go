@@ -19,6 +19,7 @@ type Conv2d struct {
 	eager           bool
 	fuses           bool          // takes what follows into its launch
 	winograd        *torch.Tensor // the weight for Conv2dWinograd; nil if that is not for this convolution
+	learns          bool          // by Conv2dWinogradLearned, where it pays
 	int8            *int8Conv     // instead of Weight and Bias; nil if it does not multiply 8-bit numbers
 	calibrator      *Calibrator   // nil without one
 	path            string
@@ -59,6 +60,7 @@ func NewConv2d(p Path, in, out int, o ConvOptions) *Conv2d {
 		}
 		c.Norm = NewNorm(at, o.Norm, out)
 	}
+	c.learns = !p.Inference() && !p.Eager() && c.fewer(p)
 	if p.Inference() && !p.Eager() {
 		c.fold(p.store)
 		if !c.round(p) {
@@ -108,10 +110,15 @@ func (c *Conv2d) fold(st *Store) {
 	st.fold(gone, made...)
 }
 
+// fewer reports whether the convolution can do with fewer multiplications.
+func (c *Conv2d) fewer(p Path) bool {
+	w := c.Weight.Shape()
+	return p.Device() == torch.CPU && !c.products && c.Weight.DType() == torch.Float32 && w[2] == 3 && c.stride[0] == 1 && torch.WinogradFits(w[1], w[0])
+}
+
 // prepare transforms the weight once if the convolution can do with fewer multiplications.
 func (c *Conv2d) prepare(p Path) {
-	w := c.Weight.Shape()
-	if p.Device() != torch.CPU || c.products || c.Weight.DType() != torch.Float32 || w[2] != 3 || c.stride[0] != 1 || !torch.WinogradFits(w[1], w[0]) {
+	if !c.fewer(p) {
 		return
 	}
 	s := torch.NewScope()
@@ -167,6 +174,12 @@ func (c *Conv2d) fast(x *torch.Tensor) bool {
 	return c.winograd != nil && x.DType() == torch.Float32 && !x.RequiresGrad()
 }
 
+// learnsFast reports whether Conv2dWinogradLearned takes x (B,C,H,W) and gains more than transforming the weight costs.
+func (c *Conv2d) learnsFast(x, weight *torch.Tensor) bool {
+	const pixels = 512
+	return c.learns && weight.DType() == torch.Float32 && x.DType() == torch.Float32 && x.Size(0)*x.Size(2)*x.Size(3) >= pixels
+}
+
 // forward leaves its intermediate tensors to Forward to free.
 func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 	if c.fast(x) {
@@ -196,6 +209,8 @@ func (c *Conv2d) forward(x *torch.Tensor) *torch.Tensor {
 		y = x.Contiguous().Conv2dProducts(s.Adopt(weight).Contiguous(), weight.Shape()[2:], bias, stride, c.padding)
 	} else if c.eager {
 		y = x.Conv2d(weight, bias, stride, c.padding, []int{1, 1}, 1)
+	} else if c.learnsFast(x, weight) {
+		y = x.Conv2dWinogradLearned(weight, bias)
 	} else if c.fuses && c.ReLU {
 		return x.Conv2dReLU(weight, bias, nil, [2]int(stride), [2]int(c.padding))
 	} else {

@@ -23,3 +23,11 @@ func (t *Tensor) Conv2dWinograd(weight *Tensor, out int, bias, add *Tensor, relu
 	check("conv2d_winograd", e, t, weight, bias, add)
 	return scopeOf(t, weight, bias, add).own(h)
 }
+
+// Conv2dWinogradLearned is Conv2dWinograd of a weight (out,in,3,3) as it is, which it transforms in each call; gradients flow to t, the
+// weight and the bias, which may be nil. That of t is computed in the same way, those of the others by LibTorch.
+func (t *Tensor) Conv2dWinogradLearned(weight, bias *Tensor) *Tensor {
+	h, e := libtorch.WinogradLearned(t.handle(), weight.handle(), bias.optionalHandle())
+	check("conv2d_winograd_learned", e, t, weight, bias)
+	return scopeOf(t, weight, bias).own(h)
+}

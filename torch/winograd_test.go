@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,57 @@ func TestWinogradIsConv2d(t *testing.T) {
 				return nil
 			}))
 		})
+	}
+	require.Equal(t, before, Live())
+}
+
+// Gradients are those of the convolution in float64, also where the input or the weight has none.
+func TestWinogradLearns(t *testing.T) {
+	before := Live()
+	for _, c := range []struct{ b, in, out, h, w int }{{1, 32, 48, 4, 4}, {2, 48, 32, 5, 3}, {3, 64, 80, 9, 8}, {2, 32, 64, 70, 69}} {
+		if !WinogradFits(c.in, c.out) {
+			t.Skip("this processor has no vectors for it")
+		}
+		for _, learn := range []string{"x weight bias", "x weight", "weight bias", "x"} {
+			t.Run(fmt.Sprintf("%+v %s", c, learn), func(t *testing.T) {
+				require.NoError(t, Do(context.Background(), func(s *Scope) error {
+					g := NewGenerator(7)
+					given := map[string]*Tensor{
+						"x": s.Randn(g, Float32, c.b, c.in, c.h, c.w), "bias": s.Randn(g, Float32, c.out),
+						"weight": s.Randn(g, Float32, c.out, c.in, 3, 3).DivScalar(math.Sqrt(float64(9 * c.in))),
+					}
+					slope := s.Randn(g, Float32, c.b, c.out, c.h, c.w)
+					in := func(dtype DType) (all map[string]*Tensor) {
+						all = map[string]*Tensor{}
+						for name, from := range given {
+							all[name] = from.Clone().ToDType(dtype)
+							all[name].SetRequiresGrad(strings.Contains(learn, name))
+						}
+						return all
+					}
+					exact, fast := in(Float64), in(Float32)
+					if !strings.Contains(learn, "bias") && strings.Contains(learn, "weight") {
+						exact["bias"], fast["bias"] = nil, nil
+					}
+					WithGrad(func() {
+						want := exact["x"].Conv2d(exact["weight"], exact["bias"], []int{1, 1}, []int{1, 1}, []int{1, 1}, 1)
+						got := fast["x"].Conv2dWinogradLearned(fast["weight"], fast["bias"])
+						same := func(name string, want, got *Tensor) {
+							t.Helper()
+							require.Equal(t, want.Shape(), got.Shape(), name)
+							require.Less(t, got.ToDType(Float64).Sub(want).Norm().Item()/want.Norm().Item(), 3e-6, name)
+						}
+						same("y", want.Detach(), got.Detach())
+						want.Mul(slope.ToDType(Float64)).Sum().Backward()
+						got.Mul(slope).Sum().Backward()
+						for _, name := range strings.Fields(learn) {
+							same(name, exact[name].Grad(s), fast[name].Grad(s))
+						}
+					})
+					return nil
+				}))
+			})
+		}
 	}
 	require.Equal(t, before, Live())
 }

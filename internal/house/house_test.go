@@ -21,7 +21,7 @@ const module = "github.com/diffusioninst/go/"
 // these and the package itself may import each other.
 var rooms = map[string][]string{
 	"mask":    {"internal/imagecheck", "golang.org/x/image"},
-	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/pngbuffer", "internal/relay"},
+	"coco":    {"mask", "internal/nilcheck", "internal/atomicfile", "internal/regular", "internal/utf", "internal/pngbuffer", "internal/pngrepair", "internal/relay"},
 	"picture": {"internal/nilcheck", "internal/imagecheck", "internal/jpeg", "internal/pngrepair", "internal/regular", "internal/relay", "internal/tiff", "golang.org/x/image", "github.com/bep/imagemeta"},
 	"annotation": {
 		"internal/nilcheck", "coco", "mask", "picture", "internal/checkpoint", "internal/pngrepair", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",

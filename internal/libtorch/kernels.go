@@ -139,6 +139,11 @@ func Winograd(x, weight Handle, out int, bias, add Handle, relu bool) (Handle, *
 	return one(C.di_winograd(C.di_tensor(x), C.di_tensor(weight), C.int64_t(out), C.di_tensor(bias), C.di_tensor(add), C.bool(relu)))
 }
 
+// WinogradLearned returns the convolution of (B,in,H,W) with the weight (out,in,3,3), with gradients; bias may be nil.
+func WinogradLearned(x, weight, bias Handle) (Handle, *Error) {
+	return one(C.di_winograd_learned(C.di_tensor(x), C.di_tensor(weight), C.di_tensor(bias)))
+}
+
 // SmallBmm returns the product of each pair of small matrices (B,m,k) and (B,k,n), on the CPU.
 func SmallBmm(a, b Handle) (Handle, *Error) {
 	return one(C.di_small_bmm(C.di_tensor(a), C.di_tensor(b)))

@@ -126,13 +126,14 @@ di_result2 di_predict_boxes(const di_boxes_options* options, di_tensor x, di_ten
 di_result1 di_dynamic_conv_pooled(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes, di_tensor image,
                                   di_tensor level, di_tensor matrices, const di_tensor* norms, int64_t bins, int64_t samples, double eps) DI_NOEXCEPT;
 
-// 3×3 convolutions of stride 1 and padding 1 with fewer multiplications, in float32 on the CPU without gradients; see
+// 3×3 convolutions of stride 1 and padding 1 with fewer multiplications, in float32 on the CPU; see
 // winograd.hpp. di_winograd_fits reports whether there is one of these numbers of channels for the processor,
 // di_winograd_weight prepares the weight (out,in,3,3), and di_winograd returns the convolution of (B,in,H,W), plus add
-// and with a ReLU if asked for. bias and add may be NULL.
+// and with a ReLU if asked for, without gradients. di_winograd_learned takes the weight as it is, and has gradients. bias and add may be NULL.
 bool di_winograd_fits(int64_t in, int64_t out) DI_NOEXCEPT;
 di_result1 di_winograd_weight(di_tensor weight) DI_NOEXCEPT;
 di_result1 di_winograd(di_tensor x, di_tensor weight, int64_t out, di_tensor bias, di_tensor add, bool relu) DI_NOEXCEPT;
+di_result1 di_winograd_learned(di_tensor x, di_tensor weight, di_tensor bias) DI_NOEXCEPT;
 
 // Convolutions of 8-bit numbers on the CPU, without gradients; see int8.hpp. A range's numbers are (q − zero)·step for q from 0 to 255.
 // The weight (K,C,h,w) is rounded for each of the K channels apart; bias may be NULL. x is float32, or what a convolution with keep

@@ -1,8 +1,10 @@
 // 3×3 convolutions of stride 1 in float32 on the CPU with fewer multiplications: Winograd's F(4×4,3×3) (Lavin, Gray,
 // arXiv 1509.09308) makes 4×4 pixels of 36 products per pair of channels instead of 144. It is a convolution by polynomials
 // evaluated at 0, ±a, ±b and ∞, where a and b keep the error small: Aᵀ[(G·g·Gᵀ)⊙(Bᵀ·d·B)]A for the weights g and 6×6 pixels d.
-// Tiles go through all steps in blocks that stay in the L2 cache.
+// Tiles go through all steps in blocks that stay in the L2 cache. The gradient of such a convolution's input is one, too: of the
+// output's gradient with the weights mirrored and the channels exchanged.
 #include <ATen/Parallel.h>
+#include <ATen/ops/convolution_backward.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -215,13 +217,19 @@ DI_NARROW_CLONES void products(const Columns (&g)[3][3], float* to, int64_t apar
   }
 }
 
-// transform returns G·g·Gᵀ of (K,C,3,3): (panels,36,C,32), with zeros for channels that are not there.
-at::Tensor transform(const at::Tensor& weight) {
-  int64_t out = weight.size(0), in = weight.size(1), panels = (out + di::kColumns - 1) / di::kColumns;
+// transform returns G·g·Gᵀ of (K,C,3,3): (panels,36,C,32), with zeros for channels that are not there. mirrored makes it that of the
+// convolution of the output's gradient.
+at::Tensor transform(const at::Tensor& weight, bool mirrored) {
+  int64_t out = weight.size(mirrored ? 1 : 0), in = weight.size(mirrored ? 0 : 1), panels = (out + di::kColumns - 1) / di::kColumns;
   auto u = di::empty({panels, kPoints, in, di::kColumns}, weight.options().memory_format(at::MemoryFormat::Contiguous));
   auto* to = static_cast<float*>(u.data_ptr());
   const auto* from = static_cast<const float*>(weight.data_ptr());
-  const int64_t column = weight.stride(0), row = weight.stride(1), down = weight.stride(2), right = weight.stride(3);
+  int64_t column = weight.stride(0), row = weight.stride(1), down = weight.stride(2), right = weight.stride(3);
+  if (mirrored) {
+    from += 2 * (down + right);
+    std::swap(column, row);
+    down = -down, right = -right;
+  }
   at::parallel_for(0, panels * in, 32, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; i++) {
       const int64_t panel = i / in, c = i % in, k0 = panel * di::kColumns, columns = std::min(out - k0, di::kColumns);
@@ -238,6 +246,45 @@ at::Tensor transform(const at::Tensor& weight) {
   return u;
 }
 
+// A Term is a float32 tensor on the CPU that is added, or none.
+using Term = di::optional<at::Tensor>;
+
+bool plain(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
+
+// convolved returns the convolution of x with a transformed weight; none of them is of an autograd graph.
+at::Tensor convolved(const at::Tensor& x, const at::Tensor& weight, int64_t out, const Term& bias, const Term& add, bool relu) {
+  Convolution conv{};
+  conv.in = x.size(1), conv.out = out, conv.height = x.size(2), conv.width = x.size(3), conv.relu = relu;
+  auto pixels = x.contiguous(at::MemoryFormat::ChannelsLast);
+  auto y = di::empty({x.size(0), out, conv.height, conv.width}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  at::Tensor b, z;
+  if (bias) {
+    b = bias->contiguous();
+    TORCH_CHECK(plain(b) && b.numel() == out, "the bias must be (", out, ")");
+    conv.bias = static_cast<const float*>(b.data_ptr());
+  }
+  if (add) {
+    z = add->contiguous(at::MemoryFormat::ChannelsLast);
+    TORCH_CHECK(plain(z) && z.sizes() == y.sizes(), "what is added must have the result's shape");
+    conv.add = static_cast<const float*>(z.data_ptr());
+  }
+  conv.x = static_cast<const float*>(pixels.data_ptr()), conv.weight = static_cast<const float*>(weight.data_ptr());
+  conv.y = static_cast<float*>(y.data_ptr());
+  conv.down = (conv.height + kTile - 1) / kTile, conv.across = (conv.width + kTile - 1) / kTile;
+  di::counted_flop += 18 * y.numel() * conv.in;
+  convolve(conv, x.size(0));
+  return y;
+}
+
+void check_pixels(const at::Tensor& x) {
+  TORCH_CHECK(x.dim() == 4 && x.numel() > 0 && plain(x), "x must be (B,C,H,W) in float32 on the CPU, and not empty");
+}
+
+void check_weight(const at::Tensor& w) {
+  TORCH_CHECK(plain(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3, "the weight must be float32 (K,C,3,3) on the CPU");
+  TORCH_CHECK(di_winograd_fits(w.size(1), w.size(0)), "no such convolution of ", w.size(1), " channels to ", w.size(0), " on this processor");
+}
+
 }  // namespace
 
 bool di_winograd_fits(int64_t in, int64_t out) noexcept {
@@ -247,42 +294,47 @@ bool di_winograd_fits(int64_t in, int64_t out) noexcept {
 di_result1 di_winograd_weight(di_tensor weight) noexcept {
   return di::call1([&] {
     const auto& w = di::ref(weight);
-    TORCH_CHECK(w.is_cpu() && w.scalar_type() == at::kFloat && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3,
-                "the weight must be float32 (K,C,3,3) on the CPU");
-    TORCH_CHECK(di_winograd_fits(w.size(1), w.size(0)), "no such convolution of ", w.size(1), " channels to ", w.size(0), " on this processor");
+    check_weight(w);
     TORCH_CHECK(!di::needs_gradient({w}), "there are no gradients");
-    return transform(w.detach());
+    return transform(w.detach(), false);
   });
 }
 
 di_result1 di_winograd(di_tensor x, di_tensor weight, int64_t out, di_tensor bias, di_tensor add, bool relu) noexcept {
   return di::call1([&] {
     const auto &t = di::ref(x), &w = di::ref(weight);
-    auto options = t.options().memory_format(at::MemoryFormat::ChannelsLast);
-    auto plain = [](const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat && !di::needs_gradient({t}); };
-    TORCH_CHECK(t.dim() == 4 && t.numel() > 0 && plain(t), "x must be (B,C,H,W) in float32 on the CPU, not empty and without gradients");
-    Convolution conv{};
-    conv.in = t.size(1), conv.out = out, conv.height = t.size(2), conv.width = t.size(3), conv.relu = relu;
-    TORCH_CHECK(di_winograd_fits(conv.in, out) && plain(w) && w.is_contiguous() && w.sizes() == at::IntArrayRef({conv.panels(), kPoints, conv.in, di::kColumns}),
-                "the weight is not one for ", conv.in, " to ", out, " channels");
-    auto pixels = t.contiguous(at::MemoryFormat::ChannelsLast);
-    auto y = di::empty({t.size(0), out, conv.height, conv.width}, options);
-    at::Tensor b, z;
-    if (bias != nullptr) {
-      b = di::ref(bias).contiguous();
-      TORCH_CHECK(plain(b) && b.numel() == out, "the bias must be (", out, ")");
-      conv.bias = static_cast<const float*>(b.data_ptr());
-    }
-    if (add != nullptr) {
-      z = di::ref(add).contiguous(at::MemoryFormat::ChannelsLast);
-      TORCH_CHECK(plain(z) && z.sizes() == y.sizes(), "what is added must have the result's shape");
-      conv.add = static_cast<const float*>(z.data_ptr());
-    }
-    conv.x = static_cast<const float*>(pixels.data_ptr()), conv.weight = static_cast<const float*>(w.data_ptr());
-    conv.y = static_cast<float*>(y.data_ptr());
-    conv.down = (conv.height + kTile - 1) / kTile, conv.across = (conv.width + kTile - 1) / kTile;
-    di::counted_flop += 18 * y.numel() * conv.in;
-    convolve(conv, t.size(0));
+    auto b = di::optional_ref(bias), z = di::optional_ref(add);
+    check_pixels(t);
+    int64_t in = t.size(1), panels = (out + di::kColumns - 1) / di::kColumns;
+    TORCH_CHECK(di_winograd_fits(in, out) && plain(w) && w.is_contiguous() && w.sizes() == at::IntArrayRef({panels, kPoints, in, di::kColumns}),
+                "the weight is not one for ", in, " to ", out, " channels");
+    TORCH_CHECK(!di::needs_gradient({t, w, b ? *b : at::Tensor(), z ? *z : at::Tensor()}), "there are no gradients");
+    return convolved(t.detach(), w.detach(), out, b, z, relu);
+  });
+}
+
+di_result1 di_winograd_learned(di_tensor x, di_tensor weight, di_tensor bias) noexcept {
+  return di::call1([&] {
+    const auto &t = di::ref(x), &w = di::ref(weight);
+    auto b = di::optional_ref(bias);
+    check_pixels(t);
+    check_weight(w);
+    TORCH_CHECK(w.size(1) == t.size(1), "the weight is for ", w.size(1), " channels, not ", t.size(1));
+    auto pixels = t.detach().contiguous(at::MemoryFormat::ChannelsLast), kernel = w.detach();
+    auto y = convolved(pixels, transform(kernel, false), w.size(0), b ? Term(b->detach()) : b, {}, false);
+    std::vector<at::Tensor> inputs{t, w, b ? *b : at::Tensor()};
+    if (!di::needs_gradient(inputs)) return y;
+    di::set_backward(y, inputs, [pixels, kernel](const at::Tensor& grad, const std::vector<bool>& wanted) {
+      auto slope = grad.contiguous(at::MemoryFormat::ChannelsLast);
+      di::Tensors out(3);
+      if (wanted[1] || wanted[2]) {
+        auto others = at::convolution_backward(slope, pixels, kernel, at::IntArrayRef({kernel.size(0)}), {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1,
+                                               {false, wanted[1], wanted[2]});
+        out[1] = std::get<1>(others), out[2] = std::get<2>(others);
+      }
+      if (wanted[0]) out[0] = convolved(slope, transform(kernel, true), kernel.size(1), {}, {}, false);
+      return out;
+    });
     return y;
   });
 }
