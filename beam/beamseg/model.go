@@ -15,22 +15,25 @@ const builtin = "builtin:nuclei"
 // A shared is the model of a process. Beam sets up a DoFn for each bundle that runs at the same time and
 // may never tear it down, so the model lives as long as the process.
 type shared struct {
-	once  sync.Once
-	model *diffusioninst.Model
-	err   error
-	turn  chan struct{} // holds the one call at a time, which uses all cores
+	loading sync.Mutex
+	model   *diffusioninst.Model // nil until it is loaded
+	turn    chan struct{}        // holds the one call at a time, which uses all cores
 }
 
 var models sync.Map // of *shared, by what the weights are named
 
-// modelOf returns the model of this process for some weights.
+// modelOf returns the model of this process for some weights. After an error the next call tries again.
 func modelOf(ctx context.Context, weights string) (*shared, error) {
 	v, _ := models.LoadOrStore(weights, &shared{turn: make(chan struct{}, 1)})
 	m := v.(*shared)
-	m.once.Do(func() {
-		m.model, m.err = load(context.WithoutCancel(ctx), weights) // later bundles use it, too
-	})
-	return m, m.err
+	m.loading.Lock()
+	defer m.loading.Unlock()
+	if m.model != nil {
+		return m, nil
+	}
+	var err error
+	m.model, err = load(context.WithoutCancel(ctx), weights) // later bundles use it, too
+	return m, err
 }
 
 // load reads a model. It is a variable for tests.

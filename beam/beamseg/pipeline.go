@@ -20,7 +20,7 @@ func Pipeline(pictures []Picture, o Options, prefix string, shards int) *beam.Pi
 
 // List returns the pictures of a list whose lines are paths, addresses or globs of a file system that Beam
 // knows. Their ids are their numbers, from 1. Empty lines are passed over, and what is named again is listed once.
-// A glob that matches nothing is a picture that will fail, as a path that is not there is.
+// A glob that matches nothing is a picture that will fail, as a path that is not there is. A file whose name is that of a glob is itself.
 func List(ctx context.Context, r io.Reader) ([]Picture, error) {
 	var out []Picture
 	seen := map[string]bool{}
@@ -60,6 +60,9 @@ func expand(ctx context.Context, line string) ([]string, error) {
 		return nil, err
 	}
 	defer fs.Close()
+	if _, err := fs.Size(ctx, line); err == nil {
+		return []string{line}, nil
+	}
 	paths, err := fs.List(ctx, line)
 	if err == nil && len(paths) == 0 {
 		paths = []string{line}

@@ -26,6 +26,7 @@ type pictureSource struct {
 type original struct {
 	*picture.Picture
 	channels []picture.Channel
+	stamp    string // of what was read
 }
 
 // inFile reports whether a picture stays in its file because it is too large to be read at once. It

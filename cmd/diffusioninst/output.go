@@ -164,20 +164,31 @@ func realPath(path string) string {
 }
 
 // ownFolders are the real paths of folders that a command writes.
-type ownFolders []string
+type ownFolders struct {
+	folders []string
+	real    map[string]string // of folders that pictures lie in
+}
 
 func newOwnFolders(folders []string) ownFolders {
-	out := make(ownFolders, len(folders))
-	for i, f := range folders {
-		out[i] = realPath(f)
+	out := ownFolders{real: map[string]string{}}
+	for _, f := range folders {
+		out.folders = append(out.folders, realPath(f))
 	}
 	return out
 }
 
 // hold reports whether a path lies in one of the folders.
 func (o ownFolders) hold(path string) bool {
-	path = realPath(path)
-	return slices.ContainsFunc(o, func(folder string) bool { return within(path, folder) })
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		path = realPath(path)
+	} else {
+		folder := filepath.Dir(path)
+		if _, known := o.real[folder]; !known {
+			o.real[folder] = realPath(folder)
+		}
+		path = filepath.Join(o.real[folder], filepath.Base(path))
+	}
+	return slices.ContainsFunc(o.folders, func(folder string) bool { return within(path, folder) })
 }
 
 // within reports whether a path is a folder or lies below it. Both are of realPath.

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +65,12 @@ func mergeResults(cmd *cobra.Command, folder, out string) error {
 	}
 	defer lock.Close()
 	first := shards[0]
+	for _, s := range shards {
+		if s.Program != first.Program {
+			warner(cmd)("%s was made by %s, %s by %s: results may differ in last digits", s.path, s.Program, first.path, first.Program)
+			break
+		}
+	}
 	var writers []*instanceWriter
 	var left []string
 	for _, f := range singleFiles {
@@ -130,8 +134,6 @@ func mergeResults(cmd *cobra.Command, folder, out string) error {
 	return err
 }
 
-var shardFolderName = regexp.MustCompile(`^shard-(\d{5,9})-of-(\d{5,9})(\` + partialEnding + `)?$`)
-
 // findShards returns all shards of a folder in their order, or an error that says which are
 // missing, unfinished or of another run.
 func findShards(folder string) ([]*shardFolder, error) {
@@ -141,20 +143,18 @@ func findShards(folder string) ([]*shardFolder, error) {
 	}
 	done, begun, of := map[int]string{}, map[int]bool{}, 0
 	for _, e := range entries {
-		name := shardFolderName.FindStringSubmatch(e.Name())
-		if name == nil {
+		i, n, partial, ok := parseShardFolder(e.Name())
+		if !ok {
 			continue
 		}
-		i, _ := strconv.Atoi(name[1]) // at most nine digits
-		n, _ := strconv.Atoi(name[2])
 		if of != 0 && n != of {
 			return nil, fmt.Errorf("%s holds shards of %d and of %d: merge the shards of one run", folder, of, n)
 		}
 		of = n
-		if name[3] == "" {
-			done[i] = e.Name()
-		} else {
+		if partial {
 			begun[i] = true
+		} else {
+			done[i] = e.Name()
 		}
 	}
 	if of == 0 {
@@ -182,12 +182,8 @@ func findShards(folder string) ([]*shardFolder, error) {
 	next := 1
 	for i := range out {
 		s := &shardFolder{path: filepath.Join(folder, done[i])}
-		text, err := regular.ReadFile(filepath.Join(s.path, shardName), 1<<30)
-		if err == nil {
-			err = json.Unmarshal(text, &s.shardInfo)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(s.path, shardName), err)
+		if s.shardInfo, err = readShard(s.path); err != nil {
+			return nil, err
 		}
 		out[i] = s
 		if s.List != out[0].List || s.Pictures != out[0].Pictures || s.First != next {
@@ -208,10 +204,14 @@ func findShards(folder string) ([]*shardFolder, error) {
 func (s *shardFolder) pictures(ctx context.Context, f func(*coco.LabeledImage) error) error {
 	path := filepath.Join(s.path, segmentJournalName)
 	found := map[int64]*coco.LabeledImage{}
-	_, err := readRecords(path, func(map[string]string) error { return nil }, func(r *segmentRecord) error {
-		found[r.Picture.ImageID] = r.Picture
-		return ctx.Err()
-	})
+	journal, err := regular.Open(path)
+	if err == nil {
+		defer journal.Close()
+		_, err = readRecords(journal, path, func(map[string]string) error { return nil }, func(r *segmentRecord) error {
+			found[r.Picture.ImageID] = r.Picture
+			return ctx.Err()
+		})
+	}
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.Count == 0) {
 		return err
 	}

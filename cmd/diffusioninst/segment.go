@@ -37,6 +37,7 @@ type segmentOptions struct {
 	resume   bool
 	list     string
 	shard    string
+	accept   bool
 }
 
 func newSegmentCommand() *cobra.Command {
@@ -86,9 +87,10 @@ have changed are segmented again.
 
 --list takes pictures, folders, globs and addresses from the lines of a file. --shard I/N
 segments one of N equal parts of the pictures into a folder of its own in --output, and does
-nothing if that is finished; one that was begun is continued. Pictures that cannot be segmented
-are recorded there and do not fail the command. diffusioninst results merge OUTPUT makes one
-run of the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set
+nothing if that is finished; one that was begun is continued. Pictures that are broken or missing
+are recorded there and do not fail the command; with pictures that failed because a server,
+a store, a disk or a device did, the shard is not finished, and the same command tries them again.
+diffusioninst results merge OUTPUT makes one run of the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set
 in its template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
   ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --scales 1 --output - -
@@ -116,6 +118,7 @@ in its template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
 	f.BoolVar(&o.resume, "resume", false, "keep what an earlier run into --output has found, and continue with the other pictures")
 	f.StringVar(&o.list, "list", "", `text file with a picture, folder or glob in each line, or "-" for standard input`)
 	f.StringVar(&o.shard, "shard", "", "segment part I of N of the pictures, with I from 0 to N-1, or auto (default: all)")
+	f.BoolVar(&o.accept, "accept-failures", false, "finish a shard without pictures that a server, a store, a disk or a device kept back")
 	f.StringVar(&o.truth, "gt", "", "true masks to compare with, in a format that convert reads")
 	addViewsFlag(cmd, &o.views)
 	f.StringVar(&o.trace, "trace", "", "folder to write a picture of every denoising step, a contact sheet and an animated GIF to")
@@ -156,6 +159,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	if o.model.options.Augment, err = parseViews(o.views); err != nil {
 		return err
+	}
+	if o.accept && o.shard == "" {
+		return errors.New("--accept-failures is for --shard: other runs record no failures")
 	}
 	warn := warner(cmd)
 	inputs, err := o.inputs(cmd, args, warn)
@@ -249,7 +255,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	r.sizes = newSizeHint(config.Input, r.options)
 	err = r.do(cmd.Context())
 	if part != nil && err == nil {
-		return part.finish(table)
+		return part.finish(table, o.accept)
 	}
 	if r.done > 0 {
 		fmt.Fprintf(table, "results written to %s\n", o.output)
@@ -268,7 +274,7 @@ func (o *segmentOptions) inputs(cmd *cobra.Command, args []string, warn func(str
 			if err != nil {
 				return nil, err
 			}
-			return listedInputs(cmd.Context(), lines, o.pictureFolders())
+			return listedInputs(cmd.Context(), lines, o.pictureFolders(), warn)
 		})
 	}
 	inputs, left, err := findInputs(cmd.Context(), args, o.pictureFolders())
@@ -291,8 +297,11 @@ func (o *segmentOptions) onlyLines(cmd *cobra.Command) error {
 // comparisonFolder is the folder in --output for pictures of found and true instances.
 const comparisonFolder = "comparison"
 
-// pictureFolders returns the folders of --output that get pictures.
+// pictureFolders returns the folders of --output that get pictures: those of all shards, if there are several.
 func (o *segmentOptions) pictureFolders() []string {
+	if o.shard != "" {
+		return []string{o.output}
+	}
 	out := []string{filepath.Join(o.output, comparisonFolder)}
 	for _, f := range o.formats {
 		if !slices.Contains(singleFiles, f) {

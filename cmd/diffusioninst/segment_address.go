@@ -62,58 +62,88 @@ func parseAddress(arg string) (*url.URL, error) {
 	return nil, fmt.Errorf("%s: %s:// is not read: name files, https:// or s3:// addresses", arg, scheme)
 }
 
-// placeOf returns an absolute path that stands for an address: the host and the path.
+// placeOf returns an absolute path that stands for an address: the host and the path. distinguish tells apart what has the same.
 func placeOf(u *url.URL) string { return path.Clean("/" + u.Hostname() + "/" + u.Path) }
 
-// fetched calls open with the picture as a file: itself, or what its address gives.
-func (in segmentInput) fetched(ctx context.Context, open func(segmentInput) (*picture.Picture, error)) (*picture.Picture, error) {
+// fetched calls open with the picture as a file: itself, or what its address gives. The stamp is that of what was opened.
+func (in segmentInput) fetched(ctx context.Context, open func(segmentInput) (*picture.Picture, error)) (p *picture.Picture, stamp string, err error) {
 	if in.address == nil {
-		return open(in)
+		stamp = in.stamp(ctx)
+		p, err = open(in)
+		return p, stamp, err
 	}
 	file, err := os.CreateTemp("", "diffusioninst-*")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer os.Remove(file.Name())
-	if err := errors.Join(download(ctx, in.address, file), file.Close()); err != nil {
-		return nil, err
+	err = insist(ctx, func() error {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if err := file.Truncate(0); err != nil {
+			return err
+		}
+		stamp, err = download(ctx, in.address, file)
+		return err
+	})
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, "", err
 	}
 	local := in
 	local.path, local.address = file.Name(), nil
-	p, err := open(local)
+	p, err = open(local)
 	var e *picture.Error
 	if errors.As(err, &e) && e.Path == local.path {
 		e.Path = shown(in.address)
 	}
-	return p, err
+	return p, stamp, err
 }
 
-func download(ctx context.Context, u *url.URL, to io.Writer) error {
-	body, err := openAddress(ctx, u)
+// download copies the content of an address, and returns its stamp.
+func download(ctx context.Context, u *url.URL, to io.Writer) (stamp string, err error) {
+	body, stamp, err := openAddress(ctx, u)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer body.Close()
-	n, err := io.Copy(to, io.LimitReader(body, maxDownload+1))
+	from := &addressReader{Reader: io.LimitReader(body, maxDownload+1)}
+	n, err := io.Copy(to, from)
 	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", shown(u), err)
+	case from.err != nil:
+		return "", &passingError{fmt.Errorf("%s: %w", shown(u), from.err), true}
+	case err != nil: // of the temporary file
+		return "", err
 	case n > maxDownload:
-		return fmt.Errorf("%s: more than %d MiB", shown(u), maxDownload>>20)
+		return "", fmt.Errorf("%s: more than %d MiB", shown(u), maxDownload>>20)
 	}
-	return nil
+	return stamp, nil
 }
 
-// openAddress returns the content of an address.
-func openAddress(ctx context.Context, u *url.URL) (io.ReadCloser, error) {
+// An addressReader remembers an error of reading, which io.Copy does not tell from one of writing.
+type addressReader struct {
+	io.Reader
+	err error
+}
+
+func (r *addressReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
+
+// openAddress returns the content of an address, and its stamp.
+func openAddress(ctx context.Context, u *url.URL) (io.ReadCloser, string, error) {
 	if u.Scheme == s3Scheme {
 		return openObject(ctx, u)
 	}
 	response, err := request(ctx, http.MethodGet, u)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return response.Body, nil
+	return response.Body, stampOfResponse(response), nil
 }
 
 // shown returns an address without what may be secret: passwords and signatures. The key of an object is as it was named.
@@ -130,7 +160,11 @@ func shown(u *url.URL) string {
 // for the query, which may tell pictures apart, but for what signs it: an address signed anew is
 // the same.
 func recorded(u *url.URL) string {
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil { // what signs it cannot be told
+		sum := sha256.Sum256([]byte(u.RawQuery))
+		return shown(u) + "#query-" + hex.EncodeToString(sum[:6])
+	}
 	azure := query.Has("sig")
 	for name := range query {
 		if lower := strings.ToLower(name); slices.ContainsFunc(signingPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }) ||
@@ -163,19 +197,30 @@ func request(ctx context.Context, method string, u *url.URL) (*http.Response, er
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		return nil, fmt.Errorf("%s: %w", shown(u), err)
+		return nil, &passingError{fmt.Errorf("%s: %w", shown(u), err), true}
 	}
-	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
-		return nil, fmt.Errorf("%s: the server says %s", shown(u), response.Status)
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
-	return response, nil
+	response.Body.Close()
+	err = fmt.Errorf("%s: the server says %s", shown(u), response.Status)
+	switch code := response.StatusCode; code {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		err = &passingError{err, false}
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		err = &passingError{err, true}
+	default:
+		if code >= 500 {
+			err = &passingError{err, true}
+		}
+	}
+	return nil, err
 }
 
 // addressStamp identifies the content of an address as its server does, or is empty if the server
 // does not.
-func addressStamp(u *url.URL) string {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func addressStamp(ctx context.Context, u *url.URL) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if u.Scheme == s3Scheme {
 		return objectStamp(ctx, u)
@@ -185,7 +230,11 @@ func addressStamp(u *url.URL) string {
 		return ""
 	}
 	response.Body.Close()
-	return stampOf(response.ContentLength, response.Header.Get("ETag"), response.Header.Get("Last-Modified"))
+	return stampOfResponse(response)
+}
+
+func stampOfResponse(r *http.Response) string {
+	return stampOf(r.ContentLength, r.Header.Get("ETag"), r.Header.Get("Last-Modified"))
 }
 
 func stampOf(size int64, tag, modified string) string {

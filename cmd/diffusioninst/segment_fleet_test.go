@@ -138,11 +138,15 @@ func TestShardsOfManyPictures(t *testing.T) {
 	require.Len(t, set.Images, pictures)
 	times := map[string]int{}
 	for i := range f.shards {
-		_, err := readRecords(filepath.Join(f.out, shard{i, f.shards}.folder(), segmentJournalName), func(map[string]string) error { return nil }, func(r *segmentRecord) error {
+		path := filepath.Join(f.out, shard{i, f.shards}.folder(), segmentJournalName)
+		journal, err := os.Open(path)
+		require.NoError(t, err)
+		_, err = readRecords(journal, path, func(map[string]string) error { return nil }, func(r *segmentRecord) error {
 			times[r.Path]++
 			return nil
 		})
 		require.NoError(t, err)
+		require.NoError(t, journal.Close())
 	}
 	for _, path := range lines {
 		require.Equal(t, 1, times[path], path)

@@ -129,26 +129,33 @@ func findInputs(ctx context.Context, args, own []string) (inputs []segmentInput,
 			inputs = append(inputs, segmentInput{path: p, name: filepath.ToSlash(name)})
 		}
 	}
+	distinguish(inputs)
 	if len(inputs) == 0 {
 		return nil, 0, fmt.Errorf("all %s lie in folders that this command writes: name others", counted(left, "picture"))
 	}
 	return inputs, left, nil
 }
 
-// open reads the picture.
-func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*picture.Picture, error) {
-	return await(ctx, func() (*picture.Picture, error) {
+// open reads the picture, and returns the stamp of what it has read.
+func (in segmentInput) open(ctx context.Context, stream *picture.Stream) (*picture.Picture, string, error) {
+	var stamp string
+	p, err := await(ctx, func() (p *picture.Picture, err error) {
 		if stream != nil {
 			return stream.Next()
 		}
-		return in.fetched(ctx, func(in segmentInput) (*picture.Picture, error) {
+		p, stamp, err = in.fetched(ctx, func(in segmentInput) (*picture.Picture, error) {
 			p, err := picture.Open(in.path, in.options)
 			if err != nil {
 				return in.inParts(in.options, err)
 			}
 			return p, nil
 		})
+		return p, err
 	})
+	if err != nil {
+		return nil, "", err // what await has left may still write the stamp
+	}
+	return p, stamp, nil
 }
 
 // original reads the picture at the depth of its file, with all channels.
@@ -156,7 +163,7 @@ func (in segmentInput) original(ctx context.Context) (*original, error) {
 	return await(ctx, func() (*original, error) {
 		out := &original{}
 		var err error
-		out.Picture, err = in.fetched(ctx, func(in segmentInput) (p *picture.Picture, err error) {
+		out.Picture, out.stamp, err = in.fetched(ctx, func(in segmentInput) (p *picture.Picture, err error) {
 			if p, out.channels, err = picture.OpenChannels(in.path, in.options); err == nil {
 				return p, nil
 			}
@@ -215,12 +222,12 @@ func (in segmentInput) absolute() (string, error) {
 }
 
 // stamp identifies the content of a file by its size and time, or is empty for standard input.
-func (in segmentInput) stamp() string {
+func (in segmentInput) stamp(ctx context.Context) string {
 	if in.path == "-" {
 		return ""
 	}
 	if in.address != nil {
-		return addressStamp(in.address)
+		return addressStamp(ctx, in.address)
 	}
 	return fileStamp(in.path)
 }

@@ -88,12 +88,16 @@ func (j *segmentJob) read(ctx context.Context, r *segmentRun, stream *picture.St
 	if j.err = ctx.Err(); j.err != nil {
 		return
 	}
-	if p := r.journal.find(j.segmentInput); p != nil && r.traced(j.input) {
-		j.known = p
+	known, err := await(ctx, func() (*coco.LabeledImage, error) { return r.journal.find(ctx, j.segmentInput), nil })
+	if err != nil {
+		j.err = err
 		return
 	}
-	j.stamp = j.segmentInput.stamp()
-	j.opened, j.source, j.err = r.open(ctx, j.segmentInput, stream)
+	if known != nil && r.traced(j.input) {
+		j.known = known
+		return
+	}
+	j.opened, j.source, j.stamp, j.err = r.open(ctx, j.segmentInput, stream)
 }
 
 // segment lets the network see a picture.
@@ -127,16 +131,15 @@ func (r *segmentRun) segment(ctx context.Context, j *segmentJob) {
 
 // open reads a picture as the model sees it. If formats measure, it is read at the depth of
 // its file first.
-func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.Stream) (*picture.Picture, *pictureSource, error) {
-	source := &pictureSource{pixelSize: r.measure.pixelSize}
+func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.Stream) (p *picture.Picture, source *pictureSource, stamp string, err error) {
+	source = &pictureSource{pixelSize: r.measure.pixelSize}
 	if !r.measures {
-		opened, err := in.open(ctx, stream)
-		return opened, source, err
+		p, stamp, err = in.open(ctx, stream)
+		return p, source, stamp, err
 	}
-	var err error
 	if stream != nil { // which the run has made without normalization
 		source.opened = &original{}
-		if source.opened.Picture, err = in.open(ctx, stream); err == nil {
+		if source.opened.Picture, _, err = in.open(ctx, stream); err == nil {
 			source.opened.channels = source.opened.Samples()
 			if held, all := len(source.opened.channels), len(source.opened.Channels); held < all {
 				source.opened.Notes = append(source.opened.Notes, fmt.Sprintf("of %d channels only those that are segmented are measured: standard input is read once", all))
@@ -146,10 +149,10 @@ func (r *segmentRun) open(ctx context.Context, in segmentInput, stream *picture.
 		source.opened, err = in.original(ctx)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
-	seen, err := source.opened.Normalized(in.options.Normalize)
-	return seen, source, err
+	p, err = source.opened.Normalized(in.options.Normalize)
+	return p, source, source.opened.stamp, err
 }
 
 // traced reports whether the trace of picture i is there, if one is asked for.

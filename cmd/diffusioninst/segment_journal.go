@@ -3,11 +3,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/internal/atomicfile"
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // A segmentJournal remembers what was found in the pictures of a folder. Its first line has
@@ -31,22 +31,27 @@ type segmentJournal struct {
 }
 
 // segmentFree are the flags that a run may be resumed with other values of.
-var segmentFree = []string{"output", "format", "resume", "gt", "trace", "threads", "help", "weights", "config", "list", "shard"}
+var segmentFree = []string{"output", "format", "resume", "gt", "trace", "threads", "help", "weights", "config", "list", "shard", "accept-failures"}
 
 // segmentSettings returns what the instances and the files of a picture depend on.
 func segmentSettings(cmd *cobra.Command, o *modelFlags, model *diffusioninst.Model) (map[string]string, error) {
-	out := map[string]string{
-		"weights": o.weights, "model": sum([]byte(fmt.Sprintf("%+v", model.Config()))), "device": model.Device().String(),
-		"precision": model.Precision().String(),
+	out, err := segmentFlags(cmd, o)
+	if err != nil {
+		return nil, err
 	}
-	if _, builtin, _ := openBuiltin(o.weights); builtin {
-		checksum, err := weightsSum(o.weights)
-		if err != nil {
+	out["model"] = sum([]byte(fmt.Sprintf("%+v", model.Config())))
+	out["device"], out["precision"] = model.Device().String(), model.Precision().String()
+	return out, nil
+}
+
+// segmentFlags returns those of segmentSettings that are known without the model: the weights by their content, and flags.
+func segmentFlags(cmd *cobra.Command, o *modelFlags) (map[string]string, error) {
+	out := map[string]string{"weights": o.weights}
+	if o.weights != untrained {
+		var err error
+		if out["weights"], err = weightsSum(o.weights); err != nil {
 			return nil, err
 		}
-		out["weights"] = checksum
-	} else if o.weights != untrained {
-		out["weights"] = fileStamp(o.weights)
 	}
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if _, known := out[f.Name]; !known && !slices.Contains(segmentFree, f.Name) {
@@ -56,75 +61,77 @@ func segmentSettings(cmd *cobra.Command, o *modelFlags, model *diffusioninst.Mod
 	return out, nil
 }
 
-// openSegmentJournal opens the journal of a folder: with resume the one that is there, which
-// must have the same settings, otherwise a new one.
+// openSegmentJournal opens the journal of a folder and locks it: with resume the one that is there, which
+// must have the same settings, otherwise a new one. The lock of the file holds on network file systems that lock no folders.
 func openSegmentJournal(folder string, settings map[string]string, resume bool) (*segmentJournal, error) {
 	j := &segmentJournal{path: filepath.Join(folder, segmentJournalName), known: map[string]*segmentRecord{}}
-	found := false
-	if resume {
-		var err error
-		if found, err = j.read(settings); err != nil {
-			return nil, err
-		}
-	}
-	if !found {
-		header, err := json.Marshal(segmentHeader{settings})
-		if err != nil {
-			return nil, err
-		}
-		header = append(header, '\n')
-		j.size = int64(len(header))
-		err = atomicfile.Write(j.path, func(w io.Writer) error {
-			_, err := w.Write(header)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+	if info, err := os.Stat(j.path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", j.path, regular.ErrNotRegular)
 	}
 	var err error
-	if j.f, err = os.OpenFile(j.path, os.O_WRONLY, 0); err != nil {
+	if j.f, err = os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
 		return nil, err
 	}
-	return j, j.f.Truncate(j.size)
+	if err := j.begin(settings, resume); err != nil {
+		return nil, errors.Join(err, j.f.Close())
+	}
+	return j, nil
 }
 
-// read reads what is there. found is false if there is no journal.
-func (j *segmentJournal) read(settings map[string]string) (found bool, err error) {
+func (j *segmentJournal) begin(settings map[string]string, resume bool) error {
+	if err := atomicfile.Lock(j.f); err != nil {
+		return fmt.Errorf("%s: %w", j.path, err)
+	}
+	if resume {
+		if err := j.read(settings); err != nil {
+			return err
+		}
+	}
+	if err := j.f.Truncate(j.size); err != nil || j.size > 0 {
+		return err
+	}
+	return j.append(segmentHeader{settings})
+}
+
+// read reads what is there.
+func (j *segmentJournal) read(settings map[string]string) (err error) {
 	same := func(old map[string]string) error {
 		return sameSettings(j.path, old, settings, "start anew without --resume (with --shard: remove the folder), or choose another --output")
 	}
-	j.size, err = readRecords(j.path, same, func(r *segmentRecord) error {
+	j.size, err = readRecords(j.f, j.path, same, func(r *segmentRecord) error {
 		j.known[r.Path] = r
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return j.size > 0, err
+	return err
 }
 
 // find returns what was found in a picture, or nil. A picture whose file has changed since
 // then is not known.
-func (j *segmentJournal) find(in segmentInput) *coco.LabeledImage {
+func (j *segmentJournal) find(ctx context.Context, in segmentInput) *coco.LabeledImage {
 	if j == nil {
 		return nil
 	}
-	path, stamp := recordKey(in)
-	if r := j.known[path]; r != nil && stamp != "" && r.Stamp == stamp {
+	if r := j.known[recordKey(in)]; r != nil && r.Stamp != "" && r.Stamp == in.stamp(ctx) {
 		return r.Picture
 	}
 	return nil
 }
 
-// add appends a picture, all files of which are written. stamp is that of the picture's file
-// before it was read: a file that has changed since then is read again when the run is resumed.
-func (j *segmentJournal) add(in segmentInput, stamp string, p *coco.LabeledImage) error {
-	path, now := recordKey(in)
-	if j == nil || stamp == "" || stamp != now {
+// add appends a picture, all files of which are written. stamp is that of what was read, or empty if nothing tells whether
+// it is the same later: then, and if a file has changed since, the picture is read again when the run is resumed.
+func (j *segmentJournal) add(ctx context.Context, in segmentInput, stamp string, p *coco.LabeledImage) error {
+	path := recordKey(in)
+	if j == nil || path == "" || in.path == "-" {
 		return nil
 	}
-	text, err := json.Marshal(segmentRecord{path, stamp, p})
+	if in.address == nil && stamp != in.stamp(ctx) {
+		stamp = ""
+	}
+	return j.append(segmentRecord{path, stamp, p})
+}
+
+func (j *segmentJournal) append(line any) error {
+	text, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}
@@ -135,12 +142,13 @@ func (j *segmentJournal) add(in segmentInput, stamp string, p *coco.LabeledImage
 	return nil
 }
 
-func recordKey(in segmentInput) (path, stamp string) {
+// recordKey is what a picture is known by; empty if the current folder is unknown.
+func recordKey(in segmentInput) string {
 	path, err := in.absolute()
 	if err != nil {
-		return "", ""
+		return ""
 	}
-	return path + pageName(in.options), in.stamp()
+	return path + pageName(in.options)
 }
 
 func (j *segmentJournal) close() error {

@@ -5,14 +5,17 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -65,10 +68,10 @@ func readList(path string, stdin io.Reader) ([]string, error) {
 // listedInputs returns the pictures of a list. What is not there, or a glob without a match, is
 // a picture that fails, so that the numbers of the others stay. Names are paths below the folder
 // that all pictures share. Pictures in the folders own, which the command writes, are refused.
-func listedInputs(ctx context.Context, lines, own []string) ([]segmentInput, error) {
+func listedInputs(ctx context.Context, lines, own []string, warn func(string, ...any)) ([]segmentInput, error) {
 	written := newOwnFolders(own)
 	var out []segmentInput
-	seen := map[string]bool{}
+	seen, again, example := map[string]bool{}, 0, ""
 	for _, line := range lines {
 		if line == "-" {
 			return nil, errors.New(`--list: a line "-" would be standard input, which has no place in a list`)
@@ -86,33 +89,43 @@ func listedInputs(ctx context.Context, lines, own []string) ([]segmentInput, err
 				return nil, fmt.Errorf("--list: %w", err)
 			}
 			for _, u := range addresses {
-				if place := recorded(u); !seen[place] {
-					seen[place] = true
-					out = append(out, segmentInput{path: place, name: placeOf(u), address: u})
+				place := recorded(u)
+				if seen[place] {
+					again, example = again+1, cmp.Or(example, shown(u))
+					continue
 				}
+				seen[place] = true
+				out = append(out, segmentInput{path: place, name: placeOf(u), address: u})
 			}
 			continue
 		}
 		found := []string{line}
 		if info, err := os.Stat(line); err == nil && info.IsDir() || err != nil && strings.ContainsAny(line, "*?[") {
-			if pictures, err := picture.Find(found); err == nil {
+			switch pictures, err := picture.Find(found); {
+			case err == nil:
 				found = pictures
+			case !errors.Is(err, picture.ErrNoFiles) && !errors.Is(err, fs.ErrNotExist):
+				return nil, fmt.Errorf("--list: %w", err)
 			}
 		}
-		for _, path := range found {
-			absolute, err := filepath.Abs(path)
+		for _, file := range found {
+			absolute, err := filepath.Abs(file)
 			if err != nil {
 				return nil, err
 			}
 			if seen[absolute] {
+				again, example = again+1, cmp.Or(example, file)
 				continue
 			}
 			seen[absolute] = true
-			if written.hold(path) {
-				return nil, fmt.Errorf("%s lies in a folder that this command writes: choose another --output", path)
+			if written.hold(file) {
+				return nil, fmt.Errorf("%s lies in a folder that this command writes: choose another --output", file)
 			}
-			out = append(out, segmentInput{path: path, name: absolute})
+			out = append(out, segmentInput{path: file, name: absolute})
 		}
+	}
+	if again > 0 {
+		warn("--list: %s again that the list has already, left out (the first: %s)", counted(again, "picture"), example)
 	}
 	common := commonFolder(out)
 	for i := range out {
@@ -122,7 +135,22 @@ func listedInputs(ctx context.Context, lines, own []string) ([]segmentInput, err
 		}
 		out[i].name = filepath.ToSlash(name)
 	}
+	distinguish(out)
 	return out, nil
+}
+
+// distinguish gives addresses that share a name, such as those that differ in what follows a question mark, names of their own.
+func distinguish(inputs []segmentInput) {
+	count := map[string]int{}
+	for _, in := range inputs {
+		count[in.name]++
+	}
+	for i, in := range inputs {
+		if in.address != nil && count[in.name] > 1 {
+			of, ext := sha256.Sum256([]byte(in.path)), path.Ext(in.name)
+			inputs[i].name = strings.TrimSuffix(in.name, ext) + "-" + hex.EncodeToString(of[:4]) + ext
+		}
+	}
 }
 
 // commonFolder returns the deepest folder that all inputs, whose names are absolute paths, lie in.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,8 @@ func TestListedInputs(t *testing.T) {
 			}
 			all = append(all, l)
 		}
-		inputs, err := listedInputs(t.Context(), all, []string{filepath.Join(dir, "out")})
+		said := ""
+		inputs, err := listedInputs(t.Context(), all, []string{filepath.Join(dir, "out")}, func(format string, args ...any) { said += fmt.Sprintf(format, args...) })
 		if say, fails := strings.CutPrefix(want, "!"); fails {
 			require.ErrorContains(t, err, say)
 			continue
@@ -73,5 +75,23 @@ func TestListedInputs(t *testing.T) {
 			names = append(names, in.name)
 		}
 		require.Equal(t, want, strings.Join(names, " "), lines)
+		require.Equal(t, lines == "x/2.png y/1.png x/2.png", strings.Contains(said, "1 picture again that the list has already"), said)
 	}
+}
+
+// Addresses that would share a name have names of their own, and those whose query says nothing to Go are different ones.
+func TestListedAddresses(t *testing.T) {
+	lines := []string{"https://h/a.png", "https://h/q?id=1", "https://h/q?id=2", "https://h/q?id=1;x", "https://h/q?id=2;x", "https://h/q?id=1&token=s"}
+	said := ""
+	inputs, err := listedInputs(t.Context(), lines, nil, func(format string, args ...any) { said += fmt.Sprintf(format, args...) })
+	require.NoError(t, err)
+	require.Len(t, inputs, 5)
+	require.Equal(t, "a.png", inputs[0].name)
+	names := map[string]bool{}
+	for _, in := range inputs {
+		names[in.name] = true
+	}
+	require.Len(t, names, 5)
+	require.Contains(t, said, "1 picture again")
+	require.NotContains(t, said, "token")
 }

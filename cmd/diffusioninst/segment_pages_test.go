@@ -164,7 +164,10 @@ func TestSegmentStacks(t *testing.T) {
 	_, _, err = segment(nil, "--output", out, "--page", "all", "--channel", "DAPI", "--z", "max", stack)
 	require.NoError(t, err)
 	known := map[string]bool{}
-	_, err = readRecords(filepath.Join(out, segmentJournalName), func(map[string]string) error { return nil }, func(r *segmentRecord) error {
+	journal, err := os.Open(filepath.Join(out, segmentJournalName))
+	require.NoError(t, err)
+	defer journal.Close()
+	_, err = readRecords(journal, journal.Name(), func(map[string]string) error { return nil }, func(r *segmentRecord) error {
 		known[r.Path] = true
 		return nil
 	})

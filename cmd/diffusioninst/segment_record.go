@@ -1,16 +1,17 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
-	"github.com/diffusioninst/go/internal/regular"
 )
 
 // segmentJournalName is the file in the output folder that --resume continues from.
@@ -27,17 +28,17 @@ type segmentRecord struct {
 	Picture *coco.LabeledImage `json:"picture"`
 }
 
-// readRecords reads a journal: its settings and each record. A last line that is torn is left out
+// readRecords reads a journal, line by line: its settings and each record. A last line that is torn is left out
 // of the size.
-func readRecords(path string, settings func(map[string]string) error, record func(r *segmentRecord) error) (size int64, err error) {
-	text, err := regular.ReadFile(path, 1<<30)
-	if err != nil {
-		return 0, err
-	}
+func readRecords(from io.Reader, path string, settings func(map[string]string) error, record func(r *segmentRecord) error) (size int64, err error) {
+	lines := bufio.NewReader(from)
 	for n := 1; ; n++ {
-		line, rest, whole := bytes.Cut(text, []byte("\n"))
-		if !whole {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
 			return size, nil
+		}
+		if err != nil {
+			return 0, err
 		}
 		var h segmentHeader
 		var r segmentRecord
@@ -45,7 +46,7 @@ func readRecords(path string, settings func(map[string]string) error, record fun
 		if n == 1 {
 			to = &h
 		}
-		err := json.Unmarshal(line, to)
+		err = json.Unmarshal(line, to)
 		if err == nil && n > 1 {
 			err = r.check()
 		}
@@ -60,8 +61,7 @@ func readRecords(path string, settings func(map[string]string) error, record fun
 		if err != nil {
 			return 0, err
 		}
-		size += int64(len(line)) + 1
-		text = rest
+		size += int64(len(line))
 	}
 }
 
@@ -90,7 +90,11 @@ func sameSettings(path string, old, now map[string]string, advice string) error 
 	maps.Copy(names, now)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if have, want := old[name], now[name]; have != want {
-			changed = append(changed, fmt.Sprintf("%s (%.12s, now %.12s)", name, have, want))
+			shown := 12
+			if fmt.Sprintf("%.12s", have) == fmt.Sprintf("%.12s", want) {
+				shown = max(len(have), len(want))
+			}
+			changed = append(changed, fmt.Sprintf("%s (%s, now %s)", name, cmp.Or(fmt.Sprintf("%.*s", shown, have), `""`), cmp.Or(fmt.Sprintf("%.*s", shown, want), `""`)))
 		}
 	}
 	if len(changed) > 0 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -43,6 +44,7 @@ type segmentRun struct {
 	notes        pictureNotes
 	allPages     bool // of standard input
 	done, failed int  // pictures
+	troubles     int  // that have failed in a row for what is passing
 }
 
 // do segments all pictures. If it is stopped, by a signal or a full disk, it closes the files
@@ -104,16 +106,22 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 	switch {
 	case err == nil:
 		r.done++
+		r.troubles = 0
 	case err == io.EOF:
 	case ctx.Err() != nil:
 		return r.stopped(ctx.Err())
-	case diskFails(err), r.lines != nil && r.lines.err != nil:
+	case diskFails(err) && (j.err == nil || !errors.Is(err, syscall.EIO)), r.lines != nil && r.lines.err != nil:
 		return r.stopped(err)
 	default:
-		r.part.failed(r.id(), r.inputs[j.input], inFlags(err))
+		r.part.failed(r.id(), r.inputs[j.input], inFlags(err), passing(err))
 		r.failed++
 		_ = r.bar.Clear()
 		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(inFlags(err).Error()))
+		if !passing(err) {
+			r.troubles = 0
+		} else if r.troubles++; r.troubles == manyTroubles {
+			return r.stopped(fmt.Errorf("%d pictures in a row failed for a reason that is not theirs (the last: %w)", manyTroubles, inFlags(err)))
+		}
 	}
 	if j.last {
 		_ = r.bar.Add(1)
@@ -185,7 +193,7 @@ func (r *segmentRun) finish(ctx context.Context, j *segmentJob) error {
 			return err
 		}
 	}
-	if err := r.journal.add(j.segmentInput, j.stamp, p); err != nil {
+	if err := r.journal.add(ctx, j.segmentInput, j.stamp, p); err != nil {
 		return err
 	}
 	if r.lines == nil { // the table is kept to its end, a stream may have none
@@ -208,7 +216,7 @@ func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coc
 	}()
 	source := &pictureSource{
 		pixels: func() (image.Image, error) {
-			opened, err := in.open(ctx, nil)
+			opened, _, err := in.open(ctx, nil)
 			if err != nil {
 				return nil, err
 			}

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,7 +31,7 @@ const s3Scheme = "s3"
 // objects returns the client for s3:// addresses, which is made when the first is met. Credentials, region and
 // endpoint come from where the AWS tools take them: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3,
 // ~/.aws, the machine's or the pod's role.
-var objects = sync.OnceValues(newObjects)
+var objects = lasting(newObjects)
 
 func newObjects() (*s3.Client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -42,10 +41,10 @@ func newObjects() (*s3.Client, error) {
 	})
 	settings, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client))
 	if err != nil {
-		return nil, fmt.Errorf("settings for s3://: %w", err)
+		return nil, &passingError{fmt.Errorf("settings for s3://: %w", err), false}
 	}
 	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
-		return nil, fmt.Errorf("no credentials for s3://: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, as for the AWS tools; an object that anyone may read has an https:// address: %w", err)
+		return nil, &passingError{fmt.Errorf("no credentials for s3://: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, as for the AWS tools; an object that anyone may read has an https:// address: %w", err), false}
 	}
 	settings.Region = cmp.Or(settings.Region, "us-east-1") // as the AWS tools have it for S3
 	return s3.NewFromConfig(settings, func(o *s3.Options) {
@@ -92,7 +91,7 @@ func findAddresses(ctx context.Context, u *url.URL) ([]*url.URL, error) {
 }
 
 // findObjects returns the objects that an address names, in the order of their keys: itself, the pictures below it if
-// it ends with a slash or has no key, or what a glob matches, which may be nothing.
+// it ends with a slash or has no key, or what a glob matches, which may be nothing. An object whose key is that of a glob is itself.
 func findObjects(ctx context.Context, u *url.URL) ([]*url.URL, error) {
 	bucket, key := objectKey(u)
 	prefix, glob := *key, false
@@ -118,6 +117,9 @@ func findObjects(ctx context.Context, u *url.URL) ([]*url.URL, error) {
 		for _, o := range page.Contents {
 			name := aws.ToString(o.Key)
 			if glob {
+				if name == *key {
+					return []*url.URL{u}, nil
+				}
 				if match, _ := path.Match(*key, name); match && !strings.HasSuffix(name, "/") {
 					out = append(out, objectAddress(*bucket, name))
 				}
@@ -135,18 +137,18 @@ func pictureBelow(name string) bool {
 	return slices.Contains(picture.Extensions(), strings.ToLower(path.Ext(name))) && !slices.ContainsFunc(strings.Split(name, "/"), hidden)
 }
 
-// openObject returns the content of an object.
-func openObject(ctx context.Context, u *url.URL) (io.ReadCloser, error) {
+// openObject returns the content of an object, and its stamp.
+func openObject(ctx context.Context, u *url.URL) (io.ReadCloser, string, error) {
 	client, err := objects()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", shown(u), err)
+		return nil, "", fmt.Errorf("%s: %w", shown(u), err)
 	}
 	bucket, key := objectKey(u)
 	object, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key})
 	if err != nil {
-		return nil, objectError(u, err)
+		return nil, "", objectError(u, err)
 	}
-	return object.Body, nil
+	return object.Body, stampOfObject(object.ContentLength, object.ETag, object.LastModified), nil
 }
 
 // objectStamp is addressStamp of an object.
@@ -160,10 +162,15 @@ func objectStamp(ctx context.Context, u *url.URL) string {
 	if err != nil {
 		return ""
 	}
-	return stampOf(aws.ToInt64(head.ContentLength), aws.ToString(head.ETag), aws.ToTime(head.LastModified).UTC().Format(time.RFC1123))
+	return stampOfObject(head.ContentLength, head.ETag, head.LastModified)
 }
 
-// objectError says of which object an error is, in the words of the store, without the request.
+func stampOfObject(size *int64, tag *string, modified *time.Time) string {
+	return stampOf(aws.ToInt64(size), aws.ToString(tag), aws.ToTime(modified).UTC().Format(time.RFC1123))
+}
+
+// objectError says of which object an error is, in the words of the store, without the request. The AWS library has tried
+// again what may pass soon.
 func objectError(u *url.URL, err error) error {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		hint := ""
@@ -171,10 +178,17 @@ func objectError(u *url.URL, err error) error {
 		case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently":
 			hint = ": set AWS_REGION to the bucket's region"
 		}
-		return fmt.Errorf("%s: the store says %s: %s%s", shown(u), e.ErrorCode(), e.ErrorMessage(), hint)
+		err = fmt.Errorf("%s: the store says %s: %s%s", shown(u), e.ErrorCode(), e.ErrorMessage(), hint)
+		if slices.Contains(objectCodes, e.ErrorCode()) {
+			return err
+		}
+		return &passingError{err, false}
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	return fmt.Errorf("%s: %w", shown(u), err)
+	return &passingError{fmt.Errorf("%s: %w", shown(u), err), false}
 }
+
+// objectCodes are the errors of a store that are about one object.
+var objectCodes = []string{"NoSuchKey", "NotFound", "NoSuchBucket", "InvalidBucketName", "InvalidObjectState", "MethodNotAllowed", "KeyTooLongError", "InvalidArgument"}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -58,7 +57,7 @@ func asS3User(t *testing.T, key, secret string) {
 		t.Setenv(name, value)
 	}
 	before := objects
-	objects = sync.OnceValues(newObjects)
+	objects = lasting(newObjects)
 	t.Cleanup(func() { objects = before })
 }
 
@@ -102,6 +101,11 @@ func TestSegmentS3(t *testing.T) {
 	_, _, err = segment(nil, "--format", "labelmap", "--output", out, "s3://bucket/x/")
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(out, "labelmap", "deep", "b.png"))
+	objectStore(t, "g/img[1].png", "g/img1.png")
+	_, _, err = segment(nil, "--format", "labelmap", "--output", out, "s3://bucket/g/img[1].png")
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(out, "labelmap", "img[1].png"))
+	require.NoFileExists(t, filepath.Join(out, "labelmap", "img1.png"))
 	for address, say := range map[string]string{
 		"s3://bucket/none/": "s3://bucket/none/: no picture there", "s3://bucket/[.png": "syntax error in pattern", "s3://none/": "NoSuchBucket",
 	} {

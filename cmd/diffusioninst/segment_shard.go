@@ -23,6 +23,7 @@ type shardRun struct {
 	shardInfo
 	shard
 	partial, path string
+	passing       []failedPicture // those of Failed that another try may segment
 }
 
 // openShard returns the run over a shard of the pictures, or nil, having said so, if the shard is
@@ -40,22 +41,73 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 	if o.output == "-" {
 		return nil, errors.New("--shard needs a folder for the results: --output - writes only lines of JSON")
 	}
+	if err := o.checkPlaces(inputs); err != nil {
+		return nil, err
+	}
 	if slices.ContainsFunc(inputs, func(in segmentInput) bool { return in.path == "-" }) {
 		return nil, errors.New("--shard needs files: nobody knows how many pictures standard input has")
 	}
 	r := &shardRun{shard: s, path: filepath.Join(o.output, s.folder())}
 	r.partial = r.path + partialEnding
 	first, last := s.bounds(len(inputs))
-	r.shardInfo = shardInfo{Shard: s.index, Of: s.of, First: first + 1, Count: last - first, Pictures: len(inputs), List: listSum(inputs), Failed: []failedPicture{}}
+	r.shardInfo = shardInfo{
+		Shard: s.index, Of: s.of, First: first + 1, Count: last - first, Pictures: len(inputs), List: listSum(inputs),
+		Program: strings.ReplaceAll(programVersion(), "\n", ", "), Failed: []failedPicture{},
+	}
+	if err := r.checkOthers(o.output); err != nil {
+		return nil, err
+	}
+	if r.Flags, err = segmentFlags(cmd, &o.model); err != nil {
+		return nil, err
+	}
+	r.Flags["list"], r.Flags["formats"] = r.List, strings.Join(o.formats, ",")
 	done, err := r.finished()
 	if err != nil {
 		return nil, err
 	}
 	if done {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "shard %v is finished: %s\n", s, r.path)
+		info, err := readShard(r.path)
+		if err == nil {
+			err = sameSettings(r.path, info.Flags, r.Flags, "remove the folder, or choose another --output")
+		}
+		if err != nil {
+			return nil, err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "shard %v is finished: %s\n", s, r.path)
 		return nil, err
 	}
 	return r, nil
+}
+
+// checkPlaces refuses pictures of all shards that one run would write to the same file.
+func (o *segmentOptions) checkPlaces(inputs []segmentInput) error {
+	i := slices.IndexFunc(o.formats, func(f string) bool { return !slices.Contains(singleFiles, f) })
+	if i < 0 {
+		return nil
+	}
+	taken := make(map[string]int32, len(inputs))
+	for k, in := range inputs {
+		key := outputPlace(o.formats[i], &coco.LabeledImage{FileName: in.name})
+		if other, ok := taken[key]; ok {
+			return fmt.Errorf("%s and %s would be written to the same file of --format %s: leave one out, or segment them into another --output", inputs[other], in, o.formats[i])
+		}
+		taken[key] = int32(k)
+	}
+	return nil
+}
+
+// checkOthers refuses an output folder with shards of another number.
+func (r *shardRun) checkOthers(output string) error {
+	entries, err := os.ReadDir(output)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if _, of, _, ok := parseShardFolder(e.Name()); ok && of != r.of {
+			return fmt.Errorf("%s holds %s, and this is shard %v: segment the same number of shards, or choose another --output", output, e.Name(), r.shard)
+		}
+	}
+	return err
 }
 
 // pictures returns the shard's part of all pictures.
@@ -86,15 +138,24 @@ func (r *shardRun) describe(settings map[string]string, o *segmentOptions, class
 	r.Settings["formats"] = strings.Join(o.formats, ",")
 }
 
-// failed records a picture that could not be segmented.
-func (r *shardRun) failed(id int64, in segmentInput, err error) {
-	if r != nil {
-		r.Failed = append(r.Failed, failedPicture{ImageID: id, FileName: in.name, Path: in.path, Error: err.Error()})
+// failed records a picture that could not be segmented; passing says that another try may go well.
+func (r *shardRun) failed(id int64, in segmentInput, err error, passing bool) {
+	if r == nil {
+		return
+	}
+	f := failedPicture{ImageID: id, FileName: in.name, Path: in.path, Error: err.Error()}
+	r.Failed = append(r.Failed, f)
+	if passing {
+		r.passing = append(r.passing, f)
 	}
 }
 
-// finish writes what the shard is and gives its folder its name.
-func (r *shardRun) finish(out io.Writer) error {
+// finish writes what the shard is and gives its folder its name, unless pictures failed that another try may segment.
+func (r *shardRun) finish(out io.Writer, acceptFailures bool) error {
+	if n := len(r.passing); n > 0 && !acceptFailures {
+		return fmt.Errorf("shard %v is not finished: %s failed because of a server, a store, a disk or a device (the first: %s): the same command tries again, with --accept-failures for the last time",
+			r.shard, counted(n, "picture"), r.passing[0].Error)
+	}
 	if err := writeJSON(filepath.Join(r.partial, shardName), r.shardInfo); err != nil {
 		return err
 	}

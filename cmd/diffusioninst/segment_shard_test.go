@@ -89,6 +89,10 @@ func TestShardsMerge(t *testing.T) {
 		_, err := program(t, args("--output", t.TempDir(), "--shard", "0/3", flag, list)...)
 		require.ErrorContains(t, err, say)
 	}
+	same := filepath.Join(t.TempDir(), "list.txt")
+	require.NoError(t, os.WriteFile(same, []byte("x/a.png\nx/a.jpg\n"), 0o666))
+	_, err = program(t, args("--output", t.TempDir(), "--shard", "0/2", "--list", same)...)
+	require.ErrorContains(t, err, "x/a.png and x/a.jpg would be written to the same file of --format measurements")
 	_, err = program(t, args("--output", t.TempDir(), "a.png")...)
 	require.ErrorContains(t, err, "takes the place of arguments")
 	_, err = program(t, append(args("--output", "-", "--shard", "0/3"), "--format", "results")...)

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
+	"github.com/diffusioninst/go/internal/regular"
 )
 
 // A shard is one of several parts of a list of pictures that machines segment on their own.
@@ -65,6 +69,9 @@ func shardOfEnvironment(getenv func(string) string) (shard, error) {
 			}
 		}
 		id, low, high, count, step := v[0], v[1], v[2], v[3], v[4]
+		if low > 1 {
+			return shard{}, fmt.Errorf("--shard auto: the Slurm array begins with task %d, so that nobody knows how many parts there are: use --array=0-N, or --shard I/N to segment one part again", low)
+		}
 		if step < 1 || id < low || id > high || (id-low)%step != 0 || (high-low)/step+1 != count {
 			return shard{}, fmt.Errorf("--shard auto: the Slurm array %d-%d:%d of %d tasks has gaps, so that nobody knows which part task %d is: use --array=0-N or --shard I/N",
 				low, high, step, count, id)
@@ -88,6 +95,32 @@ const partialEnding = ".partial"
 // folder returns the name of the shard's folder in --output.
 func (s shard) folder() string { return fmt.Sprintf("shard-%05d-of-%05d", s.index, s.of) }
 
+var shardFolderName = regexp.MustCompile(`^shard-(\d{5,9})-of-(\d{5,9})(\` + partialEnding + `)?$`)
+
+// parseShardFolder reads what folder returns, and whether partialEnding follows it.
+func parseShardFolder(name string) (index, of int, partial, ok bool) {
+	parts := shardFolderName.FindStringSubmatch(name)
+	if parts == nil {
+		return 0, 0, false, false
+	}
+	index, _ = strconv.Atoi(parts[1]) // at most nine digits
+	of, _ = strconv.Atoi(parts[2])
+	return index, of, parts[3] != "", true
+}
+
+// readShard reads what a finished shard's folder says of it.
+func readShard(folder string) (info shardInfo, err error) {
+	path := filepath.Join(folder, shardName)
+	text, err := regular.ReadFile(path, 1<<30)
+	if err == nil {
+		err = json.Unmarshal(text, &info)
+	}
+	if err != nil {
+		return info, fmt.Errorf("%s: %w", path, err)
+	}
+	return info, nil
+}
+
 // shardName is the file that says what a shard is.
 const shardName = "shard.json"
 
@@ -101,6 +134,8 @@ type shardInfo struct {
 	Pictures int               `json:"pictures"` // of all shards
 	List     string            `json:"list"`     // of listSum
 	Settings map[string]string `json:"settings"` // of the run, formats included
+	Flags    map[string]string `json:"flags"`    // those of segmentFlags before the model was loaded, the list and the formats
+	Program  string            `json:"program"`  // its version, and LibTorch's
 	Formats  []string          `json:"formats"`
 	Polygons bool              `json:"polygons"`
 	Classes  []coco.Category   `json:"classes"`

@@ -36,6 +36,8 @@ func TestParseShard(t *testing.T) {
 		{"auto", slurm("10", "1", "10", "10", ""), "9/10"},
 		{"auto", slurm("8", "0", "10", "6", "2"), "4/6"},
 		{"auto", slurm("7", "1", "7", "3", "1"), "has gaps"},
+		{"auto", slurm("3", "3", "3", "1", "1"), "begins with task 3"},
+		{"auto", slurm("5", "4", "7", "4", "1"), "begins with task 4"},
 		{"auto", slurm("3", "0", "10", "6", "2"), "has gaps"},
 		{"auto", slurm("1", "0", "10", "6", "0"), "has gaps"},
 		{"auto", map[string]string{"SLURM_ARRAY_TASK_ID": "3"}, `$SLURM_ARRAY_TASK_MIN is ""`},

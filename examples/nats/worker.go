@@ -85,7 +85,8 @@ func (w *worker) work(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// segment stores the result of a picture. A picture that is broken has one that says so; it would be broken for each worker.
+// segment stores the result of a picture. A picture that is broken, or too large, has one that says so, as has one whose result is
+// larger than the server takes: it would be so for each worker.
 func (w *worker) segment(ctx context.Context, m jetstream.Msg) error {
 	about, err := m.Metadata()
 	if err != nil {
@@ -97,15 +98,29 @@ func (w *worker) segment(ctx context.Context, m jetstream.Msg) error {
 	} else {
 		defer img.Close()
 		r, err := w.model.Segment(ctx, img, diffusioninst.Options{})
-		if err != nil {
+		if limit, ok := errors.AsType[*diffusioninst.LimitError](err); ok {
+			out.Error = limit.Error()
+		} else if err != nil {
 			return err
+		} else {
+			out.Results = evaluation.LabeledImage(r, int64(out.Sequence), m.Subject(), w.classes).Results()
 		}
-		out.Results = evaluation.LabeledImage(r, int64(out.Sequence), m.Subject(), w.classes).Results()
 	}
+	subject := resultsPrefix + strings.TrimPrefix(m.Subject(), picturesPrefix)
+	err = w.store(ctx, subject, out)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		out.Error = fmt.Sprintf("the results of %d instances are larger than the server's max_payload", len(out.Results))
+		out.Results = []coco.Result{}
+		err = w.store(ctx, subject, out)
+	}
+	return err
+}
+
+func (w *worker) store(ctx context.Context, subject string, out found) error {
 	text, err := json.Marshal(out)
 	if err != nil {
 		return err
 	}
-	_, err = w.js.Publish(ctx, resultsPrefix+strings.TrimPrefix(m.Subject(), picturesPrefix), text, jetstream.WithMsgID(fmt.Sprint(out.Sequence)))
+	_, err = w.js.Publish(ctx, subject, text, jetstream.WithMsgID(fmt.Sprint(out.Sequence)))
 	return err
 }

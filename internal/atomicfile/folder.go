@@ -38,3 +38,7 @@ func openFolder(path string) (*os.File, error) {
 
 // Close unlocks the folder.
 func (l *FolderLock) Close() error { return l.f.Close() }
+
+// Lock keeps other writers away from an open file until it is closed or the process ends. The error is ErrBusy if another
+// process or goroutine has the lock. On file systems that have no locks it does nothing.
+func Lock(f *os.File) error { return lock(f) }

@@ -1,0 +1,148 @@
+//go:build cgo
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func withoutPauses(t *testing.T) {
+	before := firstPause
+	firstPause = time.Millisecond
+	t.Cleanup(func() { firstPause = before })
+}
+
+// shardRunner serves two pictures, which answer may refuse, and returns what segments them as one shard into a folder.
+func shardRunner(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) (handled bool)) (run func(args ...string) (stdout, stderr string, err error), out string) {
+	withoutPauses(t)
+	folder := t.TempDir()
+	for i := range 2 {
+		savePNG(t, filepath.Join(folder, fmt.Sprintf("%d.png", i)), uint64(i))
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answer(w, r) {
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(folder, r.URL.Path))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(text) // neither ETag nor Last-Modified
+	}))
+	t.Cleanup(server.Close)
+	list := filepath.Join(folder, "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte(server.URL+"/0.png\n"+server.URL+"/none.png\n"+server.URL+"/1.png\n"), 0o666))
+	out = filepath.Join(t.TempDir(), "out")
+	return func(args ...string) (string, string, error) {
+		return segment(nil, append([]string{"--format", "results", "--list", list, "--shard", "0/1", "--output", out}, args...)...)
+	}, out
+}
+
+// A shard of pictures that nothing tells from others later is finished and merged. Each is fetched once, and nothing else is asked.
+func TestShardOfAddressesWithoutStamps(t *testing.T) {
+	var asked atomic.Int64
+	run, out := shardRunner(t, func(w http.ResponseWriter, r *http.Request) bool {
+		asked.Add(1)
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusForbidden) // as for addresses that are signed for GET
+		}
+		return r.Method == http.MethodHead
+	})
+	stdout, _, err := run()
+	require.NoError(t, err)
+	require.Contains(t, stdout, "shard 0/1 written")
+	require.EqualValues(t, 3, asked.Load())
+	stdout, err = program(t, "results", "merge", out)
+	require.NoError(t, err)
+	require.Contains(t, stdout, "of 2 pictures merged")
+	require.Contains(t, stdout, "1 picture could not be segmented")
+}
+
+// What is not a picture's fault leaves its shard unfinished, and is tried again; a finished shard is of its list and settings.
+func TestShardWaitsForServers(t *testing.T) {
+	var down atomic.Bool
+	down.Store(true)
+	run, out := shardRunner(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/1.png" && down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	})
+	_, stderr, err := run()
+	require.ErrorContains(t, err, "shard 0/1 is not finished: 1 picture failed because of a server")
+	require.Contains(t, stderr, "/1.png: the server says 503 Service Unavailable")
+	_, err = program(t, "results", "merge", out)
+	require.ErrorContains(t, err, "0 (begun)")
+	down.Store(false)
+	stdout, stderr, err := run()
+	require.NoError(t, err)
+	require.Contains(t, stdout, "1 picture could not be segmented")
+	require.Contains(t, stderr, "404")
+	stdout, _, err = run()
+	require.NoError(t, err)
+	require.Contains(t, stdout, "is finished")
+	for flag, say := range map[string]string{"--seed=7": "seed (0, now 7)", "--format=coco": "formats (results, now results,coco)", "--shard=0/2": "holds shard-00000-of-00001"} {
+		_, _, err = run(flag)
+		require.ErrorContains(t, err, say)
+	}
+
+	require.NoError(t, os.RemoveAll(out))
+	down.Store(true)
+	stdout, _, err = run("--accept-failures")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "2 pictures could not be segmented")
+	_, err = program(t, "segment", "a.png", "--accept-failures", "--weights", "untrained")
+	require.ErrorContains(t, err, "--accept-failures is for --shard")
+}
+
+// A run ends when nothing works any more, instead of going through a list of failures.
+func TestManyTroublesStop(t *testing.T) {
+	withoutPauses(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer server.Close()
+	var lines []string
+	for i := range 3 * manyTroubles {
+		lines = append(lines, fmt.Sprintf("%s/%d.png", server.URL, i))
+	}
+	list := filepath.Join(t.TempDir(), "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte(strings.Join(lines, "\n")), 0o666))
+	_, _, err := segment(nil, "--list", list, "--output", t.TempDir())
+	require.ErrorContains(t, err, "10 pictures in a row failed for a reason that is not theirs")
+	require.ErrorContains(t, err, "stopped after 10 of 30 pictures")
+}
+
+func TestPassing(t *testing.T) {
+	require.True(t, passing(&fs.PathError{Op: "read", Path: "a", Err: syscall.EIO}))
+	require.True(t, passing(fmt.Errorf("a: %w", &passingError{errors.New("b"), false})))
+	require.False(t, passing(&fs.PathError{Op: "open", Path: "a", Err: syscall.ENOENT}))
+	require.False(t, passing(errors.New("a")))
+	calls := 0
+	get := lasting(func() (int, error) {
+		if calls++; calls == 1 {
+			return 0, errors.New("not yet")
+		}
+		return calls, nil
+	})
+	_, err := get()
+	require.Error(t, err)
+	for range 2 {
+		n, err := get()
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+	}
+}
