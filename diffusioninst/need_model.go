@@ -20,6 +20,7 @@ func (m *Model) Need(o Options, sizes ...image.Point) (Need, error) {
 	if err != nil {
 		return Need{}, err
 	}
+	s.divisor = m.apart()
 	images := make([]image.Image, len(sizes))
 	for i, size := range sizes {
 		images[i] = unread{size}

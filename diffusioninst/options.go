@@ -97,6 +97,7 @@ func optionError(option, format string, args ...any) error {
 type settings struct {
 	rules
 	looks     []look
+	divisor   int // what padded sizes are multiples of, if pictures of different ones go through the network apart; 0 for together
 	tile      int // side of a tile in pixels of the network's input; 0 for none
 	overlap   int // of tiles; 0 for a quarter, negative for none
 	sampling  sampler.Config

@@ -31,12 +31,22 @@ func (m *Model) Segment(ctx context.Context, img image.Image, o Options) (*Resul
 	return results[0], nil
 }
 
-// SegmentBatch finds the instances in several pictures. Those that are not cut into
+// SegmentBatch finds the instances in several pictures. On a GPU those that are not cut into
 // tiles go through the network together, padded to a common size: that needs as many
-// times the memory, and pays on a GPU. Picture i gets the noise that Segment would give
+// times the memory, and pays there. On a processor small ones of one size do, and others go one by one while the next is prepared.
+// Picture i gets the noise that Segment would give
 // it with Seed+i. Errors are Segment's.
 func (m *Model) SegmentBatch(ctx context.Context, images []image.Image, o Options) ([]*Result, error) {
 	return m.segment(ctx, images, nil, o)
+}
+
+// apart is settings.divisor of calls: pixels of padding cost a processor as much as others.
+func (m *Model) apart() int {
+	if m.device.IsCUDA() {
+		return 0
+	}
+	strides := m.backbone.Strides()
+	return strides[len(strides)-1]
 }
 
 // segment is SegmentBatch; tensor, if not nil, has the pixels that images stand for.
@@ -51,6 +61,7 @@ func (m *Model) segment(ctx context.Context, images []image.Image, tensor *torch
 	if m.device.IsCUDA() && o.MaxBytes == 0 {
 		settings.maxBytes = 0 // a GPU that is full is an error, not the end of the process
 	}
+	settings.divisor = m.apart()
 	q, err := newRequest(settings, images)
 	if err == nil {
 		q.tensor = tensor
@@ -115,7 +126,7 @@ func newRequest(s *settings, images []image.Image) (*request, error) {
 		}
 		views = append(views, of...)
 	}
-	q.passes = passes(views, s.proposals)
+	q.passes = passes(views, s.proposals, s.divisor)
 	slices.SortStableFunc(q.passes, func(a, b []view) int { return cmp.Compare(a[0].factor, b[0].factor) })
 	for _, views := range q.passes {
 		for _, v := range views {

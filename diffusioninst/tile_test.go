@@ -164,7 +164,7 @@ func TestPasses(t *testing.T) {
 	}
 	seen := map[view]int{}
 	var batches []int
-	for _, p := range passes(views, s.proposals) {
+	for _, p := range passes(views, s.proposals, 0) {
 		pixels := 0
 		for _, v := range p {
 			seen[v]++
@@ -178,8 +178,18 @@ func TestPasses(t *testing.T) {
 	}
 	require.Len(t, seen, len(views))
 	require.Equal(t, []int{11, 2, 13}, batches, "tiles of a picture, both whole pictures, tiles of the other")
+	whole, err := Options{}.resolve(tiled(t))
+	require.NoError(t, err)
+	views, batches = nil, nil
+	for i, size := range []image.Point{{60, 40}, {200, 40}, {50, 64}, {400, 500}, {64, 33}, {400, 500}} {
+		views = append(views, whole.views(i, size)...)
+	}
+	for _, p := range passes(views, whole.proposals, 32) {
+		batches = append(batches, len(p))
+	}
+	require.Equal(t, []int{3, 1, 1, 1}, batches, "on a processor those that are padded to one size, if they are small")
 	for proposals, want := range map[int]int{500: 16, 5000: 1, 20000: 1} {
-		for _, p := range passes(s.views(0, image.Pt(900, 900)), proposals)[:3] {
+		for _, p := range passes(s.views(0, image.Pt(900, 900)), proposals, 32)[:3] {
 			require.Len(t, p, want, "of %d proposals", proposals)
 		}
 	}

@@ -136,30 +136,40 @@ func spanCount(length, tile, overlap int) int {
 	return (length - overlap + tile - overlap - 1) / (tile - overlap)
 }
 
-// What tiles that go through the network together have at most.
+// What tiles that go through the network together have at most, and on a processor pictures of one size.
 const (
 	passPixels    = 1 << 18
 	passProposals = 1 << 13
 )
 
 // passes groups views that go through the network together: the whole pictures of one
-// look, padded to a common size, and neighbouring tiles of a picture. The views of a
-// picture follow each other.
-func passes(views []view, proposals int) [][]view {
+// look, padded to a common size, and neighbouring tiles of a picture. If apart is not 0, pictures whose sizes differ once they are padded
+// to multiples of it are not grouped, nor more pixels than tiles have. The views of a picture follow each other.
+func passes(views []view, proposals, apart int) [][]view {
+	type kind struct {
+		look
+		width, height int
+	}
 	var out [][]view
-	room := map[look]int{} // the open pass of whole pictures of each look
+	fits := func(pass []view, v view) bool {
+		together := len(pass) + 1
+		return together*v.width*v.height <= passPixels && together*proposals <= passProposals
+	}
+	room := map[kind]int{} // the open pass of whole pictures of each kind
 	for _, v := range views {
 		if !v.tiled() {
-			if at, ok := room[v.look]; ok {
+			k := kind{look: v.look}
+			if apart > 0 {
+				k.width, k.height = (v.width+apart-1)/apart, (v.height+apart-1)/apart
+			}
+			if at, ok := room[k]; ok && (apart == 0 || fits(out[at], v)) {
 				out[at] = append(out[at], v)
 				continue
 			}
-			room[v.look] = len(out)
+			room[k] = len(out)
 		} else if n := len(out); n > 0 {
 			last := out[n-1]
-			together := len(last) + 1
-			if p := last[0]; p.tiled() && p.picture == v.picture && p.look == v.look &&
-				together*v.width*v.height <= passPixels && together*proposals <= passProposals {
+			if p := last[0]; p.tiled() && p.picture == v.picture && p.look == v.look && fits(last, v) {
 				out[n-1] = append(last, v)
 				continue
 			}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/diffusioninst/go/internal/libtorch"
+	"github.com/diffusioninst/go/internal/processor"
 )
 
 // CheckPrecision returns an error, which wraps an *Error, if the device cannot compute
@@ -49,7 +50,8 @@ func (d Device) CheckPrecision(ctx context.Context, dtype DType) error {
 	return nil
 }
 
-// FastBFloat16 reports whether this machine's processor multiplies bfloat16 numbers faster than float32 ones: with AMX.
+// FastBFloat16 reports whether this machine's processor multiplies bfloat16 numbers faster than float32 ones: with AMX, if the system
+// lets programs use it (Linux 5.16 or later) and ONEDNN_MAX_CPU_ISA does not forbid it.
 // Those of AVX512-BF16 alone take longer: an Emerald Rapids makes 85 GFLOP/s of them per core and 170 of float32's, beside
 // convolutions that save multiplications in float32 only.
-func FastBFloat16() bool { return cpu.X86.HasAMXBF16 }
+func FastBFloat16() bool { return processor.AMX() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/diffusioninst/go/internal/libtorch"
 )
@@ -12,9 +11,9 @@ import (
 // A Team is a set of workers beside Do's, on threads of their own, that run one function
 // side by side, each with its share of the processor's cores.
 type Team struct {
-	jobs []chan *job
-	turn chan struct{} // full while a Do runs: two of them would wait for each other's workers
-	once sync.Once
+	jobs   []chan *job
+	turn   chan struct{} // full while a Do runs: two of them would wait for each other's workers
+	closed bool          // written and read in turn
 }
 
 // NewTeam starts a number of workers, at least one. threads is how many threads an operator of each
@@ -83,20 +82,28 @@ func (t *Team) begin(ctx context.Context, outer *worker) error {
 	}
 	select {
 	case t.turn <- struct{}{}:
+		if t.closed {
+			<-t.turn
+			return errors.New("torch: the Team is closed")
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Close ends the workers.
+// Close waits for a Do and ends the workers. A later Do returns an error.
 func (t *Team) Close() {
-	if t == nil {
+	if t == nil || t.turn == nil {
 		return
 	}
-	t.once.Do(func() {
-		for _, jobs := range t.jobs {
-			close(jobs)
-		}
-	})
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
+	if t.closed {
+		return
+	}
+	t.closed = true
+	for _, jobs := range t.jobs {
+		close(jobs)
+	}
 }

@@ -42,6 +42,28 @@ func TestTeam(t *testing.T) {
 	require.Equal(t, before, Live())
 }
 
+// A team that is closed says so, also if it is closed while another goroutine uses it.
+func TestTeamCloses(t *testing.T) {
+	team := NewTeam(2, 1)
+	var using sync.WaitGroup
+	for range 4 {
+		using.Go(func() {
+			for {
+				for _, err := range team.Do(context.Background(), 2, func(int, *Scope) error { return nil }) {
+					if err != nil {
+						require.ErrorContains(t, err, "the Team is closed")
+						return
+					}
+				}
+			}
+		})
+	}
+	team.Close()
+	team.Close()
+	using.Wait()
+	(&Team{}).Close()
+}
+
 func TestTeamTellsEachWorkersError(t *testing.T) {
 	team := NewTeam(3, 1)
 	defer team.Close()

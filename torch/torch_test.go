@@ -192,3 +192,9 @@ func BenchmarkOperatorOverhead(b *testing.B) {
 		return nil
 	})
 }
+
+// More memory than there can be is recognised, which LibTorch says in other words than a GPU's.
+func TestOutOfMemoryOfTheHost(t *testing.T) {
+	err := Do(context.Background(), func(s *Scope) error { s.Empty(F32(CPU), 1<<50); return nil })
+	require.ErrorIs(t, err, ErrOutOfMemory)
+}

@@ -43,6 +43,10 @@ func (w *waits) look(now time.Time) {
 	w.next = now.Add(lookEvery)
 	ran, waited, err := w.times()
 	r, d := ran-w.ran, waited-w.waited
+	if err == nil && (r < 0 || d < 0) { // threads have ended, and their times with them
+		w.ran, w.waited = ran, waited
+		return
+	}
 	if err == nil && r < lookTime {
 		return
 	}

@@ -29,6 +29,11 @@ func TestThreadsSpinWhileCoresAreFree(t *testing.T) {
 	assert.True(t, look(1, 0), "so little computing says nothing")
 	assert.True(t, look(300, 10), "one look does not say that it is gone")
 	assert.False(t, look(300, 10))
+	ran, delayed = ran/2, delayed/2 // threads have ended
+	assert.False(t, look(0, 0), "which says nothing")
+	assert.True(t, look(200, 200), "but what comes after it does")
+	assert.True(t, look(300, 10))
+	assert.False(t, look(300, 10))
 	before := told
 	w.look(now)
 	assert.Equal(t, before, told, "no look before its time")

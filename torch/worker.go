@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/diffusioninst/go/internal/libtorch"
+	"github.com/diffusioninst/go/internal/processor"
 	"github.com/diffusioninst/go/internal/relay"
 )
 
@@ -50,8 +51,8 @@ func SetThreads(n int) bool {
 // sets to 1 without being asked, overrides it. It must be called before the first Do; it returns false when it
 // comes too late.
 func ShareCores(processes int) bool {
-	threads := physicalCores() / max(processes, 1)
-	if n := defaultThreads(); n > 1 && n != physicalCores() {
+	threads := processor.Cores() / max(processes, 1)
+	if n := defaultThreads(); n > 1 && n != processor.Cores() {
 		threads = n
 	}
 	return SetThreads(max(threads, 1))
@@ -113,7 +114,7 @@ func start() chan<- *job {
 		workers := max(pool.workers, 1)
 		libtorch.UseHugePages()
 		if pool.threads == 0 && os.Getenv("OMP_NUM_THREADS") == "" {
-			pool.threads = max(physicalCores()/workers, 1)
+			pool.threads = max(processor.Cores()/workers, 1)
 		}
 		if cmp.Or(pool.threads, defaultThreads()) > 1 && os.Getenv("OMP_WAIT_POLICY") == "" && os.Getenv("GOMP_SPINCOUNT") == "" {
 			pool.waits = newWaits(threadTimes, libtorch.SleepWhileWaiting)

@@ -32,6 +32,7 @@ type benchOptions struct {
 	batch int
 	least time.Duration
 	json  bool
+	mixed bool // sizes of the pictures
 }
 
 func newBenchCommand() *cobra.Command {
@@ -64,7 +65,7 @@ without a GPU's.`,
 	f.StringVar(&o.size, "size", "1216x800", "width and height of the drawn picture in pixels, such as 1216x800")
 	f.Float64SliceVar(&o.model.scales, "scales", []float64{1}, "`factors` of the sizes in which the network sees a picture; one size unless this says otherwise, whatever the model's own setting is")
 	f.IntVar(&o.train, "train", 0, "also time training steps on batches of this many drawn pictures")
-	f.IntVar(&o.batch, "batch", 1, "pictures that go through the network together")
+	f.IntVar(&o.batch, "batch", 1, "pictures per call, which a GPU sees together")
 	f.DurationVar(&o.least, "time", 5*time.Second, "least time to measure each line")
 	f.BoolVar(&o.json, "json", false, "print one JSON object: seconds, stages, device_stages on a GPU, peak_rss_bytes, weights_bytes, model_flop, product_flop_per_second, floor_fraction, precision and more, of the first line and for each in rows")
 	return cmd
@@ -93,6 +94,10 @@ func runBench(cmd *cobra.Command, o *benchOptions, args []string) error {
 		Device: model.Device().String(), LibTorch: torch.Version(), Pictures: len(images), Weights: model.Bytes(),
 		Model: fmt.Sprintf("%s, %.1f M parameters", o.model.weights, float64(model.Parameters())/1e6),
 		Width: images[0].Bounds().Dx(), Height: images[0].Bounds().Dy(),
+	}
+	if slices.ContainsFunc(images, func(img image.Image) bool { return img.Bounds().Size() != images[0].Bounds().Size() }) {
+		warner(cmd)("the pictures have several sizes: times are medians over all, and there is no part of the floor")
+		o.mixed = true
 	}
 	stop := o.rows(cmd, model, images, &r)
 	if stop != nil {
@@ -138,6 +143,9 @@ func (o *benchOptions) rows(cmd *cobra.Command, model *diffusioninst.Model, imag
 		})
 		if err != nil {
 			return err
+		}
+		if o.mixed {
+			row.FLOP, row.Floor = 0, 0
 		}
 		row.Precision = model.Precision().String()
 		row.What, row.Steps, row.Stages, row.DeviceStages = "segment", steps, parts.medians(o.batch), onGPU.medians(o.batch)

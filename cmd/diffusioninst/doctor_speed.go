@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/diffusioninst/go/internal/libtorchenv"
+	"github.com/diffusioninst/go/internal/processor"
 	"github.com/diffusioninst/go/torch"
 )
 
@@ -108,13 +109,9 @@ func (m machineSpeed) percent(rate float64) string { return fmt.Sprintf("%.0f %%
 
 // quota returns what helps if a container's share of the processors is limited, or "".
 func quota() string {
-	text, err := os.ReadFile("/sys/fs/cgroup/cpu.max")
-	if err != nil {
+	limit := processor.Quota()
+	if limit == 0 {
 		return ""
 	}
-	var limit, period float64
-	if n, _ := fmt.Sscan(string(text), &limit, &period); n != 2 || period <= 0 {
-		return "" // "max" is none
-	}
-	return fmt.Sprintf("the container may use %.1f processors: give it more, or set OMP_NUM_THREADS=%d", limit/period, max(int(limit/period), 1))
+	return fmt.Sprintf("the container may use %.1f processors: give it more, or set OMP_NUM_THREADS=%d", limit, processor.Cores())
 }

@@ -90,8 +90,9 @@ segments one of N equal parts of the pictures into a folder of its own in --outp
 nothing if that is finished; one that was begun is continued. Pictures that are broken or missing
 are recorded there and do not fail the command; with pictures that failed because a server,
 a store, a disk or a device did, the shard is not finished, and the same command tries them again.
-diffusioninst results merge OUTPUT makes one run of the N. --shard auto takes I and N from a Kubernetes Job (JOB_COMPLETION_INDEX and, set
-in its template, JOB_COMPLETION_COUNT) or from a Slurm array.`,
+diffusioninst results merge OUTPUT makes one run of the N. --shard auto takes I and N from a
+Kubernetes Job (JOB_COMPLETION_INDEX and, set in its template, JOB_COMPLETION_COUNT) or from a
+Slurm array.`,
 		Example: `  diffusioninst segment --weights builtin:nuclei --output out/ picture.jpg
   ffmpeg -i video.mp4 -f image2pipe -c:v png - | diffusioninst segment --weights builtin:nuclei --scales 1 --output - -
   diffusioninst segment --weights model.pth --steps 4 --format overlay,labelme --output out/ pictures/ 'more/*.png'`,

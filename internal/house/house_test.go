@@ -26,7 +26,7 @@ var rooms = map[string][]string{
 	"annotation": {
 		"internal/nilcheck", "coco", "mask", "picture", "internal/checkpoint", "internal/pngrepair", "internal/regular", "internal/tiff", "internal/utf", "go.yaml.in/yaml/v3", "golang.org/x/image",
 	},
-	"torch": {"internal/libtorch", "internal/relay", "golang.org/x/sys"},
+	"torch": {"internal/libtorch", "internal/processor", "internal/relay", "golang.org/x/sys"},
 	// Who does not import it links nothing of c10d's.
 	"torch/processes": {"internal/processes", "torch"},
 	"nn":              {"torch", "internal/nilcheck", "internal/checkpoint"},
@@ -70,11 +70,12 @@ var rooms = map[string][]string{
 	"internal/pngbuffer":   {},
 	"internal/pngrepair":   {},
 	"internal/processes":   {},
+	"internal/processor":   {"golang.org/x/sys"},
 	"internal/proctest":    {},
 	"internal/relay":       {},
 	"internal/fakecuda":    {"internal/proctest", "torch"},
 	"internal/fliptest":    {},
-	"internal/libtorchenv": {"golang.org/x/sys"},
+	"internal/libtorchenv": {"internal/processor", "golang.org/x/sys"},
 	"internal/modeltest":   {"internal/checkpoint", "internal/golden", "nn", "torch", "github.com/stretchr/testify"},
 	"internal/regular":     {"internal/nilcheck"},
 	"internal/jpeg":        {"internal/relay"},
@@ -86,7 +87,7 @@ var rooms = map[string][]string{
 	"examples": {"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "picture", "sampler", "torch", "train", "train/data", "train/journal"},
 	"cmd/diffusioninst": { // a module of its own, too
 		"annotation", "backbone", "coco", "decoder", "diffusioninst", "evaluation", "mask", "maskhead", "nn", "nuclei", "sampler", "serve", "torch", "torch/processes", "train", "train/data", "train/journal",
-		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/pipeline", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
+		"internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/pipeline", "internal/processor", "internal/regular", "internal/relay", "picture", "internal/libtorchenv", "internal/simulate", "internal/utf",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "gonum.org/v1/plot", "golang.org/x", "go.opentelemetry.io", "github.com/aws",
 	},
 }
@@ -94,7 +95,7 @@ var rooms = map[string][]string{
 // pure are the packages that build with CGO_ENABLED=0. The program then lacks the commands that need LibTorch.
 var pure = []string{
 	"mask", "coco", "annotation", "cmd/diffusioninst", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/golden",
-	"internal/libtorchenv", "internal/jpeg", "internal/pipeline", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "nuclei", "picture", "train/data", "train/journal",
+	"internal/libtorchenv", "internal/jpeg", "internal/pipeline", "internal/processor", "internal/regular", "internal/relay", "internal/simulate", "internal/tiff", "internal/utf", "nuclei", "picture", "train/data", "train/journal",
 }
 
 type problem struct{ Err string }

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <mutex>
+#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -74,6 +75,23 @@ void one_thread() {
   limit(1);
 }
 
+// room reports whether the system lets this process start so many threads more. OpenMP ends the program if it does not.
+bool room(int threads) {
+  sem_t end;
+  if (sem_init(&end, 0, 0) != 0) return false;
+  auto stay = [](void* end) -> void* {
+    while (sem_wait(static_cast<sem_t*>(end)) != 0) {
+    }
+    return nullptr;
+  };
+  std::vector<pthread_t> all;
+  for (pthread_t one; static_cast<int>(all.size()) < threads && pthread_create(&one, nullptr, stay, &end) == 0;) all.push_back(one);
+  for (size_t i = 0; i < all.size(); i++) sem_post(&end);
+  for (pthread_t one : all) pthread_join(one, nullptr);
+  sem_destroy(&end);
+  return static_cast<int>(all.size()) == threads;
+}
+
 // Before main there is no other thread that could read the environment at the same time.
 __attribute__((constructor)) void start() {
   choose_core();
@@ -89,7 +107,7 @@ const char* di_blas_core() noexcept {
 
 // GNU's OpenMP reads its settings before the program starts: by default its threads spin for some
 // milliseconds while they wait for work, but only briefly once there are more of them than processors.
-// So threads sleep while a team of more than that is asleep itself.
+// So threads sleep while a team of more than that is asleep itself. Where the system allows no such team, they spin.
 void di_sleep_while_waiting(bool sleep) noexcept {
 #ifdef _OPENMP
   static std::mutex calls;
@@ -104,6 +122,8 @@ void di_sleep_while_waiting(bool sleep) noexcept {
     asleep = false;
     return;
   }
+  static const bool fits = room(omp_get_num_procs() + 2);
+  if (!fits) return;
   auto stay = [](void*) -> void* {
     int n = omp_get_num_procs() + 1, started = 0;
 #pragma omp parallel num_threads(n) reduction(+ : started)

@@ -15,7 +15,7 @@ inline di_error* error(const char* message) noexcept {
   e->message = strdup(message);
   // LibTorch has a class for its own GPU allocator's only, not for the host's, cuDNN's and cuBLAS'.
   e->out_of_memory = false;
-  for (const char* text : {"out of memory", "not enough memory", "ALLOC_FAILED", "bad_alloc"}) {
+  for (const char* text : {"out of memory", "not enough memory", "ALLOC_FAILED", "bad_alloc", "can't allocate memory"}) {
     e->out_of_memory |= std::strstr(message, text) != nullptr;
   }
   return e;

@@ -5,18 +5,19 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/cpu"
+
+	"github.com/diffusioninst/go/internal/processor"
 )
 
 func checkProcessor() Check {
 	c := Check{Name: "processor", State: OK}
 	detail := []string{fmt.Sprintf("%d threads", runtime.NumCPU())}
-	if n := cores(); n > 0 {
+	if n := processor.Physical(); n > 0 {
 		detail[0] = fmt.Sprintf("%d cores, %d threads", n, runtime.NumCPU())
 	}
 	if n := runtime.GOMAXPROCS(0); n < runtime.NumCPU() {
@@ -26,10 +27,14 @@ func checkProcessor() Check {
 		detail = append(detail, "OMP_NUM_THREADS="+v)
 	}
 	switch {
-	case cpu.X86.HasAMXBF16:
+	case processor.AMX():
 		detail = append(detail, "AVX-512, AMX: fast in bfloat16")
 	case cpu.X86.HasAVX512F:
-		detail = append(detail, "AVX-512, no AMX: float32 is faster than bfloat16")
+		none := "no AMX"
+		if cpu.X86.HasAMXBF16 {
+			none = "AMX that the system (Linux before 5.16) or ONEDNN_MAX_CPU_ISA does not allow"
+		}
+		detail = append(detail, "AVX-512, "+none+": float32 is faster than bfloat16")
 		if cpu.X86.HasAVX512VNNI {
 			detail = append(detail, "AVX512-VNNI for int8")
 		}
@@ -41,18 +46,6 @@ func checkProcessor() Check {
 	}
 	c.Detail = strings.Join(detail, ", ")
 	return c
-}
-
-// cores returns the number of physical cores, or 0 if the system does not say.
-func cores() int {
-	siblings := map[string]bool{}
-	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
-	for _, f := range files {
-		if text, err := os.ReadFile(f); err == nil {
-			siblings[string(text)] = true
-		}
-	}
-	return len(siblings)
 }
 
 const (

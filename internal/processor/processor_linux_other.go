@@ -1,0 +1,5 @@
+//go:build linux && !amd64
+
+package processor
+
+func hasAMX() bool { return false }
