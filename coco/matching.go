@@ -20,7 +20,7 @@ type MatchOptions struct {
 	Thresholds []float64
 
 	// Areas are the object sizes to report; default small, medium and large of
-	// StandardAreas.
+	// StandardAreas, but an area at a border is of the larger size only.
 	Areas []AreaRange
 
 	// Kind returns the kind of an image, such as "fluorescence", for figures by kind. nil
@@ -44,6 +44,9 @@ func (o MatchOptions) withDefaults() (MatchOptions, error) {
 	}
 	if o.Areas == nil {
 		o.Areas = StandardAreas()[1:]
+		for i := range o.Areas[:2] {
+			o.Areas[i].Max-- // an object counts in one size
+		}
 	}
 	if err := checkAreas(o.Areas); err != nil {
 		return o, err
@@ -69,8 +72,8 @@ type Matching struct {
 type MatchGroup struct {
 	Name string
 
-	// Images, Objects and Detections are how many count. Of a category and of a size,
-	// images are those with objects or detections of it.
+	// Images, Objects and Detections are how many count, at the first threshold: TP+FN and TP+FP. Of a category and
+	// of a size, images are those with objects or detections of it.
 	Images, Objects, Detections int
 
 	// Counts are by IoU threshold, over all images and categories of the group together.
@@ -157,8 +160,9 @@ func (c *MatchCount) add(o MatchCount) {
 }
 
 // MatchInstances compares the detections that reach a score with the objects of d, as label
-// images are compared: where masks overlap, the pixels belong to the detection of the best
-// score, or to the last of several objects, and what no pixel is left of does not count.
+// images of each category are compared: where masks of one category overlap, the pixels belong to the detection of the best
+// score, or to the last of several objects, and what no pixel is left of does not count. For the panoptic quality there is one
+// label image of all categories, as its definition has it.
 // Within each category detections and objects are matched one to one: as many pairs of at
 // least the threshold's IoU as possible, of the greatest sum of IoU, as in stardist.matching
 // (Schmidt et al., arXiv 1806.03535). By size an object counts where its area belongs, with

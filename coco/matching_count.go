@@ -94,7 +94,7 @@ func (t *tally) group(name string) MatchGroup {
 
 // count matches the detections that reach the score and returns what is in the image: in all, by
 // category, and by size.
-func (s *labelScene) count(plan matchPlan) (all *bucket, categories map[int32]*bucket, sizes []*bucket) {
+func (s labelScene) count(plan matchPlan) (all *bucket, categories map[int32]*bucket, sizes []*bucket) {
 	fresh := func() *bucket {
 		return &bucket{rounds: make([]MatchCount, len(plan.rounds)), panoptic: map[int32]MatchCount{}}
 	}
@@ -114,47 +114,49 @@ func (s *labelScene) count(plan matchPlan) (all *bucket, categories map[int32]*b
 			}
 		}
 	}
-	n := 0
-	for n < len(s.found) && s.found[n].score >= plan.score {
-		n++
-	}
-	for _, r := range s.found[:n] {
-		if r.area > 0 {
-			each(r, func(b *bucket) { b.found++ })
-		}
-	}
-	for _, r := range s.objects {
-		if r.area > 0 {
-			each(r, func(b *bucket) { b.objects++ })
-		}
-	}
 	for i, rule := range plan.rounds {
-		add := func(r region, c MatchCount) {
+		s.apart.count(plan.score, rule, func(r region, c MatchCount) {
 			each(r, func(b *bucket) {
 				b.rounds[i].add(c)
-				if i == len(plan.thresholds) {
-					sum := b.panoptic[r.category]
-					sum.add(c)
-					b.panoptic[r.category] = sum
+				if i == 0 {
+					b.objects += c.TP + c.FN
+					b.found += c.TP + c.FP
 				}
 			})
-		}
-		taken := make([]bool, len(s.objects))
-		for f, p := range s.match(n, rule) {
-			r := s.found[f]
-			switch {
-			case p != nil:
-				taken[p.object] = true
-				add(s.objects[p.object], MatchCount{TP: 1, SumIoU: float64(p.iou)})
-			case r.area > 0 && 2*r.crowded <= r.area:
-				add(r, MatchCount{FP: 1})
-			}
-		}
-		for g, r := range s.objects {
-			if !taken[g] && r.area > 0 {
-				add(r, MatchCount{FN: 1})
-			}
-		}
+		})
+	}
+	if len(plan.rounds) > len(plan.thresholds) {
+		s.joint.count(plan.score, plan.rounds[len(plan.thresholds)], func(r region, c MatchCount) {
+			each(r, func(b *bucket) {
+				sum := b.panoptic[r.category]
+				sum.add(c)
+				b.panoptic[r.category] = sum
+			})
+		})
 	}
 	return all, categories, sizes
+}
+
+// count matches the detections that reach the score, and calls add with each pair's object, and with what is left.
+func (s *drawing) count(score float64, rule round, add func(r region, c MatchCount)) {
+	n := 0
+	for n < len(s.found) && s.found[n].score >= score {
+		n++
+	}
+	taken := make([]bool, len(s.objects))
+	for f, p := range s.match(n, rule) {
+		r := s.found[f]
+		switch {
+		case p != nil:
+			taken[p.object] = true
+			add(s.objects[p.object], MatchCount{TP: 1, SumIoU: float64(p.iou)})
+		case r.area > 0 && 2*r.crowded <= r.area:
+			add(r, MatchCount{FP: 1})
+		}
+	}
+	for g, r := range s.objects {
+		if !taken[g] && r.area > 0 {
+			add(r, MatchCount{FN: 1})
+		}
+	}
 }

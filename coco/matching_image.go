@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/diffusioninst/go/mask"
 )
 
-// A labelScene is an image as two label images: what is seen of its objects and of its
-// detections.
-type labelScene struct {
+// A labelScene is an image as label images. Those of apart are of one category each, so that masks hide others of
+// their own only; that of joint is of all, as panoptic quality has it. With one category both are the same.
+type labelScene struct{ apart, joint *drawing }
+
+// A drawing is what is seen of objects and of detections.
+type drawing struct {
 	objects []region
 	found   []region // best score first
 	pairs   []pair   // of one category, with pixels in common
@@ -63,36 +67,80 @@ func (e *evaluation) labelScene(i int, score float64) (s labelScene, err error) 
 	if err != nil {
 		return s, err
 	}
-	objects, found := make([]int32, m.Width*m.Height), make([]int32, m.Width*m.Height)
-	crowds := map[int32][]mask.RLE{}
+	of := sketch{labels: [2][]int32{make([]int32, m.Width*m.Height), make([]int32, m.Width*m.Height)}, crowds: map[int32][]mask.RLE{}}
+	categories := map[int32]bool{}
 	for g, t := range truths {
 		k := e.category[e.data.Annotations[annotations[g]].CategoryID]
 		if t.crowd {
-			crowds[k] = append(crowds[k], t.mask)
+			of.crowds[k] = append(of.crowds[k], t.mask)
 			continue
 		}
-		s.objects = append(s.objects, region{category: k})
-		draw(objects, t.mask, int32(len(s.objects)))
-	}
-	for n := len(detections) - 1; n >= 0; n-- {
-		draw(found, detections[n].mask, int32(n+1))
+		categories[k] = true
+		of.objects, of.truths = append(of.objects, region{category: k}), append(of.truths, t.mask)
 	}
 	for n, r := range results {
-		s.found = append(s.found, region{category: e.category[e.results[r].CategoryID], score: detections[n].score})
+		k := e.category[e.results[r].CategoryID]
+		categories[k] = true
+		of.found, of.masks = append(of.found, region{category: k, score: detections[n].score}), append(of.masks, detections[n].mask)
 	}
-	s.overlap(objects, found)
-	for k, masks := range crowds {
-		clear(objects)
-		for _, r := range masks {
-			draw(objects, r, 1)
+	every := slices.Sorted(maps.Keys(categories))
+	s.joint = of.draw(every)
+	s.apart = s.joint
+	if len(every) > 1 {
+		var apart [][]int32
+		for _, k := range every {
+			apart = append(apart, []int32{k})
 		}
-		for at, n := range found {
-			if n > 0 && objects[at] > 0 && s.found[n-1].category == k {
-				s.found[n-1].crowded++
+		s.apart = of.draw(apart...)
+	}
+	return s, nil
+}
+
+// A sketch is what label images are drawn of.
+type sketch struct {
+	objects, found []region // of which nothing is seen yet
+	truths, masks  []mask.RLE
+	crowds         map[int32][]mask.RLE // by category
+	labels         [2][]int32           // to draw in
+}
+
+// draw returns what is seen of everything if the categories of each group are drawn into label images of their own.
+func (c *sketch) draw(groups ...[]int32) *drawing {
+	s := &drawing{objects: slices.Clone(c.objects), found: slices.Clone(c.found)}
+	objects, found := c.labels[0], c.labels[1]
+	for _, group := range groups {
+		clear(objects)
+		clear(found)
+		for g, r := range c.truths {
+			if slices.Contains(group, s.objects[g].category) {
+				draw(objects, r, int32(g+1))
+			}
+		}
+		for n := len(c.masks) - 1; n >= 0; n-- {
+			if slices.Contains(group, s.found[n].category) {
+				draw(found, c.masks[n], int32(n+1))
+			}
+		}
+		s.overlap(objects, found)
+		for _, k := range group {
+			if len(c.crowds[k]) == 0 {
+				continue
+			}
+			clear(objects)
+			for _, r := range c.crowds[k] {
+				draw(objects, r, 1)
+			}
+			for at, n := range found {
+				if n > 0 && objects[at] > 0 && s.found[n-1].category == k {
+					s.found[n-1].crowded++
+				}
 			}
 		}
 	}
-	return s, nil
+	slices.SortFunc(s.pairs, func(a, b pair) int {
+		return cmp.Or(cmp.Compare(a.found, b.found), cmp.Compare(a.object, b.object))
+	})
+	return s
 }
 
 // draw sets the pixels of a mask, in the order of run lengths, to a label.
@@ -108,8 +156,8 @@ func draw(labels []int32, r mask.RLE, label int32) {
 	}
 }
 
-// overlap measures the regions of two label images and their pairs.
-func (s *labelScene) overlap(objects, found []int32) {
+// overlap measures the regions of two label images and their pairs, which it adds.
+func (s *drawing) overlap(objects, found []int32) {
 	common := map[pair]int{}
 	for at := 0; at < len(found); {
 		f, g, from := found[at], objects[at], at
@@ -130,14 +178,11 @@ func (s *labelScene) overlap(objects, found []int32) {
 		p.iou = float32(float64(n) / float64(s.found[p.found].area+s.objects[p.object].area-n))
 		s.pairs = append(s.pairs, p)
 	}
-	slices.SortFunc(s.pairs, func(a, b pair) int {
-		return cmp.Or(cmp.Compare(a.found, b.found), cmp.Compare(a.object, b.object))
-	})
 }
 
 // match returns for each of the first n detections the pair that it makes with an object, or
 // nil.
-func (s *labelScene) match(n int, at round) []*pair {
+func (s *drawing) match(n int, at round) []*pair {
 	out := make([]*pair, n)
 	// From 0.5 on, pairs that fit share a detection or an object only if all have exactly 0.5.
 	// Below, pairs that do not fit, too, decide between equally many that do.

@@ -148,6 +148,41 @@ func TestMatchingByCategory(t *testing.T) {
 }
 
 // The mean over images counts an empty image with its own score.
+// A nucleus inside of a cell is whole, as is the cell: masks hide others of their own class. In the panoptic quality, with one label for each
+// pixel, the nucleus, drawn last, hides the middle of its cell, and the cell of a better score all of its nucleus.
+func TestMatchingOfClassesThatOverlap(t *testing.T) {
+	d := strips([]string{"########..", "..2222...."})
+	m := matching(t, d, MatchOptions{}, detected(1, .9, "########.."), detected(1, .8, "..2222...."))
+	require.Equal(t, [3]int{2, 0, 0}, counts(m.All, .95))
+	require.Equal(t, 1.0, m.All.MeanAP())
+	require.Equal(t, 1.0, m.All.DSB)
+	for _, g := range m.Categories {
+		require.Equal(t, [3]int{1, 0, 0}, counts(g, .95), g.Name)
+	}
+	require.Equal(t, 2, m.All.Detections)
+	require.Less(t, m.All.PQ, 0.5)
+	score, ap, err := ChooseScore(context.Background(), d, []Result{detected(1, .9, "########.."), detected(1, .8, "..2222....")}, MatchOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 1.0, ap)
+	require.Less(t, score, .8)
+}
+
+// Detections that count are pairs and what is left over; an area at a border is of one size.
+func TestMatchingCountsEachOnce(t *testing.T) {
+	m := matching(t, strips([]string{"####......", "......cccc"}), MatchOptions{}, detected(1, .9, "####......"), detected(1, .8, "......####"))
+	require.Equal(t, 1, m.All.Detections)
+	d := &Dataset{Images: []Image{{ID: 1, Width: 1024, Height: 9}}, Categories: []Category{{ID: 1, Name: "one"}}}
+	for i := range 2 {
+		b := mask.NewBitmap(1024, 9)
+		for x := range 1024 {
+			b.Set(x, 3*i, true)
+		}
+		d.Annotations = append(d.Annotations, Annotation{ID: int64(i + 1), ImageID: 1, CategoryID: 1, Segmentation: NewSegmentation(b.RLE())})
+	}
+	m = matching(t, d, MatchOptions{})
+	require.Equal(t, [3]int{0, 2, 0}, [3]int{m.Areas[0].Objects, m.Areas[1].Objects, m.Areas[2].Objects})
+}
+
 func TestMatchingByKindAndEmptyImages(t *testing.T) {
 	d := strips([]string{"###..."}, []string{"......"}, []string{"......"}, []string{"..##.."})
 	for i, kind := range []string{`"dark"`, `"bright"`, `"dark"`, ``} {

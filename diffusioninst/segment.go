@@ -95,12 +95,17 @@ type request struct {
 	tensor    *torch.Tensor // the pixels of all images, of SegmentTensor; nil if they have them
 	warnings  []string      // about each of them
 	passes    [][]view
-	byPicture [][]view // in the order in which the passes see them
-	held      int64    // bytes of the masks that are kept for the results
+	byPicture [][]view        // in the order in which the passes see them
+	held      int64           // bytes of the masks that are kept for the results
+	enough    map[[2]int]bool // by picture and the sizes below which have been looked at: whether they are enough
+	left      map[[2]int]bool // by picture and size: left out of byPicture
 }
 
 func newRequest(s *settings, images []image.Image) (*request, error) {
-	q := &request{settings: s, images: make([]image.Image, len(images)), warnings: make([]string, len(images)), byPicture: make([][]view, len(images))}
+	q := &request{
+		settings: s, images: make([]image.Image, len(images)), warnings: make([]string, len(images)), byPicture: make([][]view, len(images)),
+		enough: map[[2]int]bool{}, left: map[[2]int]bool{},
+	}
 	if s.seeds != nil && len(s.seeds) != len(images) {
 		return nil, optionError("Seeds", "%d seeds for %d pictures", len(s.seeds), len(images))
 	}
@@ -275,30 +280,28 @@ func (q *request) wanted(views []view, found [][][]Instance, record *recorder) [
 	if k == 0 {
 		return views
 	}
-	skipped := map[int]bool{}
+	judges := k
+	if q.scales.agree() {
+		judges = 1
+	}
 	var out []view
 	for _, v := range views {
-		enough, known := skipped[v.picture]
+		below := [2]int{v.picture, judges}
+		enough, known := q.enough[below]
 		if !known {
-			all := q.byPicture[v.picture]
-			n, judges := 0, k
-			if q.scales.agree() {
-				judges = 1
-			}
+			all, n := q.byPicture[v.picture], 0
 			for n < len(all) && all[n].factor < judges {
 				n++
 			}
 			enough = q.scales.enough(q.sizes(all[:n], found[v.picture][:n]))
-			skipped[v.picture] = enough
+			q.enough[below] = enough
 		}
 		if !enough {
 			out = append(out, v)
-		}
-	}
-	for picture, enough := range skipped {
-		if enough {
-			q.byPicture[picture] = slices.DeleteFunc(q.byPicture[picture], func(v view) bool { return v.factor == k })
-			record.settleAll(picture)
+		} else if size := [2]int{v.picture, k}; !q.left[size] {
+			q.left[size] = true
+			q.byPicture[v.picture] = slices.DeleteFunc(q.byPicture[v.picture], func(v view) bool { return v.factor == k })
+			record.settleAll(v.picture)
 		}
 	}
 	return out

@@ -26,9 +26,9 @@ func TestSpans(t *testing.T) {
 			if i > 0 {
 				before := all[i-1]
 				require.GreaterOrEqual(t, before.to-s.from, c.overlap)
-				require.Equal(t, before.coreTo, s.coreAt)
-				// What lies in the core with half an overlap around it lies in the tile.
-				require.LessOrEqual(t, float32(s.from+c.overlap/2), s.coreAt)
+				require.InDelta(t, float64(before.to-s.from)/4, before.coreTo-s.coreAt, 1e-3)
+				// What lies in the core with three eighths of the overlap around it lies in the tile.
+				require.LessOrEqual(t, float32(s.from)+3*float32(c.overlap)/8, s.coreAt)
 			}
 		}
 		for v := -5; v < c.length+5; v++ {
@@ -38,7 +38,10 @@ func TestSpans(t *testing.T) {
 					n++
 				}
 			}
-			require.Equal(t, 1, n, "one tile answers for %d", v)
+			require.GreaterOrEqual(t, n, 1, "a tile answers for %d", v)
+			if 2*c.overlap <= c.tile {
+				require.LessOrEqual(t, n, 2)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ type view struct {
 func (v view) tiled() bool { return v.part.Size() != v.size }
 
 // answers reports whether an object with this box, in pixels of the picture, is the
-// view's to report. Each point is in the core of one tile.
+// view's to report. Each point is in the core of a tile, and near the middle between two in both.
 func (v view) answers(b Box) bool {
 	x, y := (b.X1+b.X2)/2, (b.Y1+b.Y2)/2
 	return x >= v.core.X1 && x < v.core.X2 && y >= v.core.Y1 && y < v.core.Y2
@@ -43,9 +43,9 @@ const (
 	restartSeed uint64 = 0x9e3779b97f4a7c15
 )
 
-// views returns the views of a picture of a size. Neighbouring tiles overlap, and their
-// cores meet in the middle of the overlap, so that objects up to the size of the overlap
-// are seen whole by the tile that answers for them.
+// views returns the views of a picture of a size. Neighbouring tiles overlap, and their cores
+// reach a little beyond the middle of the overlap: tiles differ in where they find the centre of an object, and one that each left to the
+// other would be lost. What both report is merged. Objects up to three quarters of the overlap are seen whole by the tiles that answer for them.
 func (s *settings) views(index int, size image.Point) []view {
 	var out []view
 	scales := uint64(s.looks[len(s.looks)-1].index + 1)
@@ -88,16 +88,20 @@ func (s *settings) tiles(in Input, size image.Point) (tile, overlap int, scale f
 	if float64(s.tile)*factor >= float64(longest) {
 		return longest, 0, 0
 	}
-	tile = max(int(float64(s.tile)*factor+0.5), minTile/4)
+	scale = in.Scale
+	if !(scale > 0) || in.Longest > 0 && max(width, height) == in.Longest {
+		scale = 1 / factor
+	}
+	tile = int(float64(s.tile)*factor + 0.5)
+	for w, _ := picture.Scale(tile, tile, scale, 0); w > s.tile; w, _ = picture.Scale(tile, tile, scale, 0) {
+		tile-- // more pixels would be padded to the next multiple of the strides
+	}
+	tile = max(tile, minTile/4)
 	switch {
 	case s.overlap > 0:
 		overlap = min(int(float64(s.overlap)*factor+0.5), tile-1)
 	case s.overlap == 0:
 		overlap = tile / 4
-	}
-	scale = in.Scale
-	if !(scale > 0) || in.Longest > 0 && max(width, height) == in.Longest {
-		scale = 1 / factor
 	}
 	return tile, overlap, scale
 }
@@ -121,8 +125,8 @@ func spans(length, tile, overlap int) []span {
 		from := i * (length - tile) / (n - 1)
 		out[i] = span{from, from + tile, -far, far}
 		if i > 0 {
-			middle := float32(from+out[i-1].to) / 2
-			out[i-1].coreTo, out[i].coreAt = middle, middle
+			middle, both := float32(from+out[i-1].to)/2, float32(out[i-1].to-from)/8
+			out[i-1].coreTo, out[i].coreAt = middle+both, middle-both
 		}
 	}
 	return out

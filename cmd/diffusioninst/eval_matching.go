@@ -17,6 +17,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/regular"
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 // matchingFlags are the flags of figures at a fixed score.
@@ -117,7 +118,7 @@ func readKinds(file string, data *coco.Dataset) (func(*coco.Image) string, error
 		return nil, err
 	}
 	defer f.Close()
-	r := csv.NewReader(f)
+	r := csv.NewReader(utf.NewReader(f))
 	head, err := r.Read()
 	if err != nil && err != io.EOF {
 		return nil, err

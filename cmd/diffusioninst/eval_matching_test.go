@@ -29,7 +29,7 @@ func matchingFiles(t *testing.T) (truth, dets, kinds string) {
 		{"image_id": 1, "category_id": 1, "score": 0.9, "segmentation": {"size": [1, 10], "counts": [0, 4, 6]}},
 		{"image_id": 1, "category_id": 1, "score": 0.6, "segmentation": {"size": [1, 10], "counts": [6, 4]}},
 		{"image_id": 2, "category_id": 1, "score": 0.3, "segmentation": {"size": [1, 10], "counts": [0, 10]}}]`)
-	return truth, dets, write("kinds.csv", "picture,part,kind\na,val,dark\nb,val,bright\n")
+	return truth, dets, write("kinds.csv", "\ufeffpicture,part,kind\na,val,dark\nb,val,bright\n")
 }
 
 func TestEvalMatching(t *testing.T) {

@@ -153,6 +153,10 @@ func (m *modelFlags) load(cmd *cobra.Command) (*diffusioninst.Model, error) {
 		saySizes(cmd.ErrOrStderr(), model.Config().Input.Scales)
 	}
 	if m.consensus != 0 {
+		samples := cmp.Or(m.options.Steps, model.Config().Sampling.Steps) * max(m.options.Restarts, 1)
+		if m.consensus > 0 && m.consensus <= 1 && samples == 1 && cmd.Name() != "serve" { // whose requests have steps of their own
+			return nil, errors.Join(fmt.Errorf("--consensus %v: it is about what several steps or --restarts find, and this is one; what sizes of --scales find is compared without it", m.consensus), model.Close())
+		}
 		e := model.Config().Ensemble
 		e.Consensus = m.consensus
 		m.options.Ensemble = &e

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"image"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -190,10 +191,10 @@ func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []co
 	if len(left) == 0 {
 		return nil
 	}
-	// The first pass of a model is slower and must not count.
-	first, err := set.Read(set.Images[0])
-	if err != nil {
-		return err
+	// The first pass of a model is slower and must not count. If the first picture cannot be read, Run says so.
+	var first image.Image = image.NewRGBA(image.Rect(0, 0, 256, 256))
+	if p, err := set.Read(set.Images[0]); err == nil {
+		first = p
 	}
 	with := o.model.options
 	with.Normalize = picture.None // they are normalized when they are read

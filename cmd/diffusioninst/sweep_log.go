@@ -78,6 +78,15 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 			out[name] = value
 		}
 	}
+	if o.onError != "fail" {
+		out["on-error"] = o.onError
+	}
+	if o.crowd != "ignore" {
+		out["crowd"] = o.crowd
+	}
+	if o.model.tf32 {
+		out["tf32"] = "true"
+	}
 	if with.Tile != 0 {
 		out["tile"] = fmt.Sprint(with.Tile)
 	}

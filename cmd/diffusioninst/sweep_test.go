@@ -58,7 +58,7 @@ func TestSweepResumes(t *testing.T) {
 	for setting, change := range map[string][]string{
 		"seed (0, now 5)": {"--seed", "5"}, "pictures (2, now 1)": {"--limit-images", "1"},
 		"score (-1, now 0.1)": {"--score", "0.1"}, "iou (segm, now bbox)": {"--iou", "bbox"},
-		"now 1, 0.5)": {"--scales", "1,0.5"}, "now -1)": {"--tile", "-1"},
+		"now 1, 0.5)": {"--scales", "1,0.5"}, "now -1)": {"--tile", "-1"}, `crowd ("", now object)`: {"--crowd", "object"},
 	} {
 		_, err = program(t, append(args, change...)...)
 		require.ErrorContains(t, err, setting)

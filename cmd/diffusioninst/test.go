@@ -180,7 +180,7 @@ func (o *testOptions) open(cmd *cobra.Command, truth, pictures, split string, li
 	return set, err
 }
 
-// run segments the pictures of a data set. It also returns how many are done.
+// run segments the pictures of a data set. It also returns how many are done, those that were skipped left out.
 func (o *testOptions) run(cmd *cobra.Command, model *diffusioninst.Model, set *evaluation.Set) (results []coco.Result, done int, took time.Duration, err error) {
 	options := o.model.options
 	options.Limit = testLimit(&o.model, o.eval.style)
@@ -197,10 +197,12 @@ func (o *testOptions) run(cmd *cobra.Command, model *diffusioninst.Model, set *e
 		}
 		return result, err
 	}
+	all := len(set.Images)
 	results, took, err = set.Run(cmd.Context(), segment, options, func() {
 		done++
 		_ = bar.Add(1)
 	})
+	done -= all - len(set.Images) // which Run leaves out where they cannot be read
 	_ = bar.Finish()
 	notes.print(cmd)
 	if full > 0 && o.eval.match.on() {

@@ -249,9 +249,26 @@ func TestTestInSizesAndRestarts(t *testing.T) {
 		"give one of the two": {"--scales", "1,2", "--tta", "64"},
 		"at least 1 is":       {"--restarts", "0"},
 		"at most 1":           {"--consensus", "2"},
+		"and this is one":     {"--consensus", "0.5", "--scales", "1,0.5"},
 	} {
 		_, err := run(flags...)
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// A picture that cannot be read is left out, of the figures, too, wherever it is in the list.
+func TestPicturesThatAreSkipped(t *testing.T) {
+	for broken := range 3 {
+		file, folder := shapesSet(t, 3)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "train", fmt.Sprintf("%d.png", broken)), []byte("nothing"), 0o666))
+		args := append([]string{"--gt", file, "--images", folder, "--on-error", "skip"}, miniModel()...)
+		_, stderr, err := runProgram(nil, append([]string{"test"}, args...)...)
+		require.NoError(t, err, stderr)
+		require.Contains(t, stderr, "2 pictures, ")
+		require.Contains(t, stderr, fmt.Sprintf("%d.png", broken))
+		text, err := program(t, append([]string{"sweep", "--steps", "1", "--proposals", "10", "--samplers", "ddim", "--out", t.TempDir()}, args...)...)
+		require.NoError(t, err)
+		require.Contains(t, text, "DDIM")
 	}
 }
 
