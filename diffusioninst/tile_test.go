@@ -26,9 +26,9 @@ func TestSpans(t *testing.T) {
 			if i > 0 {
 				before := all[i-1]
 				require.GreaterOrEqual(t, before.to-s.from, c.overlap)
-				require.InDelta(t, float64(before.to-s.from)/4, before.coreTo-s.coreAt, 1e-3)
-				// What lies in the core with three eighths of the overlap around it lies in the tile.
-				require.LessOrEqual(t, float32(s.from)+3*float32(c.overlap)/8, s.coreAt)
+				require.InDelta(t, float64(before.to-s.from)/8, before.coreTo-s.coreAt, 1e-3)
+				// What lies in the core with seven sixteenths of the overlap around it lies in the tile.
+				require.LessOrEqual(t, float32(s.from)+7*float32(c.overlap)/16, s.coreAt)
 			}
 		}
 		for v := -5; v < c.length+5; v++ {

@@ -45,7 +45,7 @@ const (
 
 // views returns the views of a picture of a size. Neighbouring tiles overlap, and their cores
 // reach a little beyond the middle of the overlap: tiles differ in where they find the centre of an object, and one that each left to the
-// other would be lost. What both report is merged. Objects up to three quarters of the overlap are seen whole by the tiles that answer for them.
+// other would be lost. What both report is merged. Objects up to seven eighths of the overlap are seen whole by the tiles that answer for them.
 func (s *settings) views(index int, size image.Point) []view {
 	var out []view
 	scales := uint64(s.looks[len(s.looks)-1].index + 1)
@@ -125,7 +125,7 @@ func spans(length, tile, overlap int) []span {
 		from := i * (length - tile) / (n - 1)
 		out[i] = span{from, from + tile, -far, far}
 		if i > 0 {
-			middle, both := float32(from+out[i-1].to)/2, float32(out[i-1].to-from)/8
+			middle, both := float32(from+out[i-1].to)/2, float32(out[i-1].to-from)/16
 			out[i-1].coreTo, out[i].coreAt = middle+both, middle-both
 		}
 	}

@@ -75,5 +75,6 @@ func (b *Buckets) Close() {
 		return
 	}
 	b.b.Free()
+	b.b = nil
 	keepAlive(b.parameters)
 }

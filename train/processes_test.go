@@ -34,7 +34,7 @@ type lesson struct {
 // togetherOptions are the recipes that processes try.
 func togetherOptions() []Options {
 	federated := Objective{Federated: &Federated{Weights: []float32{1, 2, 1}, Classes: 3}}
-	return []Options{learning(Options{Seed: 3, SyncBatchNorm: true}), learning(Options{Seed: 4, SyncBatchNorm: true, Objective: federated})}
+	return []Options{learning(Options{Seed: 3, SyncBatchNorm: true, EMA: 0.9}), learning(Options{Seed: 4, SyncBatchNorm: true, Objective: federated})}
 }
 
 // where is the fake GPU if there is one.
@@ -112,7 +112,11 @@ func learnTogether(o Options, from, to string) (l lesson, err error) {
 	if err := errors.Join(step(batch[2:4], batch[2:3]), step(batch[:1], batch[:3]), step(batch)); err != nil {
 		return l, err
 	}
-	for _, p := range tr.store.Parameters() {
+	all := tr.store.Parameters()
+	if tr.average != nil {
+		all = append(all, tr.average.Parameters()...)
+	}
+	for _, p := range all {
 		l.Parameters = append(l.Parameters, torch.Values[float64](p.Tensor))
 	}
 	return l, nil
@@ -239,4 +243,11 @@ func TestProcessesLearnAsOneOnGPUs(t *testing.T) {
 	env := fakecuda.Build(t)
 	fakecuda.BuildNCCL(t, env)
 	fakecuda.Run(t, env, "^TestProcessesLearnAsOne$")
+}
+
+// Processes whose runs differ say in what.
+func TestDifference(t *testing.T) {
+	require.Equal(t, "seed 2, not seed 1", difference("steps 5\nseed 2\nclip 1", "steps 5\nseed 1\nclip 1"))
+	require.Equal(t, "clip 1, not ", difference("seed 1\nclip 1", "seed 1"))
+	require.Equal(t, "it says less", difference("seed 1", "seed 1\nclip 1"))
 }

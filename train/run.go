@@ -130,10 +130,30 @@ func (r *Run) begin(ctx context.Context) (*runState, error) {
 	if err := r.Trainer.agree(ctx, err); err != nil {
 		return nil, err
 	}
+	about, err := r.description()
+	if err = r.Trainer.agree(ctx, err); err == nil {
+		err = r.Trainer.alike(ctx, about)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if r.Resume != "" {
 		return r.resume(ctx)
 	}
 	return &runState{Data: r.Data}, nil
+}
+
+// description is what all processes of a run must have in common, a line each.
+func (r *Run) description() (string, error) {
+	config, err := r.Trainer.config.MarshalJSON()
+	if err != nil {
+		return "", err
+	}
+	o := r.Trainer.options
+	return fmt.Sprintf("seed %d\nsteps %d of %d parts\nsaved every %d, evaluated every %d: %v\nresumed: %v\nrates %v, %v, %v\nclip %v, average %v, own steps %v, weight decay of frozen %q\ndata %s\nmodel %s",
+		o.Seed, r.Steps, max(r.Parts, 1), r.SaveEvery, r.EvaluateEvery, r.Evaluate != nil, r.Resume != "",
+		o.Rate*o.Schedule.Factor(0), o.Rate*o.Schedule.Factor(r.Steps/2), o.Rate*o.Schedule.Factor(r.Steps),
+		o.Clip, o.EMA, o.OwnSteps, o.Frozen, r.Data, config), nil
 }
 
 func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) error {

@@ -115,7 +115,9 @@ func (t *Trainer) update(r *Report, samples []string) error {
 	case !finite(r.Norm):
 		return notFinite("gradient", -1, samples, r.Norm)
 	}
-	t.reserve()
+	if t.peers == nil {
+		t.reserve()
+	}
 	t.optimizer.Step(r.Rate)
 	if t.average != nil {
 		t.average.Update()
@@ -124,7 +126,8 @@ func (t *Trainer) update(r *Report, samples []string) error {
 }
 
 // reserve makes a GPU that is out of memory say so before the optimiser has moved a part of the parameters: what it needs
-// meanwhile is at most another tensor of each one's size, which LibTorch keeps for it.
+// meanwhile is at most another tensor of each one's size, which LibTorch keeps for it. One of several processes says so while the
+// others can still agree on it.
 func (t *Trainer) reserve() {
 	if !t.device.IsCUDA() {
 		return

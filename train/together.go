@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 
 	"github.com/diffusioninst/go/backbone"
 	"github.com/diffusioninst/go/torch"
@@ -108,6 +110,9 @@ func (t *Trainer) accumulateTogether(ctx context.Context, s *torch.Scope, sample
 	t.parts--
 	last := t.parts == 0 && t.buckets != nil // its backward pass completes the gradients
 	err = caught(func() (err error) {
+		if t.parts == 0 {
+			t.reserve()
+		}
 		if last {
 			t.buckets.Arm()
 		}
@@ -228,7 +233,13 @@ func (t *Trainer) meet(ctx context.Context) error {
 	if err := t.openBuckets(ctx); err != nil {
 		return err
 	}
-	return t.broadcast(ctx, leaves(t.store))
+	all := leaves(t.store)
+	if t.average != nil {
+		for _, p := range t.average.Parameters() {
+			all = append(all, p.Tensor)
+		}
+	}
+	return t.broadcast(ctx, all)
 }
 
 // resumeTogether is resume by rank 0, whose state all take over.
@@ -277,14 +288,44 @@ func (t *Trainer) resumeTogether(ctx context.Context, path string) (note []byte,
 	return m.Note, err
 }
 
-// agree returns the error of the process with the lowest rank that has one, in all of them.
+// agree returns the error of the process with the lowest rank that has one, in all of them. The end of ctx does not interrupt it: one
+// that left would be lost to the others, who may be writing.
 func (t *Trainer) agree(ctx context.Context, own error) error {
 	if t.peers == nil {
 		return own
 	}
 	t.peers.err = nil
-	_, err := tell(ctx, t.peers, struct{}{}, own)
+	_, err := tell(context.WithoutCancel(ctx), t.peers, struct{}{}, own)
 	return err
+}
+
+// alike is an error in all processes if what they say of the run differs.
+func (t *Trainer) alike(ctx context.Context, mine string) error {
+	if t.peers == nil {
+		return nil
+	}
+	t.peers.err = nil
+	all, err := tell(context.WithoutCancel(ctx), t.peers, mine, nil)
+	if err != nil {
+		return err
+	}
+	for r, other := range all {
+		if other != all[0] {
+			return fmt.Errorf("train: rank %d has another run than rank 0: %s", r, difference(other, all[0]))
+		}
+	}
+	return nil
+}
+
+// difference returns the first lines in which two texts differ.
+func difference(one, two string) string {
+	lines := strings.Split(two, "\n")
+	for i, line := range strings.Split(one, "\n") {
+		if i >= len(lines) || line != lines[i] {
+			return fmt.Sprintf("%.200s, not %.200s", line, strings.Join(lines[min(i, len(lines)):min(i+1, len(lines))], ""))
+		}
+	}
+	return "it says less"
 }
 
 // first reports whether this is the process that writes.

@@ -11,10 +11,10 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
 )
 
-// Pipeline returns a pipeline that segments pictures and writes COCO results (see [WriteResults]).
+// Pipeline returns a pipeline that segments pictures and writes what it finds (see [Write]).
 func Pipeline(pictures []Picture, o Options, prefix string, shards int) *beam.Pipeline {
 	p, s := beam.NewPipelineWithRoot()
-	WriteResults(s, Segment(s, beam.CreateList(s, pictures), o), prefix, shards)
+	Write(s, Segment(s, beam.CreateList(s, pictures), o), o.Format, prefix, shards)
 	return p
 }
 

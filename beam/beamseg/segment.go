@@ -3,7 +3,6 @@ package beamseg
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/log"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
 
-	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/picture"
@@ -37,7 +35,7 @@ type Picture struct {
 type Found struct {
 	ID     int64
 	Path   string
-	Lines  []byte // COCO results, one per line; empty if nothing was found
+	Lines  []byte // in Options.Format: COCO results, one per line, a line of GeoJSON, or a table; nil if the picture failed
 	Failed string // why the picture could not be segmented; empty if it was
 }
 
@@ -48,6 +46,7 @@ type Options struct {
 	Score   float64 // below which instances are dropped; the model's own if zero, none if negative
 	Limit   int     // greatest number of instances per picture; all if zero or negative
 	Seed    uint64  // of the noise, which is the same for each picture
+	Format  string  // of what is found: "coco" (if empty), "geojson" or "csv"; see Write
 }
 
 // model returns the options of the model's call.
@@ -73,6 +72,7 @@ type segmentFn struct {
 	Options Options
 
 	shared *shared
+	format format
 	failed beam.Counter
 	took   beam.Distribution
 }
@@ -81,6 +81,9 @@ type segmentFn struct {
 func (f *segmentFn) Setup(ctx context.Context) (err error) {
 	f.failed = beam.NewCounter("diffusioninst", "failed")
 	f.took = beam.NewDistribution("diffusioninst", "segment_ms")
+	if f.format, err = formatOf(f.Options.Format); err != nil {
+		return err
+	}
 	if f.shared, err = modelOf(ctx, f.Options.Weights); err == nil {
 		err = f.shared.model.Check(f.Options.model())
 	}
@@ -122,7 +125,7 @@ func (f *segmentFn) segment(ctx context.Context, p Picture) ([]byte, error) {
 		return nil, err
 	}
 	classes := evaluation.Categories(f.shared.model.Config().Classes)
-	return lines(evaluation.LabeledImage(found, p.ID, p.Path, classes).Results())
+	return f.format.lines(evaluation.LabeledImage(found, p.ID, p.Path, classes))
 }
 
 // read reads a picture from a file system that Beam knows.
@@ -137,17 +140,4 @@ func read(ctx context.Context, path string) (*picture.Picture, error) {
 		return nil, err
 	}
 	return picture.Decode(bytes.NewReader(text), picture.Options{})
-}
-
-// lines returns results in the form of coco.WriteResults, one per line.
-func lines(results []coco.Result) ([]byte, error) {
-	var b bytes.Buffer
-	for _, r := range results {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(append(text, '\n'))
-	}
-	return b.Bytes(), nil
 }

@@ -3,6 +3,7 @@ package beamseg
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,7 +94,7 @@ func alone(t *testing.T, pictures []Picture) (out []string) {
 		require.NoError(t, err)
 		found, err := model.Segment(t.Context(), img.Image, diffusioninst.Options{Score: -1, Limit: 5, Seed: 7})
 		require.NoError(t, err)
-		text, err := lines(evaluation.LabeledImage(found, p.ID, p.Path, evaluation.Categories(model.Config().Classes)).Results())
+		text, err := cocoLines(evaluation.LabeledImage(found, p.ID, p.Path, evaluation.Categories(model.Config().Classes)))
 		require.NoError(t, err)
 		require.NotEmpty(t, text)
 		out = append(out, strings.Split(strings.TrimSpace(string(text)), "\n")...)
@@ -147,6 +149,62 @@ func TestPipeline(t *testing.T) {
 		require.Equal(t, pictures[6+i], Picture{f.ID, f.Path})
 		require.NotEmpty(t, f.Error)
 	}
+}
+
+// GeoJSON has a line per picture, tables a row per instance, of what COCO results have.
+func TestFormats(t *testing.T) {
+	loadTiny(t)
+	folder := t.TempDir()
+	drawn := append(draw(t, folder, 3), Picture{4, filepath.Join(folder, "missing.png")})
+	files := func(format, ending string) (texts []string) {
+		with := everything
+		with.Format = format
+		prefix := filepath.Join(folder, format)
+		require.NoError(t, ptest.Run(Pipeline(drawn, with, prefix, 2)))
+		for i := range 2 {
+			text, err := os.ReadFile(fmt.Sprintf("%s-%05d-of-00002%s", prefix, i, ending))
+			require.NoError(t, err)
+			texts = append(texts, string(text))
+		}
+		return texts
+	}
+	instances := map[int64]int{}
+	for _, line := range alone(t, drawn[:3]) {
+		var r struct {
+			ID int64 `json:"image_id"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &r))
+		instances[r.ID]++
+	}
+	seen := map[int64]int{}
+	for _, text := range files("geojson", ".geojsonl") {
+		for line := range strings.Lines(text) {
+			var c struct {
+				Image struct {
+					ID int64
+				}
+				Features []json.RawMessage
+			}
+			require.NoError(t, json.Unmarshal([]byte(line), &c))
+			seen[c.Image.ID] += len(c.Features)
+		}
+	}
+	require.Equal(t, instances, seen)
+	clear(seen)
+	for _, text := range files("csv", ".csv") {
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		require.NoError(t, err)
+		require.Equal(t, []string{"image_id", "file_name"}, rows[0][:2])
+		for _, row := range rows[1:] {
+			id, err := strconv.ParseInt(row[0], 10, 64)
+			require.NoError(t, err)
+			seen[id]++
+		}
+	}
+	require.Equal(t, instances, seen)
+	with := everything
+	with.Format = "xml"
+	require.ErrorContains(t, ptest.Run(Pipeline(drawn, with, filepath.Join(folder, "xml"), 1)), "want coco, geojson or csv")
 }
 
 // Eight bundles at the same time, which Beam sets up on their own, share one model.

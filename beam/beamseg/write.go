@@ -1,7 +1,6 @@
 package beamseg
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -21,17 +20,28 @@ func init() {
 	register.Emitter1[string]()
 }
 
-// WriteResults writes what Segment returns as COCO results, to prefix-00000-of-0000N.json and so on, and returns
-// the names of the files, a PCollection of string. Beside each file is prefix-….failed.json with the pictures that could
+// WriteResults is Write of COCO results.
+func WriteResults(s beam.Scope, found beam.PCollection, prefix string, shards int) beam.PCollection {
+	return Write(s, found, "coco", prefix, shards)
+}
+
+// Write writes what Segment returns in the same format, and returns the names of the files, a PCollection of string:
+//
+//	coco     COCO results, prefix-00000-of-0000N.json and so on
+//	geojson  prefix-….geojsonl: a line per picture, which is a FeatureCollection as QuPath reads it, in pixels, with
+//	         measurements of shapes, and an image with file_name and id
+//	csv      prefix-….csv: a table with a row per instance of the same measurements
+//
+// Beside each file is prefix-….failed.json with the pictures that could
 // not be segmented. A picture's results are in file ID mod shards, in the order of the ids, so that
 // a file does not depend on the bundles; a shard without pictures has no file. A shard is held in memory.
 // Where the file system can rename (local), files are written aside and renamed; elsewhere (gs, s3) an
 // object is there when it is whole.
-func WriteResults(s beam.Scope, found beam.PCollection, prefix string, shards int) beam.PCollection {
-	s = s.Scope("diffusioninst.WriteResults")
+func Write(s beam.Scope, found beam.PCollection, format, prefix string, shards int) beam.PCollection {
+	s = s.Scope("diffusioninst.Write")
 	shards = max(shards, 1)
 	byShard := beam.ParDo(s, &shardFn{Shards: shards}, found)
-	return beam.ParDo(s, &writeFn{Prefix: prefix, Shards: shards}, beam.GroupByKey(s, byShard))
+	return beam.ParDo(s, &writeFn{Format: format, Prefix: prefix, Shards: shards}, beam.GroupByKey(s, byShard))
 }
 
 // A shardFn is a DoFn that tells which shard a picture belongs to.
@@ -44,6 +54,7 @@ func (f *shardFn) ProcessElement(x Found) (int, Found) {
 
 // A writeFn is a DoFn that writes shards.
 type writeFn struct {
+	Format string
 	Prefix string
 	Shards int
 }
@@ -57,19 +68,22 @@ type failure struct {
 
 // ProcessElement writes a shard.
 func (f *writeFn) ProcessElement(ctx context.Context, shard int, next func(*Found) bool, emit func(string)) error {
+	format, err := formatOf(f.Format)
+	if err != nil {
+		return err
+	}
 	var all []Found
 	for x := (Found{}); next(&x); x = (Found{}) {
 		all = append(all, x)
 	}
 	slices.SortFunc(all, func(a, b Found) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Path, b.Path)) })
-	var results [][]byte
+	var pictures [][]byte
 	failed := []failure{}
 	for _, x := range all {
 		if x.Failed != "" {
 			failed = append(failed, failure{x.ID, x.Path, x.Failed})
-		}
-		for line := range bytes.Lines(x.Lines) {
-			results = append(results, bytes.TrimSpace(line))
+		} else {
+			pictures = append(pictures, x.Lines)
 		}
 	}
 	failures, err := json.MarshalIndent(failed, "", " ")
@@ -80,11 +94,10 @@ func (f *writeFn) ProcessElement(ctx context.Context, shard int, next func(*Foun
 	if err := write(ctx, name+".failed.json", append(failures, '\n')); err != nil {
 		return fmt.Errorf("beamseg: %w", err)
 	}
-	text := slices.Concat([]byte("["), bytes.Join(results, []byte(",\n")), []byte("]\n"))
-	if err := write(ctx, name+".json", text); err != nil {
+	if err := write(ctx, name+format.ending, format.file(pictures)); err != nil {
 		return fmt.Errorf("beamseg: %w", err)
 	}
-	emit(name + ".json")
+	emit(name + format.ending)
 	return nil
 }
 

@@ -59,8 +59,9 @@ These files are written to the output folder:
 
 Several processes, on one machine or many, learn what one does: losses are normalised over
 the whole batch, and --batch counts the pictures of all. Rank 0 writes the files.
-A run that was killed continues from its last checkpoint with --resume. On the CPU, with
-the same number of threads, the model is bit-identical to that of an uninterrupted run.`,
+A run that was killed continues from its last checkpoint with --resume; --resume=auto begins
+one, or continues it. On the CPU, with the same number of threads, the model is bit-identical
+to that of an uninterrupted run.`,
 		Example: `  diffusioninst train --config config.yaml --train train.json --val val.json --images pictures --out run
   diffusioninst train --config config.yaml --train train.json --val val.json --images pictures --out run --resume`,
 		Args: cobra.NoArgs,
@@ -75,7 +76,7 @@ the same number of threads, the model is bit-identical to that of an uninterrupt
 	f.StringVar(&o.images, "images", "", "folder of the pictures (default: beside the annotations)")
 	f.StringVar(&o.valImages, "val-images", "", "folder of the pictures of --val (default: --images)")
 	f.StringVar(&o.out, "out", "", "folder for the run's files")
-	f.StringVar(&o.resume, "resume", "", "continue the run in --out from its last checkpoint; --resume=FILE from another one there, such as best.safetensors")
+	f.StringVar(&o.resume, "resume", "", "continue the run in --out from its last checkpoint; --resume=FILE from another one there, such as best.safetensors, --resume=auto if there is one")
 	f.Lookup("resume").NoOptDefVal = train.LastCheckpoint
 	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone or builtin:nuclei; none for random weights (default: MODEL.WEIGHTS of the configuration)")
 	o.ema.add(f)

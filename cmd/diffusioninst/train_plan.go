@@ -57,6 +57,7 @@ func (o *trainOptions) check() error {
 
 // A trainPlan is what flags and configuration ask for.
 type trainPlan struct {
+	set    data.Summarizer // as the file has it
 	data   data.Dataset
 	config diffusioninst.Config
 	recipe *train.Recipe
@@ -84,7 +85,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any), rema
 	if err != nil {
 		return nil, o.explain(err)
 	}
-	p := &trainPlan{data: set, choice: o.pictures.String()}
+	p := &trainPlan{set: set, data: set, choice: o.pictures.String()}
 	file, err := diffusioninst.OpenConfig(o.config)
 	if err != nil {
 		return nil, err

@@ -5,12 +5,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -22,14 +25,16 @@ import (
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/internal/relay"
 	"github.com/diffusioninst/go/torch/processes"
+	"github.com/diffusioninst/go/train"
+	"github.com/diffusioninst/go/train/data"
 )
 
 // launched is set in the processes that --processes has started.
 const launched = "DIFFUSIONINST_LAUNCHED"
 
 // endAfter is how long the other processes may go on when one has ended with an error. They know of
-// it: it has told them, or its connections have been closed.
-const endAfter = time.Second
+// it: it has told them, or its connections have been closed. Rank 0 may have a state to save.
+const endAfter = time.Minute
 
 // endLost is endAfter if the process was killed: the others have to find out, which takes them a step and
 // three seconds.
@@ -128,7 +133,7 @@ func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 			switch {
 			case cmd.Context().Err() != nil: // rank 0 saves
 			case all[rank].ProcessState.Exited():
-				time.AfterFunc(endAfter, kill)
+				time.AfterFunc(min(endAfter, timeout+endLost/2), kill)
 			default:
 				time.AfterFunc(min(endLost, timeout+endLost/2), kill)
 			}
@@ -141,6 +146,46 @@ func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 		return stopped(cmd.Context().Err(), "with all %d processes", n)
 	}
 	return err
+}
+
+// resumeAuto is the value of --resume that goes on with a run if there is one.
+const resumeAuto = "auto"
+
+// lastOf returns the checkpoint of a run to go on with, none if there is no run yet, as rank 0 sees it.
+func lastOf(ctx context.Context, group *processes.Group, folder string) (string, error) {
+	name := []byte(train.LastCheckpoint)
+	if _, err := os.Stat(filepath.Join(folder, train.LastCheckpoint)); errors.Is(err, fs.ErrNotExist) {
+		name = nil
+	} else if err != nil {
+		return "", err
+	}
+	if group == nil {
+		return string(name), nil
+	}
+	all, err := group.Gather(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return string(all[0]), nil
+}
+
+// sameData is an error in all processes if they have not read the same annotations: each would take its part of another plan.
+func sameData(ctx context.Context, group *processes.Group, set data.Summarizer) error {
+	h := sha256.New()
+	for i := range set.Len() {
+		s := set.Summary(i)
+		fmt.Fprintln(h, s.Width, s.Height, s.Classes)
+	}
+	all, err := group.Gather(ctx, fmt.Appendf(nil, "%d pictures, %x", set.Len(), h.Sum(nil)[:6]))
+	if err != nil {
+		return err
+	}
+	for r, other := range all {
+		if !bytes.Equal(other, all[0]) {
+			return fmt.Errorf("--train: rank %d has read %s, rank 0 %s: all processes need the same data, of which none is left out by --on-error skip in some only", r, other, all[0])
+		}
+	}
+	return nil
 }
 
 // spread makes a function that evaluates do its part of the pictures of a set in each process, and gives
@@ -167,6 +212,9 @@ func spread(ctx context.Context, group *processes.Group, set *evaluation.Set, ru
 			own = coco.WriteResults(&text, results)
 			mine = outcome{Results: text.Bytes(), IDs: part.IDs()}
 		}
+	}
+	if len(part.Images) == 0 { // those of this part were left out, as others may not have been
+		own = nil
 	}
 	if own != nil {
 		mine.Error = own.Error()
@@ -197,6 +245,9 @@ func spread(ctx context.Context, group *processes.Group, set *evaluation.Set, ru
 			return nil, nil, err
 		}
 		results, ids = append(results, part...), append(ids, o.IDs...)
+	}
+	if rank == 0 && len(ids) == 0 {
+		return nil, nil, errors.New("evaluation: none of the pictures can be read")
 	}
 	return results, ids, nil
 }

@@ -64,6 +64,11 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		}
 		defer locks.Close()
 	}
+	if o.resume == resumeAuto {
+		if o.resume, err = lastOf(ctx, group, o.out); err != nil {
+			return err
+		}
+	}
 	var notes pictureNotes
 	remark := func(path string, p *picture.Picture) { notes.printFirst(cmd, filepath.Base(path), p) }
 	plan, err := o.plan(ctx, warn, remark)
@@ -74,6 +79,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		warn("bfloat16: this processor has no AMX, without which it is no faster than float32")
 	}
 	if group != nil {
+		if err := sameData(ctx, group, plan.set); err != nil {
+			return err
+		}
 		plan.recipe.Options.Processes = group
 		plan.loader.Rank, plan.loader.Ranks = group.Rank(), group.Size()
 		plan.loader.Workers = max(1, cmp.Or(plan.loader.Workers, runtime.GOMAXPROCS(0)*3/4)/here)

@@ -34,6 +34,7 @@ type worker struct {
 	consumer jetstream.Consumer
 	model    *diffusioninst.Model
 	classes  []coco.Category
+	wait     time.Duration // after which a worker that is silent is taken for lost
 }
 
 // A found is the message about a picture: what was found, or why nothing could be.
@@ -62,7 +63,7 @@ func newWorker(ctx context.Context, connection *nats.Conn, model *diffusioninst.
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	return &worker{js, consumer, model, evaluation.Categories(model.Config().Classes)}, nil
+	return &worker{js, consumer, model, evaluation.Categories(model.Config().Classes), wait}, nil
 }
 
 // work segments pictures until ctx is done. One that is being segmented then is left to another worker.
@@ -75,7 +76,7 @@ func (w *worker) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := w.segment(ctx, m); err != nil {
+		if err := w.busy(m, func() error { return w.segment(ctx, m) }); err != nil {
 			return err
 		}
 		if err := m.DoubleAck(ctx); err != nil {
@@ -83,6 +84,25 @@ func (w *worker) work(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// busy calls f, and tells the server meanwhile that the picture is being worked on, however long that takes.
+func (w *worker) busy(m jetstream.Msg, f func() error) error {
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		tick := time.NewTicker(w.wait / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				_ = m.InProgress()
+			}
+		}
+	}()
+	return f()
 }
 
 // segment stores the result of a picture. A picture that is broken, or too large, has one that says so, as has one whose result is

@@ -56,7 +56,7 @@ func TestWorkersThatAreLost(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := queue.Info(t.Context())
 		return err == nil && info.State.Msgs == 0
-	}, time.Minute, 100*time.Millisecond)
+	}, 5*time.Minute, 100*time.Millisecond)
 	stop()
 	require.ErrorIs(t, <-ended, context.Canceled)
 

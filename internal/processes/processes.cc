@@ -86,6 +86,8 @@ char* dp_store_open(const char* host, int* port, bool listen, int64_t timeout_ms
 
 void dp_store_free(dp_store s) noexcept { delete &ref(s); }
 
+void dp_store_timeout(dp_store s, int64_t timeout_ms) noexcept { ref(s)->setTimeout(milliseconds(timeout_ms)); }
+
 char* dp_store_set(dp_store s, const char* key, const void* data, size_t n) noexcept {
   return guard([&] {
     auto* p = static_cast<const uint8_t*>(data);
@@ -170,6 +172,7 @@ char* absent() noexcept { return message("this program was built without gloo's 
 bool dp_available() noexcept { return false; }
 char* dp_store_open(const char*, int*, bool, int64_t, dp_store*) noexcept { return absent(); }
 void dp_store_free(dp_store) noexcept {}
+void dp_store_timeout(dp_store, int64_t) noexcept {}
 char* dp_store_set(dp_store, const char*, const void*, size_t) noexcept { return absent(); }
 char* dp_store_get(dp_store, const char*, void**, size_t*) noexcept { return absent(); }
 char* dp_store_add(dp_store, const char*, int64_t*) noexcept { return absent(); }

@@ -44,6 +44,9 @@ func OpenStore(host string, port int, listen bool, timeout time.Duration) (*Stor
 	return s, int(p), err
 }
 
+// SetTimeout sets how long later calls wait.
+func (s *Store) SetTimeout(d time.Duration) { C.dp_store_timeout(s.s, milliseconds(d)) }
+
 // Close ends the connection, and the store if it was opened with it.
 func (s *Store) Close() { C.dp_store_free(s.s) }
 

@@ -22,6 +22,8 @@ bool dp_available(void) DP_NOEXCEPT;
 // Connects to a store, or opens one too if listen is set; port 0 then takes a free one. *port is set.
 char* dp_store_open(const char* host, int* port, bool listen, int64_t timeout_ms, dp_store* out) DP_NOEXCEPT;
 void dp_store_free(dp_store s) DP_NOEXCEPT;
+// How long later calls wait.
+void dp_store_timeout(dp_store s, int64_t timeout_ms) DP_NOEXCEPT;
 char* dp_store_set(dp_store s, const char* key, const void* data, size_t n) DP_NOEXCEPT;
 // Stores a copy to be released by free(), or NULL if the key is absent.
 char* dp_store_get(dp_store s, const char* key, void** data, size_t* n) DP_NOEXCEPT;

@@ -99,6 +99,10 @@ func describe(of torch.Device, rank int) card {
 	if set && name == "" {
 		return card{Missing: libraryVariable + " is empty"}
 	}
+	// From 2.22 on NCCL connects in the first sum, which then waits for the other processes inside of the host's call.
+	if _, set := os.LookupEnv("NCCL_RUNTIME_CONNECT"); !set {
+		_ = os.Setenv("NCCL_RUNTIME_CONNECT", "0")
+	}
 	version, err := processes.LoadNCCL(name)
 	if errors.Is(err, processes.ErrNoNCCL) {
 		return card{Missing: strings.ReplaceAll(err.Error(), "\n", ": ")}
@@ -290,14 +294,15 @@ func (g *Group) AwaitDevice(ctx context.Context, done func() bool) error {
 	}
 }
 
-// close ends the communicator, in which nothing is in progress.
-func (d *device) close() {
+// close ends the communicator, in which nothing is in progress. NCCL may wait in it for the other processes, which may have been lost:
+// what takes longer than a time is left to the end of the process.
+func (d *device) close(limit time.Duration) {
 	if d == nil || d.comm == nil {
 		return
 	}
 	close(d.stop)
 	<-d.stopped
 	if d.end() == nil {
-		_ = d.comm.Close()
+		_ = within(limit, d.comm.Close)
 	}
 }

@@ -45,12 +45,12 @@ func (g *Group) watch() {
 			return
 		case <-tick.C:
 		}
-		failed, err := g.control.Get(g.key("failed"))
+		failed, err := g.get(g.timeout, g.key("failed"))
 		if err == nil && failed == nil {
 			continue
 		}
 		if err == nil {
-			_ = g.control.Set(g.key("alive", g.plan.Rank), mark)
+			_ = g.set(patience, g.key("alive", g.plan.Rank), mark)
 		}
 		g.once.Do(func() { close(g.down) })
 		if err != nil {
@@ -73,19 +73,19 @@ func (g *Group) explain(op string, cause error) error {
 	if g.plan.Alone() {
 		return e
 	}
-	number, err := g.control.Add(g.key("failures"), 1)
+	number, err := g.add(patience, g.key("failures"), 1)
 	if err == nil && number == 1 {
 		text := fmt.Sprintf("%d rank %d: %s: %v", g.plan.Rank, g.plan.Rank, op, cause)
-		err = g.control.Set(g.key("failed"), []byte(text))
+		err = g.set(patience, g.key("failed"), []byte(text))
 	}
 	if err == nil {
-		err = g.control.Set(g.key("alive", g.plan.Rank), mark)
+		err = g.set(patience, g.key("alive", g.plan.Rank), mark)
 	}
 	for end := time.Now().Add(patience); err == nil; {
 		e.Ranks = nil
 		for r := range g.plan.Size {
 			var alive []byte
-			if alive, err = g.control.Get(g.key("alive", r)); err != nil {
+			if alive, err = g.get(patience, g.key("alive", r)); err != nil {
 				break
 			}
 			if alive == nil && r != g.plan.Rank {
@@ -100,7 +100,7 @@ func (g *Group) explain(op string, cause error) error {
 	if err != nil {
 		return g.lostStore(cause)
 	}
-	if first, err := g.control.Get(g.key("failed")); err == nil && first != nil && len(e.Ranks) == 0 {
+	if first, err := g.get(patience, g.key("failed")); err == nil && first != nil && len(e.Ranks) == 0 {
 		// All live: the first that failed knows why.
 		rank, text, _ := strings.Cut(string(first), " ")
 		if r, err := strconv.Atoi(rank); err == nil && r != g.plan.Rank {
@@ -127,19 +127,18 @@ func (g *Group) Close() {
 	}
 	g.closed = true
 	if g.plan.Alone() {
-		g.device.close()
+		g.device.close(patience)
 		return
 	}
 	g.leave()
 }
 
 func (g *Group) leave() {
-	if g.broken == nil {
-		g.device.close()
-	}
 	if g.watched {
 		close(g.stop)
-		<-g.stopped
+		if within(patience, func() error { <-g.stopped; return nil }) != nil {
+			g.silent.Store(true) // it waits for the store
+		}
 	}
 	if g.control == nil {
 		if g.store != nil {
@@ -147,12 +146,19 @@ func (g *Group) leave() {
 		}
 		return
 	}
-	err := g.control.Set(g.key("left", g.plan.Rank), mark)
+	err := g.set(patience, g.key("left", g.plan.Rank), mark)
 	wait := patience
 	if g.broken != nil { // the others may still ask the store who is lost
 		wait = 0
 		if g.plan.listens() {
 			wait = 2 * slice
+		}
+	} else if g.watched && g.plan.Rank > 0 { // rank 0 may still be writing, and what starts the processes ends all soon after one
+		for end := time.Now().Add(g.timeout); err == nil && time.Now().Before(end); time.Sleep(slice / 10) {
+			var gone []byte
+			if gone, err = g.get(patience, g.key("left", 0)); gone != nil {
+				break
+			}
 		}
 	}
 	for end := time.Now().Add(wait); err == nil && time.Now().Before(end) && !g.allLeft(); {
@@ -160,6 +166,10 @@ func (g *Group) leave() {
 	}
 	if g.broken != nil {
 		return // what may be in use stays until the process ends, which is near
+	}
+	g.device.close(patience)
+	if g.silent.Load() {
+		return // so does what a call in the background uses
 	}
 	if g.group != nil {
 		g.group.Close()
@@ -171,7 +181,7 @@ func (g *Group) leave() {
 // allLeft reports whether all processes have left, or the store is gone.
 func (g *Group) allLeft() bool {
 	for r := range g.plan.Size {
-		if left, err := g.control.Get(g.key("left", r)); err != nil || left == nil {
+		if left, err := g.get(patience, g.key("left", r)); err != nil || left == nil {
 			return err != nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/diffusioninst/go/internal/processes"
@@ -23,7 +24,8 @@ type Group struct {
 	group          *processes.Group
 	device         *device // nil before OpenDevice
 
-	watched       bool // watch has begun
+	silent        atomic.Bool // a call of control goes on in the background
+	watched       bool        // watch has begun
 	stop, stopped chan struct{}
 	once          sync.Once
 	down          chan struct{} // closed when another has failed

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/diffusioninst/go/internal/processes"
@@ -50,6 +52,8 @@ func Join(ctx context.Context, p Plan, o Options) (*Group, error) {
 	if !processes.Available() {
 		return nil, fmt.Errorf("processes: %w", ErrUnavailable)
 	}
+	// gloo's threads write to connections that another process has closed, which would end this one without a word.
+	signal.Ignore(syscall.SIGPIPE)
 	g := &Group{plan: p, timeout: cmp.Or(o.Timeout, DefaultTimeout), stop: make(chan struct{}), stopped: make(chan struct{}), down: make(chan struct{})}
 	if err := g.join(ctx); err != nil {
 		g.leave()
@@ -69,6 +73,10 @@ func (g *Group) join(ctx context.Context) error {
 		return err
 	}
 	own, err := ownAddress(g.plan.address())
+	for err != nil && time.Now().Before(end) && ctx.Err() == nil { // a name may be known only seconds after a machine's start
+		time.Sleep(slice)
+		own, err = ownAddress(g.plan.address())
+	}
 	if err != nil {
 		return fmt.Errorf("the address that faces the store at %s: %w", g.plan.address(), err)
 	}
@@ -118,12 +126,19 @@ func (g *Group) open(ctx context.Context, end time.Time, address string) error {
 // connect opens two connections to the store: one waits at times, the other must not.
 func (g *Group) connect(ctx context.Context, end time.Time) error {
 	open := func(listen bool) (*processes.Store, error) {
+		host := g.plan.Host
+		if g.plan.listens() {
+			host = "localhost" // its own name may not be known yet
+		}
 		for {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
 			left := time.Until(end)
-			s, port, err := processes.OpenStore(g.plan.Host, g.plan.Port, listen, min(max(left, time.Millisecond), 4*slice))
+			s, port, err := processes.OpenStore(host, g.plan.Port, listen, min(max(left, time.Millisecond), 4*slice))
+			if err == nil {
+				s.SetTimeout(g.timeout)
+			}
 			switch {
 			case err == nil:
 				g.plan.Port = port
@@ -149,14 +164,15 @@ func (g *Group) checkIn(ctx context.Context, end time.Time, address string) ([]s
 	if err != nil {
 		return nil, err
 	}
-	if n, err := g.control.Add(g.key("number", g.plan.Rank), 1); err != nil || n != 1 {
-		if err == nil {
-			err = fmt.Errorf("another process is rank %d at the store %s too", g.plan.Rank, g.plan.address())
+	left := func() time.Duration { return max(time.Until(end), slice) }
+	if n, err := g.add(left(), g.key("number", g.plan.Rank), 1); err != nil || n != 1 {
+		if err != nil {
+			return nil, g.lostStore(err)
 		}
-		return nil, err
+		return nil, fmt.Errorf("another process is rank %d at the store %s too", g.plan.Rank, g.plan.address())
 	}
-	if err := g.control.Set(g.key("hello", g.plan.Rank), text); err != nil {
-		return nil, err
+	if err := g.set(left(), g.key("hello", g.plan.Rank), text); err != nil {
+		return nil, g.lostStore(err)
 	}
 	addresses := make([]string, g.plan.Size)
 	pause := 2 * time.Millisecond
@@ -166,7 +182,7 @@ func (g *Group) checkIn(ctx context.Context, end time.Time, address string) ([]s
 			if addresses[r] != "" {
 				continue
 			}
-			text, err := g.control.Get(g.key("hello", r))
+			text, err := g.get(left(), g.key("hello", r))
 			if err != nil {
 				return nil, g.lostStore(err)
 			}

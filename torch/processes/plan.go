@@ -3,6 +3,7 @@ package processes
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net"
 	"strconv"
 	"strings"
@@ -177,8 +178,14 @@ func (e *environment) openMPI() Plan {
 		LocalRank: e.number("OMPI_COMM_WORLD_LOCAL_RANK", 0), LocalSize: e.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1),
 		Host: e.text("MASTER_ADDR"),
 	}
-	job, _ := strconv.ParseUint(e.text("OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE"), 10, 32)
-	p.Port = e.number("MASTER_PORT", portOf(int(job)>>16))
+	name := e.text("OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE")
+	job, err := strconv.ParseUint(name, 10, 32)
+	if job >>= 16; err != nil { // of Open MPI 5, such as prterun-host-4711@1
+		h := fnv.New32a()
+		h.Write([]byte(name))
+		job, p.Run = uint64(h.Sum32()), name
+	}
+	p.Port = e.number("MASTER_PORT", portOf(int(job)))
 	switch {
 	case p.Host != "":
 	case p.LocalSize == p.Size:

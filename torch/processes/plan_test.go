@@ -46,6 +46,10 @@ func TestPlans(t *testing.T) {
 			map[string]string{"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "2", "OMPI_MCA_ess_base_jobid": "65536"},
 			Plan{Rank: 1, Size: 2, LocalRank: 1, LocalSize: 2, Host: "127.0.0.1", Port: 20001, Source: "mpirun"},
 		},
+		"mpirun of Open MPI 5": {
+			map[string]string{"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "2", "PMIX_NAMESPACE": "prterun-host-4711@1"},
+			Plan{Rank: 1, Size: 2, LocalRank: 1, LocalSize: 2, Host: "127.0.0.1", Port: 28465, Run: "prterun-host-4711@1", Source: "mpirun"},
+		},
 	} {
 		got, err := FromEnvironment(from(c.vars))
 		require.NoError(t, err, name)

@@ -103,7 +103,8 @@ func NewLoader(d Dataset, o LoaderOptions) (*Loader, error) {
 		o.Workers = max(1, runtime.GOMAXPROCS(0)*3/4)
 	}
 	if o.Prefetch == 0 {
-		o.Prefetch = max(2, (o.Workers+o.Batch-1)/o.Batch)
+		own := (o.Batch + max(o.Ranks, 1) - 1) / max(o.Ranks, 1) // of a batch
+		o.Prefetch = max(2, (o.Workers+own-1)/own)
 	}
 	l := &Loader{data: d, options: o, plan: batches{order: newOrder(d.Len(), o), size: o.Batch}}
 	if o.GroupAspects {

@@ -1,4 +1,4 @@
-// Command beamsegment segments the pictures of a list with Apache Beam and writes COCO results in shards.
+// Command beamsegment segments the pictures of a list with Apache Beam and writes COCO results, GeoJSON or tables in shards.
 //
 //	beamsegment --list pictures.txt --output out/results --shards 16
 //
@@ -29,6 +29,7 @@ func main() {
 	flag.IntVar(&o.Steps, "steps", 0, "denoising steps; 0 for the model's own")
 	flag.Float64Var(&o.Score, "score", 0, "score below which instances are dropped; 0 for the model's own, negative for none")
 	flag.IntVar(&o.Limit, "limit", 0, "greatest number of instances per picture; 0 for all")
+	flag.StringVar(&o.Format, "format", "coco", "what to write: coco (results), geojson (a line per picture) or csv (a row per instance)")
 	flag.Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
 	flag.Parse()
 	beam.Init() // a worker does not return
