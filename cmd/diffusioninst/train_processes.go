@@ -23,6 +23,7 @@ import (
 
 	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/evaluation"
+	"github.com/diffusioninst/go/internal/processor"
 	"github.com/diffusioninst/go/internal/relay"
 	"github.com/diffusioninst/go/torch/processes"
 	"github.com/diffusioninst/go/train"
@@ -167,6 +168,23 @@ func lastOf(ctx context.Context, group *processes.Group, folder string) (string,
 		return "", err
 	}
 	return string(all[0]), nil
+}
+
+// sharers returns how many processes run on the cores of this one, itself included: those of its machine, unless what started
+// them (srun, mpirun) has given each its own.
+func sharers(ctx context.Context, group *processes.Group) (int, error) {
+	host, _ := os.Hostname()
+	all, err := group.Gather(ctx, []byte(host+" "+processor.Affinity()))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, other := range all {
+		if bytes.Equal(other, all[group.Rank()]) {
+			n++
+		}
+	}
+	return min(n, group.Plan().LocalSize), nil
 }
 
 // sameData is an error in all processes if they have not read the same annotations: each would take its part of another plan.

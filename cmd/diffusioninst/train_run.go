@@ -37,11 +37,13 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	here, deviceName := 1, o.device // here: processes on this machine
+	here, deviceName := 1, o.device // here: processes on the same cores
 	if group != nil {
 		defer group.Close()
 		deviceName = rankDevice(o.device, group.Plan().LocalRank, torch.CUDADevices())
-		here = group.Plan().LocalSize
+		if here, err = sharers(ctx, group); err != nil {
+			return err
+		}
 		warn = warner(cmd)
 	}
 	switch {

@@ -36,6 +36,8 @@ func TestPhysicalCores(t *testing.T) {
 	require.Zero(t, physical(t.TempDir(), nil))
 }
 
+func TestAffinity(t *testing.T) { require.Equal(t, Affinity(), Affinity()) }
+
 func TestQuota(t *testing.T) {
 	for name, c := range map[string]struct {
 		self  string
