@@ -92,11 +92,7 @@ func (s *settings) tiles(in Input, size image.Point) (tile, overlap int, scale f
 	if !(scale > 0) || in.Longest > 0 && max(width, height) == in.Longest {
 		scale = 1 / factor
 	}
-	tile = int(float64(s.tile)*factor + 0.5)
-	for w, _ := picture.Scale(tile, tile, scale, 0); w > s.tile; w, _ = picture.Scale(tile, tile, scale, 0) {
-		tile-- // more pixels would be padded to the next multiple of the strides
-	}
-	tile = max(tile, minTile/4)
+	tile = max(int(float64(s.tile)*factor+0.5), minTile/4)
 	switch {
 	case s.overlap > 0:
 		overlap = min(int(float64(s.overlap)*factor+0.5), tile-1)
