@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -100,12 +101,33 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, v any)
 	s.write(w, status, "application/json", append(text, '\n'))
 }
 
-// write answers with bytes, within the time that the server has for it.
-func (s *Server) write(w http.ResponseWriter, status int, kind string, body []byte) {
+// lastWrite is how long writing goes on when the server ends.
+const lastWrite = time.Second
+
+// writing limits the time of what is written until done is called, to less if the server ends meanwhile.
+func (s *Server) writing(w http.ResponseWriter) (done func()) {
+	conn := http.NewResponseController(w)
 	if s.options.WriteTimeout > 0 {
 		// A ResponseWriter without deadlines belongs to a server that does without them.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
+		_ = conn.SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
 	}
+	over := make(chan struct{})
+	stop := context.AfterFunc(s.ctx, func() {
+		defer close(over)
+		if s.options.WriteTimeout <= 0 || s.options.WriteTimeout > lastWrite {
+			_ = conn.SetWriteDeadline(time.Now().Add(lastWrite))
+		}
+	})
+	return func() {
+		if !stop() {
+			<-over
+		}
+	}
+}
+
+// write answers with bytes, within the time that the server has for it.
+func (s *Server) write(w http.ResponseWriter, status int, kind string, body []byte) {
+	defer s.writing(w)()
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

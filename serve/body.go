@@ -30,12 +30,13 @@ func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
 	default:
 		return nil, problem(http.StatusUnsupportedMediaType, "media_type", "%s is not a picture: send image/*, application/octet-stream or multipart/form-data with a part named image", kind)
 	}
-	body, err := limited(r, limit, p)
+	whole, err := limited(r, limit, p)
 	if err != nil {
 		return nil, err
 	}
+	body := whole
 	if form {
-		if body, err = imagePart(body, params["boundary"]); err != nil {
+		if body, err = imagePart(whole, params["boundary"]); err != nil {
 			return nil, bodyProblem(err, "bad_form")
 		}
 	}
@@ -48,6 +49,11 @@ func readPicture(r *http.Request, limit int64, p *place) ([]byte, error) {
 			if err == nil {
 				err = errors.New("more than one part: send one picture per request, and options in the URL")
 			}
+			return nil, bodyProblem(err, "bad_form")
+		}
+		// The body ends behind the form's last line. What is left of it would be read as the answer is sent, without a limit of time, and
+		// until it has ended nobody notices that the client leaves.
+		if _, err := io.Copy(io.Discard, whole); err != nil {
 			return nil, bodyProblem(err, "bad_form")
 		}
 	}

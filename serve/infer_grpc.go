@@ -40,7 +40,11 @@ func isGRPC(r *http.Request) bool {
 // routeGRPC answers calls of the inference protocol, of health checks and of reflection on the port
 // of everything else.
 func (s *Server) routeGRPC() {
-	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(int(s.options.MaxBody)), grpc.UnaryInterceptor(s.callUnary), grpc.StreamInterceptor(s.callStream))
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(int(s.options.MaxBody)), grpc.UnaryInterceptor(s.callUnary), grpc.StreamInterceptor(s.callStream),
+		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			name, _ := grpc.MethodFromServerStream(stream)
+			return s.callFailed(callOf(stream.Context()), status.Errorf(codes.Unimplemented, "there is no method %s", name))
+		}))
 	s.serving = health.NewServer()
 	s.serving.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	pb.RegisterGRPCInferenceServiceServer(s.grpc, inferenceGRPC{s: s})
@@ -196,8 +200,11 @@ func (e endingStream) Context() context.Context { return e.ctx }
 
 // callFailed returns the status of a call that failed, and says why in the log.
 func (s *Server) callFailed(c *call, err error) error {
-	if _, ok := status.FromError(err); ok {
-		return err // of package grpc
+	if st, ok := status.FromError(err); ok { // of package grpc
+		if a, ok := c.w.(*answer); ok && (st.Code() == codes.NotFound || st.Code() == codes.Unimplemented) {
+			a.status = http.StatusNotFound
+		}
+		return err
 	}
 	p := *asProblem(err)
 	logProblem(c.w, &p)

@@ -130,12 +130,11 @@ func (e *eventWriter) write(name string, data []byte) {
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 		e.w.WriteHeader(http.StatusOK)
 	}
-	conn := http.NewResponseController(e.w)
-	if e.s.options.WriteTimeout > 0 {
-		_ = conn.SetWriteDeadline(time.Now().Add(e.s.options.WriteTimeout)) // as in Server.write
-	}
+	defer e.s.writing(e.w)()
 	_, _ = fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", name, data)
+	conn := http.NewResponseController(e.w)
 	_ = conn.Flush()
+	_ = conn.SetWriteDeadline(time.Time{}) // HTTP/2 would end the stream there, though nothing is to be written
 }
 
 // fail sends an error as an event, or as an answer if there was no event before.

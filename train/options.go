@@ -187,7 +187,7 @@ func (o Options) checkFrozen(s *nn.Store) error {
 	return nil
 }
 
-// groups sorts the parameters that learn by how they learn.
+// groups sorts the parameters that learn by how they learn. Those of a rate of 0 are in none.
 func (o Options) groups(parameters []*nn.Parameter) []nn.ParamGroup {
 	scales := map[string]bool{} // paths of norms
 	for _, p := range parameters {
@@ -205,6 +205,9 @@ func (o Options) groups(parameters []*nn.Parameter) []nn.ParamGroup {
 		k := kind{1, o.Decay}
 		if strings.HasPrefix(p.Name, "backbone.") {
 			k.rate = o.BackboneRate
+		}
+		if k.rate == 0 {
+			continue
 		}
 		path := p.Name[:max(strings.LastIndexByte(p.Name, '.'), 0)]
 		switch {

@@ -100,11 +100,11 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 	head, solver := d.Model.DiffusionInst, d.Solver
 	o := Options{
 		Objective: Objective{
-			ClassWeight: head.ClassWeight, L1Weight: head.L1Weight, GIoUWeight: head.GIoUWeight,
-			Alpha: head.Alpha, Gamma: head.Gamma, NoFocal: !head.UseFocal, BestIoUs: head.OTAK, LastStage: !head.DeepSupervision,
+			ClassWeight: orNone(head.ClassWeight), L1Weight: orNone(head.L1Weight), GIoUWeight: orNone(head.GIoUWeight),
+			Alpha: orNone(head.Alpha), Gamma: orNone(head.Gamma), NoFocal: !head.UseFocal, BestIoUs: head.OTAK, LastStage: !head.DeepSupervision,
 			MaskCoverage: head.MaskCoverage, ScoreTarget: scoreTargets[head.ScoreTarget],
 		},
-		OwnSteps: head.OwnSteps, Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: solver.BackboneMultiplier,
+		OwnSteps: head.OwnSteps, Rate: solver.BaseLR, Decay: orNone(solver.WeightDecay), BackboneRate: orNone(solver.BackboneMultiplier),
 		Clip: -1, Frozen: []string{}, Seed: uint64(max(d.Seed, 0)),
 		SyncBatchNorm: d.Model.ResNets.Norm == "SyncBN",
 	}
@@ -112,7 +112,7 @@ func options(d *detectron2.Config, images []int) (Options, error) {
 		o.Precision = torch.BFloat16
 	}
 	if head.UseFedLoss {
-		o.Objective.Federated = &Federated{Weights: roots(images), Classes: d.Model.ROIBoxHead.FedLossNumClasses}
+		o.Objective.Federated = &Federated{Weights: powers(images, d.Model.ROIBoxHead.FedLossFreqWeightPower), Classes: d.Model.ROIBoxHead.FedLossNumClasses}
 	}
 	if d.Model.Backbone.Name == detectron2.ResNetFPN {
 		o.Frozen = FreezeStages(d.Model.Backbone.FreezeAt)
@@ -157,7 +157,7 @@ func schedule(solver detectron2.Solver) (nn.LRSchedule, error) {
 		after := w.Schedule
 		return nn.LRScheduleFunc(func(step int) float64 {
 			if step < w.Steps {
-				return w.From * after.Factor(step)
+				return w.From * after.Factor(0)
 			}
 			return after.Factor(step)
 		}), nil
@@ -173,10 +173,11 @@ func orNone(v float64) float64 {
 	return v
 }
 
-func roots(images []int) []float32 {
+// powers are the weights of a federated loss.
+func powers(images []int, power float64) []float32 {
 	out := make([]float32, len(images))
 	for i, n := range images {
-		out[i] = float32(math.Sqrt(float64(n)))
+		out[i] = float32(math.Pow(float64(n), power))
 	}
 	return out
 }

@@ -34,6 +34,10 @@ func TestLoadRecipe(t *testing.T) {
 	require.Equal(t, Objective{ClassWeight: 2, L1Weight: 5, GIoUWeight: 2, Alpha: 0.25, Gamma: 2, BestIoUs: 5}, o.Objective)
 	require.Equal(t, []float64{1e-3, 1e-4, 1, 1}, []float64{o.Rate, o.Decay, o.Clip, o.BackboneRate})
 	require.Equal(t, []string{"backbone.bottom_up.stem.", "backbone.bottom_up.res2."}, o.Frozen)
+	none, err := LoadRecipe(configOf(t, "MODEL:\n  DiffusionInst: {CLASS_WEIGHT: 0.0, L1_WEIGHT: 0.0, GIOU_WEIGHT: 0.0, ALPHA: 0.0, GAMMA: 0.0}\nSOLVER: {BACKBONE_MULTIPLIER: 0.0}\n"), nil)
+	require.NoError(t, err)
+	zero := none.Options.Objective
+	require.Equal(t, []float64{-1, -1, -1, -1, -1, -1}, []float64{zero.ClassWeight, zero.L1Weight, zero.GIoUWeight, zero.Alpha, zero.Gamma, none.Options.BackboneRate}, "none, not the paper's")
 	for step, want := range map[int]float64{0: 0.01, 500: 0.505, 1000: 1, 349999: 1, 350000: 0.1, 420000: 0.01} {
 		require.InDelta(t, want, o.Schedule.Factor(step), 1e-9, "step %d", step)
 	}

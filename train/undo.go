@@ -6,13 +6,14 @@ import (
 	"github.com/diffusioninst/go/torch"
 )
 
-// passing is what a forward pass changes of a trainer: running statistics of batch norms, and the random numbers of stochastic
-// depth.
+// passing is what a step that fails may have changed of a trainer: running statistics of batch norms, the random numbers of stochastic
+// depth, and the loss's scale.
 type passing struct {
 	norms   []*nn.Norm
 	batches []int64
 	values  *torch.Tensor // means and variances, one after the other; nil without norms
 	depth   []byte
+	scale   lossScale // zero without one
 }
 
 // passing returns what it is now.
@@ -36,11 +37,17 @@ func (t *Trainer) passing(s *torch.Scope) passing {
 	if b, ok := t.network.Backbone.(backbone.Stochastic); ok {
 		p.depth = b.RandomState()
 	}
+	if t.scale != nil {
+		p.scale = *t.scale
+	}
 	return p
 }
 
 // undo puts it back after a step that failed. It needs no memory.
 func (t *Trainer) undo(p passing) {
+	if t.scale != nil {
+		*t.scale = p.scale
+	}
 	at := 0
 	for i, n := range p.norms {
 		n.Batches = p.batches[i]

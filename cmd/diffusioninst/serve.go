@@ -99,7 +99,7 @@ the address of --admin reads the weights anew without losing a request.`,
 // "use the default".
 func (o *serveOptions) check() error {
 	for name, zero := range map[string]bool{
-		"workers": o.server.Workers < 0 || o.model.set("workers") && o.server.Workers == 0, "batch": o.server.Batch < 1, "max-pixels": o.server.MaxPixels < 1, "max-body": !(o.body > 0 && o.body <= 1<<20), "max-held": !(o.held > 0 && o.held <= 1<<20),
+		"workers": o.server.Workers < 0 || o.model.set("workers") && o.server.Workers == 0, "batch": o.server.Batch < 1, "max-pixels": o.server.MaxPixels < 1, "max-body": !(o.body*(1<<20) >= 1 && o.body <= 1<<20), "max-held": !(o.held*(1<<30) >= 1 && o.held <= 1<<20),
 		"queue": o.server.Queue == 0, "per-client": o.model.set("per-client") && o.server.PerClient == 0, "batch-wait": o.server.BatchWait == 0,
 		"timeout": o.server.Timeout == 0, "read-timeout": o.server.ReadTimeout == 0, "write-timeout": o.server.WriteTimeout == 0, "drain": o.drain <= 0,
 	} {

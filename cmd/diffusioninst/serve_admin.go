@@ -79,14 +79,17 @@ func adminHandler(ctx context.Context, s *serve.Server, models *modelSet) http.H
 		if name := r.URL.Query().Get("model"); name != "" {
 			names = []string{name}
 		}
-		status, answer := http.StatusOK, map[string]any{"reloaded": names}
+		status, done := http.StatusOK, []string{}
+		answer := map[string]any{}
 		for _, name := range names {
 			// It ends with the program, not with the client: a model that is loaded is used.
 			if err := models.reload(ctx, s, name); err != nil {
-				status, answer = http.StatusUnprocessableEntity, map[string]any{"error": fmt.Sprintf("model %s stays as it was: %v", name, err)}
+				status, answer["error"] = http.StatusUnprocessableEntity, fmt.Sprintf("model %s stays as it was: %v", name, err)
 				break
 			}
+			done = append(done, name)
 		}
+		answer["reloaded"] = done
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer) // a client that has left

@@ -196,7 +196,7 @@ func solverRules(c *Config) []rule {
 		{"SOLVER.MOMENTUM", s.Momentum >= 0 && s.Momentum < 1, "at least 0 and below 1"},
 		{"SOLVER.NESTEROV", !s.Nesterov || s.Momentum > 0, "False without SOLVER.MOMENTUM"},
 		{"SOLVER.STEPS", slices.IsSorted(s.Steps), "ascending iterations"},
-		notNegative("SOLVER.BASE_LR", s.BaseLR),
+		rule{"SOLVER.BASE_LR", finite(s.BaseLR) && s.BaseLR > 0, "a number above 0"},
 		notNegative("SOLVER.BASE_LR_END", s.BaseLREnd),
 		notNegative("SOLVER.GAMMA", s.Gamma),
 		notNegative("SOLVER.BACKBONE_MULTIPLIER", s.BackboneMultiplier),

@@ -66,9 +66,9 @@ type ResNets struct {
 
 // Swin describes a Swin Transformer.
 type Swin struct {
-	Size          string `key:"SIZE"`           // "T", "S", "B", "B-22k" and so on; checked by the user of the config
-	UseCheckpoint bool   `key:"USE_CHECKPOINT"` // activation checkpointing: recomputes activations in the backward pass
-	OutFeatures   []int  `key:"OUT_FEATURES"`   // 0 … 3
+	Size          string `key:"SIZE"`                         // "T", "S", "B", "B-22k" and so on; checked by the user of the config
+	UseCheckpoint bool   `key:"USE_CHECKPOINT" unused:"true"` // activation checkpointing: recomputes activations in the backward pass
+	OutFeatures   []int  `key:"OUT_FEATURES"`                 // 0 … 3
 }
 
 // FPN describes the feature pyramid.
@@ -81,32 +81,32 @@ type FPN struct {
 
 // DiffusionInst describes the decoder, its losses and its sampling.
 type DiffusionInst struct {
-	NumClasses      int     `key:"NUM_CLASSES"`      // K
-	NumProposals    int     `key:"NUM_PROPOSALS"`    // N
-	NHeads          int     `key:"NHEADS"`           // of the self-attention
-	Dropout         float64 `key:"DROPOUT"`          // in training
-	DimFeedForward  int     `key:"DIM_FEEDFORWARD"`  // inner width of the feed-forward network
-	Activation      string  `key:"ACTIVATION"`       // "relu"
-	HiddenDim       int     `key:"HIDDEN_DIM"`       // d
-	NumCls          int     `key:"NUM_CLS"`          // layers before the class scores
-	NumReg          int     `key:"NUM_REG"`          // layers before the boxes and filters
-	NumHeads        int     `key:"NUM_HEADS"`        // decoder stages S
-	NumDynamic      int     `key:"NUM_DYNAMIC"`      // 2
-	DimDynamic      int     `key:"DIM_DYNAMIC"`      // inner width of the dynamic convolution
-	ClassWeight     float64 `key:"CLASS_WEIGHT"`     // of the loss, and in matching
-	GIoUWeight      float64 `key:"GIOU_WEIGHT"`      // of the loss, and in matching
-	L1Weight        float64 `key:"L1_WEIGHT"`        // of the loss, and in matching
-	DeepSupervision bool    `key:"DEEP_SUPERVISION"` // losses at every stage
-	NoObjectWeight  float64 `key:"NO_OBJECT_WEIGHT"` // of the background class if UseFocal and UseFedLoss are off
-	UseFocal        bool    `key:"USE_FOCAL"`        // focal loss
-	UseFedLoss      bool    `key:"USE_FED_LOSS"`     // federated loss (LVIS)
-	Alpha           float64 `key:"ALPHA"`            // of the focal loss
-	Gamma           float64 `key:"GAMMA"`            // of the focal loss
-	PriorProb       float64 `key:"PRIOR_PROB"`       // score of an untrained model
-	OTAK            int     `key:"OTA_K"`            // IoUs that are summed for dynamic k
-	SNRScale        float64 `key:"SNR_SCALE"`        // signal scale
-	SampleStep      int     `key:"SAMPLE_STEP"`      // sampling steps
-	UseNMS          bool    `key:"USE_NMS"`          //
+	NumClasses      int     `key:"NUM_CLASSES"`           // K
+	NumProposals    int     `key:"NUM_PROPOSALS"`         // N
+	NHeads          int     `key:"NHEADS"`                // of the self-attention
+	Dropout         float64 `key:"DROPOUT" unused:"true"` // in training
+	DimFeedForward  int     `key:"DIM_FEEDFORWARD"`       // inner width of the feed-forward network
+	Activation      string  `key:"ACTIVATION"`            // "relu"
+	HiddenDim       int     `key:"HIDDEN_DIM"`            // d
+	NumCls          int     `key:"NUM_CLS"`               // layers before the class scores
+	NumReg          int     `key:"NUM_REG"`               // layers before the boxes and filters
+	NumHeads        int     `key:"NUM_HEADS"`             // decoder stages S
+	NumDynamic      int     `key:"NUM_DYNAMIC"`           // 2
+	DimDynamic      int     `key:"DIM_DYNAMIC"`           // inner width of the dynamic convolution
+	ClassWeight     float64 `key:"CLASS_WEIGHT"`          // of the loss, and in matching
+	GIoUWeight      float64 `key:"GIOU_WEIGHT"`           // of the loss, and in matching
+	L1Weight        float64 `key:"L1_WEIGHT"`             // of the loss, and in matching
+	DeepSupervision bool    `key:"DEEP_SUPERVISION"`      // losses at every stage
+	NoObjectWeight  float64 `key:"NO_OBJECT_WEIGHT"`      // of the background class if UseFocal and UseFedLoss are off
+	UseFocal        bool    `key:"USE_FOCAL"`             // focal loss
+	UseFedLoss      bool    `key:"USE_FED_LOSS"`          // federated loss (LVIS)
+	Alpha           float64 `key:"ALPHA"`                 // of the focal loss
+	Gamma           float64 `key:"GAMMA"`                 // of the focal loss
+	PriorProb       float64 `key:"PRIOR_PROB"`            // score of an untrained model
+	OTAK            int     `key:"OTA_K"`                 // IoUs that are summed for dynamic k
+	SNRScale        float64 `key:"SNR_SCALE"`             // signal scale
+	SampleStep      int     `key:"SAMPLE_STEP"`           // sampling steps
+	UseNMS          bool    `key:"USE_NMS"`               //
 
 	// The following keys are this module's, not the official project's.
 	MaskUpsample     int       `key:"MASK_UPSAMPLE"`     // factor by which the mask features are enlarged: 1, 2 or 4
@@ -192,7 +192,7 @@ type Datasets struct {
 type DataLoader struct {
 	SamplerTrain           string  `key:"SAMPLER_TRAIN"` // "TrainingSampler" or "RepeatFactorTrainingSampler"
 	RepeatThreshold        float64 `key:"REPEAT_THRESHOLD"`
-	RepeatSqrt             bool    `key:"REPEAT_SQRT"`
+	RepeatSqrt             bool    `key:"REPEAT_SQRT" unused:"true"`
 	FilterEmptyAnnotations bool    `key:"FILTER_EMPTY_ANNOTATIONS"`
 	AspectRatioGrouping    bool    `key:"ASPECT_RATIO_GROUPING"`
 	NumWorkers             int     `key:"NUM_WORKERS"`
@@ -210,7 +210,7 @@ type Solver struct {
 	Steps              []int         `key:"STEPS"` // iterations at which the rate is multiplied with Gamma
 	Gamma              float64       `key:"GAMMA"`
 	NumDecays          int           `key:"NUM_DECAYS"`
-	RescaleInterval    bool          `key:"RESCALE_INTERVAL"`
+	RescaleInterval    bool          `key:"RESCALE_INTERVAL" unused:"true"`
 	LRScheduler        string        `key:"LR_SCHEDULER_NAME"`
 	WarmupMethod       string        `key:"WARMUP_METHOD"` // "linear" or "constant"
 	WarmupFactor       float64       `key:"WARMUP_FACTOR"`
@@ -246,7 +246,7 @@ type ModelEMA struct {
 	Decay          float64 `key:"DECAY"`
 	Device         string  `key:"DEVICE"` // empty: the model's
 	UseForEvalOnly bool    `key:"USE_EMA_WEIGHTS_FOR_EVAL_ONLY"`
-	YOLOX          bool    `key:"YOLOX"` // decay grows with the iterations, as in YOLOX
+	YOLOX          bool    `key:"YOLOX" unused:"true"` // decay grows with the iterations, as in YOLOX
 }
 
 // Test describes evaluation.

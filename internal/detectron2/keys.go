@@ -32,7 +32,7 @@ func (k *keyCheck) walk(tree, known *section, typ reflect.Type, path string) {
 				} else if v.data != nil && !bound {
 					k.ignore(v, at, "a section by default")
 				}
-			} else if !bound && !same(v, d) {
+			} else if (!bound || unused(typ, key)) && !same(v, d) {
 				k.ignore(v, at, "default "+d.String())
 			}
 		}
@@ -57,6 +57,16 @@ func fieldOf(typ reflect.Type, key string) (reflect.Type, bool) {
 		}
 	}
 	return nil, false
+}
+
+// unused reports whether nothing reads the field that holds key in the struct typ.
+func unused(typ reflect.Type, key string) bool {
+	for i := range typ.NumField() {
+		if f := typ.Field(i); f.Tag.Get("key") == key {
+			return f.Tag.Get("unused") == "true"
+		}
+	}
+	return false
 }
 
 // suggest returns the known key that was probably meant: one of the same name in another

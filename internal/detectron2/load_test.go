@@ -260,6 +260,7 @@ func TestWarnings(t *testing.T) {
 		"RPN":               {"MODEL: {RPN: {NMS_THRESH: 0.8}}", []string{"main.yaml:2: MODEL.RPN.NMS_THRESH: 0.8 (default 0.7) has no effect on DiffusionInst here"}},
 		"unknown below RPN": {"MODEL: {RPN: {NEW: 1}}", []string{"main.yaml:2: MODEL.RPN.NEW: 1 (unknown) has no effect on DiffusionInst here"}},
 		"VIS_PERIOD":        {"VIS_PERIOD: 20", []string{"main.yaml:2: VIS_PERIOD: 20 (default 0) has no effect on DiffusionInst here"}},
+		"read by nothing":   {"MODEL: {DiffusionInst: {DROPOUT: 0.5}}", []string{"main.yaml:2: MODEL.DiffusionInst.DROPOUT: 0.5 (default 0) has no effect on DiffusionInst here"}},
 		"ROI_HEADS classes": {"MODEL: {ROI_HEADS: {NUM_CLASSES: 5}}", []string{"main.yaml:2: MODEL.ROI_HEADS.NUM_CLASSES: 5 has no effect: MODEL.DiffusionInst.NUM_CLASSES is 80"}},
 		"written twice":     {"SEED: 1\nSEED: 2", []string{"main.yaml:3: SEED: written twice in one section: the last one counts"}},
 		"value for ignored": {"MODEL: {RPN: 3}", []string{"main.yaml:2: MODEL.RPN: 3 (a section by default) has no effect on DiffusionInst here"}},

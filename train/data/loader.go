@@ -254,7 +254,7 @@ func (l *Loader) work(ctx context.Context, j job) {
 		if attempt > 0 {
 			index = random(l.options.Seed, forReplacement, p.n, attempt).IntN(l.data.Len())
 		}
-		s, err := l.sample(ctx, p.n, index)
+		s, err := l.sample(ctx, p.n, index, attempt)
 		if err == nil {
 			j.batch.samples[j.at] = s
 			return
@@ -266,13 +266,13 @@ func (l *Loader) work(ctx context.Context, j job) {
 	}
 }
 
-// sample makes sample n of the run of a picture.
-func (l *Loader) sample(ctx context.Context, n int64, index int) (Sample, error) {
+// sample makes sample n of the run of a picture. Each attempt pastes of another one.
+func (l *Loader) sample(ctx context.Context, n int64, index int, attempt int64) (Sample, error) {
 	s, err := l.augmented(ctx, index, random(l.options.Seed, forSample, n, 0))
 	if err != nil || l.options.CopyPaste == 0 {
 		return s, err
 	}
-	r := random(l.options.Seed, forPaste, n, 0)
+	r := random(l.options.Seed, forPaste, n, attempt)
 	if r.Float64() >= l.options.CopyPaste {
 		return s, nil
 	}

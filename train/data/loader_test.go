@@ -195,6 +195,10 @@ func TestBrokenSamples(t *testing.T) {
 			}
 		}
 	})
+	t.Run("pasted", func(t *testing.T) { // each attempt pastes another picture
+		o := LoaderOptions{Batch: 2, Seed: 3, CopyPaste: 1, OnError: func(error) error { return nil }}
+		take(t, newLoader(t, d, o), 30)
+	})
 	t.Run("given up", func(t *testing.T) {
 		errStop := errors.New("enough")
 		l := newLoader(t, d, LoaderOptions{Batch: 6, OnError: func(error) error { return errStop }})
