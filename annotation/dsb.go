@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/diffusioninst/go/coco"
@@ -36,13 +38,17 @@ func dsbFolders(input string) ([]string, error) {
 }
 
 // isDSB reports whether a folder holds one picture and its masks. A mask with the name of the
-// picture would be a label map.
+// picture, or that and a suffix of label maps, would be a label map.
 func isDSB(folder string) bool {
 	if !isFolder(filepath.Join(folder, "masks")) {
 		return false
 	}
 	pictures, masks := picturesIn(filepath.Join(folder, "images")), picturesIn(filepath.Join(folder, "masks"))
-	return len(pictures) == 1 && !(len(masks) == 1 && stemOf(masks[0]) == stemOf(pictures[0]))
+	if len(pictures) != 1 || len(masks) != 1 {
+		return len(pictures) == 1
+	}
+	of, _ := maskStem(masks[0])
+	return of != stemOf(pictures[0]) && stemOf(masks[0]) != stemOf(pictures[0])
 }
 
 func stemOf(name string) string { return strings.TrimSuffix(name, extension(name)) }
@@ -119,6 +125,15 @@ func binaryMask(path string, width, height int) (mask.RLE, error) {
 	}
 	if r.width != width || r.height != height {
 		return mask.RLE{}, fmt.Errorf("%d×%d pixels, but the picture has %d×%d", r.width, r.height, width, height)
+	}
+	labels := map[uint32]bool{}
+	for _, v := range r.values {
+		if v > 0 {
+			labels[v] = true
+		}
+	}
+	if n := len(labels); n > 1 && !r.coloured && int(slices.Max(slices.Collect(maps.Keys(labels)))) == n {
+		return mask.RLE{}, fmt.Errorf("it has the numbers 1 to %d, as a label map of several objects has", n)
 	}
 	for i, v := range r.values {
 		r.values[i] = min(v, 1)

@@ -169,6 +169,9 @@ func (o *Options) labelled(folder, name string) string {
 				return at
 			}
 		}
+		if suffixed { // the map itself must not be taken for the picture
+			return stem + extension(name)
+		}
 		return name
 	}
 	_, inside, _ := strings.Cut(stem, "/")

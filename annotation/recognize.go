@@ -44,6 +44,9 @@ func Recognize(input string) (string, error) {
 	if !info.IsDir() {
 		return ofFile(input)
 	}
+	if input, err = filepath.EvalSymlinks(input); err != nil { // WalkDir does not enter a link
+		return "", err
+	}
 	found := map[string]bool{} // the forms of single files
 	var other error            // about a file of a tool that is not read
 	done := errors.New("done")

@@ -2,6 +2,7 @@ package annotation
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
@@ -52,6 +53,9 @@ func pictureSize(path string) (width, height int, err error) {
 		head = head[:n]
 		exif := bytes.Contains(head, []byte("Exif\x00")) || bytes.Contains(head, []byte("eXIf"))
 		c, format, err := image.DecodeConfig(bytes.NewReader(head))
+		if format == "png" && !exif && n == cap(head) {
+			exif = hasChunk(f, "eXIf") // which may lie behind the pixels
+		}
 		if err == nil && !exif && (format == "png" || format == "jpeg" || format == "bmp") && c.Width > 0 && c.Height > 0 {
 			return c.Width, c.Height, nil
 		}
@@ -72,4 +76,24 @@ func pictureSize(path string) (width, height int, err error) {
 	}
 	size := img.Bounds().Size()
 	return size.X, size.Y, nil
+}
+
+// hasChunk reports whether a PNG file has a chunk of a kind. It reads the chunks' heads alone.
+func hasChunk(f io.ReadSeeker, kind string) bool {
+	const signature, head, checksum = 8, 8, 4
+	if _, err := f.Seek(signature, io.SeekStart); err != nil {
+		return false
+	}
+	for {
+		var h [head]byte
+		if _, err := io.ReadFull(f, h[:]); err != nil {
+			return false
+		}
+		if string(h[4:]) == kind {
+			return true
+		}
+		if _, err := f.Seek(int64(binary.BigEndian.Uint32(h[:4]))+checksum, io.SeekCurrent); err != nil {
+			return false
+		}
+	}
 }

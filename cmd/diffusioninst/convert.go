@@ -144,7 +144,11 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 		if err == nil {
 			in.name(p)
 			o.measure.filter(p)
-			err = o.write(ctx, out, output, p)
+			if len(in.strange) > 0 && o.to == "results" {
+				err = fmt.Errorf("%s is not in %s, so that its results have no id there", p.FileName, in.truth)
+			} else {
+				err = o.write(ctx, out, output, p)
+			}
 		}
 		switch err = o.explain(err); {
 		case err == nil:
@@ -160,6 +164,9 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 	}
 	for _, text := range out.warnings() {
 		warn("%s", text)
+	}
+	if n := len(in.strange); n > 0 {
+		warn("%s not in %s and keep ids of their own (the first: %s)", map[bool]string{true: "1 picture is", false: fmt.Sprint(n, " pictures are")}[n == 1], in.truth, in.strange[0])
 	}
 	o.measure.warn(warn)
 	return out.Close(ctx)

@@ -5,7 +5,10 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"os"
 	"path"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/diffusioninst/go/annotation"
@@ -172,6 +175,26 @@ func writeDSB(w *instanceWriter, o *pictureOutput) error {
 		return err
 	}
 	return o.file("/images/"+o.stem+".png", func(f io.Writer) error { return png.Encode(f, img) })
+}
+
+// removeMasks removes the masks of a picture that an earlier run has written and this one has not: who reads the folder takes all.
+func removeMasks(folder, stem string, p *coco.LabeledImage) error {
+	folder = filepath.Join(folder, stem, "masks")
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		digits, ours := strings.CutPrefix(strings.TrimSuffix(e.Name(), ".png"), stem+"_")
+		i, err := strconv.Atoi(digits)
+		if !ours || err != nil || e.Name() != fmt.Sprintf("%s_%03d.png", stem, i) || i < len(p.Instances) && p.Instances[i].Mask.Area() > 0 {
+			continue
+		}
+		if err := os.Remove(filepath.Join(folder, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeOverlay(w *instanceWriter, o *pictureOutput) error {

@@ -20,14 +20,18 @@ type instanceInput struct {
 
 	// Images and categories of the data set that --gt names, whose ids override the
 	// input's.
-	images map[string]*coco.Image // by file name
-	byName map[string]*coco.Category
+	images  truths
+	byName  map[string]*coco.Category
+	truth   string   // the data set; empty without one
+	strange []string // pictures that are not in it
 }
 
 // name gives a picture and its instances the ids of the data set.
 func (in *instanceInput) name(p *coco.LabeledImage) {
-	if m, ok := in.images[p.FileName]; ok {
-		p.ImageID, p.Key = m.ID, m.Key()
+	if m := in.images.of(slashed(p.FileName)); m != nil {
+		p.ImageID, p.Key = m.ImageID, m.Key
+	} else if in.truth != "" {
+		in.strange = append(in.strange, p.FileName)
 	}
 	for i := range p.Instances {
 		v := &p.Instances[i]
@@ -55,7 +59,7 @@ func openInstances(input, format, truth string, minScore float64, o annotation.O
 			return nil, fmt.Errorf("%s: %w (--from names a format)", input, err)
 		}
 	}
-	in := &instanceInput{images: map[string]*coco.Image{}, byName: map[string]*coco.Category{}}
+	in := &instanceInput{images: newTruths(), byName: map[string]*coco.Category{}, truth: truth}
 	var data *coco.Dataset
 	if truth != "" {
 		set, err := annotation.Open(truth, o)
@@ -65,7 +69,8 @@ func openInstances(input, format, truth string, minScore float64, o annotation.O
 		data = set.Data
 		in.categories = data.Categories
 		for i := range data.Images {
-			in.images[data.Images[i].FileName] = &data.Images[i]
+			m := &data.Images[i]
+			in.images.add(&coco.LabeledImage{FileName: m.FileName, ImageID: m.ID, Key: m.Key()})
 		}
 		for i := range data.Categories {
 			in.byName[data.Categories[i].Name] = &data.Categories[i]

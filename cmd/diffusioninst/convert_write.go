@@ -127,7 +127,10 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 	if err := folderFormats[w.format].write(w, &pictureOutput{p, source, stem, create}); err != nil {
 		return err
 	}
-	return b.Commit()
+	if err := b.Commit(); err != nil || w.format != "dsb" {
+		return err
+	}
+	return removeMasks(folder, stem, p)
 }
 
 // place returns the folder of a picture's files and what their names begin with. The
@@ -138,6 +141,13 @@ func (w *instanceWriter) place(p *coco.LabeledImage) (folder, stem string, err e
 		return "", "", fmt.Errorf("%s and %s would be written to the same file", other, p.FileName)
 	}
 	w.taken[key] = p.FileName
+	if w.format == "labelmap" { // whose previews have names that label maps may have
+		preview := key + strings.TrimSuffix(previewEnding, ".png")
+		if other, ok := w.taken[preview]; ok {
+			return "", "", fmt.Errorf("the label map of %s and the preview of %s would be written to the same file", other, p.FileName)
+		}
+		w.taken[preview] = p.FileName
+	}
 	folder = filepath.Join(w.path, filepath.FromSlash(path.Dir(key)))
 	stem = path.Base(key)
 	if w.format == "dsb" {
