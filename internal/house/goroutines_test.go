@@ -22,6 +22,8 @@ var startGoroutines = map[string]bool{
 	"torch/worker.go":                  true,
 	"torch/team.go":                    true,
 	"torch/processes/join.go":          true, // c10d's calls, and a watcher that calls only the store
+	"torch/processes/control.go":       true, // the store's calls, which may be left alone
+	"examples/nats/worker.go":          true, // tells the server that a picture is being worked on
 	"torch/processes/device.go":        true, // NCCL waits for the others, and is watched
 	"train/data/loader.go":             true,
 	"cmd/diffusioninst/signals.go":     true,

@@ -309,7 +309,7 @@ di_result1 di_winograd(di_tensor x, di_tensor weight, int64_t out, di_tensor bia
     TORCH_CHECK(di_winograd_fits(in, out) && plain(w) && w.is_contiguous() && w.sizes() == at::IntArrayRef({panels, kPoints, in, di::kColumns}),
                 "the weight is not one for ", in, " to ", out, " channels");
     TORCH_CHECK(!di::needs_gradient({t, w, b ? *b : at::Tensor(), z ? *z : at::Tensor()}), "there are no gradients");
-    return convolved(t.detach(), w.detach(), out, b, z, relu);
+    return convolved(t, w, out, b, z, relu);
   });
 }
 
