@@ -127,10 +127,12 @@ func binaryMask(path string, width, height int) (mask.RLE, error) {
 		return mask.RLE{}, fmt.Errorf("%d×%d pixels, but the picture has %d×%d", r.width, r.height, width, height)
 	}
 	labels := map[uint32]bool{}
+	var last uint32
 	for _, v := range r.values {
-		if v > 0 {
+		if v != last && v > 0 {
 			labels[v] = true
 		}
+		last = v
 	}
 	if n := len(labels); n > 1 && !r.coloured && int(slices.Max(slices.Collect(maps.Keys(labels)))) == n {
 		return mask.RLE{}, fmt.Errorf("it has the numbers 1 to %d, as a label map of several objects has", n)

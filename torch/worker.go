@@ -51,8 +51,9 @@ func SetThreads(n int) bool {
 // sets to 1 without being asked, overrides it. It must be called before the first Do; it returns false when it
 // comes too late.
 func ShareCores(processes int) bool {
-	threads := processor.Cores() / max(processes, 1)
-	if n := defaultThreads(); n > 1 && n != processor.Cores() {
+	cores := processor.Cores()
+	threads := cores / max(processes, 1)
+	if n := defaultThreads(); n > 1 && n != cores {
 		threads = n
 	}
 	return SetThreads(max(threads, 1))

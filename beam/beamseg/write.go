@@ -33,6 +33,7 @@ func WriteResults(s beam.Scope, found beam.PCollection, prefix string, shards in
 //	csv      prefix-….csv: a table with a row per instance of the same measurements
 //
 // The last two leave out instances without pixels.
+//
 // Beside each file is prefix-….failed.json with the pictures that could
 // not be segmented. A picture's results are in file ID mod shards, in the order of the ids, so that
 // a file does not depend on the bundles; a shard without pictures has no file. A shard is held in memory.

@@ -166,7 +166,11 @@ func runConvert(cmd *cobra.Command, o *convertOptions, input, output string) err
 		warn("%s", text)
 	}
 	if n := len(in.strange); n > 0 {
-		warn("%s not in %s and keep ids of their own (the first: %s)", map[bool]string{true: "1 picture is", false: fmt.Sprint(n, " pictures are")}[n == 1], in.truth, in.strange[0])
+		verb := "are"
+		if n == 1 {
+			verb = "is"
+		}
+		warn("%s %s not in %s and keep ids of their own (the first: %s)", counted(n, "picture"), verb, in.truth, in.strange[0])
 	}
 	o.measure.warn(warn)
 	return out.Close(ctx)

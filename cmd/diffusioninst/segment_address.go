@@ -162,8 +162,7 @@ func shown(u *url.URL) string {
 func recorded(u *url.URL) string {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil { // what signs it cannot be told
-		sum := sha256.Sum256([]byte(u.RawQuery))
-		return shown(u) + "#query-" + hex.EncodeToString(sum[:6])
+		return withSum(u, u.RawQuery)
 	}
 	azure := query.Has("sig")
 	for name := range query {
@@ -175,7 +174,11 @@ func recorded(u *url.URL) string {
 	if len(query) == 0 {
 		return shown(u)
 	}
-	sum := sha256.Sum256([]byte(query.Encode()))
+	return withSum(u, query.Encode())
+}
+
+func withSum(u *url.URL, query string) string {
+	sum := sha256.Sum256([]byte(query))
 	return shown(u) + "#query-" + hex.EncodeToString(sum[:6])
 }
 

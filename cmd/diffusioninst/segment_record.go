@@ -90,11 +90,10 @@ func sameSettings(path string, old, now map[string]string, advice string) error 
 	maps.Copy(names, now)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if have, want := old[name], now[name]; have != want {
-			shown := 12
-			if fmt.Sprintf("%.12s", have) == fmt.Sprintf("%.12s", want) {
-				shown = max(len(have), len(want))
+			if a, b := fmt.Sprintf("%.12s", have), fmt.Sprintf("%.12s", want); a != b { // enough of long ones
+				have, want = a, b
 			}
-			changed = append(changed, fmt.Sprintf("%s (%s, now %s)", name, cmp.Or(fmt.Sprintf("%.*s", shown, have), `""`), cmp.Or(fmt.Sprintf("%.*s", shown, want), `""`)))
+			changed = append(changed, fmt.Sprintf("%s (%s, now %s)", name, cmp.Or(have, `""`), cmp.Or(want, `""`)))
 		}
 	}
 	if len(changed) > 0 {

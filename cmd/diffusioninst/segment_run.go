@@ -103,6 +103,7 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 	if err == nil {
 		err = r.finish(ctx, j)
 	}
+	unread := j.err != nil && errors.Is(err, syscall.EIO) // the disk of the picture, not that of the results
 	switch {
 	case err == nil:
 		r.done++
@@ -110,17 +111,19 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 	case err == io.EOF:
 	case ctx.Err() != nil:
 		return r.stopped(ctx.Err())
-	case diskFails(err) && (j.err == nil || !errors.Is(err, syscall.EIO)), r.lines != nil && r.lines.err != nil:
+	case diskFails(err) && !unread, r.lines != nil && r.lines.err != nil:
 		return r.stopped(err)
 	default:
-		r.part.failed(r.id(), r.inputs[j.input], inFlags(err), passing(err))
+		transient := passing(err)
+		err = inFlags(err)
+		r.part.failed(r.id(), r.inputs[j.input], err, transient)
 		r.failed++
 		_ = r.bar.Clear()
-		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(inFlags(err).Error()))
-		if !passing(err) {
+		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
+		if !transient {
 			r.troubles = 0
 		} else if r.troubles++; r.troubles == manyTroubles {
-			return r.stopped(fmt.Errorf("%d pictures in a row failed for a reason that is not theirs (the last: %w)", manyTroubles, inFlags(err)))
+			return r.stopped(fmt.Errorf("%d pictures in a row failed for a reason that is not theirs (the last: %w)", manyTroubles, err))
 		}
 	}
 	if j.last {

@@ -18,7 +18,7 @@ type keyCheck struct {
 func (k *keyCheck) walk(tree, known *section, typ reflect.Type, path string) {
 	for _, key := range tree.keys {
 		v, d, at := tree.values[key], known.values[key], join(path, key)
-		field, bound := fieldOf(typ, key)
+		field, bound, used := fieldOf(typ, key)
 		switch {
 		case d == nil && typ != nil:
 			k.problems = append(k.problems, Problem{v.file, v.line, at, "unknown key" + suggest(known, key, path)})
@@ -32,7 +32,7 @@ func (k *keyCheck) walk(tree, known *section, typ reflect.Type, path string) {
 				} else if v.data != nil && !bound {
 					k.ignore(v, at, "a section by default")
 				}
-			} else if (!bound || unused(typ, key)) && !same(v, d) {
+			} else if !used && !same(v, d) {
 				k.ignore(v, at, "default "+d.String())
 			}
 		}
@@ -43,30 +43,21 @@ func (k *keyCheck) ignore(v *value, key, why string) {
 	k.warnings = append(k.warnings, Warning{v.file, v.line, key, fmt.Sprintf("%s (%s) has no effect on DiffusionInst here", v, why)})
 }
 
-// fieldOf returns the type of the field that holds key in the struct typ.
-func fieldOf(typ reflect.Type, key string) (reflect.Type, bool) {
+// fieldOf returns the type of the field that holds key in the struct typ, or nil if it is not a struct; whether there is such a field;
+// and whether anything reads it.
+func fieldOf(typ reflect.Type, key string) (below reflect.Type, bound, used bool) {
 	if typ == nil {
-		return nil, false
+		return nil, false, false
 	}
 	for i := range typ.NumField() {
 		if f := typ.Field(i); f.Tag.Get("key") == key {
 			if f.Type.Kind() == reflect.Struct {
-				return f.Type, true
+				below = f.Type
 			}
-			return nil, true
+			return below, true, f.Tag.Get("unused") != "true"
 		}
 	}
-	return nil, false
-}
-
-// unused reports whether nothing reads the field that holds key in the struct typ.
-func unused(typ reflect.Type, key string) bool {
-	for i := range typ.NumField() {
-		if f := typ.Field(i); f.Tag.Get("key") == key {
-			return f.Tag.Get("unused") == "true"
-		}
-	}
-	return false
+	return nil, false, false
 }
 
 // suggest returns the known key that was probably meant: one of the same name in another
@@ -91,7 +82,7 @@ func suggest(known *section, key, path string) string {
 // elsewhere returns a key of this name in another section that is read.
 func elsewhere(known *section, typ reflect.Type, key, path string) string {
 	for _, k := range known.keys {
-		field, bound := fieldOf(typ, k)
+		field, bound, _ := fieldOf(typ, k)
 		if !bound {
 			continue
 		}
