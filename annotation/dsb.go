@@ -2,7 +2,6 @@ package annotation
 
 import (
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
 	"os"
@@ -16,24 +15,15 @@ import (
 )
 
 // dsbFolders returns the folders below a folder, or itself, that hold one picture and its
-// masks: images/NAME.png and masks/*.png, as the Data Science Bowl 2018 lays them out. Paths
-// start at the folder and have slashes.
-func dsbFolders(input string) ([]string, error) {
-	var out []string
-	err := fs.WalkDir(os.DirFS(input), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case !d.IsDir():
-			return nil
-		case name != "." && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir
-		case isDSB(filepath.Join(input, filepath.FromSlash(name))):
+// masks: images/NAME.png and masks/*.png, as the Data Science Bowl 2018 lays them out, as walk finds them.
+func dsbFolders(input string) (out []string, err error) {
+	err = walk(input, func(name string) bool {
+		is := isDSB(filepath.Join(input, filepath.FromSlash(name)))
+		if is {
 			out = append(out, name)
-			return fs.SkipDir
 		}
-		return nil
-	})
+		return is
+	}, nil)
 	return out, err
 }
 

@@ -116,4 +116,9 @@ func TestLinkedFolders(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(folder, "data"), filepath.Join(whole, "sub")))
 	require.NoError(t, os.Symlink(whole, filepath.Join(whole, "round")))
 	require.Len(t, allOf(t, whole, Options{Format: "labels"}), 2)
+	for _, part := range []string{"images", "masks"} {
+		putFile(t, greyPNG(t, 4, 0, 255, 255, 0), folder, "elsewhere", "c", part, part+".png")
+	}
+	require.NoError(t, os.Symlink(filepath.Join(folder, "elsewhere"), filepath.Join(whole, "bowl")))
+	require.Len(t, allOf(t, whole, Options{Format: "dsb"}), 1)
 }

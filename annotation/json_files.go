@@ -45,9 +45,7 @@ func (o *Options) eachJSON(input string, read func(folder, name string) (*coco.L
 	}
 }
 
-// files returns the files with an extension in a folder and those below, hidden ones left
-// out, in the order of their names, or the one file that input is. Links to folders are followed, once each. Paths start at
-// the folder and have slashes.
+// files returns the files with an extension in a folder and those below, or the one file that input is, as walk finds them.
 func files(input string, extensions ...string) ([]string, error) {
 	if info, err := os.Stat(input); err != nil {
 		return nil, err
@@ -55,43 +53,13 @@ func files(input string, extensions ...string) ([]string, error) {
 		return []string{filepath.Base(input)}, nil
 	}
 	var out []string
-	seen := map[string]bool{}
-	var walk func(dir string) error
-	walk = func(dir string) error {
-		real, err := filepath.EvalSymlinks(filepath.Join(input, filepath.FromSlash(dir)))
-		if err != nil || seen[real] {
-			return err
-		}
-		seen[real] = true
-		entries, err := os.ReadDir(real)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			name := path.Join(dir, e.Name())
-			if strings.HasPrefix(e.Name(), ".") {
-				continue
-			}
-			folder := e.IsDir()
-			if e.Type()&fs.ModeSymlink != 0 {
-				info, err := os.Stat(filepath.Join(real, e.Name()))
-				folder = err == nil && info.IsDir()
-			}
-			if folder {
-				if err := walk(name); err != nil {
-					return err
-				}
-				continue
-			}
-			for _, ext := range extensions {
-				if strings.EqualFold(path.Ext(name), ext) {
-					out = append(out, name)
-				}
+	err := walk(input, nil, func(name string) {
+		for _, ext := range extensions {
+			if strings.EqualFold(path.Ext(name), ext) {
+				out = append(out, name)
 			}
 		}
-		return nil
-	}
-	err := walk(".")
+	})
 	return out, err
 }
 

@@ -122,7 +122,11 @@ func yoloConfigIn(folder string) string {
 func (o *Options) yoloPicture(folder, name string) string {
 	stem := strings.TrimSuffix(name, path.Ext(name))
 	if o.Images != "" {
-		for _, try := range []string{stem, strings.TrimPrefix(stem, "labels/"), "images/" + strings.TrimPrefix(stem, "labels/"), path.Base(stem)} {
+		named := stem
+		if at := strings.LastIndex("/"+stem, "/labels/"); at >= 0 {
+			named = stem[:at] + "images" + stem[at+len("labels"):]
+		}
+		for _, try := range []string{stem, strings.TrimPrefix(named, "images/"), named, path.Base(stem)} {
 			if at, ok := pictureOf(o.Images, try); ok {
 				return filepath.Join(o.Images, filepath.FromSlash(at))
 			}

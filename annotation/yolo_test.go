@@ -136,3 +136,19 @@ func TestYOLOPathsOfOtherMachines(t *testing.T) {
 	_, err := Open(folder, Options{Skip: func(error) {}})
 	require.ErrorContains(t, err, "no annotated picture is found there (read as yolo); the first problem: ")
 }
+
+// The labels of a folder images lie in the folder labels beside it, of which the last in a path counts.
+func TestYOLOFoldersNamedImages(t *testing.T) {
+	labels, pictures := t.TempDir(), t.TempDir()
+	for _, at := range []string{"", "images/x", "x/images"} {
+		write(t, filepath.Join(labels, "images", at, "labels", "a.txt"), "0 "+square)
+		grey(t, filepath.Join(pictures, at, "images", "a.png"), 100, 50)
+	}
+	names := map[string]bool{}
+	set, err := Open(labels, Options{Images: pictures, Format: "yolo"})
+	require.NoError(t, err)
+	for _, p := range set.Data.Images {
+		names[p.FileName] = true
+	}
+	require.Equal(t, map[string]bool{"images/a.png": true, "images/x/images/a.png": true, "x/images/images/a.png": true}, names)
+}

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/picture"
+	"github.com/diffusioninst/go/torch"
 )
 
 // Models are replaced and closed again and again under load, and every request is answered.
@@ -86,5 +88,12 @@ func TestReplaceRefuses(t *testing.T) {
 	require.NoError(t, closed.Close())
 	_, err = s.Replace(context.Background(), "tiny", closed)
 	require.ErrorIs(t, err, diffusioninst.ErrClosed)
+	c := m.Config()
+	c.Input.Normalize = picture.None
+	other, err := diffusioninst.New(context.Background(), c, 1, torch.CPU)
+	require.NoError(t, err)
+	_, err = s.Replace(context.Background(), "tiny", other)
+	require.ErrorContains(t, err, "normalizes pictures by none and the old one by auto")
+	require.NoError(t, other.Close())
 	require.Equal(t, http.StatusOK, post(s, "/v1/segment", bytes.NewReader(somePNG(t, 40, 40))).Code, "the old one stays")
 }

@@ -174,7 +174,7 @@ func (s *Server) job(ctx context.Context, w http.ResponseWriter, p *place, q *qu
 func (s *Server) read(ctx context.Context, p *place, q *query, m *diffusioninst.Model, data []byte, bodyHeld int64) (*picture.Picture, []picture.Channel, error) {
 	o := q.picture
 	o.MaxPixels, o.MaxSide, o.MaxBytes = s.options.MaxPixels, s.options.MaxSide, s.options.MaxBody
-	normalize := cmp.Or(q.options.Normalize, m.Config().Input.Normalize, picture.Auto)
+	normalize := cmp.Or(q.options.Normalize, s.normalizes(m))
 	o.Admit = func(width, height int) error {
 		need, err := m.Need(q.options, image.Pt(width, height))
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/diffusioninst/go/coco"
 )
 
 // The ids of --gt are found by names as other systems write them; what is not in it is an error where an id is all there is.
@@ -53,4 +55,14 @@ func TestConvertLeavesNothingOfOthers(t *testing.T) {
 		"categories": [], "annotations": []}`), 0o666))
 	_, err = program(t, "convert", "--to", "labelmap", two, filepath.Join(t.TempDir(), "maps"))
 	require.ErrorContains(t, err, "would be written to the same file")
+}
+
+// YOLO looks for the labels of images/a/images/x.png in images/a/labels/x.txt: the last images of a path counts.
+func TestConvertToYOLOPlaces(t *testing.T) {
+	for name, want := range map[string]string{
+		"x.png": "labels/x", "a/x.png": "labels/a/x", "images/x.png": "labels/x", "images/train/x.png": "labels/train/x", "imagesets/x.png": "labels/imagesets/x",
+		"a/images/x.png": "images/a/labels/x", "images/images/x.png": "images/labels/x", `a\images\b\x.png`: "images/a/labels/b/x",
+	} {
+		require.Equal(t, want, outputPlace("yolo", &coco.LabeledImage{FileName: name}), name)
+	}
 }

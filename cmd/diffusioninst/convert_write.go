@@ -167,11 +167,12 @@ func outputPlace(format string, p *coco.LabeledImage) string {
 		folder = "."
 	}
 	switch format {
-	case "yolo": // which finds the labels of images/x in labels/x
-		if folder == "images" || strings.HasPrefix(folder, "images/") {
-			folder = strings.TrimPrefix(folder, "images")
+	case "yolo": // which finds the labels of images/x in labels/x: the last images counts
+		if !strings.HasPrefix(folder+"/", "images/") {
+			folder = path.Join("images", folder)
 		}
-		folder = path.Join("labels", folder)
+		at := strings.LastIndex("/"+folder+"/", "/images/")
+		folder = folder[:at] + "labels" + folder[at+len("images"):]
 	case "dsb": // ID/images/ID.png came from there
 		if folder == stem+"/images" {
 			folder = "."
