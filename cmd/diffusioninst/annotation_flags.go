@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,7 +72,12 @@ func (f *annotationFlags) explain(err error) error {
 
 // warner returns a function that prints warnings of a command.
 func warner(cmd *cobra.Command) func(format string, args ...any) {
+	return func(format string, args ...any) { warnerTo(cmd.ErrOrStderr())(format, args...) }
+}
+
+// warnerTo returns a function that prints warnings.
+func warnerTo(w io.Writer) func(format string, args ...any) {
 	return func(format string, args ...any) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", flagWords.Replace(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "warning: %s\n", flagWords.Replace(fmt.Sprintf(format, args...)))
 	}
 }

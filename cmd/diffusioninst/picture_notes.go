@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"unicode"
@@ -72,8 +73,8 @@ func (n *pictureNotes) print(cmd *cobra.Command) {
 }
 
 // printFirst says of a picture what was not said of another one.
-func (n *pictureNotes) printFirst(cmd *cobra.Command, name string, p *picture.Picture) {
+func (n *pictureNotes) printFirst(w io.Writer, name string, p *picture.Picture) {
 	for _, note := range n.add(name, p) {
-		fmt.Fprintln(cmd.ErrOrStderr(), note)
+		fmt.Fprintln(w, note)
 	}
 }

@@ -153,7 +153,7 @@ func runSweep(cmd *cobra.Command, o *sweepOptions) error {
 	var notes pictureNotes
 	set.Pictures = choice
 	set.Pictures.Normalize = o.model.normalize(model.Config())
-	set.Remark = func(m evaluation.Image, p *picture.Picture) { notes.printFirst(cmd, m.FileName, p) }
+	set.Remark = func(m evaluation.Image, p *picture.Picture) { notes.printFirst(cmd.ErrOrStderr(), m.FileName, p) }
 	settings, err := await(cmd.Context(), func() (map[string]string, error) { return o.settings(model, set) })
 	if err != nil {
 		return err

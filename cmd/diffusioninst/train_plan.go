@@ -74,7 +74,8 @@ func (p *trainPlan) String() string {
 	return text
 }
 
-func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any), remark func(string, *picture.Picture)) (*trainPlan, error) {
+// plan reads what a run needs. warn says what all processes see, and own what this one does.
+func (o *trainOptions) plan(ctx context.Context, warn, own func(string, ...any), remark func(string, *picture.Picture)) (*trainPlan, error) {
 	choice, err := o.pictures.one()
 	if err != nil {
 		return nil, err
@@ -152,7 +153,7 @@ func (o *trainOptions) plan(ctx context.Context, warn func(string, ...any), rema
 		p.loader.OnError = func(err error) error {
 			if text := err.Error(); !reported[text] {
 				reported[text] = true
-				warn("skipped: %s", text)
+				own("skipped: %s", text)
 			}
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,7 +43,7 @@ const endAfter = time.Minute
 const endLost = 8 * time.Second
 
 // joinProcesses meets the other processes that torchrun, Kubeflow, srun, mpirun or --processes has
-// started; nil if there are none. All but rank 0 write nothing but errors.
+// started; nil if there are none. All but rank 0 write nothing but errors, and what a rankWriter says.
 func joinProcesses(cmd *cobra.Command, timeout time.Duration) (*processes.Group, error) {
 	plan, err := processes.FromEnvironment(os.LookupEnv)
 	if err != nil || plan.Alone() {
@@ -103,13 +104,14 @@ func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	all := make([]*exec.Cmd, n)
-	said := make([]bytes.Buffer, n)
+	said, lock := make([]*rankWords, n), new(sync.Mutex)
 	for rank := range all {
 		c := exec.CommandContext(ctx, program, os.Args[1:]...)
 		c.Env = append(append(os.Environ(), store.Environment(rank, n)...), launched+"=1")
 		c.Stdout, c.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		if rank > 0 {
-			c.Stdout, c.Stderr = nil, &said[rank]
+			said[rank] = &rankWords{to: cmd.ErrOrStderr(), lock: lock, rank: rank}
+			c.Stdout, c.Stderr = nil, said[rank]
 		}
 		alone(c)
 		if err := c.Start(); err != nil {
@@ -138,7 +140,11 @@ func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 			default:
 				time.AfterFunc(min(endLost, timeout+endLost/2), kill)
 			}
-			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, bytes.TrimSpace(said[rank].Bytes()))
+			var text []byte
+			if rank > 0 {
+				text = said[rank].kept()
+			}
+			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, text)
 		}
 	})
 	close(errs)

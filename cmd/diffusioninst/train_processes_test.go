@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,6 +197,22 @@ SOLVER: {BASE_LR: 1.0e-30, IMS_PER_BATCH: 3}
 	want := evaluate(1)
 	require.NotZero(t, want[0])
 	require.Equal(t, want, evaluate(3))
+}
+
+// Each process names the pictures that it has left out, which the others have not read.
+func TestProcessesSayWhatTheySkip(t *testing.T) {
+	needProcesses(t)
+	args := tinyRun(t, "SOLVER: {IMS_PER_BATCH: 4}")
+	args = slices.Delete(args, slices.Index(args, "--val"), slices.Index(args, "--val")+2)
+	pictures, err := filepath.Glob(filepath.Join(args[slices.Index(args, "--images")+1], "*.png"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(pictures[0], []byte("no picture"), 0o666))
+	c := processesRun(t, args)(t.TempDir(), 2, 8, "--on-error", "skip")
+	require.Zero(t, c.Wait(), c.Output())
+	name := regexp.QuoteMeta(filepath.Base(pictures[0]))
+	require.Regexp(t, `(?m)^warning: skipped: .*`+name, c.Output())
+	require.Regexp(t, `(?m)^rank 1: warning: skipped: .*`+name, c.Output())
+	require.NotContains(t, c.Output(), "rank 0: ")
 }
 
 func TestDoctorMeasuresProcesses(t *testing.T) {

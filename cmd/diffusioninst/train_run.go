@@ -27,6 +27,7 @@ import (
 
 func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	ctx, warn := cmd.Context(), warner(cmd)
+	own := cmd.ErrOrStderr() // for what this process alone sees
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -45,6 +46,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 			return err
 		}
 		warn = warner(cmd)
+		if group.Rank() > 0 {
+			own = rankWriter{own, group.Rank()}
+		}
 	}
 	switch {
 	case o.threads > 0:
@@ -72,8 +76,8 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		}
 	}
 	var notes pictureNotes
-	remark := func(path string, p *picture.Picture) { notes.printFirst(cmd, filepath.Base(path), p) }
-	plan, err := o.plan(ctx, warn, remark)
+	remark := func(path string, p *picture.Picture) { notes.printFirst(own, filepath.Base(path), p) }
+	plan, err := o.plan(ctx, warn, warnerTo(own), remark)
 	if err != nil {
 		return err
 	}

@@ -118,6 +118,8 @@ struct ncclComm {
     }
     changed.notify_all();
     worker.join();
+    munmap(shared, sizeof(Shared));
+    delete this;
   }
 };
 
@@ -185,8 +187,6 @@ int ncclCommAbort(ncclComm* c) {
 
 int ncclCommDestroy(ncclComm* c) {
   c->end();
-  munmap(c->shared, sizeof(Shared));
-  delete c;
   return 0;
 }
 
