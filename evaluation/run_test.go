@@ -20,7 +20,7 @@ import (
 
 // pictures is a set of n pictures of 8 + id pixels in width, with the ids 1 to n.
 func pictures(t *testing.T, n int) *Set {
-	folder, s := t.TempDir(), &Set{Data: &coco.Dataset{}}
+	folder, s := t.TempDir(), &Set{Data: &coco.Dataset{Categories: []coco.Category{{ID: 4, Name: "a"}}}}
 	for id := 1; id <= n; id++ {
 		path := filepath.Join(folder, fmt.Sprint(id, ".png"))
 		f, err := os.Create(path)
@@ -29,7 +29,21 @@ func pictures(t *testing.T, n int) *Set {
 		require.NoError(t, f.Close())
 		s.Images = append(s.Images, Image{&coco.Image{ID: int64(id), Width: 8 + id, Height: 9}, path})
 	}
+	require.NoError(t, s.Match([]string{"class 0"}, nil))
 	return s
+}
+
+// A class that Match has not assigned is an error, not an index out of range.
+func TestRunKnowsTheClasses(t *testing.T) {
+	s := pictures(t, 1)
+	segment := func(context.Context, image.Image, diffusioninst.Options) (*diffusioninst.Result, error) {
+		return &diffusioninst.Result{Width: 9, Height: 9, Instances: []diffusioninst.Instance{{Class: 1}}}, nil
+	}
+	_, _, err := s.Run(context.Background(), segment, diffusioninst.Options{}, nil)
+	require.ErrorContains(t, err, "an instance of class 1, and Match has assigned 1")
+	s.categories = nil
+	_, _, err = s.Run(context.Background(), segment, diffusioninst.Options{}, nil)
+	require.ErrorContains(t, err, "Run before Match")
 }
 
 // While a picture is segmented the next one is read, and no other.

@@ -91,7 +91,7 @@ func OpenAnnotations(path string, o annotation.Options) (*Set, error) {
 
 // Match assigns the data set's categories to a model's classes by name. If no name matches
 // and there are as many categories as classes, it assigns them in the order of their ids
-// and calls warn. A name that is there twice on either side is
+// and calls warn, if not nil. A name that is there twice on either side is
 // an error, unless all names are the same in that order. It must be called before Run.
 func (s *Set) Match(classes []string, warn func(format string, args ...any)) error {
 	if s == nil || s.Data == nil {
@@ -129,6 +129,9 @@ func (s *Set) Match(classes []string, warn func(format string, args ...any)) err
 		return nil
 	case found > 0 || len(classes) != len(s.Data.Categories):
 		return fmt.Errorf("evaluation: the data set's category %s is not one of the model's %d classes", missing, len(classes))
+	}
+	if warn == nil {
+		warn = func(string, ...any) {}
 	}
 	warn("no category of the data set has the name of a class: they are taken in the order of their ids")
 	s.categories = inOrder
@@ -176,6 +179,9 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 	if segment == nil {
 		return nil, 0, errors.New("evaluation: Run needs a function that segments")
 	}
+	if len(s.categories) == 0 {
+		return nil, 0, errors.New("evaluation: Run before Match, which says what the model's classes are in the data set")
+	}
 	if done == nil {
 		done = func() {}
 	}
@@ -217,6 +223,11 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 			}
 			if err != nil {
 				return fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
+			}
+			for _, in := range found.Instances {
+				if in.Class < 0 || in.Class >= len(s.categories) {
+					return fmt.Errorf("evaluation: image %d: %s: an instance of class %d, and Match has assigned %d classes", m.ID, m.Path, in.Class, len(s.categories))
+				}
 			}
 			all = append(all, s.results(m, found)...)
 			at++
