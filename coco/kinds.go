@@ -7,7 +7,7 @@ import (
 
 // Kinds returns a function that says of what kind an image is, by a field of its record, such
 // as "kind", that this package has no use for: a string as it is, any other value as written, and "" without the
-// field. That no image has the field is an error.
+// field: such images are in no kind. That no image has the field is an error.
 func (d *Dataset) Kinds(field string) (func(*Image) string, error) {
 	if d == nil {
 		return nil, errNoData

@@ -190,22 +190,20 @@ func MatchInstances(ctx context.Context, d *Dataset, results []Result, o MatchOp
 	plan := o.plan()
 	for i := range scenes {
 		whole, ofCategory, ofSize := scenes[i].count(plan)
-		all.add(whole)
+		all.add(whole, true)
 		if o.Kind != nil {
 			if kind := o.Kind(&d.Images[e.images[i]]); kind != "" {
 				if kinds[kind] == nil {
 					kinds[kind] = newTally(o.Thresholds)
 				}
-				kinds[kind].add(whole)
+				kinds[kind].add(whole, true)
 			}
 		}
 		for k, b := range ofCategory {
-			categories[k].add(b)
+			categories[k].add(b, true)
 		}
 		for a, b := range ofSize {
-			if b.objects+b.found > 0 {
-				sizes[a].add(b)
-			}
+			sizes[a].add(b, b.objects+b.found > 0)
 		}
 	}
 	out := &Matching{Score: o.Score, All: all.group("all")}
@@ -224,8 +222,8 @@ func MatchInstances(ctx context.Context, d *Dataset, results []Result, o MatchOp
 }
 
 // ChooseScore returns the least score with which MatchInstances gives the best mean AP over the
-// IoU thresholds from 0.5 to 0.9, and that AP. Candidates are 0.01, 0.02, …, 0.99; of
-// neighbours that are equally good, the middle one. The data set should not be the one that is
+// IoU thresholds from 0.5 to 0.9, and that AP. Candidates are 0.01, 0.02, …, 0.99, from the last one below or at the
+// least score of a detection on; of neighbours that are equally good, the middle one. The data set should not be the one that is
 // evaluated with it. o.Score, o.Areas and o.Kind are not used.
 func ChooseScore(ctx context.Context, d *Dataset, results []Result, o MatchOptions) (score, ap float64, err error) {
 	o.Score, o.Thresholds, o.Areas = -1, linspace(0.5, 0.9, 9), []AreaRange{}
@@ -243,7 +241,7 @@ func ChooseScore(ctx context.Context, d *Dataset, results []Result, o MatchOptio
 		plan.rounds = plan.rounds[:len(o.Thresholds)]
 		for n := range scenes {
 			whole, _, _ := scenes[n].count(plan)
-			t.add(whole)
+			t.add(whole, true)
 		}
 		return t.group("").MeanAP(), nil
 	})
@@ -254,10 +252,19 @@ func ChooseScore(ctx context.Context, d *Dataset, results []Result, o MatchOptio
 	if best <= 0 {
 		return 0, 0, fmt.Errorf("coco: no score is better than another: none of the %d detections finds an object", len(results))
 	}
-	first := slices.Index(values, best)
+	first := max(slices.Index(values, best), leastCandidate(results))
 	last := first
 	for last+1 < candidates && values[last+1] == best {
 		last++
 	}
 	return float64((first+last)/2+1) / 100, best, nil
+}
+
+// leastCandidate is the index of the last candidate of ChooseScore that leaves out no detection: nothing is known below it.
+func leastCandidate(results []Result) int {
+	least := 1.
+	for i := range results {
+		least = min(least, results[i].Score)
+	}
+	return min(max(int(math.Floor(least*100+1e-6)), 1), 99) - 1
 }

@@ -56,8 +56,11 @@ func newTally(thresholds []float64) *tally {
 	return t
 }
 
-func (t *tally) add(b *bucket) {
-	t.images++
+// add adds an image, which counts as one of the group's or not.
+func (t *tally) add(b *bucket, counts bool) {
+	if counts {
+		t.images++
+	}
 	t.objects += b.objects
 	t.found += b.found
 	for i := range t.counts {

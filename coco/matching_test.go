@@ -164,7 +164,7 @@ func TestMatchingOfClassesThatOverlap(t *testing.T) {
 	score, ap, err := ChooseScore(context.Background(), d, []Result{detected(1, .9, "########.."), detected(1, .8, "..2222....")}, MatchOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 1.0, ap)
-	require.Less(t, score, .8)
+	require.Equal(t, .8, score)
 }
 
 // Detections that count are pairs and what is left over; an area at a border is of one size.
@@ -224,6 +224,32 @@ func TestMatchingBySize(t *testing.T) {
 	require.Equal(t, [3]int{2, 1, 1}, counts(m.All, .5))
 }
 
+// A detection that finds an object at some thresholds is false at higher ones, where its own size is another: the sizes add up to all.
+func TestSizesAddUp(t *testing.T) {
+	d := strips([]string{"#####....."}, []string{"##........", "...22222.."})
+	m := matching(t, d, MatchOptions{Areas: []AreaRange{{"1–4", 1, 4}, {"5–", 5, math.Inf(1)}}},
+		detected(1, .9, "####......"), detected(2, .9, "##........"), detected(2, .9, "...2222..."))
+	for _, c := range m.All.Counts {
+		sum := [3]int{}
+		for _, a := range m.Areas {
+			for i, n := range counts(a, c.IoU) {
+				sum[i] += n
+			}
+		}
+		require.Equal(t, [3]int{c.TP, c.FP, c.FN}, sum, c.IoU)
+	}
+	require.Equal(t, 1, m.Areas[0].Images, "in the first image the smaller size is there at high thresholds only")
+}
+
+// What overlaps has a smaller area in the panoptic quality, which is in some row all the same.
+func TestSizesOfWhatOverlaps(t *testing.T) {
+	d := strips([]string{"########..", "..22222..."})
+	m := matching(t, d, MatchOptions{Areas: []AreaRange{{"1–4", 1, 4}, {"5–7", 5, 7}, {"8–", 8, math.Inf(1)}}}, detected(1, .8, "########.."), detected(1, .9, "..22222..."))
+	require.InDelta(t, 1, m.Areas[0].PQ, 1e-9, "3 pixels are left")
+	require.Zero(t, m.Areas[0].Images)
+	require.Equal(t, 1, m.Areas[2].Objects)
+}
+
 // More than half on a crowd is not wrong.
 func TestMatchingWithCrowds(t *testing.T) {
 	d := strips([]string{"###.......", "....cccc.."})
@@ -239,6 +265,9 @@ func TestChooseScore(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, .7, score, "0.61 to 0.80 are equally good")
 	require.InDelta(t, 1, ap, 1e-9)
+	score, _, err = ChooseScore(context.Background(), d, results[:1], MatchOptions{})
+	require.NoError(t, err)
+	require.Equal(t, .9, score, "nothing is known of lower scores")
 	_, _, err = ChooseScore(context.Background(), d, results[2:], MatchOptions{})
 	require.ErrorContains(t, err, "none of the 1 detections finds an object")
 }

@@ -22,7 +22,7 @@ type Ensemble struct {
 	// Consensus is the overlap (IoU, above 0 to 1) from which detections of its class in several
 	// evaluations are the same object; evaluations are the steps that count, of each of
 	// Options.Restarts. An object's score becomes the mean over all evaluations of its best
-	// score in each, 0 where it is below 0.05 or was not found, and the best detection of each
+	// score in each, 0 where it was not found from a score of 0.05 on, or of Options.Score if that is lower, and the best detection of each
 	// evaluation votes on box and mask as with Vote. 0 means 0.5 if there are restarts, and else
 	// none; negative means none. It excludes Vote.
 	Consensus float64 `json:",omitempty"`

@@ -160,7 +160,7 @@ func (o Options) resolve(c Config) (*settings, error) {
 	if err := c.Quirks.conflict(o, s.ensemble); err != nil {
 		return nil, err
 	}
-	if o.Ensemble != nil && s.ensemble.Boxes && s.ensemble.Consensus == 0 {
+	if o.Ensemble != nil && s.ensemble.Boxes && !(s.ensemble.Consensus > 0) {
 		return nil, optionError("Ensemble", "Boxes without a Consensus, which alone compares them")
 	}
 	switch {

@@ -319,7 +319,6 @@ func (p *pass) report(at sampler.Moment, boxes, scores *torch.Tensor, last decod
 		if err != nil {
 			return err
 		}
-		found = slices.DeleteFunc(found, func(in Instance) bool { return float64(in.Score) < p.score })
 		p.onStep(at, i, placed, best, found)
 	}
 	return nil

@@ -22,7 +22,7 @@ type Scales struct {
 	Factors []float64
 	// Consensus is the overlap of masks (IoU) from which detections of a class in several sizes
 	// are the same object: 0.65. Its score becomes the mean over the sizes looked at of its best
-	// score in each, 0 where it is below 0.05 or was not found, and the best detection of each size
+	// score in each, 0 where it was not found from a score of 0.05 on, or of Options.Score if that is lower, and the best detection of each size
 	// votes on box and mask, weighted by its score, as with Ensemble.Consensus. A mirrored look of
 	// Augment counts as a further size. Negative gives each object to a size by its area instead.
 	Consensus float64 `json:",omitempty"`

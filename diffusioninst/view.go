@@ -45,7 +45,7 @@ const (
 
 // views returns the views of a picture of a size. Neighbouring tiles overlap, and their cores
 // reach a little beyond the middle of the overlap: tiles differ in where they find the centre of an object, and one that each left to the
-// other would be lost. What both report is merged. Objects up to seven eighths of the overlap are seen whole by the tiles that answer for them.
+// other would be lost. What both report is merged by non-maximum suppression, and stays twice in a model without it. Objects up to seven eighths of the overlap are seen whole by the tiles that answer for them.
 func (s *settings) views(index int, size image.Point) []view {
 	var out []view
 	scales := uint64(s.looks[len(s.looks)-1].index + 1)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/simulate"
 )
 
 // An object in the middle of a picture, where tiles meet, is found, once, though each tile finds its centre in another place.
@@ -33,5 +34,20 @@ func TestObjectsWhereTilesMeet(t *testing.T) {
 		found, err := m.Segment(context.Background(), img, diffusioninst.Options{Scales: &diffusioninst.Scales{Factors: []float64{1}}})
 		require.NoError(t, err)
 		require.Len(t, found.Instances, 1, "%.1f×%.1f pixels at %.2f, %.2f", 2*a, 2*b, cx, cy)
+	}
+}
+
+// A step's scores are means over the sizes, as the result's are, and only then compared with the least score.
+func TestTheOnlyStepIsTheResult(t *testing.T) {
+	m := load(t)
+	img, _ := simulate.Nuclei(simulate.Options{Width: 160, Height: 128, Count: 12, Seed: 3})
+	var step *diffusioninst.Result
+	result, err := m.Segment(context.Background(), img, diffusioninst.Options{
+		Scales: &diffusioninst.Scales{Factors: []float64{1, 2}}, Score: 0.75, OnStep: func(s *diffusioninst.StepResult) { step = s.Result },
+	})
+	require.NoError(t, err)
+	require.Len(t, step.Instances, len(result.Instances))
+	for i, in := range result.Instances {
+		require.Equal(t, in.Score, step.Instances[i].Score)
 	}
 }
