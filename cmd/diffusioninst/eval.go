@@ -65,7 +65,7 @@ func (o *evalOptions) add(cmd *cobra.Command) {
 	o.match.add(cmd)
 	f.StringSliceVar(&o.iou, "iou", []string{"segm"}, "what to compare: segm (masks), bbox (boxes) or boundary (outlines of masks); several separated by commas")
 	f.StringVar(&o.style, "style", "coco", "rules of the comparison: coco or lvis")
-	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count, the surest first (default 1,10,100 per picture and class; lvis: 300 per picture)")
+	f.IntSliceVar(&o.maxDets, "max-dets", nil, "how many detections count, the surest first (default 1,10,100 per picture and class; lvis: 300 per picture; in test a larger --limit is the last)")
 	f.BoolVar(&o.maskAreas, "mask-areas", false, "group detections into small, medium and large by their masks, as Detectron2 does for segm, not by their boxes")
 	f.BoolVar(&o.perClass, "per-class", false, "also print the numbers of each class")
 	f.StringVar(&o.plots, "plots", "", "folder for precision-recall curves and the error breakdown, as PNG and JSON")
@@ -90,8 +90,12 @@ func runEval(cmd *cobra.Command, o evalOptions) error {
 		return err
 	}
 	warnOfAreas(o.truth, data, warn)
-	if _, err := o.match.options(data); err != nil {
+	if err := o.match.warn(data, warn); err != nil {
 		return err
+	}
+	if all := allDetections(-1, o.style, results); len(o.maxDets) == 0 && all != nil {
+		warn("a picture has %d detections, of which the rules count the surest %d: --max-dets %s counts all", all[len(all)-1], usualDetections(o.style),
+			strings.Trim(strings.ReplaceAll(fmt.Sprint(all), " ", ","), "[]"))
 	}
 	// Detections of which none fits are an error below.
 	if n := withoutDetections(data, results); n > 0 && (n < len(data.Images) || len(results) == 0) {
@@ -206,10 +210,10 @@ func (o evalOptions) check() error {
 
 // evaluate compares results with a data set, and prints and plots the numbers.
 func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coco.Dataset, results []coco.Result) error {
-	reports := make([]*coco.Report, len(o.iou))
+	reports, kinds := make([]*coco.Report, len(o.iou)), make([]map[string]kindMetrics, len(o.iou))
 	for i, name := range o.iou {
 		var err error
-		if reports[i], err = o.compare(ctx, name, data, results); err != nil {
+		if reports[i], kinds[i], err = o.compare(ctx, name, data, results); err != nil {
 			if i > 0 && !o.json {
 				err = stopped(err, "stopped after %d of %s", i, counted(len(o.iou), "comparison"))
 			}
@@ -225,13 +229,16 @@ func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coc
 		if err := reports[i].WriteText(cmd.OutOrStdout(), o.perClass); err != nil {
 			return err
 		}
+		if err := writeKinds(cmd.OutOrStdout(), kinds[i]); err != nil {
+			return err
+		}
 	}
 	matching, err := o.matching(ctx, data, results)
 	if err != nil {
 		return err
 	}
 	if o.json {
-		return writeEvalJSON(cmd.OutOrStdout(), o, reports, matching)
+		return writeEvalJSON(cmd.OutOrStdout(), o, reports, kinds, matching)
 	}
 	if matching != nil {
 		fmt.Fprintf(cmd.OutOrStdout(), "\nmatching from a score of %v, percent\n", matching.Score)
@@ -240,21 +247,22 @@ func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coc
 	return nil
 }
 
-// compare evaluates by one kind of IoU, and plots.
-func (o evalOptions) compare(ctx context.Context, iou string, data *coco.Dataset, results []coco.Result) (*coco.Report, error) {
+// compare evaluates by one kind of IoU, all pictures and those of each kind, and plots.
+func (o evalOptions) compare(ctx context.Context, iou string, data *coco.Dataset, results []coco.Result) (*coco.Report, map[string]kindMetrics, error) {
 	options := coco.Options{IoU: coco.IoU(iou), Style: coco.Style(o.style), MaxDets: o.maxDets, MaskAreas: o.maskAreas, Images: o.images}
 	report, err := coco.Evaluate(ctx, data, results, options)
 	if err != nil {
-		return nil, evalError(err, o)
+		return nil, nil, evalError(err, o)
 	}
-	if o.plots == "" {
-		return report, nil
+	kinds, err := o.byKind(ctx, data, results, options)
+	if err != nil || o.plots == "" {
+		return report, kinds, err
 	}
 	breakdown, err := coco.Analyze(ctx, data, results, options)
 	if err != nil {
-		return nil, evalError(err, o)
+		return nil, nil, evalError(err, o)
 	}
-	return report, plotEval(o.plots, iou, report, breakdown, o.perClass)
+	return report, kinds, plotEval(o.plots, iou, report, breakdown, o.perClass)
 }
 
 // evalError names the files that do not fit each other.
@@ -270,7 +278,7 @@ func evalError(err error, o evalOptions) error {
 }
 
 // writeEvalJSON writes {"segm": {"AP": …}, …, "matching": {…}}.
-func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report, matching *coco.Matching) error {
+func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report, kinds []map[string]kindMetrics, matching *coco.Matching) error {
 	out := map[string]any{}
 	for i, name := range o.iou {
 		text, err := json.Marshal(reports[i])
@@ -283,6 +291,11 @@ func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report, matching 
 		}
 		if o.perClass {
 			if fields["per_category"], err = json.Marshal(reports[i].Categories); err != nil {
+				return err
+			}
+		}
+		if len(kinds[i]) > 0 {
+			if fields["kinds"], err = json.Marshal(kindFields(kinds[i])); err != nil {
 				return err
 			}
 		}

@@ -108,6 +108,26 @@ func (f *matchingFlags) options(data *coco.Dataset) (coco.MatchOptions, error) {
 	return o, err
 }
 
+// warn says which pictures are of no kind. What is wrong with the options is an error.
+func (f *matchingFlags) warn(data *coco.Dataset, warn func(string, ...any)) error {
+	o, err := f.options(data)
+	if err != nil || o.Kind == nil {
+		return err
+	}
+	n, first := 0, ""
+	for i := range data.Images {
+		if o.Kind(&data.Images[i]) == "" {
+			if n++; n == 1 {
+				first = data.Images[i].FileName
+			}
+		}
+	}
+	if n > 0 {
+		warn("--kinds %s: %s of %d without such a field, in no row: such as %s", f.kinds, counted(n, "picture"), len(data.Images), first)
+	}
+	return nil
+}
+
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // readKinds reads the kinds of pictures in a CSV file: by name, with or without a folder and
@@ -132,26 +152,42 @@ func readKinds(file string, data *coco.Dataset) (func(*coco.Image) string, error
 		return nil, err
 	}
 	kinds := map[string]string{}
-	for _, row := range rows {
+	for i, row := range rows {
+		if other, twice := kinds[row[picture]]; twice && other != row[kind] {
+			return nil, fmt.Errorf("row %d: %s is %q, and %q before", i+2, row[picture], row[kind], other)
+		}
 		kinds[row[picture]] = row[kind]
 	}
-	of := func(m *coco.Image) string {
+	// found returns the row of a picture, too.
+	found := func(m *coco.Image) (row, kind string) {
 		name := strings.ReplaceAll(m.FileName, `\`, "/")
 		base := path.Base(name)
 		for _, key := range []string{name, base, strings.TrimSuffix(base, path.Ext(base))} {
 			if k, ok := kinds[key]; ok {
-				return k
+				return key, k
 			}
 		}
-		return ""
+		return "", ""
+	}
+	of := func(m *coco.Image) string {
+		_, kind := found(m)
+		return kind
 	}
 	missing := ""
 	n := 0
+	shared := map[string]string{} // by row: the picture that it is of
 	for i := range data.Images {
-		if of(&data.Images[i]) == "" {
-			missing = data.Images[i].FileName
+		name := data.Images[i].FileName
+		row, kind := found(&data.Images[i])
+		if kind == "" {
+			missing = name
 			n++
+			continue
 		}
+		if other, twice := shared[row]; twice && other != name {
+			return nil, fmt.Errorf("%s may be %s or %s: give the column picture the names of the data set", row, other, name)
+		}
+		shared[row] = name
 	}
 	if n > 0 {
 		return nil, fmt.Errorf("%d of %d pictures have no kind, such as %s", n, len(data.Images), missing)

@@ -212,7 +212,7 @@ func (o *sweepOptions) fill(cmd *cobra.Command, log *sweepLog, combinations []co
 			_ = bar.Finish()
 			return err
 		}
-		report, err := coco.Evaluate(cmd.Context(), set.Data, results, coco.Options{IoU: coco.IoU(o.iou), Style: coco.Style(o.style), Images: set.IDs()})
+		report, err := coco.Evaluate(cmd.Context(), set.Data, results, coco.Options{IoU: coco.IoU(o.iou), Style: coco.Style(o.style), Images: set.IDs(), MaxDets: allDetections(with.Limit, o.style, results)})
 		if err != nil {
 			return evalError(err, evalOptions{truth: o.truth})
 		}
@@ -240,12 +240,4 @@ func printSweep(cmd *cobra.Command, log *sweepLog, combinations []combination) e
 		fmt.Fprintf(t, "\t%d\t%.3g\n", run.Detections, run.Seconds)
 	}
 	return t.Flush()
-}
-
-// percent writes a metric in percent. A negative one means that there is nothing to find.
-func percent(v float64) string {
-	if v < 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f", 100*v)
 }

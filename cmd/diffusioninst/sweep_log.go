@@ -78,6 +78,9 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 			out[name] = value
 		}
 	}
+	if with.Limit < 0 || with.Limit > usualDetections(o.style) {
+		out["detections that count"] = "all"
+	}
 	if o.onError != "fail" {
 		out["on-error"] = o.onError
 	}

@@ -70,7 +70,7 @@ func addTestFlags(cmd *cobra.Command, m *modelFlags, images *string, pictures *p
 	f.IntVar(limitImages, "limit-images", 0, "use this many pictures, the first ones (default: all)")
 	score, limit := f.Lookup("score"), f.Lookup("limit")
 	m.options.Score, score.DefValue = 0.05, "0.05"
-	limit.Usage = "most detections per picture; negative for all (default: 100; lvis: 300)"
+	limit.Usage = "most detections per picture, which then all count; negative for all (default: 100; lvis: 300)"
 }
 
 // testLimit returns how many detections of a picture count, negative for all.
@@ -78,10 +78,8 @@ func testLimit(m *modelFlags, style string) int {
 	switch {
 	case m.set("limit") && m.options.Limit != 0:
 		return m.options.Limit
-	case coco.Style(style) == coco.LVIS:
-		return 300
 	}
-	return 100
+	return usualDetections(style)
 }
 
 func runTest(cmd *cobra.Command, o *testOptions) error {
@@ -116,7 +114,7 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := o.eval.match.options(set.Data); err != nil {
+	if err := o.eval.match.warn(set.Data, warn); err != nil {
 		return err
 	}
 	var chosen *evaluation.Set // for the score; may be nil
@@ -159,6 +157,9 @@ func runTest(cmd *cobra.Command, o *testOptions) error {
 		}
 	}
 	o.eval.images = set.IDs()[:done]
+	if len(o.eval.maxDets) == 0 {
+		o.eval.maxDets = allDetections(testLimit(&o.model, o.eval.style), o.eval.style, results)
+	}
 	// What is finished is evaluated even if the command is being stopped.
 	if err := o.eval.evaluate(context.WithoutCancel(cmd.Context()), cmd, set.Data, results); err != nil {
 		return errors.Join(stop, err)

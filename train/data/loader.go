@@ -88,7 +88,8 @@ type job struct {
 type batch struct {
 	picks   []pick
 	samples []Sample
-	errs    [][]error   // of each sample: why it, and then its replacements, failed
+	made    []bool      // of each sample
+	errs    [][]error   // of each sample: why it, its replacements, and what was to be pasted failed
 	ends    []relay.End // of the work on each sample
 	missing atomic.Int64
 	ready   chan struct{} // closed when none is missing
@@ -219,7 +220,7 @@ func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 				return nil, err
 			}
 		}
-		if len(errs) > replacements {
+		if len(errs) > replacements && !b.made[i] {
 			return nil, fmt.Errorf("data: none of %d pictures drawn for sample %d can be read; the last: %w", len(errs), b.picks[i].n, errs[len(errs)-1])
 		}
 		b.ends[i].Pass()
@@ -234,7 +235,7 @@ func (l *Loader) Next(ctx context.Context) ([]Sample, error) {
 func (l *Loader) fill() {
 	for len(l.ahead) < l.options.Prefetch {
 		picks := part(l.plan.next(), l.options.Rank, max(l.options.Ranks, 1))
-		b := &batch{picks: picks, samples: make([]Sample, len(picks)), errs: make([][]error, len(picks)), ends: make([]relay.End, len(picks)), ready: make(chan struct{})}
+		b := &batch{picks: picks, samples: make([]Sample, len(picks)), made: make([]bool, len(picks)), errs: make([][]error, len(picks)), ends: make([]relay.End, len(picks)), ready: make(chan struct{})}
 		b.missing.Store(int64(len(picks)))
 		if len(picks) == 0 {
 			close(b.ready)
@@ -254,9 +255,12 @@ func (l *Loader) work(ctx context.Context, j job) {
 		if attempt > 0 {
 			index = random(l.options.Seed, forReplacement, p.n, attempt).IntN(l.data.Len())
 		}
-		s, err := l.sample(ctx, p.n, index, attempt)
+		s, pasted, err := l.sample(ctx, p.n, index, attempt)
+		if pasted != nil {
+			j.batch.errs[j.at] = append(j.batch.errs[j.at], pasted)
+		}
 		if err == nil {
-			j.batch.samples[j.at] = s
+			j.batch.samples[j.at], j.batch.made[j.at] = s, true
 			return
 		}
 		j.batch.errs[j.at] = append(j.batch.errs[j.at], err)
@@ -266,25 +270,30 @@ func (l *Loader) work(ctx context.Context, j job) {
 	}
 }
 
-// sample makes sample n of the run of a picture. Each attempt pastes of another one.
-func (l *Loader) sample(ctx context.Context, n int64, index int, attempt int64) (Sample, error) {
-	s, err := l.augmented(ctx, index, random(l.options.Seed, forSample, n, 0))
+// sample makes sample n of the run of a picture. Each attempt pastes of another one, of which pasted says why nothing
+// was pasted: that does not count against the sample.
+func (l *Loader) sample(ctx context.Context, n int64, index int, attempt int64) (s Sample, pasted, err error) {
+	s, err = l.augmented(ctx, index, random(l.options.Seed, forSample, n, 0))
 	if err != nil || l.options.CopyPaste == 0 {
-		return s, err
+		return s, nil, err
 	}
 	r := random(l.options.Seed, forPaste, n, attempt)
 	if r.Float64() >= l.options.CopyPaste {
-		return s, nil
-	}
-	other, err := l.augmented(ctx, r.IntN(l.data.Len()), r)
-	if err != nil {
-		return Sample{}, err
+		return s, nil, nil
 	}
 	classes := len(l.data.Classes()) // an augmentation may be anyone's
-	if err := errors.Join(s.Check(classes), other.Check(classes)); err != nil {
-		return Sample{}, err
+	if err := s.Check(classes); err != nil {
+		return Sample{}, nil, err
 	}
-	return paste(s, other, r)
+	other, err := l.augmented(ctx, r.IntN(l.data.Len()), r)
+	if err == nil {
+		err = other.Check(classes)
+	}
+	if err != nil {
+		return s, err, nil
+	}
+	s, err = paste(s, other, r)
+	return s, nil, err
 }
 
 // augmented reads a picture and augments it.
