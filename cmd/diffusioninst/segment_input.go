@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -219,6 +220,16 @@ func (in segmentInput) absolute() (string, error) {
 		return in.path, nil
 	}
 	return filepath.Abs(in.path)
+}
+
+// folderMissing reports whether a file's folder is missing, too: then a volume that is not mounted is likelier than a
+// picture that does not exist.
+func (in segmentInput) folderMissing() bool {
+	if in.address != nil || in.path == "-" {
+		return false
+	}
+	_, err := os.Stat(filepath.Dir(in.path))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // stamp identifies the content of a file by its size and time, or is empty for standard input.

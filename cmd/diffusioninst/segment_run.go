@@ -114,7 +114,7 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 	case diskFails(err) && !unread, r.lines != nil && r.lines.err != nil:
 		return r.stopped(err)
 	default:
-		transient := passing(err)
+		transient := passing(err) || j.err != nil && r.inputs[j.input].folderMissing()
 		err = inFlags(err)
 		r.part.failed(r.id(), r.inputs[j.input], err, transient)
 		r.failed++
@@ -122,7 +122,7 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
 		if !transient {
 			r.troubles = 0
-		} else if r.troubles++; r.troubles == manyTroubles {
+		} else if r.troubles++; r.troubles == manyTroubles && !r.part.accepts() {
 			return r.stopped(fmt.Errorf("%d pictures in a row failed for a reason that is not theirs (the last: %w)", manyTroubles, err))
 		}
 	}

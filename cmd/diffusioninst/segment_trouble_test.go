@@ -124,6 +124,38 @@ func TestManyTroublesStop(t *testing.T) {
 	_, _, err := segment(nil, "--list", list, "--output", t.TempDir())
 	require.ErrorContains(t, err, "10 pictures in a row failed for a reason that is not theirs")
 	require.ErrorContains(t, err, "stopped after 10 of 30 pictures")
+	stdout, _, err := segment(nil, "--list", list, "--output", t.TempDir(), "--shard", "0/1", "--accept-failures")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "30 pictures could not be segmented")
+}
+
+// A shard whose pictures are all missing, such as those of a volume that is not mounted, is tried again.
+func TestShardsWithoutPictures(t *testing.T) {
+	dir := t.TempDir()
+	present := filepath.Join(dir, "a.png")
+	savePNG(t, present, 1)
+	for _, test := range []struct{ lines, args, say string }{
+		{"unmounted/1.png a.png unmounted/2.png", "", "2 pictures failed because of a server, a store, a disk"},
+		{"no*/1.png a.png", "", "1 picture failed because of a server, a store, a disk"},
+		{"1.png 2.png", "", "none of 2 pictures could be segmented (the first: picture: " + dir + "/1.png: "},
+		{"1.png a.png", "", ""},
+		{"1.png 2.png", "--accept-failures", ""},
+		{"unmounted/1.png a.png", "--accept-failures", ""},
+	} {
+		var lines []string
+		for _, line := range strings.Fields(test.lines) {
+			lines = append(lines, dir+"/"+line)
+		}
+		list := filepath.Join(t.TempDir(), "list.txt")
+		require.NoError(t, os.WriteFile(list, []byte(strings.Join(lines, "\n")), 0o666))
+		args := append([]string{"--format", "results", "--list", list, "--output", t.TempDir(), "--shard", "0/1"}, strings.Fields(test.args)...)
+		_, _, err := segment(nil, args...)
+		if test.say == "" {
+			require.NoError(t, err, test)
+			continue
+		}
+		require.ErrorContains(t, err, "shard 0/1 is not finished: "+test.say)
+	}
 }
 
 func TestPassing(t *testing.T) {
