@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -233,7 +234,8 @@ func (s *shardFolder) pictures(ctx context.Context, f func(*coco.LabeledImage) e
 	return nil
 }
 
-// mergeSummaries writes the lines of all shards' summaries below the first one's header.
+// mergeSummaries writes the lines of all shards' summaries below the first one's header, but those of pictures that failed,
+// which earlier versions of the program wrote.
 func mergeSummaries(ctx context.Context, shards []*shardFolder, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
@@ -244,13 +246,35 @@ func mergeSummaries(ctx context.Context, shards []*shardFolder, path string) err
 			if err != nil {
 				return err
 			}
-			if i > 0 {
-				_, text, _ = bytes.Cut(text, []byte("\n"))
-			}
-			if _, err := w.Write(text); err != nil {
-				return err
+			if err := s.copySummary(w, text, i == 0); err != nil {
+				return fmt.Errorf("%s: %w", filepath.Join(s.path, "measurements", summaryName), err)
 			}
 		}
 		return nil
 	})
+}
+
+// copySummary copies the lines of a summary as they are, but those of pictures that failed.
+func (s *shardFolder) copySummary(to io.Writer, text []byte, header bool) error {
+	failed := map[string]bool{}
+	for _, p := range s.Failed {
+		failed[p.FileName] = true
+	}
+	lines := csv.NewReader(bytes.NewReader(text))
+	for first := true; ; first = false {
+		begin := lines.InputOffset()
+		line, err := lines.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if first && !header || !first && failed[line[0]] {
+			continue
+		}
+		if _, err := to.Write(text[begin:lines.InputOffset()]); err != nil {
+			return err
+		}
+	}
 }

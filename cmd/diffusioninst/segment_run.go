@@ -186,10 +186,8 @@ func (r *segmentRun) finish(ctx context.Context, j *segmentJob) error {
 			return err
 		}
 	}
-	for _, w := range r.writers {
-		if err := w.Write(p, j.source); err != nil {
-			return err
-		}
+	if err := writeAll(r.writers, p, j.source, false); err != nil {
+		return err
 	}
 	if r.truth != nil {
 		if err := r.truth.add(p, j.source.pixels); err != nil {
@@ -235,10 +233,8 @@ func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coc
 		},
 		pixelSize: r.measure.pixelSize,
 	}
-	for _, w := range r.writers {
-		if err := w.Keep(p, source, same); err != nil {
-			return err
-		}
+	if err := writeAll(r.writers, p, source, same); err != nil {
+		return err
 	}
 	if r.truth != nil {
 		return r.truth.add(p, source.pixels)

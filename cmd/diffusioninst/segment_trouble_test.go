@@ -158,6 +158,32 @@ func TestShardsWithoutPictures(t *testing.T) {
 	}
 }
 
+// A picture whose files cannot all be written is in none of the files about all pictures.
+func TestFailedPictureHasNoRows(t *testing.T) {
+	dir, whole, out := t.TempDir(), t.TempDir(), t.TempDir()
+	long := strings.Repeat("x", 251) // whose table has a name that is short enough, and whose preview has none
+	savePNG(t, filepath.Join(dir, "a.png"), 1)
+	savePNG(t, filepath.Join(dir, long+".png"), 2)
+	list := filepath.Join(dir, "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte(dir+"/a.png\n"+dir+"/"+long+".png"), 0o666))
+	args := []string{"--format", "measurements,labelmap,results,coco", "--list", list}
+	_, stderr, err := segment(nil, append(args, "--output", whole)...)
+	require.EqualError(t, err, "1 of 2 pictures could not be segmented")
+	require.Contains(t, stderr, "file name too long")
+	_, _, err = segment(nil, append(args, "--output", out, "--shard", "0/1")...)
+	require.NoError(t, err)
+	_, err = program(t, "results", "merge", out)
+	require.NoError(t, err)
+	for _, folder := range []string{whole, out} {
+		for _, name := range []string{"measurements/" + summaryName, "coco.json"} {
+			text, err := os.ReadFile(filepath.Join(folder, name))
+			require.NoError(t, err)
+			require.Contains(t, string(text), "a.png")
+			require.NotContains(t, string(text), long)
+		}
+	}
+}
+
 func TestPassing(t *testing.T) {
 	require.True(t, passing(&fs.PathError{Op: "read", Path: "a", Err: syscall.EIO}))
 	require.True(t, passing(fmt.Errorf("a: %w", &passingError{errors.New("b"), false})))
