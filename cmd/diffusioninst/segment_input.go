@@ -21,6 +21,7 @@ import (
 type segmentInput struct {
 	path, name string
 	address    *url.URL // if the picture has one, which is recorded as path; else nil
+	line       int      // of the list, if the picture has an address there; else 0
 	options    picture.Options
 	tiles      bool // the model sees it in tiles
 }
@@ -212,6 +213,14 @@ func (in segmentInput) String() string {
 		return shown(in.address)
 	}
 	return in.path
+}
+
+// withLine adds to an error of an address whose query is not shown where the list has it.
+func (in segmentInput) withLine(err error) error {
+	if in.line == 0 || in.address.RawQuery == "" {
+		return err
+	}
+	return fmt.Errorf("--list, line %d: %w", in.line, err)
 }
 
 // absolute returns the path, or the address, wherever the program is started.

@@ -115,7 +115,7 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 		return r.stopped(err)
 	default:
 		transient := passing(err) || j.err != nil && r.inputs[j.input].folderMissing()
-		err = inFlags(err)
+		err = r.inputs[j.input].withLine(inFlags(err))
 		r.part.failed(r.id(), r.inputs[j.input], err, transient)
 		r.failed++
 		_ = r.bar.Clear()

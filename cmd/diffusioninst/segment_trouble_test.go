@@ -110,6 +110,25 @@ func TestShardWaitsForServers(t *testing.T) {
 	require.ErrorContains(t, err, "--accept-failures is for --shard")
 }
 
+// An address whose query is not shown is named by its line.
+func TestFailedAddressesHaveLines(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	dir, out := t.TempDir(), t.TempDir()
+	savePNG(t, filepath.Join(dir, "a.png"), 1)
+	list := filepath.Join(dir, "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte("\n"+dir+"/a.png\n\n"+server.URL+"/b.png?token=secret\n"+server.URL+"/c.png"), 0o666))
+	_, stderr, err := segment(nil, "--format", "results", "--list", list, "--output", out, "--shard", "0/1")
+	require.NoError(t, err)
+	require.Contains(t, stderr, "Error: --list, line 4: "+server.URL+"/b.png: the server says 404 Not Found")
+	require.Contains(t, stderr, "Error: "+server.URL+"/c.png: the server says 404")
+	info, err := readShard(filepath.Join(out, shard{0, 1}.folder()))
+	require.NoError(t, err)
+	require.Len(t, info.Failed, 2)
+	require.Contains(t, info.Failed[0].Error, "--list, line 4: ")
+	require.NotContains(t, stderr+info.Failed[0].Path, "secret")
+}
+
 // A run ends when nothing works any more, instead of going through a list of failures.
 func TestManyTroublesStop(t *testing.T) {
 	withoutPauses(t)
