@@ -75,7 +75,7 @@ func readList(path string, stdin io.Reader) ([]listLine, error) {
 // a picture that fails, so that the numbers of the others stay. Names are paths below the folder
 // that all pictures share. Pictures in the folders own, which the command writes, are refused.
 func listedInputs(ctx context.Context, lines []listLine, own []string, warn func(string, ...any)) ([]segmentInput, error) {
-	written := newOwnFolders(own)
+	written, files := newOwnFolders(own), newListedFiles(lines)
 	var out []segmentInput
 	seen, again, example := map[string]bool{}, 0, ""
 	for _, l := range lines {
@@ -107,7 +107,10 @@ func listedInputs(ctx context.Context, lines []listLine, own []string, warn func
 			continue
 		}
 		found := []string{line}
-		if info, err := os.Stat(line); err == nil && info.IsDir() || err != nil && strings.ContainsAny(line, "*?[") {
+		plain := files.has(line)
+		if plain {
+			// It is looked at when its turn comes.
+		} else if info, err := os.Stat(line); err == nil && info.IsDir() || err != nil && strings.ContainsAny(line, "*?[") {
 			switch pictures, err := picture.Find(found); {
 			case err == nil:
 				found = pictures
@@ -125,7 +128,7 @@ func listedInputs(ctx context.Context, lines []listLine, own []string, warn func
 				continue
 			}
 			seen[absolute] = true
-			if written.hold(file) {
+			if plain && written.holdFile(file) || !plain && written.hold(file) {
 				return nil, fmt.Errorf("%s lies in a folder that this command writes: choose another --output", file)
 			}
 			out = append(out, segmentInput{path: file, name: absolute})

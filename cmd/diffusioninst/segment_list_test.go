@@ -43,6 +43,47 @@ func TestReadList(t *testing.T) {
 	require.Error(t, err)
 }
 
+// A folder is expanded and a link is followed although their names are those of pictures, whether or not their folder is
+// read for that.
+func TestListedFolderNamedAsPicture(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"x.png/1.png", "x.png/2.png", "a.png", "out/3.png", "b.png", "c.png", "d.png"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
+	}
+	require.NoError(t, os.Symlink("x.png", filepath.Join(dir, "y.png")))
+	require.NoError(t, os.Symlink("out/3.png", filepath.Join(dir, "z.png")))
+	names := func(lines ...string) string {
+		for i := range lines {
+			lines[i] = dir + "/" + lines[i]
+		}
+		inputs, err := listedInputs(t.Context(), listOf(lines...), []string{filepath.Join(dir, "out")}, func(string, ...any) {})
+		if err != nil {
+			return err.Error()
+		}
+		out := ""
+		for _, in := range inputs {
+			out += in.name + " "
+		}
+		return out
+	}
+	more := []string{"a.png", "b.png", "none.png", "gone/none.png"} // enough for the folder to be read
+	all := "a.png b.png none.png gone/none.png "
+	require.Equal(t, "1.png 2.png ", names("x.png"))
+	require.Equal(t, all+"x.png/1.png x.png/2.png ", names(append(more, "x.png")...))
+	require.Equal(t, all+"y.png/1.png y.png/2.png ", names(append(more, "y.png")...))
+	for _, line := range []string{"z.png", "out/3.png", "out/none.png"} {
+		require.Contains(t, names(line), "choose another --output")
+		require.Contains(t, names(append(more, line)...), "choose another --output", line)
+	}
+	lines := newListedFiles(listOf(dir+"/a.png", dir+"/b.png"))
+	require.True(t, lines.has(dir+"/a.png"))
+	require.True(t, lines.has(dir+"/none.png"))
+	require.False(t, lines.has(dir+"/x.png"))
+	require.False(t, lines.has(dir+"/*.png"))
+	require.False(t, newListedFiles(listOf(dir+"/a.png")).has(dir+"/a.png"), "of a folder with more than four times as many names")
+}
+
 // numbered returns lines with their numbers where they are not those of the lines without blank ones.
 func numbered(lines []listLine) string {
 	var out []string
