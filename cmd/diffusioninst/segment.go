@@ -251,6 +251,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if r.journal, err = openSegmentJournal(o.output, settings, o.resume); err != nil {
 			return err
 		}
+		warnOfPrograms(append(r.journal.programs, programName()), warn)
 	}
 	r.bar = progress(cmd.ErrOrStderr(), len(inputs))
 	r.report = newReport(table, len(inputs) == 1 && !o.resume)

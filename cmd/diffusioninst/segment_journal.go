@@ -24,9 +24,9 @@ import (
 // the settings. Every further line holds one picture and is appended when all files of the
 // picture are written. The last line may be torn by a kill and does not count then.
 type segmentJournal struct {
+	journalState
 	path  string
 	f     *os.File
-	size  int64
 	known map[string]*segmentRecord // by path
 }
 
@@ -87,10 +87,17 @@ func (j *segmentJournal) begin(settings map[string]string, resume bool) error {
 			return err
 		}
 	}
-	if err := j.f.Truncate(j.size); err != nil || j.size > 0 {
+	if err := j.f.Truncate(j.size); err != nil {
 		return err
 	}
-	return j.append(segmentHeader{settings})
+	program := programName()
+	switch {
+	case j.size == 0:
+		return j.append(segmentHeader{settings, program})
+	case j.program != program:
+		return j.append(map[string]string{"program": program})
+	}
+	return nil
 }
 
 // read reads what is there.
@@ -98,7 +105,7 @@ func (j *segmentJournal) read(settings map[string]string) (err error) {
 	same := func(old map[string]string) error {
 		return sameSettings(j.path, old, settings, "start anew without --resume (with --shard: remove the folder), or choose another --output")
 	}
-	j.size, err = readRecords(j.f, j.path, same, func(r *segmentRecord) error {
+	j.journalState, err = readRecords(j.f, j.path, same, func(r *segmentRecord) error {
 		j.known[r.Path] = r
 		return nil
 	})

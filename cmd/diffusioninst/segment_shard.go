@@ -53,7 +53,7 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 	first, last := s.bounds(len(inputs))
 	r.shardInfo = shardInfo{
 		Shard: s.index, Of: s.of, First: first + 1, Count: last - first, Pictures: len(inputs), List: listSum(inputs),
-		Program: strings.ReplaceAll(programVersion(), "\n", ", "), Failed: []failedPicture{},
+		Program: programName(), Failed: []failedPicture{},
 	}
 	if err := r.checkOthers(o.output); err != nil {
 		return nil, err

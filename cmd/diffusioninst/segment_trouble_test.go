@@ -129,6 +129,43 @@ func TestFailedAddressesHaveLines(t *testing.T) {
 	require.NotContains(t, stderr+info.Failed[0].Path, "secret")
 }
 
+// A shard that another version of the program continues says so, and so does its merge. Journals of earlier versions, which
+// do not name the program, are continued, too.
+func TestShardOfSeveralPrograms(t *testing.T) {
+	for name, edit := range map[string]func(journal string) string{
+		"another": func(s string) string { return strings.Replace(s, programName(), "diffusioninst v0.0.1", 1) },
+		"earlier": func(s string) string { return strings.Replace(s, `,"program":"`+programName()+`"`, "", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var down atomic.Bool
+			down.Store(true)
+			run, out := shardRunner(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/1.png" && down.Load() {
+					w.WriteHeader(http.StatusUnauthorized)
+					return true
+				}
+				return false
+			})
+			_, stderr, err := run()
+			require.ErrorContains(t, err, "is not finished")
+			require.NotContains(t, stderr, "different programs")
+			path := filepath.Join(out, shard{0, 1}.folder()+partialEnding, segmentJournalName)
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NotEqual(t, string(text), edit(string(text)))
+			require.NoError(t, os.WriteFile(path, []byte(edit(string(text))), 0o666))
+			down.Store(false)
+			_, stderr, err = run()
+			require.NoError(t, err)
+			say := "pictures were segmented by different programs"
+			require.Contains(t, stderr, say)
+			_, stderr, err = runProgram(nil, "results", "merge", out)
+			require.NoError(t, err)
+			require.Contains(t, stderr, say)
+		})
+	}
+}
+
 // A run ends when nothing works any more, instead of going through a list of failures.
 func TestManyTroublesStop(t *testing.T) {
 	withoutPauses(t)
