@@ -190,7 +190,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 		inputs, o.output, o.resume = part.pictures(inputs), part.partial, true
 	}
-	r := &segmentRun{cmd: cmd, part: part, inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
+	r := &segmentRun{cmd: cmd, part: part, flying: make(chan struct{}, inFlight), inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
 		return slices.Contains(measuringFormats, f)
 	})}
 	table := cmd.OutOrStdout()

@@ -33,18 +33,22 @@ type segmentRecord struct {
 type journalLine struct {
 	segmentRecord
 	Program string `json:"program"`
+	Begun   string `json:"begun"` // path of a picture
+	Ended   string `json:"ended"` // in place of Begun: the picture was left without a record, and the program went on
 }
 
 // A journalState is what the lines of a journal come to.
 type journalState struct {
-	size     int64    // in bytes, without a last line that is torn
-	program  string   // that wrote last; empty for versions that did not say it
-	programs []string // that have segmented pictures, in their order
+	size     int64          // in bytes, without a last line that is torn
+	program  string         // that wrote last; empty for versions that did not say it
+	programs []string       // that have segmented pictures, in their order
+	crashes  map[string]int // how often the program ended at a picture, by path
 }
 
 // readRecords reads a journal, line by line: its settings and each record.
 func readRecords(from io.Reader, path string, settings func(map[string]string) error, record func(r *segmentRecord) error) (state journalState, err error) {
 	lines := bufio.NewReader(from)
+	state.crashes = map[string]int{}
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF {
@@ -60,7 +64,7 @@ func readRecords(from io.Reader, path string, settings func(map[string]string) e
 			to = &h
 		}
 		err = json.Unmarshal(line, to)
-		picture := n > 1 && r.Program == ""
+		picture := n > 1 && r.Program == "" && r.Begun == "" && r.Ended == ""
 		if err == nil && picture {
 			err = r.check()
 		}
@@ -75,9 +79,12 @@ func readRecords(from io.Reader, path string, settings func(map[string]string) e
 			if !slices.Contains(state.programs, state.program) {
 				state.programs = append(state.programs, state.program)
 			}
+			delete(state.crashes, r.Path)
 			err = record(&r.segmentRecord)
-		default:
+		case r.Program != "":
 			state.program = r.Program
+		case r.Begun != "":
+			state.crashes[r.Begun]++
 		}
 		if err != nil {
 			return state, err

@@ -34,6 +34,7 @@ type segmentRun struct {
 	truth   *comparison     // nil without --gt
 	journal *segmentJournal // nil for a single picture
 	part    *shardRun       // nil without --shard
+	flying  chan struct{}   // holds inFlight pictures of a shard
 
 	measure  *measureFlags
 	measures bool // a format needs pictures at the depth of their files
@@ -87,7 +88,7 @@ func (r *segmentRun) loop(ctx context.Context) error {
 		Read:  next.read,
 		Work:  func(ctx context.Context, j *segmentJob) error { r.segment(ctx, j); return nil },
 		Write: func(j *segmentJob) error { return r.write(ctx, j) },
-		Drop:  func(j *segmentJob) { j.close() },
+		Drop:  func(j *segmentJob) { j.close(r) },
 	})
 	if done := ctx.Err(); done != nil && err == done {
 		return r.stopped(done)
@@ -98,7 +99,7 @@ func (r *segmentRun) loop(ctx context.Context) error {
 // write writes all files of a picture. It prints an error of the picture, and returns those after
 // which nothing more can be done.
 func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
-	defer j.close()
+	defer j.close(r)
 	err := j.err
 	if err == nil {
 		err = r.finish(ctx, j)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -41,6 +42,9 @@ func TestShardsMerge(t *testing.T) {
 	want := tree(t, whole)
 
 	kills := rounds(t, 2)
+	limit := crashLimit
+	crashLimit = math.MaxInt
+	t.Cleanup(func() { crashLimit = limit })
 	for _, n := range []int{3, 9} {
 		out := t.TempDir()
 		for k := range kills / 2 {
