@@ -76,11 +76,27 @@ func newInstanceWriter(stdout io.Writer, format, path string, o writerOptions) (
 
 // Write adds a picture.
 func (w *instanceWriter) Write(p *coco.LabeledImage, source *pictureSource) error {
-	return w.Keep(p, source, false)
+	return writeAll([]*instanceWriter{w}, p, source, false)
 }
 
-// Keep is Write, but if keep is true, files of the picture that are there stay.
-func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep bool) error {
+// writeAll adds a picture to all writers. Files about all pictures have it only if its own files are written in all formats.
+// If keep is true, those of its own that are there stay.
+func writeAll(writers []*instanceWriter, p *coco.LabeledImage, source *pictureSource, keep bool) error {
+	for _, w := range writers {
+		if err := w.writeFiles(p, source, keep); err != nil {
+			return err
+		}
+	}
+	for _, w := range writers {
+		if err := w.enter(p, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFiles writes the files of a picture, if the format has some.
+func (w *instanceWriter) writeFiles(p *coco.LabeledImage, source *pictureSource, keep bool) error {
 	if w.format != "results" {
 		if err := checkPixels(p, w.options.MaxPixels); err != nil {
 			return err
@@ -89,34 +105,15 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 	w.count(p)
 	switch w.format {
 	case "coco":
-		return w.builder.Add(p)
+		return nil
 	case "html":
 		return w.addReport(p, source)
 	case "results":
-		for i := range p.Instances {
-			if v := &p.Instances[i]; v.CategoryID == 0 && v.Record == nil {
-				return fmt.Errorf("%s: instance %d: results need the id of category %q: name its data set with --gt", p.FileName, i, v.Category)
-			}
-		}
-		if p.ImageID == 0 && p.Record == nil && len(p.Instances) > 0 {
-			return fmt.Errorf("%s: results need the id of the picture: name its data set with --gt", p.FileName)
-		}
-		w.results = append(w.results, p.Results()...)
-		return nil
+		return checkResults(p)
 	}
 	folder, stem, err := w.place(p)
 	if err != nil {
 		return err
-	}
-	if w.format == "measurements" {
-		size, err := source.sizeOfPixel()
-		if err != nil {
-			return err
-		}
-		if source.oblong() {
-			w.losses["pictures have pixels that are not square: their measurements are in pixels (--pixel-size sets a size)"]++
-		}
-		w.summary = append(w.summary, annotation.Summarize(p, size))
 	}
 	if keep && w.written(folder, stem, p) {
 		return nil
@@ -131,6 +128,39 @@ func (w *instanceWriter) Keep(p *coco.LabeledImage, source *pictureSource, keep 
 		return err
 	}
 	return removeMasks(folder, stem, p)
+}
+
+// enter adds a picture to what is about all pictures.
+func (w *instanceWriter) enter(p *coco.LabeledImage, source *pictureSource) error {
+	switch w.format {
+	case "coco":
+		return w.builder.Add(p)
+	case "results":
+		w.results = append(w.results, p.Results()...)
+	case "measurements":
+		size, err := source.sizeOfPixel()
+		if err != nil {
+			return err
+		}
+		if source.oblong() {
+			w.losses["pictures have pixels that are not square: their measurements are in pixels (--pixel-size sets a size)"]++
+		}
+		w.summary = append(w.summary, annotation.Summarize(p, size))
+	}
+	return nil
+}
+
+// checkResults returns an error for a picture that COCO results cannot hold.
+func checkResults(p *coco.LabeledImage) error {
+	for i := range p.Instances {
+		if v := &p.Instances[i]; v.CategoryID == 0 && v.Record == nil {
+			return fmt.Errorf("%s: instance %d: results need the id of category %q: name its data set with --gt", p.FileName, i, v.Category)
+		}
+	}
+	if p.ImageID == 0 && p.Record == nil && len(p.Instances) > 0 {
+		return fmt.Errorf("%s: results need the id of the picture: name its data set with --gt", p.FileName)
+	}
+	return nil
 }
 
 // place returns the folder of a picture's files and what their names begin with. The

@@ -179,15 +179,22 @@ func newOwnFolders(folders []string) ownFolders {
 
 // hold reports whether a path lies in one of the folders.
 func (o ownFolders) hold(path string) bool {
-	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
-		path = realPath(path)
-	} else {
-		folder := filepath.Dir(path)
-		if _, known := o.real[folder]; !known {
-			o.real[folder] = realPath(folder)
-		}
-		path = filepath.Join(o.real[folder], filepath.Base(path))
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		return o.holdFile(path)
 	}
+	return o.holdReal(realPath(path))
+}
+
+// holdFile is hold of a path that is no link and no folder.
+func (o ownFolders) holdFile(path string) bool {
+	folder := filepath.Dir(path)
+	if _, known := o.real[folder]; !known {
+		o.real[folder] = realPath(folder)
+	}
+	return o.holdReal(filepath.Join(o.real[folder], filepath.Base(path)))
+}
+
+func (o ownFolders) holdReal(path string) bool {
 	return slices.ContainsFunc(o.folders, func(folder string) bool { return within(path, folder) })
 }
 

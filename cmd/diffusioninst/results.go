@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -65,12 +66,6 @@ func mergeResults(cmd *cobra.Command, folder, out string) error {
 	}
 	defer lock.Close()
 	first := shards[0]
-	for _, s := range shards {
-		if s.Program != first.Program {
-			warner(cmd)("%s was made by %s, %s by %s: results may differ in last digits", s.path, s.Program, first.path, first.Program)
-			break
-		}
-	}
 	var writers []*instanceWriter
 	var left []string
 	for _, f := range singleFiles {
@@ -91,10 +86,10 @@ func mergeResults(cmd *cobra.Command, folder, out string) error {
 			left = append(left, f+"/")
 		}
 	}
-	failed, instances := []failedPicture{}, 0
+	failed, instances, programs := []failedPicture{}, 0, []string(nil)
 	for _, s := range shards {
 		failed = append(failed, s.Failed...)
-		err := s.pictures(cmd.Context(), func(p *coco.LabeledImage) error {
+		by, err := s.pictures(cmd.Context(), func(p *coco.LabeledImage) error {
 			instances += len(p.Instances)
 			for _, w := range writers {
 				if err := w.Write(p, &pictureSource{}); err != nil {
@@ -106,7 +101,9 @@ func mergeResults(cmd *cobra.Command, folder, out string) error {
 		if err != nil {
 			return err
 		}
+		programs = append(programs, by...)
 	}
+	warnOfPrograms(programs, warner(cmd))
 	for _, w := range writers {
 		if err := w.Close(cmd.Context()); err != nil {
 			return err
@@ -200,20 +197,21 @@ func findShards(folder string) ([]*shardFolder, error) {
 	return out, nil
 }
 
-// pictures calls f with each picture that was segmented, in the order of the list.
-func (s *shardFolder) pictures(ctx context.Context, f func(*coco.LabeledImage) error) error {
+// pictures calls f with each picture that was segmented, in the order of the list. It returns the programs that have segmented them.
+func (s *shardFolder) pictures(ctx context.Context, f func(*coco.LabeledImage) error) (programs []string, err error) {
 	path := filepath.Join(s.path, segmentJournalName)
 	found := map[int64]*coco.LabeledImage{}
 	journal, err := regular.Open(path)
+	var state journalState
 	if err == nil {
 		defer journal.Close()
-		_, err = readRecords(journal, path, func(map[string]string) error { return nil }, func(r *segmentRecord) error {
+		state, err = readRecords(journal, path, func(map[string]string) error { return nil }, func(r *segmentRecord) error {
 			found[r.Picture.ImageID] = r.Picture
 			return ctx.Err()
 		})
 	}
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.Count == 0) {
-		return err
+		return nil, err
 	}
 	failed := map[int64]bool{}
 	for _, p := range s.Failed {
@@ -223,17 +221,21 @@ func (s *shardFolder) pictures(ctx context.Context, f func(*coco.LabeledImage) e
 		switch p := found[id]; {
 		case failed[id]:
 		case p == nil:
-			return fmt.Errorf("%s lacks picture %d, which %s counts: remove the shard's folder and segment it again", path, id, shardName)
+			return nil, fmt.Errorf("%s lacks picture %d, which %s counts: remove the shard's folder and segment it again", path, id, shardName)
 		default:
 			if err := errors.Join(ctx.Err(), f(p)); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	if slices.Equal(state.programs, []string{""}) { // a journal of an earlier version, which one process may have written
+		return []string{s.Program}, nil
+	}
+	return state.programs, nil
 }
 
-// mergeSummaries writes the lines of all shards' summaries below the first one's header.
+// mergeSummaries writes the lines of all shards' summaries below the first one's header, but those of pictures that failed,
+// which earlier versions of the program wrote.
 func mergeSummaries(ctx context.Context, shards []*shardFolder, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
@@ -244,13 +246,35 @@ func mergeSummaries(ctx context.Context, shards []*shardFolder, path string) err
 			if err != nil {
 				return err
 			}
-			if i > 0 {
-				_, text, _ = bytes.Cut(text, []byte("\n"))
-			}
-			if _, err := w.Write(text); err != nil {
-				return err
+			if err := s.copySummary(w, text, i == 0); err != nil {
+				return fmt.Errorf("%s: %w", filepath.Join(s.path, "measurements", summaryName), err)
 			}
 		}
 		return nil
 	})
+}
+
+// copySummary copies the lines of a summary as they are, but those of pictures that failed.
+func (s *shardFolder) copySummary(to io.Writer, text []byte, header bool) error {
+	failed := map[string]bool{}
+	for _, p := range s.Failed {
+		failed[p.FileName] = true
+	}
+	lines := csv.NewReader(bytes.NewReader(text))
+	for first := true; ; first = false {
+		begin := lines.InputOffset()
+		line, err := lines.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if first && !header || !first && failed[line[0]] {
+			continue
+		}
+		if _, err := to.Write(text[begin:lines.InputOffset()]); err != nil {
+			return err
+		}
+	}
 }

@@ -89,7 +89,8 @@ have changed are segmented again.
 segments one of N equal parts of the pictures into a folder of its own in --output, and does
 nothing if that is finished; one that was begun is continued. Pictures that are broken or missing
 are recorded there and do not fail the command; with pictures that failed because a server,
-a store, a disk or a device did, the shard is not finished, and the same command tries them again.
+a store, a disk or a device did, or without a single one that was segmented, the shard is not finished,
+and the same command tries them again.
 diffusioninst results merge OUTPUT makes one run of the N. --shard auto takes I and N from a
 Kubernetes Job (JOB_COMPLETION_INDEX and, set in its template, JOB_COMPLETION_COUNT) or from a
 Slurm array.`,
@@ -119,7 +120,7 @@ Slurm array.`,
 	f.BoolVar(&o.resume, "resume", false, "keep what an earlier run into --output has found, and continue with the other pictures")
 	f.StringVar(&o.list, "list", "", `text file with a picture, folder or glob in each line, or "-" for standard input`)
 	f.StringVar(&o.shard, "shard", "", "segment part I of N of the pictures, with I from 0 to N-1, or auto (default: all)")
-	f.BoolVar(&o.accept, "accept-failures", false, "finish a shard without pictures that a server, a store, a disk or a device kept back")
+	f.BoolVar(&o.accept, "accept-failures", false, "finish a shard without pictures that a server, a store, a disk or a device kept back, and one without any")
 	f.StringVar(&o.truth, "gt", "", "true masks to compare with, in a format that convert reads")
 	addViewsFlag(cmd, &o.views)
 	f.StringVar(&o.trace, "trace", "", "folder to write a picture of every denoising step, a contact sheet and an animated GIF to")
@@ -189,7 +190,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		}
 		inputs, o.output, o.resume = part.pictures(inputs), part.partial, true
 	}
-	r := &segmentRun{cmd: cmd, part: part, inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
+	r := &segmentRun{cmd: cmd, part: part, flying: make(chan struct{}, inFlight), inputs: inputs, allPages: all, measure: &o.measure, measures: slices.ContainsFunc(o.formats, func(f string) bool {
 		return slices.Contains(measuringFormats, f)
 	})}
 	table := cmd.OutOrStdout()
@@ -250,13 +251,14 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if r.journal, err = openSegmentJournal(o.output, settings, o.resume); err != nil {
 			return err
 		}
+		warnOfPrograms(append(r.journal.programs, programName()), warn)
 	}
 	r.bar = progress(cmd.ErrOrStderr(), len(inputs))
 	r.report = newReport(table, len(inputs) == 1 && !o.resume)
 	r.sizes = newSizeHint(config.Input, r.options)
 	err = r.do(cmd.Context())
 	if part != nil && err == nil {
-		return part.finish(table, o.accept)
+		return part.finish(table)
 	}
 	if r.done > 0 {
 		fmt.Fprintf(table, "results written to %s\n", o.output)

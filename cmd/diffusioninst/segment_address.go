@@ -164,10 +164,21 @@ func recorded(u *url.URL) string {
 	if err != nil { // what signs it cannot be told
 		return withSum(u, u.RawQuery)
 	}
-	azure := query.Has("sig")
+	has := map[string]bool{}
 	for name := range query {
-		if lower := strings.ToLower(name); slices.ContainsFunc(signingPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }) ||
-			slices.Contains(signing, lower) || azure && slices.Contains(signingAzure, lower) {
+		has[strings.ToLower(name)] = true
+	}
+	signs := map[string]bool{}
+	for signature, beside := range signing {
+		for _, name := range beside {
+			if has[signature] && has[name] {
+				signs[signature], signs[name] = true, true
+			}
+		}
+	}
+	for name := range query {
+		lower := strings.ToLower(name)
+		if signs[lower] || slices.ContainsFunc(signingPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }) {
 			query.Del(name)
 		}
 	}
@@ -177,17 +188,27 @@ func recorded(u *url.URL) string {
 	return withSum(u, query.Encode())
 }
 
+// nameSum is how many bytes of a checksum tell addresses apart: with twelve no two of 10^12 are likely to share one.
+const nameSum = 12
+
 func withSum(u *url.URL, query string) string {
 	sum := sha256.Sum256([]byte(query))
-	return shown(u) + "#query-" + hex.EncodeToString(sum[:6])
+	return shown(u) + "#query-" + hex.EncodeToString(sum[:nameSum])
 }
 
-// Parameters by which stores sign addresses: Amazon's and those that follow it, Google's,
-// CloudFront's, and Azure's, whose names are so short that only one beside "sig" is taken for it.
+// Parameters by which stores sign addresses. Those of Amazon, Google and others that sign as they do have prefixes. A token, a
+// policy or a signature may as well say which picture it is: it is taken for a part of a signature only beside one of the
+// parameters that such signatures have.
 var (
-	signingPrefixes = []string{"x-amz-", "x-goog-", "x-oss-", "x-ms-"}
-	signing         = []string{"signature", "expires", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "key-pair-id", "policy", "token", "access_token"}
-	signingAzure    = []string{"sig", "se", "st", "sp", "sv", "sr", "spr", "sip", "ss", "srt", "si", "skoid", "sktid", "skt", "ske", "sks", "skv"}
+	signingPrefixes = []string{"x-amz-", "x-goog-", "x-oss-", "x-ms-", "access_token"}
+	signing         = map[string][]string{
+		// CloudFront and older ones
+		"signature": {"expires", "key-pair-id", "policy", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "keyname"},
+		// content networks
+		"token": {"expires"},
+		// Azure
+		"sig": {"se", "st", "sp", "sv", "sr", "spr", "sip", "ss", "srt", "si", "skoid", "sktid", "skt", "ske", "sks", "skv"},
+	}
 )
 
 func request(ctx context.Context, method string, u *url.URL) (*http.Response, error) {

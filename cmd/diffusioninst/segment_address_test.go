@@ -54,7 +54,7 @@ func TestRecordedAddresses(t *testing.T) {
 	plain := "https://h/a.png"
 	for _, query := range []string{
 		"", "?X-Amz-Signature=s&X-Amz-Credential=c&X-Amz-Expires=60", "?AWSAccessKeyId=k&Signature=s&Expires=9", "?X-Goog-Signature=s",
-		"?sv=2024&se=2027&sr=b&sp=r&sig=s", "?Policy=p&Signature=s&Key-Pair-Id=k", "?Expires=1&OSSAccessKeyId=k&Signature=s", "?token=s", "#part",
+		"?sv=2024&se=2027&sr=b&sp=r&sig=s", "?Policy=p&Signature=s&Key-Pair-Id=k", "?Expires=1&OSSAccessKeyId=k&Signature=s", "?token=s&expires=1", "?access_token=s", "?expires=1&signature=s", "#part",
 	} {
 		require.Equal(t, plain, record(plain+query), query)
 	}
@@ -62,7 +62,10 @@ func TestRecordedAddresses(t *testing.T) {
 	one, two := record(plain+"?id=1&x-amz-date=1"), record(plain+"?id=2")
 	require.NotEqual(t, one, two)
 	require.Equal(t, one, record(plain+"?X-Amz-Date=2&id=1"))
-	require.NotEqual(t, plain, record(plain+"?sp=1"), "without sig it is not a signature of Azure")
+	for _, name := range []string{"sp", "sig", "token", "policy", "expires", "signature", "Key-Pair-Id"} {
+		require.NotEqual(t, record(plain+"?"+name+"=1"), record(plain+"?"+name+"=2"), "alone it is no signature")
+		require.NotEqual(t, record(plain+"?X-Amz-Signature=s&"+name+"=1"), record(plain+"?X-Amz-Signature=s&"+name+"=2"))
+	}
 	require.NotContains(t, record(plain+"?key=secret"), "secret")
 }
 
@@ -90,7 +93,7 @@ func TestSegmentAddresses(t *testing.T) {
 	defer server.Close()
 	withoutPauses(t)
 	var lines []string
-	for _, name := range []string{"x/a.png?signature=secret", "y/a.png", "y/b.png", "y/none.png?signature=secret", "broken.png?signature=secret"} {
+	for _, name := range []string{"x/a.png?expires=1&signature=secret", "y/a.png", "y/b.png", "y/none.png?expires=1&signature=secret", "broken.png?expires=1&signature=secret"} {
 		lines = append(lines, server.URL+"/"+name)
 	}
 	list := filepath.Join(folder, "list.txt")

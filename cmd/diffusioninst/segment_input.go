@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -20,6 +21,7 @@ import (
 type segmentInput struct {
 	path, name string
 	address    *url.URL // if the picture has one, which is recorded as path; else nil
+	line       int      // of the list, if the picture has an address there; else 0
 	options    picture.Options
 	tiles      bool // the model sees it in tiles
 }
@@ -213,12 +215,30 @@ func (in segmentInput) String() string {
 	return in.path
 }
 
+// withLine adds to an error of an address whose query is not shown where the list has it.
+func (in segmentInput) withLine(err error) error {
+	if in.line == 0 || in.address.RawQuery == "" {
+		return err
+	}
+	return fmt.Errorf("--list, line %d: %w", in.line, err)
+}
+
 // absolute returns the path, or the address, wherever the program is started.
 func (in segmentInput) absolute() (string, error) {
 	if in.address != nil {
 		return in.path, nil
 	}
 	return filepath.Abs(in.path)
+}
+
+// folderMissing reports whether a file's folder is missing, too: then a volume that is not mounted is likelier than a
+// picture that does not exist.
+func (in segmentInput) folderMissing() bool {
+	if in.address != nil || in.path == "-" {
+		return false
+	}
+	_, err := os.Stat(filepath.Dir(in.path))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // stamp identifies the content of a file by its size and time, or is empty for standard input.

@@ -27,11 +27,13 @@ type segmentJob struct {
 	source        *pictureSource
 	result        *diffusioninst.Result
 	steps         []*diffusioninst.StepResult
+	slots         int           // of the run's, which begin has taken
 	took          time.Duration // to read and segment it
 	err           error         // io.EOF behind the last picture of a stream
 }
 
-func (j *segmentJob) close() {
+func (j *segmentJob) close(r *segmentRun) {
+	j.end(r)
 	if j.opened != nil {
 		_ = j.opened.Close()
 	}
@@ -95,6 +97,9 @@ func (j *segmentJob) read(ctx context.Context, r *segmentRun, stream *picture.St
 	}
 	if known != nil && r.traced(j.input) {
 		j.known = known
+		return
+	}
+	if j.err = j.begin(ctx, r); j.err != nil {
 		return
 	}
 	j.opened, j.source, j.stamp, j.err = r.open(ctx, j.segmentInput, stream)

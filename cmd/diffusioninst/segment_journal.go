@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,10 +25,12 @@ import (
 // the settings. Every further line holds one picture and is appended when all files of the
 // picture are written. The last line may be torn by a kill and does not count then.
 type segmentJournal struct {
+	journalState
 	path  string
 	f     *os.File
-	size  int64
 	known map[string]*segmentRecord // by path
+	mutex sync.Mutex                // of what is appended: pictures are begun while others are written
+	begun map[string]int64          // where the lines of pictures are that are neither recorded nor left, by path
 }
 
 // segmentFree are the flags that a run may be resumed with other values of.
@@ -64,7 +67,7 @@ func segmentFlags(cmd *cobra.Command, o *modelFlags) (map[string]string, error) 
 // openSegmentJournal opens the journal of a folder and locks it: with resume the one that is there, which
 // must have the same settings, otherwise a new one. The lock of the file holds on network file systems that lock no folders.
 func openSegmentJournal(folder string, settings map[string]string, resume bool) (*segmentJournal, error) {
-	j := &segmentJournal{path: filepath.Join(folder, segmentJournalName), known: map[string]*segmentRecord{}}
+	j := &segmentJournal{path: filepath.Join(folder, segmentJournalName), known: map[string]*segmentRecord{}, begun: map[string]int64{}}
 	if info, err := os.Stat(j.path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w", j.path, regular.ErrNotRegular)
 	}
@@ -87,10 +90,17 @@ func (j *segmentJournal) begin(settings map[string]string, resume bool) error {
 			return err
 		}
 	}
-	if err := j.f.Truncate(j.size); err != nil || j.size > 0 {
+	if err := j.f.Truncate(j.size); err != nil {
 		return err
 	}
-	return j.append(segmentHeader{settings})
+	program := programName()
+	switch {
+	case j.size == 0:
+		return j.append(segmentHeader{settings, program})
+	case j.program != program:
+		return j.append(map[string]string{"program": program})
+	}
+	return nil
 }
 
 // read reads what is there.
@@ -98,7 +108,7 @@ func (j *segmentJournal) read(settings map[string]string) (err error) {
 	same := func(old map[string]string) error {
 		return sameSettings(j.path, old, settings, "start anew without --resume (with --shard: remove the folder), or choose another --output")
 	}
-	j.size, err = readRecords(j.f, j.path, same, func(r *segmentRecord) error {
+	j.journalState, err = readRecords(j.f, j.path, same, func(r *segmentRecord) error {
 		j.known[r.Path] = r
 		return nil
 	})
@@ -127,19 +137,34 @@ func (j *segmentJournal) add(ctx context.Context, in segmentInput, stamp string,
 	if in.address == nil && stamp != in.stamp(ctx) {
 		stamp = ""
 	}
-	return j.append(segmentRecord{path, stamp, p})
+	if err := j.append(segmentRecord{path, stamp, p}); err != nil {
+		return err
+	}
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	delete(j.begun, path)
+	return nil
 }
 
 func (j *segmentJournal) append(line any) error {
+	_, err := j.appendAt(line)
+	return err
+}
+
+// appendAt is append, and returns where the line begins.
+func (j *segmentJournal) appendAt(line any) (at int64, err error) {
 	text, err := json.Marshal(line)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := j.f.WriteAt(append(text, '\n'), j.size); err != nil {
-		return errors.Join(err, j.f.Truncate(j.size))
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	at = j.size
+	if _, err := j.f.WriteAt(append(text, '\n'), at); err != nil {
+		return 0, errors.Join(err, j.f.Truncate(at))
 	}
 	j.size += int64(len(text)) + 1
-	return nil
+	return at, nil
 }
 
 // recordKey is what a picture is known by; empty if the current folder is unknown.

@@ -24,7 +24,7 @@ import (
 // asChild returns the program as a process of its own.
 func asChild(t *testing.T, args ...string) *exec.Cmd {
 	cmd := proctest.Command(t, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Env = append(os.Environ(), asProgram+"=1", asKilled+"=1")
 	return cmd
 }
 

@@ -27,9 +27,15 @@ import (
 // maxList is the largest list of pictures in bytes.
 const maxList = 1 << 30
 
+// A listLine is a line of a list that is not blank.
+type listLine struct {
+	text   string
+	number int // in the file, from 1
+}
+
 // readList reads what --list names: a file, or standard input for "-", with a picture, folder
 // or glob in each line.
-func readList(path string, stdin io.Reader) ([]string, error) {
+func readList(path string, stdin io.Reader) ([]listLine, error) {
 	var text []byte
 	var err error
 	if path == "-" {
@@ -48,16 +54,16 @@ func readList(path string, stdin io.Reader) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--list %s: %w", path, err)
 	}
-	var out []string
-	lines := bufio.NewScanner(bytes.NewReader(text))
+	var out []listLine
+	lines, number := bufio.NewScanner(bytes.NewReader(text)), 1
 	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for ; lines.Scan(); number++ {
 		if line := strings.TrimRight(lines.Text(), "\r"); strings.TrimSpace(line) != "" {
-			out = append(out, line)
+			out = append(out, listLine{line, number})
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("--list %s, line %d: %w", path, len(out)+1, err)
+		return nil, fmt.Errorf("--list %s, line %d: %w", path, number, err)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("--list %s: no lines", path)
@@ -68,17 +74,18 @@ func readList(path string, stdin io.Reader) ([]string, error) {
 // listedInputs returns the pictures of a list. What is not there, or a glob without a match, is
 // a picture that fails, so that the numbers of the others stay. Names are paths below the folder
 // that all pictures share. Pictures in the folders own, which the command writes, are refused.
-func listedInputs(ctx context.Context, lines, own []string, warn func(string, ...any)) ([]segmentInput, error) {
-	written := newOwnFolders(own)
+func listedInputs(ctx context.Context, lines []listLine, own []string, warn func(string, ...any)) ([]segmentInput, error) {
+	written, files := newOwnFolders(own), newListedFiles(lines)
 	var out []segmentInput
 	seen, again, example := map[string]bool{}, 0, ""
-	for _, line := range lines {
+	for _, l := range lines {
+		line := l.text
 		if line == "-" {
-			return nil, errors.New(`--list: a line "-" would be standard input, which has no place in a list`)
+			return nil, fmt.Errorf(`--list, line %d: "-" would be standard input, which has no place in a list`, l.number)
 		}
 		address, err := parseAddress(line)
 		if err != nil {
-			return nil, fmt.Errorf("--list: %w", err)
+			return nil, fmt.Errorf("--list, line %d: %w", l.number, err)
 		}
 		if address != nil {
 			addresses, err := findAddresses(ctx, address)
@@ -86,26 +93,29 @@ func listedInputs(ctx context.Context, lines, own []string, warn func(string, ..
 				addresses, err = []*url.URL{address}, nil
 			}
 			if err != nil {
-				return nil, fmt.Errorf("--list: %w", err)
+				return nil, fmt.Errorf("--list, line %d: %w", l.number, err)
 			}
 			for _, u := range addresses {
 				place := recorded(u)
 				if seen[place] {
-					again, example = again+1, cmp.Or(example, shown(u))
+					again, example = again+1, cmp.Or(example, fmt.Sprintf("line %d, %s", l.number, shown(u)))
 					continue
 				}
 				seen[place] = true
-				out = append(out, segmentInput{path: place, name: placeOf(u), address: u})
+				out = append(out, segmentInput{path: place, name: placeOf(u), address: u, line: l.number})
 			}
 			continue
 		}
 		found := []string{line}
-		if info, err := os.Stat(line); err == nil && info.IsDir() || err != nil && strings.ContainsAny(line, "*?[") {
+		plain := files.has(line)
+		if plain {
+			// It is looked at when its turn comes.
+		} else if info, err := os.Stat(line); err == nil && info.IsDir() || err != nil && strings.ContainsAny(line, "*?[") {
 			switch pictures, err := picture.Find(found); {
 			case err == nil:
 				found = pictures
 			case !errors.Is(err, picture.ErrNoFiles) && !errors.Is(err, fs.ErrNotExist):
-				return nil, fmt.Errorf("--list: %w", err)
+				return nil, fmt.Errorf("--list, line %d: %w", l.number, err)
 			}
 		}
 		for _, file := range found {
@@ -114,11 +124,11 @@ func listedInputs(ctx context.Context, lines, own []string, warn func(string, ..
 				return nil, err
 			}
 			if seen[absolute] {
-				again, example = again+1, cmp.Or(example, file)
+				again, example = again+1, cmp.Or(example, fmt.Sprintf("line %d, %s", l.number, file))
 				continue
 			}
 			seen[absolute] = true
-			if written.hold(file) {
+			if plain && written.holdFile(file) || !plain && written.hold(file) {
 				return nil, fmt.Errorf("%s lies in a folder that this command writes: choose another --output", file)
 			}
 			out = append(out, segmentInput{path: file, name: absolute})
@@ -148,7 +158,7 @@ func distinguish(inputs []segmentInput) {
 	for i, in := range inputs {
 		if in.address != nil && count[in.name] > 1 {
 			of, ext := sha256.Sum256([]byte(in.path)), path.Ext(in.name)
-			inputs[i].name = strings.TrimSuffix(in.name, ext) + "-" + hex.EncodeToString(of[:4]) + ext
+			inputs[i].name = strings.TrimSuffix(in.name, ext) + "-" + hex.EncodeToString(of[:nameSum]) + ext
 		}
 	}
 }

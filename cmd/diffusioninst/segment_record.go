@@ -19,6 +19,7 @@ const segmentJournalName = "progress.jsonl"
 
 type segmentHeader struct {
 	Settings map[string]string `json:"settings"`
+	Program  string            `json:"program,omitempty"` // that began; a later line has another one that continued
 }
 
 // A segmentRecord is a finished picture.
@@ -28,40 +29,67 @@ type segmentRecord struct {
 	Picture *coco.LabeledImage `json:"picture"`
 }
 
-// readRecords reads a journal, line by line: its settings and each record. A last line that is torn is left out
-// of the size.
-func readRecords(from io.Reader, path string, settings func(map[string]string) error, record func(r *segmentRecord) error) (size int64, err error) {
+// A journalLine is a line of a journal after the first: a picture, or one of the others.
+type journalLine struct {
+	segmentRecord
+	Program string `json:"program"`
+	Begun   string `json:"begun"` // path of a picture
+	Ended   string `json:"ended"` // in place of Begun: the picture was left without a record, and the program went on
+}
+
+// A journalState is what the lines of a journal come to.
+type journalState struct {
+	size     int64          // in bytes, without a last line that is torn
+	program  string         // that wrote last; empty for versions that did not say it
+	programs []string       // that have segmented pictures, in their order
+	crashes  map[string]int // how often the program ended at a picture, by path
+}
+
+// readRecords reads a journal, line by line: its settings and each record.
+func readRecords(from io.Reader, path string, settings func(map[string]string) error, record func(r *segmentRecord) error) (state journalState, err error) {
 	lines := bufio.NewReader(from)
+	state.crashes = map[string]int{}
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
 		if err == io.EOF {
-			return size, nil
+			return state, nil
 		}
 		if err != nil {
-			return 0, err
+			return state, err
 		}
 		var h segmentHeader
-		var r segmentRecord
+		var r journalLine
 		var to any = &r
 		if n == 1 {
 			to = &h
 		}
 		err = json.Unmarshal(line, to)
-		if err == nil && n > 1 {
+		picture := n > 1 && r.Program == "" && r.Begun == "" && r.Ended == ""
+		if err == nil && picture {
 			err = r.check()
 		}
 		if err != nil {
-			return 0, fmt.Errorf("%s, line %d: not what segment writes (%w): remove the file, or start anew without --resume", path, n, err)
+			return state, fmt.Errorf("%s, line %d: not what segment writes (%w): remove the file, or start anew without --resume", path, n, err)
 		}
-		if n == 1 {
+		switch {
+		case n == 1:
+			state.program = h.Program
 			err = settings(h.Settings)
-		} else {
-			err = record(&r)
+		case picture:
+			if !slices.Contains(state.programs, state.program) {
+				state.programs = append(state.programs, state.program)
+			}
+			delete(state.crashes, r.Path)
+			err = record(&r.segmentRecord)
+		case r.Program != "":
+			state.program = r.Program
+		case r.Begun != "":
+			state.crashes[r.Begun]++
 		}
 		if err != nil {
-			return 0, err
+			return state, err
 		}
-		size += int64(len(line))
+		state.size += int64(len(line))
 	}
 }
 
@@ -100,4 +128,11 @@ func sameSettings(path string, old, now map[string]string, advice string) error 
 		return fmt.Errorf("%s was made with other settings, %s: %s", path, strings.Join(changed, ", "), advice)
 	}
 	return nil
+}
+
+// warnOfPrograms warns of pictures of one run that several programs have segmented.
+func warnOfPrograms(programs []string, warn func(string, ...any)) {
+	if programs = slices.Compact(slices.Sorted(slices.Values(programs))); len(programs) > 1 {
+		warn("pictures were segmented by different programs, %s and %s: results may differ in last digits", cmp.Or(programs[0], "an earlier version"), programs[1])
+	}
 }

@@ -34,6 +34,7 @@ type segmentRun struct {
 	truth   *comparison     // nil without --gt
 	journal *segmentJournal // nil for a single picture
 	part    *shardRun       // nil without --shard
+	flying  chan struct{}   // holds inFlight pictures of a shard
 
 	measure  *measureFlags
 	measures bool // a format needs pictures at the depth of their files
@@ -87,7 +88,7 @@ func (r *segmentRun) loop(ctx context.Context) error {
 		Read:  next.read,
 		Work:  func(ctx context.Context, j *segmentJob) error { r.segment(ctx, j); return nil },
 		Write: func(j *segmentJob) error { return r.write(ctx, j) },
-		Drop:  func(j *segmentJob) { j.close() },
+		Drop:  func(j *segmentJob) { j.close(r) },
 	})
 	if done := ctx.Err(); done != nil && err == done {
 		return r.stopped(done)
@@ -98,7 +99,7 @@ func (r *segmentRun) loop(ctx context.Context) error {
 // write writes all files of a picture. It prints an error of the picture, and returns those after
 // which nothing more can be done.
 func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
-	defer j.close()
+	defer j.close(r)
 	err := j.err
 	if err == nil {
 		err = r.finish(ctx, j)
@@ -114,15 +115,15 @@ func (r *segmentRun) write(ctx context.Context, j *segmentJob) error {
 	case diskFails(err) && !unread, r.lines != nil && r.lines.err != nil:
 		return r.stopped(err)
 	default:
-		transient := passing(err)
-		err = inFlags(err)
+		transient := passing(err) || j.err != nil && r.inputs[j.input].folderMissing()
+		err = r.inputs[j.input].withLine(inFlags(err))
 		r.part.failed(r.id(), r.inputs[j.input], err, transient)
 		r.failed++
 		_ = r.bar.Clear()
 		fmt.Fprintln(r.cmd.ErrOrStderr(), "Error:", visible(err.Error()))
 		if !transient {
 			r.troubles = 0
-		} else if r.troubles++; r.troubles == manyTroubles {
+		} else if r.troubles++; r.troubles == manyTroubles && !r.part.accepts() {
 			return r.stopped(fmt.Errorf("%d pictures in a row failed for a reason that is not theirs (the last: %w)", manyTroubles, err))
 		}
 	}
@@ -186,10 +187,8 @@ func (r *segmentRun) finish(ctx context.Context, j *segmentJob) error {
 			return err
 		}
 	}
-	for _, w := range r.writers {
-		if err := w.Write(p, j.source); err != nil {
-			return err
-		}
+	if err := writeAll(r.writers, p, j.source, false); err != nil {
+		return err
 	}
 	if r.truth != nil {
 		if err := r.truth.add(p, j.source.pixels); err != nil {
@@ -235,10 +234,8 @@ func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coc
 		},
 		pixelSize: r.measure.pixelSize,
 	}
-	for _, w := range r.writers {
-		if err := w.Keep(p, source, same); err != nil {
-			return err
-		}
+	if err := writeAll(r.writers, p, source, same); err != nil {
+		return err
 	}
 	if r.truth != nil {
 		return r.truth.add(p, source.pixels)

@@ -191,4 +191,4 @@ func objectError(u *url.URL, err error) error {
 }
 
 // objectCodes are the errors of a store that are about one object.
-var objectCodes = []string{"NoSuchKey", "NotFound", "NoSuchBucket", "InvalidBucketName", "InvalidObjectState", "MethodNotAllowed", "KeyTooLongError", "InvalidArgument"}
+var objectCodes = []string{"NoSuchKey", "NotFound", "InvalidObjectState", "MethodNotAllowed", "KeyTooLongError", "InvalidArgument"}

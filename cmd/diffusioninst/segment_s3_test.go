@@ -114,6 +114,16 @@ func TestSegmentS3(t *testing.T) {
 	}
 }
 
+// A bucket that is not there, or whose name is none, is not a fault of one object.
+func TestShardOfMissingBucket(t *testing.T) {
+	objectStore(t, "a.png")
+	list := filepath.Join(t.TempDir(), "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte("s3://bucket/a.png\ns3://none/a.png"), 0o666))
+	_, _, err := segment(nil, "--format", "results", "--list", list, "--output", t.TempDir(), "--shard", "0/1")
+	require.ErrorContains(t, err, "shard 0/1 is not finished: 1 picture failed because of a server, a store")
+	require.ErrorContains(t, err, "NoSuchBucket")
+}
+
 // Credentials that are missing or wrong are an error that does not show them.
 func TestS3Credentials(t *testing.T) {
 	objectStore(t, "a.png")

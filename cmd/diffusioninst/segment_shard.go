@@ -24,6 +24,7 @@ type shardRun struct {
 	shard
 	partial, path string
 	passing       []failedPicture // those of Failed that another try may segment
+	accept        bool            // finish whatever has failed
 }
 
 // openShard returns the run over a shard of the pictures, or nil, having said so, if the shard is
@@ -47,12 +48,12 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 	if slices.ContainsFunc(inputs, func(in segmentInput) bool { return in.path == "-" }) {
 		return nil, errors.New("--shard needs files: nobody knows how many pictures standard input has")
 	}
-	r := &shardRun{shard: s, path: filepath.Join(o.output, s.folder())}
+	r := &shardRun{shard: s, path: filepath.Join(o.output, s.folder()), accept: o.accept}
 	r.partial = r.path + partialEnding
 	first, last := s.bounds(len(inputs))
 	r.shardInfo = shardInfo{
 		Shard: s.index, Of: s.of, First: first + 1, Count: last - first, Pictures: len(inputs), List: listSum(inputs),
-		Program: strings.ReplaceAll(programVersion(), "\n", ", "), Failed: []failedPicture{},
+		Program: programName(), Failed: []failedPicture{},
 	}
 	if err := r.checkOthers(o.output); err != nil {
 		return nil, err
@@ -150,11 +151,18 @@ func (r *shardRun) failed(id int64, in segmentInput, err error, passing bool) {
 	}
 }
 
+// accepts reports whether the shard is finished whatever fails.
+func (r *shardRun) accepts() bool { return r != nil && r.accept }
+
 // finish writes what the shard is and gives its folder its name, unless pictures failed that another try may segment.
-func (r *shardRun) finish(out io.Writer, acceptFailures bool) error {
-	if n := len(r.passing); n > 0 && !acceptFailures {
-		return fmt.Errorf("shard %v is not finished: %s failed because of a server, a store, a disk or a device (the first: %s): the same command tries again, with --accept-failures for the last time",
-			r.shard, counted(n, "picture"), r.passing[0].Error)
+// So may all of a shard without a single picture: a volume that is not mounted, or another folder, has none.
+func (r *shardRun) finish(out io.Writer) error {
+	const again = "the same command tries again, with --accept-failures for the last time"
+	if n := len(r.passing); n > 0 && !r.accept {
+		return fmt.Errorf("shard %v is not finished: %s failed because of a server, a store, a disk or a device (the first: %s): %s", r.shard, counted(n, "picture"), r.passing[0].Error, again)
+	}
+	if n := len(r.Failed); n > 0 && n == r.Count && !r.accept {
+		return fmt.Errorf("shard %v is not finished: none of %s could be segmented (the first: %s): %s", r.shard, counted(n, "picture"), r.Failed[0].Error, again)
 	}
 	if err := writeJSON(filepath.Join(r.partial, shardName), r.shardInfo); err != nil {
 		return err

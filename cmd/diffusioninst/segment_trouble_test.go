@@ -83,10 +83,12 @@ func TestShardWaitsForServers(t *testing.T) {
 		}
 		return false
 	})
-	_, stderr, err := run()
-	require.ErrorContains(t, err, "shard 0/1 is not finished: 1 picture failed because of a server")
-	require.Contains(t, stderr, "/1.png: the server says 503 Service Unavailable")
-	_, err = program(t, "results", "merge", out)
+	for range crashLimit + 1 { // which are no ends of the program
+		_, stderr, err := run()
+		require.ErrorContains(t, err, "shard 0/1 is not finished: 1 picture failed because of a server")
+		require.Contains(t, stderr, "/1.png: the server says 503 Service Unavailable")
+	}
+	_, err := program(t, "results", "merge", out)
 	require.ErrorContains(t, err, "0 (begun)")
 	down.Store(false)
 	stdout, stderr, err := run()
@@ -110,6 +112,62 @@ func TestShardWaitsForServers(t *testing.T) {
 	require.ErrorContains(t, err, "--accept-failures is for --shard")
 }
 
+// An address whose query is not shown is named by its line.
+func TestFailedAddressesHaveLines(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	dir, out := t.TempDir(), t.TempDir()
+	savePNG(t, filepath.Join(dir, "a.png"), 1)
+	list := filepath.Join(dir, "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte("\n"+dir+"/a.png\n\n"+server.URL+"/b.png?token=secret\n"+server.URL+"/c.png"), 0o666))
+	_, stderr, err := segment(nil, "--format", "results", "--list", list, "--output", out, "--shard", "0/1")
+	require.NoError(t, err)
+	require.Contains(t, stderr, "Error: --list, line 4: "+server.URL+"/b.png: the server says 404 Not Found")
+	require.Contains(t, stderr, "Error: "+server.URL+"/c.png: the server says 404")
+	info, err := readShard(filepath.Join(out, shard{0, 1}.folder()))
+	require.NoError(t, err)
+	require.Len(t, info.Failed, 2)
+	require.Contains(t, info.Failed[0].Error, "--list, line 4: ")
+	require.NotContains(t, stderr+info.Failed[0].Path, "secret")
+}
+
+// A shard that another version of the program continues says so, and so does its merge. Journals of earlier versions, which
+// do not name the program, are continued, too.
+func TestShardOfSeveralPrograms(t *testing.T) {
+	for name, edit := range map[string]func(journal string) string{
+		"another": func(s string) string { return strings.Replace(s, programName(), "diffusioninst v0.0.1", 1) },
+		"earlier": func(s string) string { return strings.Replace(s, `,"program":"`+programName()+`"`, "", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var down atomic.Bool
+			down.Store(true)
+			run, out := shardRunner(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/1.png" && down.Load() {
+					w.WriteHeader(http.StatusUnauthorized)
+					return true
+				}
+				return false
+			})
+			_, stderr, err := run()
+			require.ErrorContains(t, err, "is not finished")
+			require.NotContains(t, stderr, "different programs")
+			path := filepath.Join(out, shard{0, 1}.folder()+partialEnding, segmentJournalName)
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NotEqual(t, string(text), edit(string(text)))
+			require.NoError(t, os.WriteFile(path, []byte(edit(string(text))), 0o666))
+			down.Store(false)
+			_, stderr, err = run()
+			require.NoError(t, err)
+			say := "pictures were segmented by different programs"
+			require.Contains(t, stderr, say)
+			_, stderr, err = runProgram(nil, "results", "merge", out)
+			require.NoError(t, err)
+			require.Contains(t, stderr, say)
+		})
+	}
+}
+
 // A run ends when nothing works any more, instead of going through a list of failures.
 func TestManyTroublesStop(t *testing.T) {
 	withoutPauses(t)
@@ -124,6 +182,64 @@ func TestManyTroublesStop(t *testing.T) {
 	_, _, err := segment(nil, "--list", list, "--output", t.TempDir())
 	require.ErrorContains(t, err, "10 pictures in a row failed for a reason that is not theirs")
 	require.ErrorContains(t, err, "stopped after 10 of 30 pictures")
+	stdout, _, err := segment(nil, "--list", list, "--output", t.TempDir(), "--shard", "0/1", "--accept-failures")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "30 pictures could not be segmented")
+}
+
+// A shard whose pictures are all missing, such as those of a volume that is not mounted, is tried again.
+func TestShardsWithoutPictures(t *testing.T) {
+	dir := t.TempDir()
+	present := filepath.Join(dir, "a.png")
+	savePNG(t, present, 1)
+	for _, test := range []struct{ lines, args, say string }{
+		{"unmounted/1.png a.png unmounted/2.png", "", "2 pictures failed because of a server, a store, a disk"},
+		{"no*/1.png a.png", "", "1 picture failed because of a server, a store, a disk"},
+		{"1.png 2.png", "", "none of 2 pictures could be segmented (the first: picture: " + dir + "/1.png: "},
+		{"1.png a.png", "", ""},
+		{"1.png 2.png", "--accept-failures", ""},
+		{"unmounted/1.png a.png", "--accept-failures", ""},
+	} {
+		var lines []string
+		for _, line := range strings.Fields(test.lines) {
+			lines = append(lines, dir+"/"+line)
+		}
+		list := filepath.Join(t.TempDir(), "list.txt")
+		require.NoError(t, os.WriteFile(list, []byte(strings.Join(lines, "\n")), 0o666))
+		args := append([]string{"--format", "results", "--list", list, "--output", t.TempDir(), "--shard", "0/1"}, strings.Fields(test.args)...)
+		_, _, err := segment(nil, args...)
+		if test.say == "" {
+			require.NoError(t, err, test)
+			continue
+		}
+		require.ErrorContains(t, err, "shard 0/1 is not finished: "+test.say)
+	}
+}
+
+// A picture whose files cannot all be written is in none of the files about all pictures.
+func TestFailedPictureHasNoRows(t *testing.T) {
+	dir, whole, out := t.TempDir(), t.TempDir(), t.TempDir()
+	long := strings.Repeat("x", 251) // whose table has a name that is short enough, and whose preview has none
+	savePNG(t, filepath.Join(dir, "a.png"), 1)
+	savePNG(t, filepath.Join(dir, long+".png"), 2)
+	list := filepath.Join(dir, "list.txt")
+	require.NoError(t, os.WriteFile(list, []byte(dir+"/a.png\n"+dir+"/"+long+".png"), 0o666))
+	args := []string{"--format", "measurements,labelmap,results,coco", "--list", list}
+	_, stderr, err := segment(nil, append(args, "--output", whole)...)
+	require.EqualError(t, err, "1 of 2 pictures could not be segmented")
+	require.Contains(t, stderr, "file name too long")
+	_, _, err = segment(nil, append(args, "--output", out, "--shard", "0/1")...)
+	require.NoError(t, err)
+	_, err = program(t, "results", "merge", out)
+	require.NoError(t, err)
+	for _, folder := range []string{whole, out} {
+		for _, name := range []string{"measurements/" + summaryName, "coco.json"} {
+			text, err := os.ReadFile(filepath.Join(folder, name))
+			require.NoError(t, err)
+			require.Contains(t, string(text), "a.png")
+			require.NotContains(t, string(text), long)
+		}
+	}
 }
 
 func TestPassing(t *testing.T) {

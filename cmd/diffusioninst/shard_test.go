@@ -67,6 +67,31 @@ func TestShardBounds(t *testing.T) {
 	}
 }
 
+// Summaries are merged byte for byte, without pictures that failed.
+func TestMergeSummaries(t *testing.T) {
+	dir := t.TempDir()
+	var shards []*shardFolder
+	for i, text := range []string{"picture,count\na.png,1\n\"b,\n\"\"c.png\",2\n", "picture,count\n\"d,\ne.png\",3\n f.png ,4\n"} {
+		s := &shardFolder{path: filepath.Join(dir, strconv.Itoa(i))}
+		require.NoError(t, os.MkdirAll(filepath.Join(s.path, "measurements"), 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(s.path, "measurements", summaryName), []byte(text), 0o666))
+		shards = append(shards, s)
+	}
+	merged := func() string {
+		path := filepath.Join(dir, "out", summaryName)
+		require.NoError(t, mergeSummaries(t.Context(), shards, path))
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Equal(t, "picture,count\na.png,1\n\"b,\n\"\"c.png\",2\n\"d,\ne.png\",3\n f.png ,4\n", merged())
+	shards[0].Failed = []failedPicture{{FileName: "a.png"}, {FileName: "picture"}}
+	shards[1].Failed = []failedPicture{{FileName: "d,\ne.png"}}
+	require.Equal(t, "picture,count\n\"b,\n\"\"c.png\",2\n f.png ,4\n", merged())
+	require.NoError(t, os.WriteFile(filepath.Join(shards[1].path, "measurements", summaryName), []byte("a\n\"b\n"), 0o666))
+	require.ErrorContains(t, mergeSummaries(t.Context(), shards, filepath.Join(dir, "out", summaryName)), shards[1].path)
+}
+
 // What lies in a folder is merged only if it is all of one run.
 func TestMergeRefuses(t *testing.T) {
 	dir := t.TempDir()

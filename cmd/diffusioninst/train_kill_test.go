@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -23,9 +24,15 @@ import (
 // asProgram turns the test program into the program itself.
 const asProgram = "DIFFUSIONINST_TEST_AS_PROGRAM"
 
+// asKilled lets that program try pictures again however often it was killed.
+const asKilled = "DIFFUSIONINST_TEST_AS_KILLED"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		limitFiles()
+		if os.Getenv(asKilled) != "" {
+			crashLimit = math.MaxInt
+		}
 		main()
 		os.Exit(0)
 	}

@@ -27,6 +27,9 @@ func programVersion() string {
 	return fmt.Sprintf("%s\n%s, %s, %s/%s", moduleVersion(info), libTorch, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
+// programName is programVersion in a single line.
+func programName() string { return strings.ReplaceAll(programVersion(), "\n", ", ") }
+
 // moduleVersion returns the program's name with the module's version and, if the build
 // recorded them, the revision and its date.
 func moduleVersion(info *debug.BuildInfo) string {
