@@ -13,7 +13,7 @@ import (
 // and each is alone at the next start.
 
 // crashLimit is how often the program may end at a picture before the picture is given up. Tests that kill it change it.
-var crashLimit = 2
+var crashLimit = 3
 
 // inFlight is how many pictures there are at once.
 const inFlight = 2

@@ -18,7 +18,7 @@ import (
 	"github.com/diffusioninst/go/internal/proctest"
 )
 
-// A picture at which the program ends twice is given up, and no other is, whichever of the two was read and which segmented.
+// A picture at which the program ends three times is given up, and no other is, whichever of the two was read and which segmented.
 func TestPictureThatKills(t *testing.T) {
 	folder, out := t.TempDir(), t.TempDir()
 	for i := range 4 {
@@ -42,19 +42,19 @@ func TestPictureThatKills(t *testing.T) {
 	require.NoError(t, os.WriteFile(list, []byte(text), 0o666))
 	args := slices.Concat([]string{"segment", "--list", list, "--shard", "0/1", "--output", out, "--format", "results", "--threads", "1"}, miniModel())
 	killed := 128 + int(syscall.SIGKILL)
-	for _, want := range []int{killed, killed, 0} {
+	for _, want := range []int{killed, killed, killed, 0} {
 		cmd := proctest.Command(t, os.Args[0], args...)
 		cmd.Env = append(os.Environ(), asProgram+"=1")
 		child := proctest.Start(t, cmd)
 		started <- child
 		require.Equal(t, want, child.Wait(), child.Output())
 	}
-	require.EqualValues(t, 2, asked.Load())
+	require.EqualValues(t, 3, asked.Load())
 	info, err := readShard(filepath.Join(out, shard{0, 1}.folder()))
 	require.NoError(t, err)
 	require.Len(t, info.Failed, 1)
 	require.EqualValues(t, 3, info.Failed[0].ImageID)
-	require.Contains(t, info.Failed[0].Error, "the program ended 2 times while it was segmented")
+	require.Contains(t, info.Failed[0].Error, "the program ended 3 times while it was segmented")
 	stdout, err := program(t, "results", "merge", out)
 	require.NoError(t, err)
 	require.Contains(t, stdout, "of 3 pictures merged")

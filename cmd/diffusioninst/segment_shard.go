@@ -24,6 +24,7 @@ type shardRun struct {
 	shard
 	partial, path string
 	passing       []failedPicture // those of Failed that another try may segment
+	absent        int             // how many of Failed were not there or not to be read
 	accept        bool            // finish whatever has failed
 }
 
@@ -146,6 +147,9 @@ func (r *shardRun) failed(id int64, in segmentInput, err error, passing bool) {
 	}
 	f := failedPicture{ImageID: id, FileName: in.name, Path: in.path, Error: err.Error()}
 	r.Failed = append(r.Failed, f)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		r.absent++
+	}
 	if passing {
 		r.passing = append(r.passing, f)
 	}
@@ -155,14 +159,14 @@ func (r *shardRun) failed(id int64, in segmentInput, err error, passing bool) {
 func (r *shardRun) accepts() bool { return r != nil && r.accept }
 
 // finish writes what the shard is and gives its folder its name, unless pictures failed that another try may segment.
-// So may all of a shard without a single picture: a volume that is not mounted, or another folder, has none.
+// So may all of a shard of which not one could be opened: a volume that is not mounted, or another folder, has none.
 func (r *shardRun) finish(out io.Writer) error {
 	const again = "the same command tries again, with --accept-failures for the last time"
 	if n := len(r.passing); n > 0 && !r.accept {
 		return fmt.Errorf("shard %v is not finished: %s failed because of a server, a store, a disk or a device (the first: %s): %s", r.shard, counted(n, "picture"), r.passing[0].Error, again)
 	}
-	if n := len(r.Failed); n > 0 && n == r.Count && !r.accept {
-		return fmt.Errorf("shard %v is not finished: none of %s could be segmented (the first: %s): %s", r.shard, counted(n, "picture"), r.Failed[0].Error, again)
+	if n := r.absent; n > 0 && n == r.Count && !r.accept {
+		return fmt.Errorf("shard %v is not finished: none of %s could be opened (the first: %s): %s", r.shard, counted(n, "picture"), r.Failed[0].Error, again)
 	}
 	if err := writeJSON(filepath.Join(r.partial, shardName), r.shardInfo); err != nil {
 		return err

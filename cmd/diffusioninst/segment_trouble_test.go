@@ -192,11 +192,13 @@ func TestShardsWithoutPictures(t *testing.T) {
 	dir := t.TempDir()
 	present := filepath.Join(dir, "a.png")
 	savePNG(t, present, 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "broken.png"), []byte("no picture"), 0o666))
 	for _, test := range []struct{ lines, args, say string }{
 		{"unmounted/1.png a.png unmounted/2.png", "", "2 pictures failed because of a server, a store, a disk"},
 		{"no*/1.png a.png", "", "1 picture failed because of a server, a store, a disk"},
-		{"1.png 2.png", "", "none of 2 pictures could be segmented (the first: picture: " + dir + "/1.png: "},
+		{"1.png 2.png", "", "none of 2 pictures could be opened (the first: picture: " + dir + "/1.png: "},
 		{"1.png a.png", "", ""},
+		{"broken.png", "", ""},
 		{"1.png 2.png", "--accept-failures", ""},
 		{"unmounted/1.png a.png", "--accept-failures", ""},
 	} {
