@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -33,13 +34,14 @@ func main() {
 	flag.Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
 	flag.Parse()
 	beam.Init() // a worker does not return
-	if err := run(context.Background(), *list, *output, *shards, o); err != nil {
+	if err := run(context.Background(), os.Stderr, *list, *output, *shards, o); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, list, output string, shards int, o beamseg.Options) error {
+// run runs the pipeline and tells out how many pictures have failed.
+func run(ctx context.Context, out io.Writer, list, output string, shards int, o beamseg.Options) error {
 	if list == "" || flag.NArg() > 0 || shards < 1 {
 		return errors.New("give --list FILE and --shards of at least 1, and nothing behind the flags")
 	}
@@ -59,5 +61,15 @@ func run(ctx context.Context, list, output string, shards int, o beamseg.Options
 	if err != nil {
 		return err
 	}
-	return beamx.Run(ctx, beamseg.Pipeline(pictures, o, output, shards))
+	result, err := beamx.RunWithMetrics(ctx, beamseg.Pipeline(pictures, o, output, shards))
+	if err != nil || result == nil || *jobopts.Async { // a job that goes on has no counts yet
+		return err
+	}
+	switch segmented, failed := beamseg.Count(result); {
+	case failed > 0 && segmented == 0:
+		return fmt.Errorf("none of the pictures could be segmented: %s-….failed.json say why", output)
+	case failed > 0:
+		fmt.Fprintf(out, "%d pictures segmented, %d failed: %s-….failed.json say why\n", segmented, failed, output)
+	}
+	return nil
 }
