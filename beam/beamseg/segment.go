@@ -2,6 +2,7 @@ package beamseg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -42,6 +43,7 @@ type Found struct {
 // Options are the settings of Segment.
 type Options struct {
 	Weights string  // a checkpoint that every worker can read; "builtin:nuclei" if empty
+	Device  string  // of each worker: "cpu" (if empty), "cuda", "cuda:N", or "auto", a GPU where there is one
 	Steps   int     // of denoising; the model's own number if zero
 	Score   float64 // below which instances are dropped; the model's own if zero, none if negative
 	Limit   int     // greatest number of instances per picture; all if zero or negative
@@ -58,14 +60,12 @@ func (o Options) model() diffusioninst.Options {
 // element for each. A picture that is broken, missing or too large is recorded, and does not fail the bundle; the
 // counters diffusioninst/segmented and diffusioninst/failed say how many there are (see [Count]). What says nothing about the
 // picture (a file system that does not answer or is not registered, memory that ran out) fails the bundle, which a runner may
-// repeat; weights that cannot be read, or options that contradict the model, fail the
-// pipeline. A process loads the model once and segments one picture at a time, on all cores, whatever the
+// repeat; weights that cannot be read, a device that is not there, or options that contradict the model, fail the
+// pipeline. A process loads the model once and segments one picture at a time, on all cores or one GPU, whatever the
 // number of bundles.
 func Segment(s beam.Scope, pictures beam.PCollection, o Options) beam.PCollection {
 	s = s.Scope("diffusioninst.Segment")
-	if o.Weights == "" {
-		o.Weights = builtin
-	}
+	o.Weights, o.Device = cmp.Or(o.Weights, builtin), cmp.Or(o.Device, "cpu")
 	return beam.ParDo(s, &segmentFn{Options: o}, beam.Reshuffle(s, pictures))
 }
 
@@ -86,7 +86,7 @@ func (f *segmentFn) Setup(ctx context.Context) (err error) {
 	if f.format, err = formatOf(f.Options.Format); err != nil {
 		return err
 	}
-	if f.shared, err = modelOf(ctx, f.Options.Weights); err == nil {
+	if f.shared, err = modelOf(ctx, f.Options.Weights, f.Options.Device); err == nil {
 		err = f.shared.model.Check(f.Options.model())
 	}
 	if err != nil {

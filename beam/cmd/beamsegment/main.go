@@ -3,7 +3,8 @@
 //	beamsegment --list pictures.txt --output out/results --shards 16
 //
 // runs in this process (Prism). Beam's flags choose another runner: --runner=flink --endpoint=HOST:8099,
-// --runner=spark, --runner=dataflow. Workers have the image of deploy/Dockerfile.beam and run this program.
+// --runner=spark, --runner=dataflow. Workers have the image of deploy/Dockerfile.beam, or
+// of deploy/Dockerfile.beam.cuda for GPUs, and run this program.
 package main
 
 import (
@@ -27,6 +28,7 @@ func main() {
 	shards := flag.Int("shards", 1, "files to write")
 	var o beamseg.Options
 	flag.StringVar(&o.Weights, "weights", "builtin:nuclei", "checkpoint, which all workers can read")
+	flag.StringVar(&o.Device, "device", "auto", "of each worker: auto (a GPU if there is one), cpu, cuda or cuda:N")
 	flag.IntVar(&o.Steps, "steps", 0, "denoising steps; 0 for the model's own")
 	flag.Float64Var(&o.Score, "score", 0, "score below which instances are dropped; 0 for the model's own, negative for none")
 	flag.IntVar(&o.Limit, "limit", 0, "greatest number of instances per picture; 0 for all")
