@@ -2,6 +2,7 @@ package beamseg
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
+
+	"github.com/diffusioninst/go/internal/utf"
 )
 
 // Pipeline returns a pipeline that segments pictures and writes what it finds (see [Write]).
@@ -19,16 +22,28 @@ func Pipeline(pictures []Picture, o Options, prefix string, shards int) *beam.Pi
 }
 
 // List returns the pictures of a list whose lines are paths, addresses or globs of a file system that Beam
-// knows. Their ids are their numbers, from 1. Empty lines are passed over, and what is named again is listed once.
+// knows; one that it does not know is an error. Their ids are their numbers, from 1. Empty lines are passed over, and what is named again is listed once.
 // A glob that matches nothing is a picture that will fail, as a path that is not there is. A file whose name is that of a glob is itself.
 func List(ctx context.Context, r io.Reader) ([]Picture, error) {
+	text, err := utf.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("beamseg: the list: %w", err)
+	}
 	var out []Picture
-	seen := map[string]bool{}
-	lines := bufio.NewScanner(r)
+	seen, registered := map[string]bool{}, map[string]bool{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" {
 			continue
+		}
+		if scheme, _, _ := strings.Cut(line, "://"); !registered[scheme] && len(scheme) < len(line) {
+			fs, err := filesystem.New(ctx, line)
+			if err != nil {
+				return nil, fmt.Errorf("beamseg: the list: %w", err)
+			}
+			_ = fs.Close()
+			registered[scheme] = true
 		}
 		paths, err := expand(ctx, line)
 		if err != nil {

@@ -2,6 +2,7 @@ package beamseg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -42,6 +43,7 @@ type Found struct {
 // Options are the settings of Segment.
 type Options struct {
 	Weights string  // a checkpoint that every worker can read; "builtin:nuclei" if empty
+	Device  string  // of each worker: "cpu" (if empty), "cuda", "cuda:N", or "auto", a GPU where there is one
 	Steps   int     // of denoising; the model's own number if zero
 	Score   float64 // below which instances are dropped; the model's own if zero, none if negative
 	Limit   int     // greatest number of instances per picture; all if zero or negative
@@ -55,15 +57,15 @@ func (o Options) model() diffusioninst.Options {
 }
 
 // Segment runs a model on pictures, a PCollection of [Picture], and returns a PCollection of [Found] with an
-// element for each. A picture that cannot be segmented is recorded and counted (diffusioninst/failed), and
-// does not fail the bundle; weights that cannot be read, or options that contradict the model, fail the
-// pipeline. A process loads the model once and segments one picture at a time, on all cores, whatever the
+// element for each. A picture that is broken, missing or too large is recorded, and does not fail the bundle; the
+// counters diffusioninst/segmented and diffusioninst/failed say how many there are (see [Count]). What says nothing about the
+// picture (a file system that does not answer or is not registered, memory that ran out) fails the bundle, which a runner may
+// repeat; weights that cannot be read, a device that is not there, or options that contradict the model, fail the
+// pipeline. A process loads the model once and segments one picture at a time, on all cores or one GPU, whatever the
 // number of bundles.
 func Segment(s beam.Scope, pictures beam.PCollection, o Options) beam.PCollection {
 	s = s.Scope("diffusioninst.Segment")
-	if o.Weights == "" {
-		o.Weights = builtin
-	}
+	o.Weights, o.Device = cmp.Or(o.Weights, builtin), cmp.Or(o.Device, "cpu")
 	return beam.ParDo(s, &segmentFn{Options: o}, beam.Reshuffle(s, pictures))
 }
 
@@ -71,20 +73,20 @@ func Segment(s beam.Scope, pictures beam.PCollection, o Options) beam.PCollectio
 type segmentFn struct {
 	Options Options
 
-	shared *shared
-	format format
-	failed beam.Counter
-	took   beam.Distribution
+	shared            *shared
+	format            format
+	segmented, failed beam.Counter
+	took              beam.Distribution
 }
 
 // Setup takes the process's model.
 func (f *segmentFn) Setup(ctx context.Context) (err error) {
-	f.failed = beam.NewCounter("diffusioninst", "failed")
-	f.took = beam.NewDistribution("diffusioninst", "segment_ms")
+	f.segmented, f.failed = beam.NewCounter(counters, "segmented"), beam.NewCounter(counters, "failed")
+	f.took = beam.NewDistribution(counters, "segment_ms")
 	if f.format, err = formatOf(f.Options.Format); err != nil {
 		return err
 	}
-	if f.shared, err = modelOf(ctx, f.Options.Weights); err == nil {
+	if f.shared, err = modelOf(ctx, f.Options.Weights, f.Options.Device); err == nil {
 		err = f.shared.model.Check(f.Options.model())
 	}
 	if err != nil {
@@ -101,13 +103,17 @@ func (f *segmentFn) ProcessElement(ctx context.Context, p Picture, emit func(Fou
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		f.segmented.Inc(ctx, 1)
+		f.took.Update(ctx, time.Since(begin).Milliseconds())
+		out.Lines = lines
+	case ofPicture(err):
 		f.failed.Inc(ctx, 1)
 		log.Warnf(ctx, "%s: %v", p.Path, err)
 		out.Failed = err.Error()
-	} else {
-		f.took.Update(ctx, time.Since(begin).Milliseconds())
-		out.Lines = lines
+	default:
+		return fmt.Errorf("beamseg: picture %d, %s: %w", p.ID, p.Path, err)
 	}
 	emit(out)
 	return nil
@@ -128,7 +134,7 @@ func (f *segmentFn) segment(ctx context.Context, p Picture) ([]byte, error) {
 	return f.format.lines(evaluation.LabeledImage(found, p.ID, p.Path, classes))
 }
 
-// read reads a picture from a file system that Beam knows.
+// read reads a picture from a file system that Beam knows. What is wrong with the picture is a *picture.Error.
 func read(ctx context.Context, path string) (*picture.Picture, error) {
 	fs, err := filesystem.New(ctx, path)
 	if err != nil {
@@ -136,6 +142,9 @@ func read(ctx context.Context, path string) (*picture.Picture, error) {
 	}
 	defer fs.Close()
 	text, err := filesystem.Read(ctx, fs, path)
+	if err != nil && unreadable(ctx, fs, path, err) {
+		err = &picture.Error{Kind: picture.ErrRead, Reason: err.Error(), Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,6 @@ import (
 	"github.com/diffusioninst/go/evaluation"
 	"github.com/diffusioninst/go/maskhead"
 	"github.com/diffusioninst/go/picture"
-	"github.com/diffusioninst/go/torch"
 )
 
 func TestMain(m *testing.M) { ptest.Main(m) }
@@ -40,9 +39,9 @@ const tiny = "tiny"
 func loadTiny(t *testing.T) *atomic.Int64 {
 	var loaded atomic.Int64
 	whole := load
-	load = func(ctx context.Context, weights string) (*diffusioninst.Model, error) {
+	load = func(ctx context.Context, weights string, o diffusioninst.LoadOptions) (*diffusioninst.Model, error) {
 		if weights != tiny {
-			return whole(ctx, weights)
+			return whole(ctx, weights, o)
 		}
 		loaded.Add(1)
 		return diffusioninst.New(ctx, diffusioninst.Config{
@@ -52,7 +51,7 @@ func loadTiny(t *testing.T) *atomic.Int64 {
 			Classes:    []string{"circle", "square"},
 			Proposals:  30,
 			Input:      diffusioninst.Input{Short: 64, Longest: 128},
-		}, 1, torch.CPU)
+		}, 1, o.Device)
 	}
 	models.Clear()
 	t.Cleanup(func() { load = whole; models.Clear() })
@@ -86,7 +85,7 @@ func draw(t *testing.T, folder string, n int) []Picture {
 // alone returns the results of pictures without Beam, one per line.
 func alone(t *testing.T, pictures []Picture) (out []string) {
 	t.Helper()
-	model, err := load(t.Context(), tiny)
+	model, err := load(t.Context(), tiny, diffusioninst.LoadOptions{})
 	require.NoError(t, err)
 	defer model.Close()
 	for _, p := range pictures {
@@ -169,7 +168,7 @@ func TestFormats(t *testing.T) {
 		return texts
 	}
 	drawable := map[int64]int{} // both leave out what has no pixels
-	model, err := load(t.Context(), tiny)
+	model, err := load(t.Context(), tiny, diffusioninst.LoadOptions{})
 	require.NoError(t, err)
 	defer model.Close()
 	for _, p := range drawn[:3] {
@@ -238,7 +237,7 @@ func TestSettingsThatFail(t *testing.T) {
 	loadTiny(t)
 	folder := t.TempDir()
 	drawn := draw(t, folder, 1)
-	for _, o := range []Options{{Weights: filepath.Join(folder, "none.pth")}, {Weights: tiny, Steps: -1}} {
+	for _, o := range []Options{{Weights: filepath.Join(folder, "none.pth")}, {Weights: tiny, Steps: -1}, {Weights: tiny, Device: "cuda:99"}, {Weights: tiny, Device: "moon"}} {
 		require.ErrorContains(t, ptest.Run(Pipeline(drawn, o, filepath.Join(folder, "results"), 1)), "beamseg: ")
 	}
 	_, err := List(t.Context(), strings.NewReader("\n"))

@@ -57,7 +57,7 @@ func (o *trainOptions) check() error {
 
 // A trainPlan is what flags and configuration ask for.
 type trainPlan struct {
-	set    data.Summarizer // as the file has it
+	set    *data.COCO // as the file has it
 	data   data.Dataset
 	config diffusioninst.Config
 	recipe *train.Recipe

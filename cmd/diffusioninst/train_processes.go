@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -193,14 +192,10 @@ func sharers(ctx context.Context, group *processes.Group) (int, error) {
 	return min(n, group.Plan().LocalSize), nil
 }
 
-// sameData is an error in all processes if they have not read the same annotations: each would take its part of another plan.
-func sameData(ctx context.Context, group *processes.Group, set data.Summarizer) error {
-	h := sha256.New()
-	for i := range set.Len() {
-		s := set.Summary(i)
-		fmt.Fprintln(h, s.Width, s.Height, s.Classes)
-	}
-	all, err := group.Gather(ctx, fmt.Appendf(nil, "%d pictures, %x", set.Len(), h.Sum(nil)[:6]))
+// sameData is an error in all processes if they have not read the same annotations: each would take its part of another plan, or
+// learn from other masks.
+func sameData(ctx context.Context, group *processes.Group, set *data.COCO) error {
+	all, err := group.Gather(ctx, fmt.Appendf(nil, "%d pictures, checksum %s", set.Len(), set.Checksum()))
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/diffusioninst/go/coco"
 	"github.com/diffusioninst/go/internal/proctest"
 	"github.com/diffusioninst/go/torch/processes"
 	"github.com/diffusioninst/go/train"
@@ -213,6 +214,39 @@ func TestProcessesSayWhatTheySkip(t *testing.T) {
 	require.Regexp(t, `(?m)^warning: skipped: .*`+name, c.Output())
 	require.Regexp(t, `(?m)^rank 1: warning: skipped: .*`+name, c.Output())
 	require.NotContains(t, c.Output(), "rank 0: ")
+}
+
+// Processes whose annotations differ in one box end and say so.
+func TestProcessesWithOtherAnnotations(t *testing.T) {
+	needProcesses(t)
+	args := tinyRun(t, "")
+	args = append(slices.Delete(args, slices.Index(args, "--val"), slices.Index(args, "--val")+2), "--steps", "1", "--out", t.TempDir())
+	store, err := processes.OpenStore()
+	require.NoError(t, err)
+	defer store.Close()
+	truth := slices.Index(args, "--train") + 1
+	set, err := coco.Load(args[truth])
+	require.NoError(t, err)
+	set.Annotations[0].BBox[0] += 0.5
+	other := filepath.Join(t.TempDir(), "instances.json")
+	file, err := os.Create(other)
+	require.NoError(t, err)
+	require.NoError(t, set.Write(file))
+	require.NoError(t, file.Close())
+	var all []*proctest.Child
+	for rank := range 2 {
+		mine := slices.Clone(args)
+		if rank == 1 {
+			mine[truth] = other
+		}
+		cmd := asChild(t, mine...)
+		cmd.Env = append(cmd.Env, store.Environment(rank, 2)...)
+		all = append(all, proctest.Start(t, cmd))
+	}
+	for _, c := range all {
+		require.Equal(t, 1, c.Wait(), c.Output())
+	}
+	require.Regexp(t, `--train: rank 1 has read 5 pictures, checksum \w+, rank 0 5 pictures, checksum`, all[0].Output())
 }
 
 func TestDoctorMeasuresProcesses(t *testing.T) {

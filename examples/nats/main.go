@@ -2,7 +2,7 @@
 //
 //	nats-server --jetstream &
 //	go run . --server nats://localhost:4222
-//	nats pub pictures.plate1.a "$(cat a.png)"     # or any client: a message is a picture's file
+//	nats pub --force-stdin --no-templates pictures.plate1.a <a.png     # or any client: a message is a picture's file
 //
 // Each message of the subjects pictures.> becomes one of found.>, in JSON. Any number of workers share the stream.
 // A picture whose worker is lost goes to another one, and its result is there once all the same.

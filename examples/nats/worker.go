@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"strings"
 	"time"
 
@@ -28,6 +29,10 @@ const (
 // It is longer than a worker can take between storing a result and acknowledging its picture.
 const once = 10 * time.Minute
 
+// tries is how often a picture is segmented at most. JetStream's own bound (MaxDeliver) would leave it in its stream without a result,
+// and one whose result cannot be stored yet, too.
+const tries = 5
+
 // A worker segments one picture after the other. Others may share its stream.
 type worker struct {
 	js       jetstream.JetStream
@@ -47,6 +52,9 @@ type found struct {
 // newWorker makes the streams and the consumer that all workers share, unless they are there. A picture is kept until
 // it is acknowledged.
 func newWorker(ctx context.Context, connection *nats.Conn, model *diffusioninst.Model, wait time.Duration) (*worker, error) {
+	if wait < time.Second {
+		return nil, fmt.Errorf("--ack-wait %v: at least 1s is required", wait)
+	}
 	js, err := jetstream.New(connection)
 	if err != nil {
 		return nil, err
@@ -66,24 +74,39 @@ func newWorker(ctx context.Context, connection *nats.Conn, model *diffusioninst.
 	return &worker{js, consumer, model, evaluation.Categories(model.Config().Classes), wait}, nil
 }
 
-// work segments pictures until ctx is done. One that is being segmented then is left to another worker.
+// work segments pictures until ctx is done or the connection is closed. A picture that is being segmented then is left to another worker,
+// as is one after an error, which is logged: the server delivers it again after the wait.
 func (w *worker) work(ctx context.Context) error {
 	for ctx.Err() == nil {
-		m, err := w.consumer.Next(jetstream.FetchMaxWait(time.Second))
-		if errors.Is(err, nats.ErrTimeout) {
+		err := w.next(ctx)
+		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		if err != nil {
+		if w.js.Conn().IsClosed() {
 			return err
 		}
-		if err := w.busy(m, func() error { return w.segment(ctx, m) }); err != nil {
-			return err
-		}
-		if err := m.DoubleAck(ctx); err != nil {
-			return err
+		log.Print(err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
 		}
 	}
 	return ctx.Err()
+}
+
+// next segments the next picture, if one comes within a second.
+func (w *worker) next(ctx context.Context) error {
+	m, err := w.consumer.Next(jetstream.FetchMaxWait(time.Second))
+	if errors.Is(err, nats.ErrTimeout) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.busy(m, func() error { return w.segment(ctx, m) }); err != nil {
+		return fmt.Errorf("%s: %w", m.Subject(), err)
+	}
+	return m.DoubleAck(ctx)
 }
 
 // busy calls f, and tells the server meanwhile that the picture is being worked on, however long that takes.
@@ -106,37 +129,49 @@ func (w *worker) busy(m jetstream.Msg, f func() error) error {
 }
 
 // segment stores the result of a picture. A picture that is broken, or too large, has one that says so, as has one whose result is
-// larger than the server takes: it would be so for each worker.
+// larger than the server takes: it would be so for each worker. After any other error it is tried again, a few times in all.
 func (w *worker) segment(ctx context.Context, m jetstream.Msg) error {
 	about, err := m.Metadata()
 	if err != nil {
 		return err
 	}
-	out := found{Sequence: about.Sequence.Stream, Results: []coco.Result{}}
-	if img, err := picture.Decode(bytes.NewReader(m.Data()), picture.Options{}); err != nil {
+	out := found{Sequence: about.Sequence.Stream}
+	if about.NumDelivered > tries { // not once more: it may be what ends the workers
+		out.Error = fmt.Sprintf("given up: %d workers were lost with it, or could not store its result", tries)
+	} else if r, lasting, err := w.find(ctx, m.Data()); err == nil {
+		out.Results = evaluation.LabeledImage(r, int64(out.Sequence), m.Subject(), w.classes).Results()
+	} else if lasting || ctx.Err() == nil && about.NumDelivered == tries {
 		out.Error = err.Error()
 	} else {
-		defer img.Close()
-		r, err := w.model.Segment(ctx, img, diffusioninst.Options{})
-		if limit, ok := errors.AsType[*diffusioninst.LimitError](err); ok {
-			out.Error = limit.Error()
-		} else if err != nil {
-			return err
-		} else {
-			out.Results = evaluation.LabeledImage(r, int64(out.Sequence), m.Subject(), w.classes).Results()
-		}
+		return err
 	}
 	subject := resultsPrefix + strings.TrimPrefix(m.Subject(), picturesPrefix)
 	err = w.store(ctx, subject, out)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		out.Error = fmt.Sprintf("the results of %d instances are larger than the server's max_payload", len(out.Results))
-		out.Results = []coco.Result{}
+		out.Results = nil
 		err = w.store(ctx, subject, out)
 	}
 	return err
 }
 
+// find finds what is in a picture. An error that lasts is about the picture.
+func (w *worker) find(ctx context.Context, data []byte) (r *diffusioninst.Result, lasting bool, err error) {
+	img, err := picture.Decode(bytes.NewReader(data), picture.Options{})
+	if err != nil {
+		return nil, true, err
+	}
+	defer img.Close()
+	r, err = w.model.Segment(ctx, img, diffusioninst.Options{})
+	_, large := errors.AsType[*diffusioninst.LimitError](err)
+	_, unfit := errors.AsType[*diffusioninst.ImageError](err)
+	return r, large || unfit, err
+}
+
 func (w *worker) store(ctx context.Context, subject string, out found) error {
+	if out.Results == nil {
+		out.Results = []coco.Result{} // [], not null
+	}
 	text, err := json.Marshal(out)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -14,14 +15,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// connect returns a connection to a server of this test.
-func connect(t *testing.T) *nats.Conn {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true})
+// serve starts a server of this test.
+func serve(t *testing.T, port int, folder string) *server.Server {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: folder, NoSigs: true})
 	require.NoError(t, err)
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	require.True(t, s.ReadyForConnections(time.Minute))
-	connection, err := nats.Connect(s.ClientURL())
+	return s
+}
+
+// connect returns a connection to a server of this test.
+func connect(t *testing.T) *nats.Conn { return dial(t, serve(t, server.RANDOM_PORT, t.TempDir())) }
+
+func dial(t *testing.T, s *server.Server) *nats.Conn {
+	connection, err := nats.Connect(s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(connection.Close)
 	return connection
@@ -48,9 +56,7 @@ func TestWorkersThatAreLost(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, w.segment(t.Context(), m))
 
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- w.work(ctx) }()
+	stop, ended := start(t, w)
 	queue, err := w.js.Stream(t.Context(), pictures)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -90,5 +96,99 @@ func TestWorkersThatAreLost(t *testing.T) {
 			first = got
 		}
 		require.Len(t, got.Results, len(first.Results))
+	}
+}
+
+// start begins to work, and returns what ends it and where its error comes.
+func start(t *testing.T, w *worker) (stop func(), ended <-chan error) {
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	err := make(chan error, 1)
+	go func() { err <- w.work(ctx) }()
+	return stop, err
+}
+
+// result waits for the message about a picture.
+func result(t *testing.T, js jetstream.JetStream, subject string) (f found) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		stored, err := js.Stream(t.Context(), results)
+		if err != nil {
+			return false
+		}
+		m, err := stored.GetLastMsgForSubject(t.Context(), subject)
+		return err == nil && json.Unmarshal(m.Data, &f) == nil
+	}, 2*time.Minute, 100*time.Millisecond)
+	return f
+}
+
+// A picture that no worker can segment, or that ends each worker, is given up after some tries, and the worker goes on.
+func TestPicturesThatAreGivenUp(t *testing.T) {
+	connection := connect(t)
+	model, err := load(t.Context(), "")
+	require.NoError(t, err)
+	w, err := newWorker(t.Context(), connection, model, time.Second)
+	require.NoError(t, err)
+	nuclei, err := os.ReadFile("../segment_image/nuclei.png")
+	require.NoError(t, err)
+	_, err = w.js.Publish(t.Context(), "pictures.fatal", nuclei)
+	require.NoError(t, err)
+	for range tries {
+		_, err := w.consumer.Next(jetstream.FetchMaxWait(time.Minute)) // the worker is lost
+		require.NoError(t, err)
+	}
+	_, err = w.js.Publish(t.Context(), "pictures.hard", nuclei)
+	require.NoError(t, err)
+	model.Close() // an error that is not the picture's
+	stop, ended := start(t, w)
+	require.Contains(t, result(t, w.js, "found.fatal").Error, "given up: 5 workers were lost with it")
+	require.Contains(t, result(t, w.js, "found.hard").Error, "the model is closed")
+	stop()
+	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// A server that is away for a while, or cannot store, does not end a worker. A connection that is closed does.
+func TestServerThatIsAway(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, server.RANDOM_PORT, folder)
+	connection := dial(t, s)
+	model, err := load(t.Context(), "")
+	require.NoError(t, err)
+	defer model.Close()
+	w, err := newWorker(t.Context(), connection, model, 2*time.Second)
+	require.NoError(t, err)
+	_, ended := start(t, w)
+	port := s.Addr().(*net.TCPAddr).Port
+	s.Shutdown()
+	s.WaitForShutdown()
+	select {
+	case err := <-ended:
+		require.Fail(t, "the worker ended", err)
+	case <-time.After(3 * time.Second):
+	}
+	serve(t, port, folder)
+	require.Eventually(t, connection.IsConnected, time.Minute, 10*time.Millisecond)
+	_, err = w.js.Publish(t.Context(), "pictures.a", []byte("nothing"))
+	require.NoError(t, err)
+	require.NotEmpty(t, result(t, w.js, "found.a").Error)
+
+	require.NoError(t, w.js.DeleteStream(t.Context(), results))
+	_, err = w.js.Publish(t.Context(), "pictures.b", []byte("nothing"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		about, err := w.consumer.Info(t.Context())
+		return err == nil && about.NumRedelivered > 0
+	}, time.Minute, 10*time.Millisecond)
+	_, err = newWorker(t.Context(), connection, model, 2*time.Second) // makes the stream
+	require.NoError(t, err)
+	require.NotEmpty(t, result(t, w.js, "found.b").Error)
+	connection.Close()
+	require.ErrorIs(t, <-ended, nats.ErrConnectionClosed)
+}
+
+func TestAckWait(t *testing.T) {
+	for _, wait := range []time.Duration{0, -time.Second, 2} {
+		_, err := newWorker(t.Context(), nil, nil, wait)
+		require.ErrorContains(t, err, "at least 1s is required")
 	}
 }

@@ -3,7 +3,8 @@
 //	beamsegment --list pictures.txt --output out/results --shards 16
 //
 // runs in this process (Prism). Beam's flags choose another runner: --runner=flink --endpoint=HOST:8099,
-// --runner=spark, --runner=dataflow. Workers have the image of deploy/Dockerfile.beam and run this program.
+// --runner=spark, --runner=dataflow. Workers have the image of deploy/Dockerfile.beam, or
+// of deploy/Dockerfile.beam.cuda for GPUs, and run this program.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -26,6 +28,7 @@ func main() {
 	shards := flag.Int("shards", 1, "files to write")
 	var o beamseg.Options
 	flag.StringVar(&o.Weights, "weights", "builtin:nuclei", "checkpoint, which all workers can read")
+	flag.StringVar(&o.Device, "device", "auto", "of each worker: auto (a GPU if there is one), cpu, cuda or cuda:N")
 	flag.IntVar(&o.Steps, "steps", 0, "denoising steps; 0 for the model's own")
 	flag.Float64Var(&o.Score, "score", 0, "score below which instances are dropped; 0 for the model's own, negative for none")
 	flag.IntVar(&o.Limit, "limit", 0, "greatest number of instances per picture; 0 for all")
@@ -33,13 +36,14 @@ func main() {
 	flag.Uint64Var(&o.Seed, "seed", 0, "seed of the noise")
 	flag.Parse()
 	beam.Init() // a worker does not return
-	if err := run(context.Background(), *list, *output, *shards, o); err != nil {
+	if err := run(context.Background(), os.Stderr, *list, *output, *shards, o); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, list, output string, shards int, o beamseg.Options) error {
+// run runs the pipeline and tells out how many pictures have failed.
+func run(ctx context.Context, out io.Writer, list, output string, shards int, o beamseg.Options) error {
 	if list == "" || flag.NArg() > 0 || shards < 1 {
 		return errors.New("give --list FILE and --shards of at least 1, and nothing behind the flags")
 	}
@@ -59,5 +63,15 @@ func run(ctx context.Context, list, output string, shards int, o beamseg.Options
 	if err != nil {
 		return err
 	}
-	return beamx.Run(ctx, beamseg.Pipeline(pictures, o, output, shards))
+	result, err := beamx.RunWithMetrics(ctx, beamseg.Pipeline(pictures, o, output, shards))
+	if err != nil || result == nil || *jobopts.Async { // a job that goes on has no counts yet
+		return err
+	}
+	switch segmented, failed := beamseg.Count(result); {
+	case failed > 0 && segmented == 0:
+		return fmt.Errorf("none of the pictures could be segmented: %s-….failed.json say why", output)
+	case failed > 0:
+		fmt.Fprintf(out, "%d pictures segmented, %d failed: %s-….failed.json say why\n", segmented, failed, output)
+	}
+	return nil
 }
