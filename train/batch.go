@@ -85,19 +85,21 @@ func maskTargets(s data.Sample, w, h, stride int) []uint8 {
 	return out
 }
 
-// maskCoverage returns which part of each square of stride² pixels a sample's objects cover, in the
-// layout of maskTargets. Upsampled like a mask, it is closer to the object than what the centres say.
+// maskCoverage returns which part of each feature's square of stride² pixels a sample's objects cover, in the
+// layout of maskTargets. The middle of a square is that of the pixel that maskTargets samples, where inference puts the feature: of an even
+// stride it lies half a pixel beyond the middle of the pixels [x·stride, (x+1)·stride), whose parts would move masks by as much.
 func maskCoverage(s data.Sample, w, h, stride int) []float32 {
 	out := make([]float32, len(s.Objects)*w*h)
-	part := 1 / float32(stride*stride)
+	side, first := 2*stride, 1-stride%2 // of a square and where the first begins, in half pixels
+	part := 1 / float32(side*side)
 	for i, o := range s.Objects {
 		plane := out[i*w*h : (i+1)*w*h]
-		for y := range min(h*stride, o.Mask.Height) {
-			row := plane[y/stride*w:][:w]
-			for x0, x1 := range o.Mask.Row(y) {
-				for x := x0; x < min(x1, w*stride); {
-					end := min((x/stride+1)*stride, x1)
-					row[x/stride] += part * float32(end-x)
+		for y := first; y < min(2*o.Mask.Height, first+h*side); y++ {
+			row := plane[(y-first)/side*w:][:w]
+			for x0, x1 := range o.Mask.Row(y / 2) {
+				for x, last := max(2*x0-first, 0), min(2*x1-first, w*side); x < last; {
+					end := min((x/side+1)*side, last)
+					row[x/side] += part * float32(end-x)
 					x = end
 				}
 			}
