@@ -89,8 +89,8 @@ have changed are segmented again.
 segments one of N equal parts of the pictures into a folder of its own in --output, and does
 nothing if that is finished; one that was begun is continued. Pictures that are broken or missing
 are recorded there and do not fail the command; with pictures that failed because a server,
-a store, a disk or a device did, or without a single one that was segmented, the shard is not finished,
-and the same command tries them again.
+a store, a disk or a device did, or if none could be opened, the shard is not finished, and
+the same command tries them again.
 diffusioninst results merge OUTPUT makes one run of the N. --shard auto takes I and N from a
 Kubernetes Job (JOB_COMPLETION_INDEX and, set in its template, JOB_COMPLETION_COUNT) or from a
 Slurm array.`,
