@@ -44,6 +44,6 @@ func TestWorkOfAPicture(t *testing.T) {
 		require.LessOrEqual(t, got.Bytes, want.Bytes*slack)
 		require.InEpsilon(t, want.FLOP, got.FLOP, 0.01)
 	}
-	atMost(torch.Counts{Operators: 905, Layouts: 1, Bytes: 145e6, FLOP: 11.419e9}, one)
-	atMost(torch.Counts{Operators: 810, Layouts: 1, Bytes: 95e6, FLOP: 3.580e9}, step)
+	atMost(torch.Counts{Operators: 955, Layouts: 1, Bytes: 145e6, FLOP: 11.420e9}, one)
+	atMost(torch.Counts{Operators: 835, Layouts: 1, Bytes: 95e6, FLOP: 3.580e9}, step)
 }
