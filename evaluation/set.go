@@ -224,12 +224,11 @@ func (s *Set) Run(ctx context.Context, segment Segment, o diffusioninst.Options,
 			if err != nil {
 				return fmt.Errorf("evaluation: image %d: %s: %w", m.ID, m.Path, err)
 			}
-			for _, in := range found.Instances {
-				if in.Class < 0 || in.Class >= len(s.categories) {
-					return fmt.Errorf("evaluation: image %d: %s: an instance of class %d, and Match has assigned %d classes", m.ID, m.Path, in.Class, len(s.categories))
-				}
+			results, err := s.results(m, found)
+			if err != nil {
+				return err
 			}
-			all = append(all, s.results(m, found)...)
+			all = append(all, results...)
 			at++
 			done()
 			return nil
@@ -288,12 +287,15 @@ func (m Image) read(o picture.Options) (*picture.Picture, error) {
 	return img, nil
 }
 
-// results returns the detections of classes that the data set has.
-func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
+// results returns the detections of classes that the data set has. A class that Match has not assigned is an error.
+func (s *Set) results(m Image, found *diffusioninst.Result) ([]coco.Result, error) {
 	kept := *found
 	kept.Instances = nil
 	categories := make([]coco.Category, len(s.categories))
 	for _, in := range found.Instances {
+		if in.Class < 0 || in.Class >= len(s.categories) {
+			return nil, fmt.Errorf("evaluation: image %d: %s: an instance of class %d, and Match has assigned %d classes", m.ID, m.Path, in.Class, len(s.categories))
+		}
 		if c := s.categories[in.Class]; c != nil {
 			categories[in.Class] = *c
 			kept.Instances = append(kept.Instances, in)
@@ -301,7 +303,7 @@ func (s *Set) results(m Image, found *diffusioninst.Result) []coco.Result {
 	}
 	p := LabeledImage(&kept, m.ID, m.FileName, categories)
 	p.Key = m.Key()
-	return p.Results()
+	return p.Results(), nil
 }
 
 // IDs returns the ids of s.Images, for coco.Options.Images.

@@ -210,10 +210,13 @@ func (o evalOptions) check() error {
 
 // evaluate compares results with a data set, and prints and plots the numbers.
 func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coco.Dataset, results []coco.Result) error {
-	reports, kinds := make([]*coco.Report, len(o.iou)), make([]map[string]kindMetrics, len(o.iou))
+	match, err := o.match.options(data)
+	if err != nil {
+		return err
+	}
+	reports, kinds := make([]*coco.Report, len(o.iou)), make([]map[string]*coco.Report, len(o.iou))
 	for i, name := range o.iou {
-		var err error
-		if reports[i], kinds[i], err = o.compare(ctx, name, data, results); err != nil {
+		if reports[i], kinds[i], err = o.compare(ctx, name, data, results, match.Kind); err != nil {
 			if i > 0 && !o.json {
 				err = stopped(err, "stopped after %d of %s", i, counted(len(o.iou), "comparison"))
 			}
@@ -233,7 +236,7 @@ func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coc
 			return err
 		}
 	}
-	matching, err := o.matching(ctx, data, results)
+	matching, err := o.matching(ctx, data, results, match)
 	if err != nil {
 		return err
 	}
@@ -247,14 +250,17 @@ func (o evalOptions) evaluate(ctx context.Context, cmd *cobra.Command, data *coc
 	return nil
 }
 
-// compare evaluates by one kind of IoU, all pictures and those of each kind, and plots.
-func (o evalOptions) compare(ctx context.Context, iou string, data *coco.Dataset, results []coco.Result) (*coco.Report, map[string]kindMetrics, error) {
+// compare evaluates by one kind of IoU, all pictures and, if kind is not nil, those of each kind, and plots.
+func (o evalOptions) compare(ctx context.Context, iou string, data *coco.Dataset, results []coco.Result, kind func(*coco.Image) string) (*coco.Report, map[string]*coco.Report, error) {
 	options := coco.Options{IoU: coco.IoU(iou), Style: coco.Style(o.style), MaxDets: o.maxDets, MaskAreas: o.maskAreas, Images: o.images}
 	report, err := coco.Evaluate(ctx, data, results, options)
 	if err != nil {
 		return nil, nil, evalError(err, o)
 	}
-	kinds, err := o.byKind(ctx, data, results, options)
+	var kinds map[string]*coco.Report
+	if kind != nil {
+		kinds, err = o.byKind(ctx, data, results, options, kind)
+	}
 	if err != nil || o.plots == "" {
 		return report, kinds, err
 	}
@@ -278,7 +284,7 @@ func evalError(err error, o evalOptions) error {
 }
 
 // writeEvalJSON writes {"segm": {"AP": …}, …, "matching": {…}}.
-func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report, kinds []map[string]kindMetrics, matching *coco.Matching) error {
+func writeEvalJSON(w io.Writer, o evalOptions, reports []*coco.Report, kinds []map[string]*coco.Report, matching *coco.Matching) error {
 	out := map[string]any{}
 	for i, name := range o.iou {
 		text, err := json.Marshal(reports[i])

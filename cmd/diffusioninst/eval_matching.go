@@ -196,13 +196,9 @@ func readKinds(file string, data *coco.Dataset) (func(*coco.Image) string, error
 }
 
 // matching computes the figures at a fixed score, or nil if they are not wanted.
-func (o evalOptions) matching(ctx context.Context, data *coco.Dataset, results []coco.Result) (*coco.Matching, error) {
+func (o evalOptions) matching(ctx context.Context, data *coco.Dataset, results []coco.Result, options coco.MatchOptions) (*coco.Matching, error) {
 	if !o.match.on() {
 		return nil, nil
-	}
-	options, err := o.match.options(data)
-	if err != nil {
-		return nil, err
 	}
 	options.Images = o.images
 	m, err := coco.MatchInstances(ctx, data, results, options)

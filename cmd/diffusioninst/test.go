@@ -75,8 +75,7 @@ func addTestFlags(cmd *cobra.Command, m *modelFlags, images *string, pictures *p
 
 // testLimit returns how many detections of a picture count, negative for all.
 func testLimit(m *modelFlags, style string) int {
-	switch {
-	case m.set("limit") && m.options.Limit != 0:
+	if m.set("limit") && m.options.Limit != 0 {
 		return m.options.Limit
 	}
 	return usualDetections(style)

@@ -103,14 +103,14 @@ func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	all := make([]*exec.Cmd, n)
-	said, lock := make([]*rankWords, n), new(sync.Mutex)
+	said, lock := make([]rankWords, n), new(sync.Mutex) // rank 0 speaks for itself
 	for rank := range all {
 		c := exec.CommandContext(ctx, program, os.Args[1:]...)
 		c.Env = append(append(os.Environ(), store.Environment(rank, n)...), launched+"=1")
 		c.Stdout, c.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		if rank > 0 {
-			said[rank] = &rankWords{to: cmd.ErrOrStderr(), lock: lock, rank: rank}
-			c.Stdout, c.Stderr = nil, said[rank]
+			said[rank] = rankWords{to: cmd.ErrOrStderr(), lock: lock, rank: rank}
+			c.Stdout, c.Stderr = nil, &said[rank]
 		}
 		alone(c)
 		if err := c.Start(); err != nil {
@@ -139,11 +139,7 @@ func startProcesses(cmd *cobra.Command, n int, timeout time.Duration) error {
 			default:
 				time.AfterFunc(min(endLost, timeout+endLost/2), kill)
 			}
-			var text []byte
-			if rank > 0 {
-				text = said[rank].kept()
-			}
-			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, text)
+			errs <- fmt.Errorf("rank %d: %w\n%s", rank, err, said[rank].kept())
 		}
 	})
 	close(errs)
