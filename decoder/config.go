@@ -55,7 +55,7 @@ func (c Config) WithDefaults() (Config, error) {
 	case c.Coordinates < 0:
 		return c, fmt.Errorf("decoder: Coordinates is %d: want a number of weights, or 0 for none", c.Coordinates)
 	case c.Coordinates > 0 && c.FilterState:
-		return c, errors.New("decoder: Coordinates with FilterState: filters that depend on their boxes are not diffused")
+		return c, errors.New("decoder: Coordinates (REL_COORDS) with FilterState (FILTER_RANGE): filters that depend on their boxes are not diffused")
 	case c.Classes == 0:
 		return c, errors.New("decoder: Classes is not set")
 	case c.Classes < 0:

@@ -24,7 +24,7 @@ type Ensemble struct {
 	// Options.Restarts. An object's score becomes the mean over all evaluations of its best
 	// score in each, 0 where it was not found from a score of 0.05 on, or of Options.Score if that is lower, and the best detection of each
 	// evaluation votes on box and mask as with Vote. 0 means 0.5 if there are restarts, and else
-	// none; negative means none. It excludes Vote.
+	// none; negative means none. One evaluation agrees with itself, so that nothing changes. It excludes Vote.
 	Consensus float64 `json:",omitempty"`
 	// Boxes compares the boxes for a Consensus, which it needs, not the masks: that is faster.
 	Boxes bool `json:",omitempty"`

@@ -85,6 +85,9 @@ func (in Input) check() error {
 	if in.Scales != nil {
 		scales, err := in.Scales.over(nil)
 		if err == nil {
+			err = in.Scales.conflict(scales)
+		}
+		if err == nil {
 			_, err = Augment{}.looks(in, scales.Factors)
 		}
 		var option *OptionError

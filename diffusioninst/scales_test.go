@@ -50,6 +50,12 @@ func TestScalesOverTheModels(t *testing.T) {
 		_, err := o.resolve(mustDefaults(t, small()))
 		var e *OptionError
 		require.ErrorAs(t, err, &e, "%v: an option without an effect", o.Scales)
+		if c := small(); o.Augment.IoU == 0 {
+			c.Input.Scales = o.Scales
+			_, err = c.WithDefaults()
+			var ce *ConfigError
+			require.ErrorAs(t, err, &ce, "%v", o.Scales)
+		}
 		o.Scales.Factors = []float64{1}
 		_, err = o.resolve(mustDefaults(t, small()))
 		require.NoError(t, err, "one size: nothing is merged")

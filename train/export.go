@@ -25,7 +25,8 @@ type ExportOptions struct {
 
 // Export writes the model's averages or, without Options.EMA, its parameters to a file
 // for inference, as safetensors or as PyTorch's .pth, by its name. The names are the
-// official project's, whose code loads the .pth; diffusioninst.Load reads both, without
+// official project's, whose code loads the .pth of a model without parts of this module's own, such as
+// relative coordinates; diffusioninst.Load reads both, without
 // a configuration: it is in the file, except for parts of the caller's own (see
 // diffusioninst.Config.MarshalJSON). The file is replaced as a whole, as by Save.
 func (t *Trainer) Export(ctx context.Context, path string, o ExportOptions) error {

@@ -172,9 +172,12 @@ func (o Options) frozen(name string) bool {
 	return false
 }
 
-// checkFrozen refuses a prefix that is the start of no name. Prefixes of FreezeStages are for some
-// backbones only.
+// checkFrozen refuses a prefix that is the start of no name, except for those of FreezeStages, which are for some
+// backbones only, and prefixes that leave nothing to learn.
 func (o Options) checkFrozen(s *nn.Store) error {
+	if !slices.ContainsFunc(s.Parameters(), func(p *nn.Parameter) bool { return !p.Buffer && !o.frozen(p.Name) }) {
+		return fmt.Errorf("train: options: frozen: %q fit all parameters, so that nothing is left to learn", o.Frozen)
+	}
 	for _, prefix := range o.Frozen {
 		known := slices.Contains(FreezeStages(5), prefix)
 		for _, p := range s.Parameters() {

@@ -31,6 +31,8 @@ type Recipe struct {
 	GroupAspects             bool    // batches are of wide pictures or of tall ones
 	Workers                  int     // that read pictures
 	CuDNNBenchmark           bool    // wants torch.BenchmarkCuDNN
+	// Settings are the values of the file's keys that change what is learned, for Run.Settings.
+	Settings map[string]string
 
 	solver detectron2.Solver
 }
@@ -68,7 +70,7 @@ func recipe(d *detectron2.Config, images []int) (*Recipe, error) {
 		Options: o, Batch: d.Solver.ImsPerBatch, Augment: augmentation(d.Input), CopyPaste: d.Input.CopyPaste, Weights: d.Model.Weights,
 		Steps: d.Solver.MaxIter, WarmupSteps: d.Solver.WarmupIters, SaveEvery: cmp.Or(d.Solver.CheckpointPeriod, -1), EvaluateEvery: d.Test.EvalPeriod, Detections: d.Test.DetectionsPerImage,
 		FilterEmpty: d.DataLoader.FilterEmptyAnnotations, GroupAspects: d.DataLoader.AspectRatioGrouping, Workers: d.DataLoader.NumWorkers,
-		CuDNNBenchmark: d.CuDNNBenchmark, solver: d.Solver,
+		CuDNNBenchmark: d.CuDNNBenchmark, Settings: learned(d), solver: d.Solver,
 	}
 	if d.DataLoader.SamplerTrain == "RepeatFactorTrainingSampler" {
 		r.RepeatThreshold = d.DataLoader.RepeatThreshold

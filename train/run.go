@@ -40,6 +40,11 @@ type Run struct {
 	Resume string
 	// Data describes what Batches are made of. A run that had another description is not resumed.
 	Data string
+	// Settings are what else the run depends on, by name, such as Recipe.Settings. A run that is resumed with other values
+	// goes on, and says so by OnChange, in sentences such as "SOLVER.BASE_LR was 0.0002 and is 0.0001", or else by the default
+	// logger of log/slog. Names that only one of both has are not compared.
+	Settings map[string]string
+	OnChange func(changes []string)
 
 	SaveEvery     int // steps between checkpoints: 500; negative saves at the end alone
 	EvaluateEvery int // steps between evaluations; 0 evaluates at the end alone
@@ -140,7 +145,7 @@ func (r *Run) begin(ctx context.Context) (*runState, error) {
 	if r.Resume != "" {
 		return r.resume(ctx)
 	}
-	return &runState{Data: r.Data}, nil
+	return &runState{Data: r.Data, Settings: r.Settings}, nil
 }
 
 // description is what all processes of a run must have in common, a line each.

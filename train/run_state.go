@@ -15,13 +15,14 @@ import (
 
 // runState is what a checkpoint says about the run, besides the trainer's state.
 type runState struct {
-	Data      string           `json:"data,omitempty"`
-	Position  int64            `json:"position"`  // of Batches
-	Evaluated int              `json:"evaluated"` // steps that were done at the last evaluation
-	Metric    string           `json:"metric,omitempty"`
-	Best      float64          `json:"best"` // of Metric
-	At        time.Time        `json:"at"`
-	Row       []journal.Scalar `json:"row"` // the journal's, of the last step
+	Data      string            `json:"data,omitempty"`
+	Settings  map[string]string `json:"settings,omitempty"`
+	Position  int64             `json:"position"`  // of Batches
+	Evaluated int               `json:"evaluated"` // steps that were done at the last evaluation
+	Metric    string            `json:"metric,omitempty"`
+	Best      float64           `json:"best"` // of Metric
+	At        time.Time         `json:"at"`
+	Row       []journal.Scalar  `json:"row"` // the journal's, of the last step
 }
 
 func (r *Run) path(name string) string { return filepath.Join(r.Folder, name) }
@@ -65,6 +66,8 @@ func (r *Run) resume(ctx context.Context) (*runState, error) {
 		then, now := differences(state.Data, r.Data)
 		return nil, fmt.Errorf("train: %s is of a run on other data: %s, not %s", path, then, now)
 	}
+	r.sayChanges(state.Settings)
+	state.Settings = r.Settings
 	return state, r.Batches.SeekTo(state.Position)
 }
 

@@ -3,9 +3,12 @@ package train
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/detectron2"
 	"github.com/diffusioninst/go/nn"
 	"github.com/diffusioninst/go/train/data"
 	"github.com/diffusioninst/go/train/journal"
@@ -131,6 +135,54 @@ func TestRunRefuses(t *testing.T) {
 	require.ErrorIs(t, again.Do(context.Background()), os.ErrNotExist)
 	again.Steps = 0
 	require.ErrorContains(t, again.Do(context.Background()), "0 steps")
+}
+
+// A run that goes on with other settings says which, once.
+func TestRunSaysWhatHasChanged(t *testing.T) {
+	run := newRun(t, t.TempDir())
+	run.Steps, run.Settings = 1, map[string]string{"rate": "1", "size": "2", "old": "3"}
+	require.NoError(t, run.Do(context.Background()))
+	for i, want := range [][]string{{"rate was 1 and is 4", "size was 2 and is 5"}, nil} {
+		again := newRun(t, run.Folder)
+		again.Resume, again.Steps, again.Settings = LastCheckpoint, 2+i, map[string]string{"rate": "4", "size": "5", "new": "6"}
+		var said []string
+		again.OnChange = func(changes []string) { said = append(said, changes...) }
+		require.NoError(t, again.Do(context.Background()))
+		require.Equal(t, want, said)
+	}
+}
+
+// Settings name all keys that change what is learned, and each exception is a key.
+func TestRecipeSettings(t *testing.T) {
+	all := (&detectron2.Config{}).Settings()
+	for _, start := range elsewhere {
+		require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(all)), func(key string) bool { return strings.HasPrefix(key, start) }), start)
+	}
+	base, err := filepath.Abs("../nuclei/train_cpu.yaml")
+	require.NoError(t, err)
+	settings := func(text string) map[string]string {
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		require.NoError(t, os.WriteFile(path, []byte("_BASE_: "+base+"\n"+text), 0o666))
+		r, err := LoadRecipe(path, nil)
+		require.NoError(t, err)
+		return r.Settings
+	}
+	plain := settings("")
+	for key, text := range map[string]string{
+		"SOLVER.BASE_LR":                    "SOLVER: {BASE_LR: 3.0e-3}",
+		"SOLVER.FROZEN":                     "SOLVER: {FROZEN: [backbone.]}",
+		"SOLVER.CLIP_GRADIENTS.CLIP_VALUE":  "SOLVER: {CLIP_GRADIENTS: {CLIP_VALUE: 7.0}}",
+		"MODEL.DiffusionInst.MASK_COVERAGE": "MODEL: {DiffusionInst: {MASK_COVERAGE: true}}",
+		"INPUT.COPY_PASTE":                  "INPUT: {COPY_PASTE: 0.5}",
+		"MODEL_EMA.DECAY":                   "MODEL_EMA: {DECAY: 0.5}",
+		"none":                              "SOLVER: {MAX_ITER: 7}",
+	} {
+		changed := settings(text)
+		require.Len(t, changed, len(plain))
+		for name, value := range changed {
+			require.Equal(t, name != key, value == plain[name], "%s with %s", name, text)
+		}
+	}
 }
 
 func TestRunKeepsTheCheckpointWhenDataFails(t *testing.T) {

@@ -217,6 +217,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"alpha":             {Objective: Objective{Alpha: 2}},
 		"best IoUs":         {Objective: Objective{BestIoUs: -1}},
 		"eager replicas":    {Eager: true, Replicas: 2},
+		"nothing left":      {Frozen: []string{"backbone.", "head."}},
+		"an empty prefix":   {Frozen: []string{""}},
 		"frozen name":       {Frozen: []string{"backbone.", "nobody."}},
 		"eager bfloat16":    {Eager: true, Precision: torch.BFloat16},
 	} {

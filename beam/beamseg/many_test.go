@@ -38,7 +38,7 @@ func TestManyPictures(t *testing.T) {
 	}
 	require.Len(t, found, bundles)
 	prefix := filepath.Join(folder, "out", "results")
-	WriteResults(s, beam.Flatten(s, found...), prefix, shards)
+	Write(s, beam.Flatten(s, found...), "coco", prefix, shards)
 	begin = processTime(t)
 	require.NoError(t, ptest.Run(p))
 	t.Logf("%d pictures: %v of processor time, %v without Beam", n, processTime(t)-begin, took)

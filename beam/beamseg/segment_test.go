@@ -224,7 +224,7 @@ func TestOneModelPerProcess(t *testing.T) {
 		found = append(found, Segment(s, beam.CreateList(s, []Picture{one}), everything))
 	}
 	prefix := filepath.Join(folder, "results")
-	WriteResults(s, beam.Flatten(s, found...), prefix, 1)
+	Write(s, beam.Flatten(s, found...), "coco", prefix, 1)
 	require.NoError(t, ptest.Run(p))
 	require.EqualValues(t, 1, loaded.Load())
 	results, failed := written(t, prefix, 1)

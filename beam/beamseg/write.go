@@ -20,11 +20,6 @@ func init() {
 	register.Emitter1[string]()
 }
 
-// WriteResults is Write of COCO results.
-func WriteResults(s beam.Scope, found beam.PCollection, prefix string, shards int) beam.PCollection {
-	return Write(s, found, "coco", prefix, shards)
-}
-
 // Write writes what Segment returns in the same format, and returns the names of the files, a PCollection of string:
 //
 //	coco     COCO results, prefix-00000-of-0000N.json and so on

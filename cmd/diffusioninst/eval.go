@@ -115,7 +115,11 @@ func (o evalOptions) read(ctx context.Context, truth, detections string, annotat
 	data, err := await(ctx, func() (*coco.Dataset, error) {
 		set, err := annotation.Open(o.truth, annotations)
 		if err != nil {
-			return nil, o.explain(err)
+			err = o.explain(err)
+			if o.match.on() && !o.comparesMasks() {
+				err = fmt.Errorf("%w; --matching, --at-score, --choose-score, --sizes and --kinds compare masks, also beside --iou bbox", err)
+			}
+			return nil, err
 		}
 		if err := set.Data.CheckCrowds(); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.truth, err)
@@ -187,7 +191,12 @@ func warnOfAreas(file string, data *coco.Dataset, warn func(string, ...any)) {
 
 // masks reports whether masks are compared.
 func (o evalOptions) masks() bool {
-	return o.match.on() || slices.ContainsFunc(o.iou, func(name string) bool { return name != "bbox" })
+	return o.match.on() || o.comparesMasks()
+}
+
+// comparesMasks reports whether --iou asks for more than boxes.
+func (o evalOptions) comparesMasks() bool {
+	return slices.ContainsFunc(o.iou, func(name string) bool { return name != "bbox" })
 }
 
 // check refuses unknown names.

@@ -137,3 +137,16 @@ func TestEvalSaysWhatDoesNotCount(t *testing.T) {
 	require.Nil(t, allDetections(100, "coco", nil))
 	require.Nil(t, allDetections(-1, "coco", nil))
 }
+
+// What compares masks says so of a data set that has boxes alone.
+func TestMatchingNeedsMasks(t *testing.T) {
+	dir := t.TempDir()
+	truth, results := filepath.Join(dir, "gt.json"), filepath.Join(dir, "results.json")
+	require.NoError(t, os.WriteFile(truth, []byte(`{"images": [{"id": 1, "file_name": "a.png", "width": 9, "height": 9}], "categories": [{"id": 1, "name": "cell"}],
+		"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3], "area": 9, "iscrowd": 0}]}`), 0o666))
+	require.NoError(t, os.WriteFile(results, []byte(`[{"image_id": 1, "category_id": 1, "score": 1, "bbox": [1, 1, 3, 3]}]`), 0o666))
+	_, err := program(t, "eval", "--gt", truth, "--dets", results, "--iou", "bbox")
+	require.NoError(t, err)
+	_, err = program(t, "eval", "--gt", truth, "--dets", results, "--iou", "bbox", "--at-score", "0.2")
+	require.ErrorContains(t, err, "--at-score, --choose-score, --sizes and --kinds compare masks")
+}

@@ -5,6 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +21,7 @@ func init() { modelCommands = append(modelCommands, newExportCommand) }
 type exportOptions struct {
 	rewriting
 	config           string
+	set              func(name string) bool // whether the user gave the flag
 	steps, proposals int
 	maskScore        float64
 	scales           []float64
@@ -38,7 +42,10 @@ they are.`,
 		Example: `  diffusioninst export --weights model_final.pth --config r50.yaml --half --out model.safetensors
   diffusioninst export --weights best.safetensors --steps 4 --note 'license=CC0 1.0' --note 'data=my pictures' --out model.pth`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runExport(cmd, &o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.set = cmd.Flags().Changed
+			return runExport(cmd, &o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.weights, "weights", "", weightsUsage())
@@ -48,7 +55,7 @@ they are.`,
 	f.BoolVar(&o.half, "half", false, "write matrices and convolution kernels in float16")
 	f.IntVar(&o.steps, "steps", 0, "the model's number of denoising steps (default: unchanged)")
 	f.IntVar(&o.proposals, "proposals", 0, "the model's number of boxes denoised at once (default: unchanged)")
-	f.Float64Var(&o.maskScore, "mask-score", 0, "the model's weight of masks' quality in scores, at most 0.9; negative for none (default: unchanged)")
+	f.Float64Var(&o.maskScore, "mask-score", 0, "the model's weight of masks' quality in scores, at most 0.9; 0 or negative for none (default: unchanged)")
 	f.Float64SliceVar(&o.scales, "scales", nil, "`factors` of the model's own sizes in which a picture is seen, such as 1,1.5,2 (default: unchanged)")
 	f.StringSliceVar(&o.classes, "classes", nil, "names of the classes in the order of their scores (default: unchanged)")
 	f.StringArrayVar(&o.notes, "note", nil, "KEY=VALUE to store in the file; may be repeated")
@@ -81,8 +88,15 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 	if err := model.Close(); err != nil {
 		return err
 	}
-	if config, err = o.changed(config); err != nil {
+	own := config
+	if config, err = o.changed(own); err != nil {
 		return err
+	}
+	if !sameResults(own, config) {
+		o.outdated = accuracyNote
+	}
+	if parts := ownParts(config); filepath.Ext(o.out) == ".pth" && len(parts) > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: the official code does not know %s, which the model has: there it finds nothing of use, or does not load\n", strings.Join(parts, ", "))
 	}
 	said, err := o.rewrite(cmd.Context(), config)
 	if err != nil {
@@ -90,6 +104,31 @@ func runExport(cmd *cobra.Command, o *exportOptions) error {
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
 	return err
+}
+
+// accuracyNote is the key of the note that says how good a model is.
+const accuracyNote = "accuracy"
+
+// sameResults reports whether two configurations of the same weights find the same.
+func sameResults(a, b diffusioninst.Config) bool {
+	return a.Sampling.Steps == b.Sampling.Steps && a.Proposals == b.Proposals && a.MaskScore == b.MaskScore && reflect.DeepEqual(a.Input.Scales, b.Input.Scales)
+}
+
+// ownParts are the keys of what the network has and the official code lacks.
+func ownParts(c diffusioninst.Config) []string {
+	var out []string
+	for _, part := range []struct {
+		key string
+		has bool
+	}{
+		{"MASK_UPSAMPLE", c.MaskBranch.Upsample > 1}, {"REL_COORDS", c.MaskHead.Coordinates}, {"SELF_CONDITIONING", c.Decoder.SelfConditioning},
+		{"SIZE_PRIOR", c.SizePrior != diffusioninst.SizePrior{}}, {"FILTER_RANGE", c.FilterRange > 0},
+	} {
+		if part.has {
+			out = append(out, part.key)
+		}
+	}
+	return out
 }
 
 // changed returns the configuration as the flags say.
@@ -100,7 +139,7 @@ func (o *exportOptions) changed(c diffusioninst.Config) (diffusioninst.Config, e
 	if o.proposals > 0 {
 		c.Proposals = o.proposals
 	}
-	if o.maskScore != 0 {
+	if o.set("mask-score") {
 		c.MaskScore = max(o.maskScore, 0)
 	}
 	if len(o.scales) > 0 {

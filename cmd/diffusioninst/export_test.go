@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,6 +96,57 @@ func TestExportChangesNothingUnasked(t *testing.T) {
 	}
 	require.NotEmpty(t, found[0])
 	require.Equal(t, found[0], found[1])
+}
+
+// What is not true of the file that is written is not in it.
+func TestExportOfOtherSettings(t *testing.T) {
+	dir := t.TempDir()
+	in, first := filepath.Join(dir, "in.safetensors"), filepath.Join(dir, "first.safetensors")
+	require.NoError(t, os.WriteFile(in, miniCheckpoint(t), 0o666))
+	_, err := program(t, "export", "--weights", in, "--out", first, "--mask-score", "0.25", "--note", "accuracy=AP 0.5", "--note", "data=mine")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		flags    []string
+		accuracy string
+		score    float64
+	}{
+		{nil, "AP 0.5", 0.25},
+		{[]string{"--half"}, "AP 0.5", 0.25},
+		{[]string{"--steps", "1"}, "AP 0.5", 0.25}, // as they are
+		{[]string{"--steps", "3"}, "", 0.25},
+		{[]string{"--scales", "1,2"}, "", 0.25},
+		{[]string{"--proposals", "7"}, "", 0.25},
+		{[]string{"--mask-score", "0"}, "", 0},
+		{[]string{"--mask-score", "-1", "--note", "accuracy=AP 0.4"}, "AP 0.4", 0},
+	} {
+		out := filepath.Join(dir, "out.safetensors")
+		said, err := program(t, append([]string{"export", "--weights", first, "--out", out}, c.flags...)...)
+		require.NoError(t, err)
+		require.Equal(t, c.accuracy == "", strings.Contains(said, "without the note accuracy"), said)
+		file, err := checkpoint.Open(out)
+		require.NoError(t, err)
+		require.Equal(t, c.accuracy, file.Metadata["accuracy"], c.flags)
+		require.Equal(t, "mine", file.Metadata["data"])
+		require.NoError(t, file.Close())
+		m, err := diffusioninst.Load(context.Background(), out, diffusioninst.LoadOptions{})
+		require.NoError(t, err)
+		require.Equal(t, c.score, m.Config().MaskScore)
+		require.NoError(t, m.Close())
+	}
+}
+
+func TestExportForTheOfficialCode(t *testing.T) {
+	for weights, want := range map[string]string{"builtin:nuclei": "does not know MASK_UPSAMPLE, REL_COORDS,", "mini": ""} {
+		dir := t.TempDir()
+		if weights == "mini" {
+			weights = filepath.Join(dir, "in.safetensors")
+			require.NoError(t, os.WriteFile(weights, miniCheckpoint(t), 0o666))
+		}
+		_, stderr, err := runProgram(nil, "export", "--weights", weights, "--out", filepath.Join(dir, "out.pth"))
+		require.NoError(t, err)
+		require.Contains(t, stderr, want)
+		require.Equal(t, want != "", strings.Contains(stderr, "official code"))
+	}
 }
 
 func TestExportRefuses(t *testing.T) {

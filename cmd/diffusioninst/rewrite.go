@@ -48,6 +48,7 @@ type rewriting struct {
 	ema          emaFlag
 	half         bool
 	notes        []string
+	outdated     string // key of a note of the checkpoint that is not true any more; may be empty
 }
 
 // rewrite writes the checkpoint with a configuration, and returns what to say of the file.
@@ -81,7 +82,11 @@ func (r rewriting) rewrite(ctx context.Context, c diffusioninst.Config) (said st
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s: %d tensors, %.1f MB", r.out, len(sources), float64(info.Size())/1e6), nil
+	said = fmt.Sprintf("%s: %d tensors, %.1f MB", r.out, len(sources), float64(info.Size())/1e6)
+	if weights.Metadata[r.outdated] != "" && metadata[r.outdated] == "" {
+		said += fmt.Sprintf("; without the note %s, which is about the settings before", r.outdated)
+	}
+	return said, nil
 }
 
 // metadata returns the checkpoint's metadata with the notes and a configuration.
@@ -94,6 +99,7 @@ func (r rewriting) metadata(file *checkpoint.File, c diffusioninst.Config) (map[
 	if out == nil {
 		out = map[string]string{}
 	}
+	delete(out, r.outdated)
 	for _, note := range r.notes {
 		key, value, _ := strings.Cut(note, "=")
 		out[key] = value

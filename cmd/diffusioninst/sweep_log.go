@@ -97,7 +97,7 @@ func (o *sweepOptions) settings(model *diffusioninst.Model, set *evaluation.Set)
 		out["scales"] = commas(with.Scales.Factors)
 	}
 	if with.MaskScore != 0 {
-		out["mask score"] = fmt.Sprint(with.MaskScore)
+		out["mask score"] = fmt.Sprint(max(with.MaskScore, 0))
 	}
 	if p := model.Precision(); p != diffusioninst.PrecisionFloat32 {
 		out["precision"] = p.String()

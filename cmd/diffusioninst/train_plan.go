@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/diffusioninst/go/diffusioninst"
 	"github.com/diffusioninst/go/nn"
@@ -72,6 +73,14 @@ func (p *trainPlan) String() string {
 		text += ", " + p.choice
 	}
 	return text
+}
+
+// settings returns what else the run depends on.
+func (p *trainPlan) settings() map[string]string {
+	out := maps.Clone(p.recipe.Settings)
+	delete(out, "SOLVER.AMP.ENABLED")
+	out["precision"] = cmp.Or(p.recipe.Options.Precision, torch.Float32).String()
+	return out
 }
 
 // plan reads what a run needs. warn says what all processes see, and own what this one does.

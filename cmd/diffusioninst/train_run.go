@@ -111,6 +111,10 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	var line *trainProgress
 	run := &train.Run{
 		Trainer: trainer, Batches: loader, Folder: o.out, Steps: plan.recipe.Steps, Parts: o.accumulate, Resume: o.resume, Data: plan.String(),
+		Settings: plan.settings(),
+		OnChange: func(changes []string) {
+			warn("the run goes on, but with other settings than before: %s. For a run of its own, start one with --weights %s and another --out", strings.Join(changes, "; "), filepath.Join(o.out, o.resume))
+		},
 		SaveEvery: plan.recipe.SaveEvery, EvaluateEvery: plan.recipe.EvaluateEvery,
 		OnStep: func(p train.Progress) {
 			if line == nil {
