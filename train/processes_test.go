@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +120,24 @@ func learnTogether(o Options, from, to string) (l lesson, err error) {
 	}
 	for _, p := range all {
 		l.Parameters = append(l.Parameters, torch.Values[float64](p.Tensor))
+	}
+	if err := tr.sameParameters(ctx); err != nil {
+		return l, err
+	}
+	if rank == size-1 {
+		err = torch.Do(ctx, func(s *torch.Scope) error {
+			all := tr.store.Parameters()
+			i := slices.IndexFunc(all, func(p *nn.Parameter) bool { return !p.Buffer })
+			p := s.Adopt(all[i].Tensor).Detach()
+			p.CopyInPlace(p.AddScalar(1e-9))
+			return nil
+		})
+		if err != nil {
+			return l, err
+		}
+	}
+	if err := tr.sameParameters(ctx); size > 1 && (err == nil || !strings.Contains(err.Error(), fmt.Sprintf("rank %d has other parameters", size-1))) {
+		return l, fmt.Errorf("a process that has drifted away gives %w", err)
 	}
 	return l, nil
 }

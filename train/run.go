@@ -148,19 +148,6 @@ func (r *Run) begin(ctx context.Context) (*runState, error) {
 	return &runState{Data: r.Data, Settings: r.Settings}, nil
 }
 
-// description is what all processes of a run must have in common, a line each.
-func (r *Run) description() (string, error) {
-	config, err := r.Trainer.config.MarshalJSON()
-	if err != nil {
-		return "", err
-	}
-	o := r.Trainer.options
-	return fmt.Sprintf("seed %d\nsteps %d of %d parts\nsaved every %d, evaluated every %d: %v\nresumed: %v\nrates %v, %v, %v\nclip %v, average %v, own steps %v, weight decay of frozen %q\ndata %s\nmodel %s",
-		o.Seed, r.Steps, max(r.Parts, 1), r.SaveEvery, r.EvaluateEvery, r.Evaluate != nil, r.Resume != "",
-		o.Rate*o.Schedule.Factor(0), o.Rate*o.Schedule.Factor(r.Steps/2), o.Rate*o.Schedule.Factor(r.Steps),
-		o.Clip, o.EMA, o.OwnSteps, o.Frozen, r.Data, config), nil
-}
-
 func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) error {
 	saved := r.Trainer.steps
 	for {
@@ -176,6 +163,9 @@ func (r *Run) loop(ctx context.Context, log *journal.Journal, state *runState) e
 		}
 		if done > saved && (done == r.Steps || r.SaveEvery >= 0 && done%cmp.Or(r.SaveEvery, 500) == 0) {
 			if err := r.Trainer.agree(ctx, r.save(log, state, LastCheckpoint)); err != nil {
+				return err
+			}
+			if err := r.Trainer.sameParameters(ctx); err != nil {
 				return err
 			}
 			saved = done

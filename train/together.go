@@ -317,6 +317,34 @@ func (t *Trainer) alike(ctx context.Context, mine string) error {
 	return nil
 }
 
+// sameParameters is an error in all processes if what they have learned differs: each moves its own parameters by the same
+// gradients, and machines of different kinds may round otherwise.
+func (t *Trainer) sameParameters(ctx context.Context) error {
+	if t.peers == nil {
+		return nil
+	}
+	sum := newChecksum("")
+	own := torch.Do(ctx, func(s *torch.Scope) error {
+		for _, p := range t.store.Parameters() {
+			if !p.Buffer {
+				sum.Write(s.Adopt(p.Tensor).Detach().Bytes())
+			}
+		}
+		return nil
+	})
+	t.peers.err = nil
+	all, err := tell(context.WithoutCancel(ctx), t.peers, sum.Sum32(), own)
+	if err != nil {
+		return err
+	}
+	for r, other := range all {
+		if other != all[0] {
+			return fmt.Errorf("train: after step %d rank %d has other parameters than rank 0: their processors, GPUs or libraries round otherwise; what was saved is rank 0's, train on with machines of one kind", t.steps, r)
+		}
+	}
+	return nil
+}
+
 // difference returns the first lines in which two texts differ.
 func difference(one, two string) string {
 	lines := strings.Split(two, "\n")

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -201,6 +202,15 @@ func sameData(ctx context.Context, group *processes.Group, set *data.COCO) error
 		}
 	}
 	return nil
+}
+
+// picturesSum tells data sets of other pictures apart: what is true of them only rank 0 asks.
+func picturesSum(set *evaluation.Set) string {
+	sum := sha256.New()
+	for _, m := range set.Images {
+		fmt.Fprintf(sum, "%d %d %d %q\n", m.ID, m.Width, m.Height, m.FileName)
+	}
+	return fmt.Sprintf("%d pictures, checksum %x", len(set.Images), sum.Sum(nil)[:8])
 }
 
 // spread makes a function that evaluates do its part of the pictures of a set in each process, and gives

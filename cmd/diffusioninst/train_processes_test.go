@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -216,37 +217,61 @@ func TestProcessesSayWhatTheySkip(t *testing.T) {
 	require.NotContains(t, c.Output(), "rank 0: ")
 }
 
-// Processes whose annotations differ in one box end and say so.
-func TestProcessesWithOtherAnnotations(t *testing.T) {
-	needProcesses(t)
-	args := tinyRun(t, "")
-	args = append(slices.Delete(args, slices.Index(args, "--val"), slices.Index(args, "--val")+2), "--steps", "1", "--out", t.TempDir())
+// twoRanks runs two processes, of which rank 1 has other arguments, and returns what each says. Both must fail.
+func twoRanks(t *testing.T, args, others []string) (said [2]string) {
 	store, err := processes.OpenStore()
 	require.NoError(t, err)
 	defer store.Close()
-	truth := slices.Index(args, "--train") + 1
-	set, err := coco.Load(args[truth])
-	require.NoError(t, err)
-	set.Annotations[0].BBox[0] += 0.5
-	other := filepath.Join(t.TempDir(), "instances.json")
-	file, err := os.Create(other)
-	require.NoError(t, err)
-	require.NoError(t, set.Write(file))
-	require.NoError(t, file.Close())
 	var all []*proctest.Child
-	for rank := range 2 {
-		mine := slices.Clone(args)
-		if rank == 1 {
-			mine[truth] = other
-		}
+	for rank, mine := range [][]string{args, others} {
 		cmd := asChild(t, mine...)
 		cmd.Env = append(cmd.Env, store.Environment(rank, 2)...)
 		all = append(all, proctest.Start(t, cmd))
 	}
-	for _, c := range all {
+	for rank, c := range all {
 		require.Equal(t, 1, c.Wait(), c.Output())
+		said[rank] = c.Output()
 	}
-	require.Regexp(t, `--train: rank 1 has read 5 pictures, checksum \w+, rank 0 5 pictures, checksum`, all[0].Output())
+	return said
+}
+
+// Processes that would not train the same model end and say what differs, and those that wait for one that cannot begin
+// say why it cannot.
+func TestProcessesThatDiffer(t *testing.T) {
+	needProcesses(t)
+	args := append(tinyRun(t, ""), "--steps", "1", "--out", t.TempDir())
+	with := func(flag, value string) []string {
+		out := slices.Clone(args)
+		out[slices.Index(args, flag)+1] = value
+		return out
+	}
+	set, err := coco.Load(args[slices.Index(args, "--train")+1])
+	require.NoError(t, err)
+	set.Annotations[0].BBox[0] += 0.5
+	moved := filepath.Join(t.TempDir(), "instances.json")
+	file, err := os.Create(moved)
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(set.Write(file), file.Close()))
+	set.Images = slices.DeleteFunc(set.Images, func(m coco.Image) bool { return m.ID == set.Annotations[0].ImageID })
+	set.Annotations = slices.DeleteFunc(set.Annotations, func(a coco.Annotation) bool { return a.ImageID == set.Annotations[0].ImageID })
+	fewer := filepath.Join(t.TempDir(), "instances.json")
+	file, err = os.Create(fewer)
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(set.Write(file), file.Close()))
+	decays := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(decays, []byte("_BASE_: "+args[slices.Index(args, "--config")+1]+"\nSOLVER: {WEIGHT_DECAY: 0.125}\n"), 0o666))
+	none := filepath.Join(t.TempDir(), "none.yaml")
+	for want, others := range map[string][]string{
+		`--train: rank 1 has read 5 pictures, checksum \w+, rank 0 5 pictures, checksum`: with("--train", moved),
+		`rank 1 has another run than rank 0: --val 4 pictures, checksum`:                 with("--val", fewer),
+		`rank 1 has another run than rank 0: SOLVER.WEIGHT_DECAY 0.125, not`:             with("--config", decays),
+		`rank 1: .*` + regexp.QuoteMeta(none) + `.*no such file`:                         with("--config", none),
+	} {
+		said := twoRanks(t, args, others)
+		require.Regexp(t, want, said[0])
+		require.Regexp(t, strings.TrimPrefix(want, "rank 1: .*"), said[1])
+	}
+	require.Regexp(t, `rank 0: .*`+regexp.QuoteMeta(none)+`.*no such file`, twoRanks(t, with("--config", none), args)[1], "rank 0 is the one that fails")
 }
 
 func TestDoctorMeasuresProcesses(t *testing.T) {

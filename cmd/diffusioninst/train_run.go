@@ -25,7 +25,7 @@ import (
 	"github.com/diffusioninst/go/train/journal"
 )
 
-func runTrain(cmd *cobra.Command, o *trainOptions) error {
+func runTrain(cmd *cobra.Command, o *trainOptions) (err error) {
 	ctx, warn := cmd.Context(), warner(cmd)
 	own := cmd.ErrOrStderr() // for what this process alone sees
 	if err := o.check(); err != nil {
@@ -39,8 +39,14 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		return err
 	}
 	here, deviceName := 1, o.device // here: processes on the same cores
+	begun := false                  // the run, in which an error of one process is that of all
 	if group != nil {
-		defer group.Close()
+		defer func() {
+			if err != nil && !begun {
+				group.Fail(err)
+			}
+			group.Close()
+		}()
 		deviceName = rankDevice(o.device, group.Plan().LocalRank, torch.CUDADevices())
 		if here, err = sharers(ctx, group); err != nil {
 			return err
@@ -124,9 +130,12 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		},
 	}
 	if o.val != "" {
-		if run.Evaluate, err = o.evaluation(ctx, plan, group, warn, remark); err != nil {
+		set, err := o.evaluated(ctx, plan, warn, remark)
+		if err != nil {
 			return err
 		}
+		run.Settings["--val"] = picturesSum(set)
+		run.Evaluate = o.evaluation(plan, group, set)
 		run.Best = metricName("AP", o.evalSteps, 0)
 	}
 	run.OnEvaluation = func(step int, metrics []journal.Scalar) error {
@@ -141,6 +150,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "step %d%s\n", step, text.String())
 		return plotRun(o.out)
 	}
+	begun = true
 	err = run.Do(ctx)
 	if line != nil {
 		line.clear()
@@ -160,9 +170,8 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	return plotRun(o.out)
 }
 
-// evaluation returns a function that measures a model on the data set of --val: the average
-// precisions of masks with each number of denoising steps.
-func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, group *processes.Group, warn func(string, ...any), remark func(string, *picture.Picture)) (func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error), error) {
+// evaluated opens the data set of --val.
+func (o *trainOptions) evaluated(ctx context.Context, plan *trainPlan, warn func(string, ...any), remark func(string, *picture.Picture)) (*evaluation.Set, error) {
 	annotations := o.options(picturesOf(cmp.Or(o.valImages, o.images), o.val), true, warn)
 	annotations.Split = "val"
 	set, err := openSet(ctx, o.val, annotations)
@@ -177,6 +186,12 @@ func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, group *p
 	}
 	set.Pictures.Normalize = cmp.Or(plan.config.Input.Normalize, picture.Auto)
 	set.Remark = func(m evaluation.Image, p *picture.Picture) { remark(m.Path, p) }
+	return set, nil
+}
+
+// evaluation returns a function that measures a model on a data set: the average precisions of masks with each number of
+// denoising steps.
+func (o *trainOptions) evaluation(plan *trainPlan, group *processes.Group, set *evaluation.Set) func(context.Context, *diffusioninst.Model) ([]journal.Scalar, error) {
 	if len(o.evalSteps) == 0 {
 		o.evalSteps = []int{0} // the model's own
 	}
@@ -205,7 +220,7 @@ func (o *trainOptions) evaluation(ctx context.Context, plan *trainPlan, group *p
 			}
 		}
 		return out, nil
-	}, nil
+	}
 }
 
 // metricName returns the name of a metric for the i-th number of denoising steps, which is

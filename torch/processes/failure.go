@@ -68,19 +68,34 @@ func (g *Group) fail(op string, cause error) error {
 	return g.broken
 }
 
+// Fail tells the others that this process cannot go on, which their next operation, or the one they wait in, returns with the
+// cause. It is for errors between operations, which tell of their own.
+func (g *Group) Fail(cause error) {
+	if cause == nil || g.usable() != nil || g.plan.Alone() {
+		return
+	}
+	g.broken, g.told = cause, true
+	_ = g.tell(cause.Error()) // without the store nobody is there to tell
+}
+
+// tell makes known why this process fails, unless another has failed before, and that it lives.
+func (g *Group) tell(why string) error {
+	number, err := g.add(patience, g.key("failures"), 1)
+	if err == nil && number == 1 {
+		err = g.set(patience, g.key("failed"), fmt.Appendf(nil, "%d rank %d: %s", g.plan.Rank, g.plan.Rank, why))
+	}
+	if err == nil {
+		err = g.set(patience, g.key("alive", g.plan.Rank), mark)
+	}
+	return err
+}
+
 func (g *Group) explain(op string, cause error) error {
 	e := &LostError{Rank: g.plan.Rank, Store: g.plan.address(), Op: op, Err: cause}
 	if g.plan.Alone() {
 		return e
 	}
-	number, err := g.add(patience, g.key("failures"), 1)
-	if err == nil && number == 1 {
-		text := fmt.Sprintf("%d rank %d: %s: %v", g.plan.Rank, g.plan.Rank, op, cause)
-		err = g.set(patience, g.key("failed"), []byte(text))
-	}
-	if err == nil {
-		err = g.set(patience, g.key("alive", g.plan.Rank), mark)
-	}
+	err := g.tell(fmt.Sprintf("%s: %v", op, cause))
 	for end := time.Now().Add(patience); err == nil; {
 		e.Ranks = nil
 		for r := range g.plan.Size {
@@ -152,6 +167,9 @@ func (g *Group) leave() {
 		wait = 0
 		if g.plan.listens() {
 			wait = 2 * slice
+			if g.told { // all live, and ask why
+				wait = patience
+			}
 		}
 	} else if g.watched && g.plan.Rank > 0 { // rank 0 may still be writing, and what starts the processes ends all soon after one
 		for end := time.Now().Add(g.timeout); err == nil && time.Now().Before(end); time.Sleep(slice / 10) {

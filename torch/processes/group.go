@@ -30,6 +30,7 @@ type Group struct {
 	once          sync.Once
 	down          chan struct{} // closed when another has failed
 	broken        error         // of an earlier operation
+	told          bool          // by Fail
 	closed        bool
 }
 
