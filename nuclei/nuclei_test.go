@@ -149,7 +149,7 @@ func TestAccuracy(t *testing.T) {
 }
 
 // seeds is over how many the accuracy is measured.
-const seeds = 2
+const seeds = 5
 
 // spread is the mean and the standard deviation.
 func spread(values []float64) string {

@@ -24,6 +24,7 @@ type exportOptions struct {
 	set              func(name string) bool // whether the user gave the flag
 	steps, proposals int
 	maskScore        float64
+	consensus        float64
 	scales           []float64
 	classes          []string
 }
@@ -56,6 +57,7 @@ they are.`,
 	f.IntVar(&o.steps, "steps", 0, "the model's number of denoising steps (default: unchanged)")
 	f.IntVar(&o.proposals, "proposals", 0, "the model's number of boxes denoised at once (default: unchanged)")
 	f.Float64Var(&o.maskScore, "mask-score", 0, "the model's weight of masks' quality in scores, at most 0.9; 0 or negative for none (default: unchanged)")
+	f.Float64Var(&o.consensus, "consensus", 0, "the model's overlap of masks (IoU) from which what several steps find is one object, whose score is the mean of all; 0 or negative for none (default: unchanged)")
 	f.Float64SliceVar(&o.scales, "scales", nil, "`factors` of the model's own sizes in which a picture is seen, such as 1,1.5,2 (default: unchanged)")
 	f.StringSliceVar(&o.classes, "classes", nil, "names of the classes in the order of their scores (default: unchanged)")
 	f.StringArrayVar(&o.notes, "note", nil, "KEY=VALUE to store in the file; may be repeated")
@@ -111,7 +113,7 @@ const accuracyNote = "accuracy"
 
 // sameResults reports whether two configurations of the same weights find the same.
 func sameResults(a, b diffusioninst.Config) bool {
-	return a.Sampling.Steps == b.Sampling.Steps && a.Proposals == b.Proposals && a.MaskScore == b.MaskScore && reflect.DeepEqual(a.Input.Scales, b.Input.Scales)
+	return a.Sampling.Steps == b.Sampling.Steps && a.Proposals == b.Proposals && a.MaskScore == b.MaskScore && a.Ensemble == b.Ensemble && reflect.DeepEqual(a.Input.Scales, b.Input.Scales)
 }
 
 // ownParts are the keys of what the network has and the official code lacks.
@@ -141,6 +143,9 @@ func (o *exportOptions) changed(c diffusioninst.Config) (diffusioninst.Config, e
 	}
 	if o.set("mask-score") {
 		c.MaskScore = max(o.maskScore, 0)
+	}
+	if o.set("consensus") {
+		c.Ensemble.Consensus = max(o.consensus, 0)
 	}
 	if len(o.scales) > 0 {
 		c.Input.Scales = &diffusioninst.Scales{Factors: o.scales}

@@ -35,7 +35,7 @@ func TestExport(t *testing.T) {
 			from = filepath.Join(dir, "half.pth")
 		}
 		out := filepath.Join(dir, name)
-		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9", "--mask-score", "0.25", "--scales", "1,1.5",
+		stdout, err := program(t, "export", "--weights", from, "--out", out, "--half", "--steps", "3", "--proposals", "9", "--mask-score", "0.25", "--consensus", "0.75", "--scales", "1,1.5",
 			"--note", "data=drawn, by = hand", "--note", "licence=CC0 1.0")
 		require.NoError(t, err)
 		require.Contains(t, stdout, out)
@@ -65,11 +65,13 @@ func TestExport(t *testing.T) {
 		require.Equal(t, 3, m.Config().Sampling.Steps)
 		require.Equal(t, 9, m.Config().Proposals)
 		require.Equal(t, 0.25, m.Config().MaskScore)
+		require.Equal(t, 0.75, m.Config().Ensemble.Consensus)
 		require.Equal(t, diffusioninst.Input{Scale: 1}.Scale, m.Config().Input.Scale)
 		require.Equal(t, []float64{1, 1.5}, m.Config().Input.Scales.Factors)
 		stdout, err = program(t, "info", out)
 		require.NoError(t, err)
 		require.Regexp(t, `sizes +several, .* multiplied by 1, 1\.5 `, stdout)
+		require.Regexp(t, `consensus +of several steps or samples: masks that overlap by 0\.75 `, stdout)
 		require.NoError(t, m.Close())
 	}
 	require.Equal(t, before, torch.Live())
@@ -117,6 +119,7 @@ func TestExportOfOtherSettings(t *testing.T) {
 		{[]string{"--scales", "1,2"}, "", 0.25},
 		{[]string{"--proposals", "7"}, "", 0.25},
 		{[]string{"--mask-score", "0"}, "", 0},
+		{[]string{"--consensus", "0.75"}, "", 0.25},
 		{[]string{"--mask-score", "-1", "--note", "accuracy=AP 0.4"}, "AP 0.4", 0},
 	} {
 		out := filepath.Join(dir, "out.safetensors")

@@ -17,6 +17,7 @@ type modelInfo struct {
 	ClassCount int       `json:"class_count"`
 	Proposals  int       `json:"proposals,omitempty"`  // boxes that are denoised at once
 	Steps      int       `json:"steps,omitempty"`      // denoising steps
+	Consensus  float64   `json:"consensus,omitempty"`  // overlap from which what several steps find is one object
 	MaskScore  float64   `json:"mask_score,omitempty"` // weight of masks' quality in scores
 	Short      int       `json:"short,omitempty"`      // pixels of the shorter side that pictures are resized to
 	Longest    int       `json:"longest,omitempty"`    // most pixels of the longer side
@@ -33,6 +34,7 @@ func describeModel(file *checkpoint.File) *modelInfo {
 		Proposals int
 		MaskScore float64
 		Sampling  struct{ Steps int }
+		Ensemble  struct{ Consensus float64 }
 		Int8      map[string]json.RawMessage
 		Input     struct {
 			Short, Longest, Tile int
@@ -42,7 +44,7 @@ func describeModel(file *checkpoint.File) *modelInfo {
 	}
 	if json.Unmarshal([]byte(file.Metadata[checkpoint.ConfigKey]), &config) == nil {
 		m := &modelInfo{
-			Classes: config.Classes, ClassCount: len(config.Classes), Proposals: config.Proposals, Steps: config.Sampling.Steps, MaskScore: config.MaskScore,
+			Classes: config.Classes, ClassCount: len(config.Classes), Proposals: config.Proposals, Steps: config.Sampling.Steps, MaskScore: config.MaskScore, Consensus: config.Ensemble.Consensus,
 			Short: config.Input.Short, Longest: config.Input.Longest, Scale: config.Input.Scale, Tile: config.Input.Tile, Int8: len(config.Int8),
 		}
 		if s := config.Input.Scales; s != nil {
@@ -73,6 +75,9 @@ func (m *modelInfo) write(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "proposals\t%d boxes, denoised in %s\n", m.Proposals, counted(m.Steps, "step"))
+	if m.Consensus > 0 {
+		fmt.Fprintf(w, "consensus\tof several steps or samples: masks that overlap by %.2g are one object, whose score is the mean\n", m.Consensus)
+	}
 	if m.MaskScore > 0 {
 		fmt.Fprintf(w, "scores\tof classes and, with a weight of %.2g, of masks' quality\n", m.MaskScore)
 	}

@@ -55,7 +55,7 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	m.addScale(cmd)
 	m.addScales(cmd)
 	f.IntVar(&m.options.Restarts, "restarts", 0, "how often a picture is sampled, each time from other noise, for a consensus")
-	f.Float64Var(&m.consensus, "consensus", 0, "overlap of masks (IoU) from which what several steps or --restarts find is one object; its score is the mean of all (default: 0.5 with --restarts, else the model's, usually none; negative for none)")
+	f.Float64Var(&m.consensus, "consensus", 0, "overlap of masks (IoU) from which what several steps or --restarts find is one object; its score is the mean of all (default: the model's, usually none, or else 0.5 with --restarts; negative for none)")
 	f.IntVar(&m.options.Proposals, "proposals", 0, "boxes that are denoised at once; more find more objects and take longer (default: the model's, usually 500)")
 }
 
