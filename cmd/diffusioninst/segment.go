@@ -170,6 +170,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	warnOfNames(inputs, warn)
 	choice, all, err := o.pictures.options()
 	if err != nil {
 		return err
