@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"sync"
+
+	"github.com/diffusioninst/go/internal/processor"
 )
 
 // Need is what a request takes, estimated before anything is allocated.
@@ -47,8 +50,23 @@ func gigabytes(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
-// DefaultMaxBytes is what Options.MaxBytes is by default on the CPU.
-const DefaultMaxBytes = 8 << 30
+// mostBytes is DefaultMaxBytes where no limit is lower.
+const mostBytes = 8 << 30
+
+// DefaultMaxBytes returns what Options.MaxBytes is by default on the CPU: 8 GiB, but at most three quarters of the memory
+// limit of the process's container or job (its control group). The rest is for the program, the weights and the
+// pictures themselves.
+func DefaultMaxBytes() int64 { return defaultMaxBytes() }
+
+var defaultMaxBytes = sync.OnceValue(func() int64 { return maxBytesWithin(processor.Memory()) })
+
+// maxBytesWithin returns the default within a limit; 0 is none.
+func maxBytesWithin(limit int64) int64 {
+	if limit <= 0 {
+		return mostBytes
+	}
+	return min(mostBytes, limit/4*3)
+}
 
 const defaultMaxViews = 100_000
 

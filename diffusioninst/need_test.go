@@ -152,8 +152,8 @@ func TestNeedOfThePapersModel(t *testing.T) {
 	batch := need(Options{}, image.Pt(1333, 800), image.Pt(800, 1333))
 	require.EqualValues(t, 2*1344*1344, batch.Pixels, "padded to a common size")
 	require.Greater(t, need(Options{Proposals: 20000}, image.Pt(64, 64)).Bytes, int64(20e9))
-	require.Less(t, need(Options{Proposals: 5000}, image.Pt(64, 64)).Bytes, int64(DefaultMaxBytes))
-	require.Greater(t, need(Options{Steps: 1000, Proposals: 9000}, image.Pt(64, 64)).Bytes, int64(DefaultMaxBytes))
+	require.Less(t, need(Options{Proposals: 5000}, image.Pt(64, 64)).Bytes, int64(mostBytes))
+	require.Greater(t, need(Options{Steps: 1000, Proposals: 9000}, image.Pt(64, 64)).Bytes, int64(mostBytes))
 	require.Positive(t, need(Options{Scale: 16}, image.Pt(math.MaxInt32, math.MaxInt32)).Bytes, "no overflow")
 }
 
@@ -194,4 +194,11 @@ func TestConfigsTooLargeAreRefused(t *testing.T) {
 		var e *ConfigError
 		require.ErrorAs(t, err, &e, name)
 	}
+}
+
+// In a container of a few GiB the default leaves room for what is not in the estimate.
+func TestMaxBytesWithin(t *testing.T) {
+	require.EqualValues(t, 8<<30, maxBytesWithin(0))
+	require.EqualValues(t, 8<<30, maxBytesWithin(64<<30))
+	require.EqualValues(t, 3<<30, maxBytesWithin(4<<30))
 }

@@ -50,8 +50,9 @@ type Options struct {
 	Ensemble  *Ensemble       // in place of the model's
 	MaskScore float64         // weight of masks' quality in scores, in place of the model's; see Config.MaskScore
 	// MaxBytes is the most memory that a call may need by an estimate: one that needs more is
-	// a *LimitError before it begins. The default is 8 GiB on the CPU, where a process that
-	// runs out of memory is ended, and none on a GPU; negative for none.
+	// a *LimitError before it begins. The default is DefaultMaxBytes (8 GiB, less in a smaller
+	// container) on the CPU, where a process that runs out of memory is ended, and none on a GPU;
+	// negative for none.
 	MaxBytes int64
 	// MaxViews is the greatest number of views of all pictures of a call, each of which goes
 	// through the network: 100,000; negative for none.
@@ -141,7 +142,7 @@ func (o Options) resolve(c Config) (*settings, error) {
 	if err := s.normalize.Check(); err != nil {
 		return nil, &OptionError{"Normalize", err.Error(), err}
 	}
-	s.maxBytes = max(cmp.Or(o.MaxBytes, DefaultMaxBytes), 0)
+	s.maxBytes = max(cmp.Or(o.MaxBytes, DefaultMaxBytes()), 0)
 	s.maxViews = max(cmp.Or(int64(o.MaxViews), defaultMaxViews), 0)
 	if o.Ensemble != nil {
 		s.ensemble = *o.Ensemble

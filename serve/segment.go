@@ -224,7 +224,7 @@ func (r *pictureReader) ReadAt(p []byte, at int64) (int, error) {
 // callLimit returns the MaxBytes of a call of the model; 0 or less for none.
 func callLimit(m *diffusioninst.Model, o diffusioninst.Options) int64 {
 	if o.MaxBytes == 0 && !m.Device().IsCUDA() {
-		return diffusioninst.DefaultMaxBytes
+		return diffusioninst.DefaultMaxBytes()
 	}
 	return o.MaxBytes
 }

@@ -16,13 +16,13 @@ import (
 type format struct {
 	ending string
 	lines  func(p *coco.LabeledImage) ([]byte, error)
-	file   func(pictures [][]byte) []byte
+	file   func(pictures [][]byte) ([]byte, error)
 }
 
 // formats are what Options.Format names.
 var formats = map[string]format{
 	"coco":    {".json", cocoLines, cocoFile},
-	"geojson": {".geojsonl", geojsonLines, func(pictures [][]byte) []byte { return slices.Concat(pictures...) }},
+	"geojson": {".geojsonl", geojsonLines, func(pictures [][]byte) ([]byte, error) { return slices.Concat(pictures...), nil }},
 	"csv":     {".csv", csvLines, csvFile},
 }
 
@@ -51,14 +51,14 @@ func cocoLines(p *coco.LabeledImage) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func cocoFile(pictures [][]byte) []byte {
+func cocoFile(pictures [][]byte) ([]byte, error) {
 	var results [][]byte
 	for _, p := range pictures {
 		for line := range bytes.Lines(p) {
 			results = append(results, bytes.TrimSpace(line))
 		}
 	}
-	return slices.Concat([]byte("["), bytes.Join(results, []byte(",\n")), []byte("]\n"))
+	return slices.Concat([]byte("["), bytes.Join(results, []byte(",\n")), []byte("]\n")), nil
 }
 
 // geojsonLines returns the picture's FeatureCollection in one line.
@@ -97,15 +97,15 @@ func csvLines(p *coco.LabeledImage) ([]byte, error) {
 	return out.Bytes(), w.Error()
 }
 
-// csvFile keeps the head of the first table.
-func csvFile(pictures [][]byte) []byte {
-	var out []byte
+// csvFile returns the head, which all tables have, and their rows.
+func csvFile(pictures [][]byte) ([]byte, error) {
+	out, err := csvLines(&coco.LabeledImage{})
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range pictures {
-		head, rows, _ := bytes.Cut(p, []byte("\n"))
-		if out == nil {
-			out = append(slices.Clone(head), '\n')
-		}
+		_, rows, _ := bytes.Cut(p, []byte("\n"))
 		out = append(out, rows...)
 	}
-	return out
+	return out, nil
 }

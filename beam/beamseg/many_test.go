@@ -15,7 +15,8 @@ import (
 )
 
 // Eight bundles at the same time find what is in many pictures, each once, with one model, as one process without
-// Beam does. DIFFUSIONINST_PICTURES=10000 says how many, and the processor time of both is logged.
+// Beam does. DIFFUSIONINST_PICTURES=10000 says how many, and the processor time of both is logged, for which
+// OMP_WAIT_POLICY=passive keeps threads that wait from counting.
 func TestManyPictures(t *testing.T) {
 	n := 64
 	if more, err := strconv.Atoi(os.Getenv("DIFFUSIONINST_PICTURES")); err == nil {

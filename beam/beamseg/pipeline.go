@@ -10,15 +10,61 @@ import (
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
 
 	"github.com/diffusioninst/go/internal/utf"
 )
 
-// Pipeline returns a pipeline that segments pictures and writes what it finds (see [Write]).
+func init() {
+	register.DoFn3x1[context.Context, string, func(Picture), error](&listFn{})
+	register.Emitter1[Picture]()
+}
+
+// Pipeline returns a pipeline that segments pictures and writes what it finds (see [Write]). The pictures' paths are a part of its
+// graph, which Dataflow takes up to about 10 MB: [ListPipeline] is for longer lists.
 func Pipeline(pictures []Picture, o Options, prefix string, shards int) *beam.Pipeline {
 	p, s := beam.NewPipelineWithRoot()
 	Write(s, Segment(s, beam.CreateList(s, pictures), o), o.Format, prefix, shards)
 	return p
+}
+
+// ListPipeline is Pipeline of the pictures of a list (see [ReadList]).
+func ListPipeline(list string, o Options, prefix string, shards int) *beam.Pipeline {
+	p, s := beam.NewPipelineWithRoot()
+	Write(s, Segment(s, ReadList(s, list), o), o.Format, prefix, shards)
+	return p
+}
+
+// ReadList returns the pictures of a list, a PCollection of [Picture], as [List] does, but read by a worker, from a path or an
+// address of a file system that Beam knows: the graph does not grow with the list.
+func ReadList(s beam.Scope, list string) beam.PCollection {
+	s = s.Scope("diffusioninst.ReadList")
+	return beam.ParDo(s, &listFn{}, beam.Create(s, list))
+}
+
+// A listFn is a DoFn that reads lists.
+type listFn struct{}
+
+// ProcessElement reads a list.
+func (f *listFn) ProcessElement(ctx context.Context, list string, emit func(Picture)) error {
+	fs, err := filesystem.New(ctx, list)
+	if err != nil {
+		return fmt.Errorf("beamseg: the list: %w", err)
+	}
+	defer fs.Close()
+	r, err := fs.OpenRead(ctx, list)
+	if err != nil {
+		return fmt.Errorf("beamseg: the list: %w", err)
+	}
+	defer r.Close()
+	pictures, err := List(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, p := range pictures {
+		emit(p)
+	}
+	return nil
 }
 
 // List returns the pictures of a list whose lines are paths, addresses or globs of a file system that Beam

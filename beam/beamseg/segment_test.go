@@ -150,18 +150,41 @@ func TestPipeline(t *testing.T) {
 	}
 }
 
+// A list that a worker reads gives the files of one that is part of the graph. Shards without pictures take the place of those
+// of an earlier run.
+func TestListsOfWorkers(t *testing.T) {
+	loadTiny(t)
+	folder := t.TempDir()
+	drawn := draw(t, folder, 3)
+	prefix, list := filepath.Join(folder, "out", "results"), filepath.Join(folder, "list.txt")
+	of := func(text string) (results []string, failed []failure) {
+		require.NoError(t, os.WriteFile(list, []byte(text), 0o666))
+		require.NoError(t, ptest.Run(ListPipeline(list, everything, prefix, 3)))
+		return written(t, prefix, 3)
+	}
+	results, failed := of(folder + "/0*.png\n" + drawn[1].Path + "\n" + folder + "/none.png")
+	require.ElementsMatch(t, alone(t, drawn), results)
+	require.Len(t, failed, 1)
+	require.EqualValues(t, 4, failed[0].ID)
+	results, failed = of(drawn[0].Path)
+	require.Equal(t, alone(t, drawn[:1]), results)
+	require.Empty(t, failed)
+	err := ptest.Run(ListPipeline(filepath.Join(folder, "none.txt"), everything, prefix, 3))
+	require.ErrorContains(t, err, "beamseg: the list: ")
+}
+
 // GeoJSON has a line per picture, tables a row per instance, of what has pixels.
 func TestFormats(t *testing.T) {
 	loadTiny(t)
 	folder := t.TempDir()
 	drawn := append(draw(t, folder, 3), Picture{4, filepath.Join(folder, "missing.png")})
-	files := func(format, ending string) (texts []string) {
+	files := func(format, ending string) (texts []string) { // of shards 0 and 5 without pictures, too
 		with := everything
 		with.Format = format
 		prefix := filepath.Join(folder, format)
-		require.NoError(t, ptest.Run(Pipeline(drawn, with, prefix, 2)))
-		for i := range 2 {
-			text, err := os.ReadFile(fmt.Sprintf("%s-%05d-of-00002%s", prefix, i, ending))
+		require.NoError(t, ptest.Run(Pipeline(drawn, with, prefix, 6)))
+		for i := range 6 {
+			text, err := os.ReadFile(fmt.Sprintf("%s-%05d-of-00006%s", prefix, i, ending))
 			require.NoError(t, err)
 			texts = append(texts, string(text))
 		}

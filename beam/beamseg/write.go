@@ -15,9 +15,12 @@ import (
 
 func init() {
 	register.DoFn1x2[Found, int, Found](&shardFn{})
-	register.DoFn4x1[context.Context, int, func(*Found) bool, func(string), error](&writeFn{})
+	register.DoFn2x0[[]byte, func(int, bool)](&everyFn{})
+	register.DoFn5x1[context.Context, int, func(*bool) bool, func(*Found) bool, func(string), error](&writeFn{})
 	register.Iter1[Found]()
+	register.Iter1[bool]()
 	register.Emitter1[string]()
+	register.Emitter2[int, bool]()
 }
 
 // Write writes what Segment returns in the same format, and returns the names of the files, a PCollection of string:
@@ -31,14 +34,26 @@ func init() {
 //
 // Beside each file is prefix-….failed.json with the pictures that could
 // not be segmented. A picture's results are in file ID mod shards, in the order of the ids, so that
-// a file does not depend on the bundles; a shard without pictures has no file. A shard is held in memory.
+// a file does not depend on the bundles. All shards are written, also those without pictures, so that none of an earlier run
+// with as many stays; files of another number are left alone. A shard is held in memory.
 // Where the file system can rename (local), files are written aside and renamed; elsewhere (gs, s3) an
 // object is there when it is whole.
 func Write(s beam.Scope, found beam.PCollection, format, prefix string, shards int) beam.PCollection {
 	s = s.Scope("diffusioninst.Write")
 	shards = max(shards, 1)
 	byShard := beam.ParDo(s, &shardFn{Shards: shards}, found)
-	return beam.ParDo(s, &writeFn{Format: format, Prefix: prefix, Shards: shards}, beam.GroupByKey(s, byShard))
+	every := beam.ParDo(s, &everyFn{Shards: shards}, beam.Impulse(s))
+	return beam.ParDo(s, &writeFn{Format: format, Prefix: prefix, Shards: shards}, beam.CoGroupByKey(s, every, byShard))
+}
+
+// An everyFn is a DoFn that names all shards.
+type everyFn struct{ Shards int }
+
+// ProcessElement names them as keys.
+func (f *everyFn) ProcessElement(_ []byte, emit func(int, bool)) {
+	for i := range f.Shards {
+		emit(i, true)
+	}
 }
 
 // A shardFn is a DoFn that tells which shard a picture belongs to.
@@ -63,8 +78,8 @@ type failure struct {
 	Error string `json:"error"`
 }
 
-// ProcessElement writes a shard.
-func (f *writeFn) ProcessElement(ctx context.Context, shard int, next func(*Found) bool, emit func(string)) error {
+// ProcessElement writes a shard: next returns its pictures, if it has any.
+func (f *writeFn) ProcessElement(ctx context.Context, shard int, _ func(*bool) bool, next func(*Found) bool, emit func(string)) error {
 	format, err := formatOf(f.Format)
 	if err != nil {
 		return err
@@ -83,6 +98,10 @@ func (f *writeFn) ProcessElement(ctx context.Context, shard int, next func(*Foun
 			pictures = append(pictures, x.Lines)
 		}
 	}
+	text, err := format.file(pictures)
+	if err != nil {
+		return fmt.Errorf("beamseg: %w", err)
+	}
 	failures, err := json.MarshalIndent(failed, "", " ")
 	if err != nil {
 		return fmt.Errorf("beamseg: %w", err)
@@ -91,7 +110,7 @@ func (f *writeFn) ProcessElement(ctx context.Context, shard int, next func(*Foun
 	if err := write(ctx, name+".failed.json", append(failures, '\n')); err != nil {
 		return fmt.Errorf("beamseg: %w", err)
 	}
-	if err := write(ctx, name+format.ending, format.file(pictures)); err != nil {
+	if err := write(ctx, name+format.ending, text); err != nil {
 		return fmt.Errorf("beamseg: %w", err)
 	}
 	emit(name + format.ending)

@@ -90,7 +90,7 @@ func (m *modelFlags) addSeeing(cmd *cobra.Command) {
 	m.ema.add(f)
 	f.IntVar(&m.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.IntVar(&m.options.Tile, "tile", 0, "side in pixels of the overlapping tiles in which instances of larger pictures are found (default: the model's, usually none; negative for none)")
-	f.Float64Var(&m.memory, "max-memory", 0, "GiB of memory that a picture may need, by an estimate, before it is refused (default: 8 on the CPU; negative for no limit)")
+	f.Float64Var(&m.memory, "max-memory", 0, "GiB of memory that a picture may need, by an estimate, before it is refused (default on the CPU: 8, or 3/4 of the container's limit if that is less; negative for no limit)")
 	f.IntVar(&m.options.MaxViews, "max-views", 0, "greatest number of views of a picture, tiles × scales × mirrored (default: 100000; negative for no limit)")
 	f.StringVar((*string)(&m.options.Normalize), "norm", "", normUsage)
 	_ = cmd.MarkFlagRequired("weights")

@@ -170,6 +170,7 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	warnOfNames(inputs, warn)
 	choice, all, err := o.pictures.options()
 	if err != nil {
 		return err
@@ -208,6 +209,9 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 	}
 	if !toLines {
 		locks, err := lockOutputs(o.output, o.trace)
+		if done, also := part.finishedMeanwhile(table); done || also != nil {
+			return errors.Join(also, locks.Close())
+		}
 		if err != nil {
 			return err
 		}
@@ -215,9 +219,6 @@ func runSegment(cmd *cobra.Command, o *segmentOptions, args []string) error {
 		if err := o.checkFiles(); err != nil {
 			return err
 		}
-	}
-	if done, err := part.finished(); done || err != nil { // meanwhile, by another process
-		return errors.Join(err, os.Remove(o.output))
 	}
 	if r.model, err = o.model.load(cmd); err != nil {
 		return err

@@ -74,30 +74,52 @@ func (in segmentInput) fetched(ctx context.Context, open func(segmentInput) (*pi
 	}
 	file, err := os.CreateTemp("", "diffusioninst-*")
 	if err != nil {
-		return nil, "", err
+		return nil, "", aside(in.address, err)
 	}
-	defer os.Remove(file.Name())
+	defer file.Close()
+	local := in
+	local.path, local.address = nameless(file), nil
+	if local.path == file.Name() {
+		defer os.Remove(local.path)
+	}
 	err = insist(ctx, func() error {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return err
+			return aside(in.address, err)
 		}
 		if err := file.Truncate(0); err != nil {
-			return err
+			return aside(in.address, err)
 		}
 		stamp, err = download(ctx, in.address, file)
 		return err
 	})
-	if err := errors.Join(err, file.Close()); err != nil {
+	if err != nil {
 		return nil, "", err
 	}
-	local := in
-	local.path, local.address = file.Name(), nil
 	p, err = open(local)
 	var e *picture.Error
 	if errors.As(err, &e) && e.Path == local.path {
 		e.Path = shown(in.address)
 	}
 	return p, stamp, err
+}
+
+// nameless takes the name of an open file away, so that nothing of it stays however the program ends, and returns a path to it
+// that holds while it is open. Where the system has no such path the file keeps its name.
+func nameless(f *os.File) string {
+	path := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	want, err := f.Stat()
+	if err != nil {
+		return f.Name()
+	}
+	if there, err := os.Stat(path); err != nil || !os.SameFile(want, there) || os.Remove(f.Name()) != nil {
+		return f.Name()
+	}
+	return path
+}
+
+// aside returns an error of the file that an address is fetched into, which says nothing about the picture.
+func aside(u *url.URL, err error) error {
+	return &passingError{fmt.Errorf("%s: to be fetched into a temporary file (TMPDIR): %w", shown(u), err), false}
 }
 
 // download copies the content of an address, and returns its stamp.
@@ -112,8 +134,8 @@ func download(ctx context.Context, u *url.URL, to io.Writer) (stamp string, err 
 	switch {
 	case from.err != nil:
 		return "", &passingError{fmt.Errorf("%s: %w", shown(u), from.err), true}
-	case err != nil: // of the temporary file
-		return "", err
+	case err != nil:
+		return "", aside(u, err)
 	case n > maxDownload:
 		return "", fmt.Errorf("%s: more than %d MiB", shown(u), maxDownload>>20)
 	}

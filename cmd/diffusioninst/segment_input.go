@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/diffusioninst/go/picture"
 )
@@ -136,6 +138,19 @@ func findInputs(ctx context.Context, args, own []string) (inputs []segmentInput,
 		return nil, 0, fmt.Errorf("all %s lie in folders that this command writes: name others", counted(left, "picture"))
 	}
 	return inputs, left, nil
+}
+
+// warnOfNames warns of names that JSON files cannot hold: in them two pictures may have the same.
+func warnOfNames(inputs []segmentInput, warn func(string, ...any)) {
+	n, first := 0, ""
+	for _, in := range inputs {
+		if !utf8.ValidString(in.name) {
+			n, first = n+1, cmp.Or(first, in.name)
+		}
+	}
+	if n > 0 {
+		warn("%s with a name that is not UTF-8 (the first: %q): JSON files have � in place of such bytes", counted(n, "picture"), first)
+	}
 }
 
 // open reads the picture, and returns the stamp of what it has read.

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -167,13 +169,17 @@ func (j *segmentJournal) appendAt(line any) (at int64, err error) {
 	return at, nil
 }
 
-// recordKey is what a picture is known by; empty if the current folder is unknown.
+// recordKey is what a picture is known by; empty if the current folder is unknown. JSON cannot hold a name that is not UTF-8:
+// it is quoted, as no absolute path or address is.
 func recordKey(in segmentInput) string {
 	path, err := in.absolute()
 	if err != nil {
 		return ""
 	}
-	return path + pageName(in.options)
+	if path += pageName(in.options); !utf8.ValidString(path) {
+		return strconv.Quote(path)
+	}
+	return path
 }
 
 func (j *segmentJournal) close() error {

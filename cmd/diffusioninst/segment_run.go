@@ -208,7 +208,7 @@ func (r *segmentRun) finish(ctx context.Context, j *segmentJob) error {
 // keep adds an earlier run's picture to the files that are about all pictures, and makes its
 // own files where they are missing.
 func (r *segmentRun) keep(ctx context.Context, in segmentInput, id int64, p *coco.LabeledImage) error {
-	same := p.ImageID == id && p.FileName == in.name // what its files say
+	same := p.ImageID == id && p.FileName == string([]rune(in.name)) // what its files say, and what JSON makes of a name
 	p.ImageID, p.FileName = id, in.name
 	var open []*picture.Picture
 	defer func() {

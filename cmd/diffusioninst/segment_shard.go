@@ -63,19 +63,7 @@ func (o *segmentOptions) openShard(cmd *cobra.Command, inputs []segmentInput) (*
 		return nil, err
 	}
 	r.Flags["list"], r.Flags["formats"] = r.List, strings.Join(o.formats, ",")
-	done, err := r.finished()
-	if err != nil {
-		return nil, err
-	}
-	if done {
-		info, err := readShard(r.path)
-		if err == nil {
-			err = sameSettings(r.path, info.Flags, r.Flags, "remove the folder, or choose another --output")
-		}
-		if err != nil {
-			return nil, err
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "shard %v is finished: %s\n", s, r.path)
+	if done, err := r.finished(cmd.OutOrStdout()); done || err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -117,16 +105,34 @@ func (r *shardRun) pictures(all []segmentInput) []segmentInput {
 	return all[r.First-1:][:r.Count]
 }
 
-// finished reports whether the shard is there.
-func (r *shardRun) finished() (bool, error) {
+// finished reports whether the shard is there, and says so. One of another list or other flags is an error.
+func (r *shardRun) finished(out io.Writer) (bool, error) {
 	if r == nil {
 		return false, nil
 	}
-	_, err := os.Stat(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(r.path); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+	info, err := readShard(r.path)
+	if err == nil {
+		err = sameSettings(r.path, info.Flags, r.Flags, "remove the folder, or choose another --output")
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(out, "shard %v is finished: %s\n", r.shard, r.path)
+	}
 	return err == nil, err
+}
+
+// finishedMeanwhile is finished when the folder of the shard was to be locked: another process may have been faster. It removes the
+// folder that locking has made; the other one's has its new name.
+func (r *shardRun) finishedMeanwhile(out io.Writer) (bool, error) {
+	done, err := r.finished(out)
+	if done {
+		if err = os.Remove(r.partial); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	return done, err
 }
 
 // describe adds to settings which list is segmented, and keeps them with the rest that all shards share.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -101,4 +102,33 @@ func TestShardsMerge(t *testing.T) {
 	require.ErrorContains(t, err, "takes the place of arguments")
 	_, err = program(t, append(args("--output", "-", "--shard", "0/3"), "--format", "results")...)
 	require.ErrorContains(t, err, "--shard needs a folder")
+}
+
+// A shard that another process has finished since the first look is finished, whether its folder was renamed before or after
+// this process has made and locked one.
+func TestShardFinishedMeanwhile(t *testing.T) {
+	out := t.TempDir()
+	r := &shardRun{shard: shard{0, 1}, path: filepath.Join(out, shard{0, 1}.folder())}
+	r.partial = r.path + partialEnding
+	r.Flags = map[string]string{"list": "a"}
+	var said bytes.Buffer
+	done, err := r.finishedMeanwhile(&said)
+	require.NoError(t, err)
+	require.False(t, done)
+	require.NoError(t, os.Mkdir(r.path, 0o777))
+	require.NoError(t, writeJSON(filepath.Join(r.path, shardName), r.shardInfo))
+	for _, locked := range []bool{false, true} {
+		if locked {
+			require.NoError(t, os.Mkdir(r.partial, 0o777))
+		}
+		said.Reset()
+		done, err := r.finishedMeanwhile(&said)
+		require.NoError(t, err)
+		require.True(t, done)
+		require.Equal(t, "shard 0/1 is finished: "+r.path+"\n", said.String())
+		require.NoDirExists(t, r.partial)
+	}
+	r.Flags["list"] = "b"
+	_, err = r.finishedMeanwhile(&said)
+	require.ErrorContains(t, err, "was made with other settings, list (a, now b)")
 }

@@ -168,6 +168,40 @@ func TestShardOfSeveralPrograms(t *testing.T) {
 	}
 }
 
+// A folder for temporary files that is missing is no fault of the pictures that would be fetched into it.
+func TestFetchedWithoutTemporaryFolder(t *testing.T) {
+	run, out := shardRunner(t, func(http.ResponseWriter, *http.Request) bool { return false })
+	local := filepath.Join(t.TempDir(), "local.png")
+	savePNG(t, local, 1)
+	list := filepath.Join(t.TempDir(), "list.txt")
+	t.Setenv("TMPDIR", filepath.Join(out, "none"))
+	_, stderr, err := run()
+	require.ErrorContains(t, err, "shard 0/1 is not finished: 3 pictures failed because of a server, a store, a disk or a device")
+	require.Contains(t, stderr, "/0.png: to be fetched into a temporary file (TMPDIR): ")
+	require.NoError(t, os.WriteFile(list, []byte(local), 0o666))
+	_, _, err = run("--list", list, "--output", filepath.Join(out, "local"))
+	require.NoError(t, err)
+}
+
+// While a picture is fetched and read its file has no name, so that a kill leaves none.
+func TestFetchedFilesHaveNoNames(t *testing.T) {
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skip(err)
+	}
+	folder := t.TempDir()
+	var names []string
+	run, _ := shardRunner(t, func(http.ResponseWriter, *http.Request) bool {
+		found, _ := filepath.Glob(filepath.Join(folder, "*"))
+		names = append(names, found...)
+		return false
+	})
+	t.Setenv("TMPDIR", folder)
+	stdout, _, err := run()
+	require.NoError(t, err)
+	require.Contains(t, stdout, "1 picture could not be segmented") // none.png
+	require.Empty(t, names)
+}
+
 // A run ends when nothing works any more, instead of going through a list of failures.
 func TestManyTroublesStop(t *testing.T) {
 	withoutPauses(t)

@@ -5,7 +5,8 @@
 //	nats pub --force-stdin --no-templates pictures.plate1.a <a.png     # or any client: a message is a picture's file
 //
 // Each message of the subjects pictures.> becomes one of found.>, in JSON. Any number of workers share the stream.
-// A picture whose worker is lost goes to another one, and its result is there once all the same.
+// A picture whose worker is lost goes to another one, and its result is there once all the same. A worker that is told to
+// stop (SIGTERM) finishes its picture first.
 package main
 
 import (
@@ -26,10 +27,11 @@ import (
 func main() {
 	server := flag.String("server", nats.DefaultURL, "address of the NATS server")
 	weights := flag.String("weights", "", "checkpoint; without one the built-in model finds cell nuclei")
-	wait := flag.Duration("ack-wait", time.Minute, "time after which a picture whose worker is silent goes to another; longer than a picture takes")
+	wait := flag.Duration("ack-wait", time.Minute, "time after which a picture whose worker is silent goes to another, for a consumer that is not there yet")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal does not wait for the picture
 	if err := run(ctx, *server, *weights, *wait); err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}

@@ -25,6 +25,9 @@ const (
 	results, resultsPrefix   = "FOUND", "found."
 )
 
+// consumerName is what all workers share.
+const consumerName = "segment"
+
 // once is how long a result is known, so that the one of a picture that was segmented again is not stored twice.
 // It is longer than a worker can take between storing a result and acknowledging its picture.
 const once = 10 * time.Minute
@@ -49,8 +52,8 @@ type found struct {
 	Error    string        `json:"error,omitempty"`
 }
 
-// newWorker makes the streams and the consumer that all workers share, unless they are there. A picture is kept until
-// it is acknowledged.
+// newWorker makes the streams and the consumer that all workers share, unless they are there: what an operator has set stays. A
+// picture is kept until it is acknowledged. wait is for a consumer that is made; of one that is there its own holds.
 func newWorker(ctx context.Context, connection *nats.Conn, model *diffusioninst.Model, wait time.Duration) (*worker, error) {
 	if wait < time.Second {
 		return nil, fmt.Errorf("--ack-wait %v: at least 1s is required", wait)
@@ -63,19 +66,31 @@ func newWorker(ctx context.Context, connection *nats.Conn, model *diffusioninst.
 		{Name: pictures, Subjects: []string{picturesPrefix + ">"}, Retention: jetstream.WorkQueuePolicy},
 		{Name: results, Subjects: []string{resultsPrefix + ">"}, Duplicates: once},
 	} {
-		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
+		_, err := js.Stream(ctx, s.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			_, err = js.CreateStream(ctx, s)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
-	consumer, err := js.CreateOrUpdateConsumer(ctx, pictures, jetstream.ConsumerConfig{Durable: "segment", AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait})
+	consumer, err := js.Consumer(ctx, pictures, consumerName)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = js.CreateConsumer(ctx, pictures, jetstream.ConsumerConfig{Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
+	}
+	if own := consumer.CachedInfo().Config.AckWait; own != wait {
+		log.Printf("the consumer is there, and waits for %v instead of --ack-wait %v", own, wait)
+		wait = own
 	}
 	return &worker{js, consumer, model, evaluation.Categories(model.Config().Classes), wait}, nil
 }
 
-// work segments pictures until ctx is done or the connection is closed. A picture that is being segmented then is left to another worker,
-// as is one after an error, which is logged: the server delivers it again after the wait.
+// work segments pictures until ctx is done or the connection is closed. The picture that it has then is finished: one that is given
+// back has had one of its tries, since JetStream counts each delivery. After an error, which is logged, a picture is left to another
+// worker: the server delivers it again after the wait.
 func (w *worker) work(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := w.next(ctx)
@@ -103,6 +118,7 @@ func (w *worker) next(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx = context.WithoutCancel(ctx)
 	if err := w.busy(m, func() error { return w.segment(ctx, m) }); err != nil {
 		return fmt.Errorf("%s: %w", m.Subject(), err)
 	}
@@ -140,17 +156,19 @@ func (w *worker) segment(ctx context.Context, m jetstream.Msg) error {
 		out.Error = fmt.Sprintf("given up: %d workers were lost with it, or could not store its result", tries)
 	} else if r, lasting, err := w.find(ctx, m.Data()); err == nil {
 		out.Results = evaluation.LabeledImage(r, int64(out.Sequence), m.Subject(), w.classes).Results()
-	} else if lasting || ctx.Err() == nil && about.NumDelivered == tries {
+	} else if lasting || about.NumDelivered == tries {
 		out.Error = err.Error()
 	} else {
 		return err
 	}
 	subject := resultsPrefix + strings.TrimPrefix(m.Subject(), picturesPrefix)
-	err = w.store(ctx, subject, out)
+	// The number alone is not enough: a stream that is made anew begins with 1 again.
+	id := fmt.Sprintf("%d-%d", about.Timestamp.UnixNano(), out.Sequence)
+	err = w.store(ctx, subject, id, out)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		out.Error = fmt.Sprintf("the results of %d instances are larger than the server's max_payload", len(out.Results))
 		out.Results = nil
-		err = w.store(ctx, subject, out)
+		err = w.store(ctx, subject, id, out)
 	}
 	return err
 }
@@ -168,7 +186,8 @@ func (w *worker) find(ctx context.Context, data []byte) (r *diffusioninst.Result
 	return r, large || unfit, err
 }
 
-func (w *worker) store(ctx context.Context, subject string, out found) error {
+// store stores a result, unless one with its id is there.
+func (w *worker) store(ctx context.Context, subject, id string, out found) error {
 	if out.Results == nil {
 		out.Results = []coco.Result{} // [], not null
 	}
@@ -176,6 +195,6 @@ func (w *worker) store(ctx context.Context, subject string, out found) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.js.Publish(ctx, subject, text, jetstream.WithMsgID(fmt.Sprint(out.Sequence)))
+	_, err = w.js.Publish(ctx, subject, text, jetstream.WithMsgID(id))
 	return err
 }

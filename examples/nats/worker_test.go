@@ -192,3 +192,82 @@ func TestAckWait(t *testing.T) {
 		require.ErrorContains(t, err, "at least 1s is required")
 	}
 }
+
+// What an operator has set of streams and of the consumer stays.
+func TestSettingsOfOperators(t *testing.T) {
+	connection := connect(t)
+	model, err := load(t.Context(), "")
+	require.NoError(t, err)
+	defer model.Close()
+	w, err := newWorker(t.Context(), connection, model, 2*time.Second)
+	require.NoError(t, err)
+	require.Equal(t, 2*time.Second, w.wait)
+	of := func(name string) jetstream.StreamConfig {
+		s, err := w.js.Stream(t.Context(), name)
+		require.NoError(t, err)
+		return s.CachedInfo().Config
+	}
+	want := map[string]jetstream.StreamConfig{}
+	for _, name := range []string{pictures, results} {
+		config := of(name)
+		config.MaxBytes, config.MaxAge = 1<<30, 48*time.Hour
+		_, err := w.js.UpdateStream(t.Context(), config)
+		require.NoError(t, err)
+		want[name] = of(name)
+	}
+	consumer := w.consumer.CachedInfo().Config
+	consumer.AckWait, consumer.MaxAckPending = 7*time.Second, 12
+	_, err = w.js.UpdateConsumer(t.Context(), pictures, consumer)
+	require.NoError(t, err)
+
+	w, err = newWorker(t.Context(), connection, model, 2*time.Second)
+	require.NoError(t, err)
+	for name, config := range want {
+		require.Equal(t, config, of(name))
+	}
+	require.Equal(t, 12, w.consumer.CachedInfo().Config.MaxAckPending)
+	require.Equal(t, 7*time.Second, w.wait)
+}
+
+// A picture of a stream that is made anew has its result, though its number is that of one before.
+func TestStreamThatIsMadeAnew(t *testing.T) {
+	connection := connect(t)
+	model, err := load(t.Context(), "")
+	require.NoError(t, err)
+	defer model.Close()
+	for _, name := range []string{"a", "b"} {
+		w, err := newWorker(t.Context(), connection, model, time.Minute)
+		require.NoError(t, err)
+		_, err = w.js.Publish(t.Context(), picturesPrefix+name, []byte("nothing"))
+		require.NoError(t, err)
+		require.NoError(t, w.next(t.Context()))
+		stored, err := w.js.Stream(t.Context(), results)
+		require.NoError(t, err)
+		_, err = stored.GetLastMsgForSubject(t.Context(), resultsPrefix+name)
+		require.NoError(t, err)
+		require.NoError(t, w.js.DeleteStream(t.Context(), pictures))
+	}
+}
+
+// A worker that is told to stop finishes its picture, which would have one try less otherwise.
+func TestStopFinishesThePicture(t *testing.T) {
+	connection := connect(t)
+	model, err := load(t.Context(), "")
+	require.NoError(t, err)
+	defer model.Close()
+	w, err := newWorker(t.Context(), connection, model, time.Minute)
+	require.NoError(t, err)
+	nuclei, err := os.ReadFile("../segment_image/nuclei.png")
+	require.NoError(t, err)
+	_, err = w.js.Publish(t.Context(), "pictures.a", nuclei)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	require.NoError(t, w.next(ctx))
+	stored, err := w.js.Stream(t.Context(), results)
+	require.NoError(t, err)
+	m, err := stored.GetLastMsgForSubject(t.Context(), "found.a")
+	require.NoError(t, err)
+	require.Contains(t, string(m.Data), `"image_id":1`)
+	require.ErrorIs(t, w.work(ctx), context.Canceled)
+}

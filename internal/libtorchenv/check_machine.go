@@ -69,11 +69,9 @@ func checkMemory() Check {
 	}
 	free := size["MemAvailable"]
 	c.Detail = fmt.Sprintf("%.1f of %.1f GiB free", float64(free)/gib, float64(size["MemTotal"])/gib)
-	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
-		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
-			c.Detail += fmt.Sprintf(", limited to %.1f GiB", float64(limit)/gib)
-			free = min(free, limit)
-		}
+	if limit := processor.Memory(); limit > 0 {
+		c.Detail += fmt.Sprintf(", limited to %.1f GiB", float64(limit)/gib)
+		free = min(free, limit)
 	}
 	if free < minMemory {
 		c.State = Warning

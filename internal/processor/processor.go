@@ -1,4 +1,4 @@
-// Package processor says what this process may use of the machine's processor.
+// Package processor says what this process may use of the machine's processor and memory.
 package processor
 
 import (
@@ -56,20 +56,9 @@ func quota(self, root string) float64 {
 			least = l / p
 		}
 	}
-	group := "/"
-	if text, err := os.ReadFile(self); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-				group = filepath.Clean("/" + path)
-			}
-		}
-	}
-	for at := group; ; at = filepath.Dir(at) {
+	for _, at := range around(self, "") {
 		if f := fields(filepath.Join(root, at, "cpu.max")); len(f) == 2 { // "max" is none
 			note(f[0], f[1])
-		}
-		if at == "/" {
-			break
 		}
 	}
 	for _, name := range []string{"cpu", "cpu,cpuacct"} {

@@ -58,6 +58,27 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+func TestMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		self  string
+		files map[string]string
+		want  int64
+	}{
+		"none":                    {"0::/\n", map[string]string{"memory.max": "max\n"}, 0},
+		"no groups":               {"", nil, 0},
+		"a container":             {"0::/\n", map[string]string{"memory.max": "4294967296\n"}, 4 << 30},
+		"of a group around":       {"0::/job/step\n", map[string]string{"job/memory.max": "1000\n", "job/step/memory.max": "max\n", "other/memory.max": "1\n"}, 1000},
+		"version 1":               {"4:memory:/job/step\n0::/\n", map[string]string{"memory/job/memory.limit_in_bytes": "2000\n", "memory/job/step/memory.limit_in_bytes": "9223372036854771712\n"}, 2000},
+		"version 1, its own root": {"4:memory:/docker/abc\n", map[string]string{"memory/memory.limit_in_bytes": "3000\n"}, 3000},
+		"version 1, none":         {"4:memory:/\n", map[string]string{"memory/memory.limit_in_bytes": "9223372036854771712\n"}, 0},
+		"garbage":                 {"0::\n", map[string]string{"memory.max": "a\n"}, 0},
+	} {
+		root := put(t, t.TempDir(), c.files)
+		self := filepath.Join(put(t, t.TempDir(), map[string]string{"self": c.self}), "self")
+		require.Equal(t, c.want, memory(self, root), name)
+	}
+}
+
 func TestLessThanAMX(t *testing.T) {
 	for isa, less := range map[string]bool{"": false, "all": false, "AVX512_CORE_AMX": false, "avx512_core_amx_fp16": false, "AVX512_CORE_BF16": true, "avx2": true} {
 		for _, name := range []string{"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"} {

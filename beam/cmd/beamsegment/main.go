@@ -14,16 +14,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/options/jobopts"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/x/beamx"
 
 	"github.com/diffusioninst/go/beam/beamseg"
 )
 
 func main() {
-	list := flag.String("list", "", "file of paths, addresses (gs://) and globs of pictures, one per line")
+	list := flag.String("list", "", "file of paths, addresses (gs://) and globs of pictures, one per line; one with an address itself is read by a worker")
 	output := flag.String("output", "results", "beginning of the names of the files that are written")
 	shards := flag.Int("shards", 1, "files to write")
 	var o beamseg.Options
@@ -54,16 +56,11 @@ func run(ctx context.Context, out io.Writer, list, output string, shards int, o 
 		}
 		*jobopts.WorkerBinary = self
 	}
-	file, err := os.Open(list)
+	pipeline, err := pipelineOf(ctx, list, output, shards, o)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	pictures, err := beamseg.List(ctx, file)
-	if err != nil {
-		return err
-	}
-	result, err := beamx.RunWithMetrics(ctx, beamseg.Pipeline(pictures, o, output, shards))
+	result, err := beamx.RunWithMetrics(ctx, pipeline)
 	if err != nil || result == nil || *jobopts.Async { // a job that goes on has no counts yet
 		return err
 	}
@@ -72,6 +69,41 @@ func run(ctx context.Context, out io.Writer, list, output string, shards int, o 
 		return fmt.Errorf("none of the pictures could be segmented: %s-….failed.json say why", output)
 	case failed > 0:
 		fmt.Fprintf(out, "%d pictures segmented, %d failed: %s-….failed.json say why\n", segmented, failed, output)
+	}
+	return nil
+}
+
+// pipelineOf returns the pipeline of a list: of a file, which is read here, or of an address, which a worker reads.
+func pipelineOf(ctx context.Context, list, output string, shards int, o beamseg.Options) (*beam.Pipeline, error) {
+	if strings.Contains(list, "://") {
+		return beamseg.ListPipeline(list, o, output, shards), nil
+	}
+	file, err := os.Open(list)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	pictures, err := beamseg.List(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if *runners.Runner == "dataflow" || *runners.Runner == "DataflowRunner" {
+		if err := checkGraph(pictures); err != nil {
+			return nil, err
+		}
+	}
+	return beamseg.Pipeline(pictures, o, output, shards), nil
+}
+
+// checkGraph refuses pictures whose paths make a graph that Dataflow may not take, whose limit is about 10 MB.
+func checkGraph(pictures []beamseg.Picture) error {
+	const most = 8e6
+	size := 0.0
+	for _, p := range pictures {
+		size += float64(len(p.Path)+9) * 16 / 9 // as Beam encodes values: in base64, twice
+	}
+	if size > most {
+		return fmt.Errorf("the list's %d pictures make a pipeline of %.0f MB, and Dataflow takes about 10 MB: copy the list to where workers read it, and give that address (--list gs://…)", len(pictures), size/1e6)
 	}
 	return nil
 }

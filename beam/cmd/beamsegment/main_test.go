@@ -3,13 +3,18 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem/memfs"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners"
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/beam/beamseg"
@@ -45,4 +50,30 @@ func TestFailedPicturesAreCounted(t *testing.T) {
 	said, err = segment(whole)
 	require.NoError(t, err)
 	require.Empty(t, said)
+}
+
+// A list with an address is read by a worker; paths of a file are a part of the graph, which Dataflow bounds.
+func TestLongLists(t *testing.T) {
+	folder := t.TempDir()
+	memfs.Write("memfs://list.txt", []byte(folder+"/a.png\n"+folder+"/b.png"))
+	err := run(t.Context(), io.Discard, "memfs://list.txt", filepath.Join(folder, "results"), 2, beamseg.Options{Steps: 1})
+	require.ErrorContains(t, err, "none of the pictures could be segmented")
+	text, err := os.ReadFile(filepath.Join(folder, "results-00001-of-00002.failed.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), folder+"/a.png")
+
+	list, lines := filepath.Join(folder, "list.txt"), ""
+	for i := range 100 {
+		lines += fmt.Sprintf("%s/%d/%s.png\n", folder, i, strings.Repeat("x", 60_000))
+	}
+	require.NoError(t, os.WriteFile(list, []byte(lines), 0o666))
+	_, err = pipelineOf(t.Context(), list, "out", 1, beamseg.Options{})
+	require.NoError(t, err)
+	before := *runners.Runner
+	*runners.Runner = "DataflowRunner"
+	defer func() { *runners.Runner = before }()
+	_, err = pipelineOf(t.Context(), list, "out", 1, beamseg.Options{})
+	require.ErrorContains(t, err, "100 pictures make a pipeline of 11 MB, and Dataflow takes about 10 MB: copy the list")
+	_, err = pipelineOf(t.Context(), "memfs://list.txt", "out", 1, beamseg.Options{})
+	require.NoError(t, err)
 }
