@@ -35,7 +35,7 @@ func init() {
 // Beside each file is prefix-….failed.json with the pictures that could
 // not be segmented. A picture's results are in file ID mod shards, in the order of the ids, so that
 // a file does not depend on the bundles. All shards are written, also those without pictures, so that none of an earlier run
-// with as many stays; files of another number are left alone. A shard is held in memory.
+// with as many stays; files of another number are left alone. found must be bounded and in the global window. A shard is held in memory.
 // Where the file system can rename (local), files are written aside and renamed; elsewhere (gs, s3) an
 // object is there when it is whole.
 func Write(s beam.Scope, found beam.PCollection, format, prefix string, shards int) beam.PCollection {
