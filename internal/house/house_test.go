@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"sampler":         {"torch", "internal/nilcheck"},
 	"diffusioninst": {
 		"backbone", "coco", "decoder", "mask", "maskhead", "nn", "sampler", "torch",
-		"picture", "internal/nilcheck", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "internal/pipeline", "golang.org/x",
+		"picture", "internal/nilcheck", "internal/checkpoint", "internal/detectron2", "internal/imagecheck", "internal/pipeline", "internal/processor", "golang.org/x",
 	},
 	"evaluation": {"annotation", "coco", "diffusioninst", "picture", "internal/pipeline"},
 	"nuclei":     {"diffusioninst"},
