@@ -35,7 +35,7 @@
 //
 // train.yaml beside this file is the configuration; losses.png and evaluation.png are the
 // plots of the run, the latter with the 240 proposals of training. train_masks.yaml is that of the second
-// part, in which the masks became finer. The metadata of the
+// part, in which the masks became finer; losses_masks.png shows a run of it. The metadata of the
 // weights holds the command and the accuracy:
 //
 //	diffusioninst info builtin:nuclei
