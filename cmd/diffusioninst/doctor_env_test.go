@@ -60,6 +60,34 @@ func TestEnvForTheShell(t *testing.T) {
 	require.Equal(t, want.CXXFlags+"\n"+want.LDFlags, string(got))
 }
 
+// The folder leads every library that is left out to the one without symbols.
+func TestEnvLean(t *testing.T) {
+	in, err := libtorchenv.FromEnvironment().Find(t.Context())
+	if err != nil {
+		t.Skip("no LibTorch here")
+	}
+	unused, err := in.Unused(t.Context())
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "lean")
+	text, err := runCommand(t, newEnvCommand(), "--lean", dir, "--json")
+	require.NoError(t, err)
+	var got struct {
+		GoFlags string `json:"GOFLAGS"`
+		Unused  []string
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &got))
+	require.ElementsMatch(t, unused, got.Unused)
+	if len(unused) == 0 {
+		require.Empty(t, got.GoFlags)
+		require.NoDirExists(t, dir)
+		return
+	}
+	require.Contains(t, got.GoFlags, "-rpath,"+dir)
+	for _, name := range unused {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
+}
+
 // unmeasured leaves out the speed, which takes a while.
 func unmeasured(t *testing.T) {
 	check := speedCheck

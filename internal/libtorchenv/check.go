@@ -43,6 +43,9 @@ func Diagnose(ctx context.Context, f Finder) ([]Check, *Installation) {
 	checks := []Check{checkGo(ctx), checkCompiler(ctx), checkLibtorch(in, err)}
 	if in != nil {
 		checks = append(checks, checkFlags(in, os.Getenv("CGO_CXXFLAGS"), os.Getenv("CGO_LDFLAGS")), checkBLAS(in))
+		if c := checkStart(ctx, in); c.Name != "" {
+			checks = append(checks, c)
+		}
 	}
 	return append(checks, checkProcessor(), checkMemory(), checkGPU(ctx, in)), in
 }

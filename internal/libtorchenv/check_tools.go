@@ -30,16 +30,22 @@ func checkGo(ctx context.Context) Check {
 	return c
 }
 
+// compiler returns the command of the C++ compiler that the go command calls, or would on a
+// system without g++.
+func compiler() []string {
+	if command := strings.Fields(os.Getenv("CXX")); len(command) > 0 {
+		return command
+	}
+	if _, err := exec.LookPath("g++"); err != nil {
+		return []string{"clang++"}
+	}
+	return []string{"g++"}
+}
+
 func checkCompiler(ctx context.Context) Check {
 	c := Check{Name: "C++ compiler", State: Missing}
 	c.Fix = aptFix("g++", "install g++ 10 or clang++ 13, or newer")
-	command := strings.Fields(os.Getenv("CXX"))
-	if len(command) == 0 {
-		command = []string{"g++"}
-		if _, err := exec.LookPath("g++"); err != nil {
-			command = []string{"clang++"}
-		}
-	}
+	command := compiler()
 	version, err := output(ctx, command[0], append(command[1:], "--version")...)
 	if err != nil {
 		c.Detail = "there is no " + strings.Join(command, " ")
