@@ -120,3 +120,35 @@ func TestAttentionRefusesWhatDoesNotFit(t *testing.T) {
 		}), &e, "%+v", c)
 	}
 }
+
+// BenchmarkDynamicConvPooled is one stage of the built-in model for a small picture, and of the paper's for a large one.
+func BenchmarkDynamicConvPooled(b *testing.B) {
+	for name, size := range map[string]struct{ boxes, channels, width, side int }{
+		"nuclei":    {400, 96, 16, 256},
+		"ResNet-50": {500, 256, 64, 1024},
+	} {
+		b.Run(name, func(b *testing.B) {
+			require.NoError(b, Do(context.Background(), func(s *Scope) error {
+				g := NewGenerator(1)
+				var levels []*Tensor
+				for _, stride := range []int{4, 8, 16, 32} {
+					levels = append(levels, s.Randn(g, Float32, 1, size.channels, size.side/stride, size.side/stride).ChannelsLast())
+				}
+				corner := s.Rand(g, Float32, size.boxes, 2).MulScalar(0.8 * float64(size.side))
+				sides := s.Rand(g, Float32, size.boxes, 2).MulScalar(0.15 * float64(size.side))
+				boxes := Cat([]*Tensor{corner, corner.Add(sides)}, 1)
+				first := s.Zeros(Options{Int64, CPU}, size.boxes)
+				matrices := s.Randn(g, Float32, size.boxes, 2*size.channels*size.width)
+				var norms [4]*Tensor
+				for i := range norms {
+					norms[i] = s.Randn(g, Float32, []int{size.width, size.channels}[i/2])
+				}
+				c := RoIAlignConfig{Scales: []float64{1. / 4, 1. / 8, 1. / 16, 1. / 32}, Bins: 7, Samples: 2}
+				for b.Loop() {
+					DynamicConvPooled(levels, boxes, first, first, matrices, norms, c, 1e-5).Close()
+				}
+				return nil
+			}))
+		})
+	}
+}

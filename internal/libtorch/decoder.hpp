@@ -150,13 +150,14 @@ struct DynamicConv {
   int64_t bins, d, inner;
   Norm first, second;
 
-  // of multiplies what pooled(r, scratch) says is pooled for box r; scratch has room for it.
+  // of multiplies what is pooled: a function that each thread asks source for returns it for box r; scratch has room for it.
   template <typename F>
-  at::Tensor of(F&& pooled) const {
+  at::Tensor of(F&& source) const {
     int64_t count = matrices.size(0);
     di::counted_flop += 4 * count * bins * d * inner;
     auto out = di::empty({count, bins, d}, matrices.options());
     at::parallel_for(0, count, 4, [&](int64_t from, int64_t to) {
+      auto pooled = source();
       std::vector<float> hidden(bins * inner), scratch(bins * d), matrix(matrices.scalar_type() == at::kFloat ? 0 : 2 * d * inner);
       for (int64_t r = from; r < to; r++) {
         Part y{out, r * bins * d, bins * d};
@@ -253,8 +254,8 @@ di_result1 di_dynamic_conv(di_tensor rois, di_tensor matrices, const di_tensor* 
     check(x, true);
     std::vector<at::Tensor> of;
     int64_t bins = x.size(1), d = x.size(2);
-    return dynamic_conv(m, of, norms, x.size(0), bins, d, eps).of([&](int64_t r, std::vector<float>& scratch) {
-      return Part{x, r * bins * d, bins * d}.read(scratch);
+    return dynamic_conv(m, of, norms, x.size(0), bins, d, eps).of([&] {
+      return [&](int64_t r, std::vector<float>& scratch) { return Part{x, r * bins * d, bins * d}.read(scratch); };
     });
   });
 }
@@ -265,9 +266,11 @@ at::Tensor di::dynamic_conv(RoIs rois, const at::Tensor& matrices, const di_tens
     l = l.contiguous(at::MemoryFormat::ChannelsLast);
   }
   std::vector<at::Tensor> of;
-  return ::dynamic_conv(matrices, of, norms, rois.boxes.size(0), rois.bins * rois.bins, rois.levels[0].size(1), eps).of([&](int64_t r, std::vector<float>& scratch) {
-    di::pool(rois, r, scratch.data());
-    return scratch.data();
+  return ::dynamic_conv(matrices, of, norms, rois.boxes.size(0), rois.bins * rois.bins, rois.levels[0].size(1), eps).of([&] {
+    return [pool = di::pooler(rois)](int64_t r, std::vector<float>& scratch) {
+      pool(r, scratch.data());
+      return scratch.data();
+    };
   });
 }
 

@@ -25,7 +25,12 @@ DI_INLINE void strip(const Panel& p, int64_t row, int64_t column) {
   using V = typename S::V;
   const float *a = p.a + row * kTerms, *b = p.b + column;
   float* c = p.c + row * kColumns + column;
-  V sum[R][N] = {};
+  V sum[R][N];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 16
+    for (int j = 0; j < N; j++) sum[r][j] = V{};
+  }
   for (int64_t block = 0; block < p.blocks; block++, a += p.apart) {
 #pragma GCC unroll 1
     for (int64_t i = 0; i < kTerms; i++, b += kColumns) {
@@ -38,7 +43,9 @@ DI_INLINE void strip(const Panel& p, int64_t row, int64_t column) {
       }
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < R; r++) {
+#pragma GCC unroll 16
     for (int j = 0; j < N; j++) S::store(c + r * kColumns + j * S::count, sum[r][j]);
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <vector>
 
 #include "libtorch.h"
@@ -19,8 +20,9 @@ struct RoIs {
 // rois checks what di_roi_align is given.
 RoIs rois(const di_tensor* levels, const double* scales, size_t n, di_tensor boxes, di_tensor image, di_tensor level, int64_t bins, int64_t samples);
 
-// pool writes what RoIAlign gives for box r, (bins²,C), of levels in float32 or bfloat16 on the CPU.
-void pool(const RoIs& rois, int64_t r, float* out);
+// pooler returns a function, for one thread, that writes what RoIAlign gives for a box, (bins²,C), of levels in float32 or
+// bfloat16 on the CPU.
+std::function<void(int64_t r, float* out)> pooler(const RoIs& rois);
 
 // dynamic_conv returns what di_dynamic_conv gives for what is pooled, on the CPU.
 at::Tensor dynamic_conv(RoIs rois, const at::Tensor& matrices, const di_tensor* norms, double eps);

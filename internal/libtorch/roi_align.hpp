@@ -68,9 +68,7 @@ template <typename T>
 struct Plane {
   T* data;
   int64_t height, width, channels;
-  T* at(int64_t image, int64_t y, int64_t x) const {
-    return data + ((image * height + y) * width + x) * channels;
-  }
+  T* of(int64_t image) const { return data + image * height * width * channels; }
 };
 
 template <typename T>
@@ -82,38 +80,77 @@ std::vector<Plane<T>> planes(const Tensors& levels) {
   return out;
 }
 
-// each visits every sample of every bin of the boxes r0 … r1−1, bin by bin: four pixels and their
-// weights. Features are of type S, boxes and weights of type T.
-template <typename S, typename T, typename F>
-void each(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tensor& boxes, const at::Tensor& image,
-          const at::Tensor& level, int64_t r0, int64_t r1, F&& visit) {
-  std::vector<Sample<T>> ys(g.bins * g.samples), xs(g.bins * g.samples);
-  const T* box = static_cast<const T*>(boxes.data_ptr());
-  const int64_t* images = static_cast<const int64_t*>(image.data_ptr());
-  const int64_t* of = static_cast<const int64_t*>(level.data_ptr());
-  for (int64_t r = r0; r < r1; r++) {
-    const auto& p = levels[of[r]];
-    double scale = g.scales[of[r]];
-    int64_t m = images[r];
-    g.fill(xs, box[4 * r], box[4 * r + 2], scale, p.width);
-    g.fill(ys, box[4 * r + 1], box[4 * r + 3], scale, p.height);
-    int64_t bin = r * g.bins * g.bins;
-    for (int64_t by = 0; by < g.bins; by++) {
-      for (int64_t bx = 0; bx < g.bins; bx++, bin++) {
-        for (auto y = ys.begin() + by * g.samples, down = y + g.samples; y < down; y++) {
-          if (!y->inside) continue;
-          S *low = p.at(m, y->low, 0), *high = p.at(m, y->high, 0);
-          for (auto x = xs.begin() + bx * g.samples, across = x + g.samples; x < across; x++) {
-            if (!x->inside) continue;
-            int64_t left = x->low * p.channels, right = x->high * p.channels;
-            visit(bin, low + left, low + right, high + left, high + right, y->near * x->near, y->near * x->far,
-                  y->far * x->near, y->far * x->far);
-          }
-        }
+// The samples of a bin: those of its rows with those of its columns. What a Sample has as low and high are elements from
+// the level's first here.
+template <typename S, typename T>
+struct Bin {
+  S* level;
+  const Sample<T> *y, *down, *x, *across;
+
+  // each visits the samples: four pixels and their weights.
+  template <typename F>
+  DI_INLINE void each(F&& visit) const {
+    for (const auto* v = y; v < down; v++) {
+      S *low = level + v->low, *high = level + v->high;
+      for (const auto* h = x; h < across; h++) {
+        visit(low + h->low, low + h->high, high + h->low, high + h->high, v->near * h->near, v->near * h->far, v->far * h->near, v->far * h->far);
       }
     }
   }
-}
+};
+
+// An Axis has the samples of a box's bins that are inside, on one axis.
+template <typename T>
+struct Axis {
+  std::vector<Sample<T>> all, inside;
+  std::vector<int64_t> ends;  // of the bins' samples among those inside, after a 0
+
+  explicit Axis(const Geometry& g) : all(g.bins * g.samples), inside(g.bins * g.samples), ends(g.bins + 1) {}
+
+  // fill has pixels that are apart elements apart.
+  void fill(const Geometry& g, T from, T to, double scale, int64_t size, int64_t apart) {
+    g.fill(all, from, to, scale, size);
+    int64_t n = 0;
+    for (int64_t bin = 0; bin < g.bins; bin++) {
+      for (int64_t i = bin * g.samples; i < (bin + 1) * g.samples; i++) {
+        if (all[i].inside) inside[n++] = {true, all[i].low * apart, all[i].high * apart, all[i].near, all[i].far};
+      }
+      ends[bin + 1] = n;
+    }
+  }
+};
+
+// Boxes are those of one thread: features are of type S, boxes and weights of type T.
+template <typename S, typename T>
+class Boxes {
+ public:
+  Boxes(const Geometry& g, const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image, const at::Tensor& level)
+      : g_(g), levels_(planes<S>(levels)), boxes_(static_cast<const T*>(boxes.data_ptr())), image_(static_cast<const int64_t*>(image.data_ptr())),
+        level_(static_cast<const int64_t*>(level.data_ptr())), x_(g), y_(g) {}
+
+  // bins visits the bins of box r, row by row.
+  template <typename F>
+  void bins(int64_t r, F&& visit) {
+    const auto& p = levels_[level_[r]];
+    double scale = g_.scales[level_[r]];
+    const T* box = boxes_ + 4 * r;
+    x_.fill(g_, box[0], box[2], scale, p.width, p.channels);
+    y_.fill(g_, box[1], box[3], scale, p.height, p.width * p.channels);
+    const auto *x = x_.inside.data(), *y = y_.inside.data();
+    for (int64_t by = 0; by < g_.bins; by++) {
+      for (int64_t bx = 0; bx < g_.bins; bx++) {
+        visit(Bin<S, T>{p.of(image_[r]), y + y_.ends[by], y + y_.ends[by + 1], x + x_.ends[bx], x + x_.ends[bx + 1]});
+      }
+    }
+  }
+
+ private:
+  Geometry g_;
+  std::vector<Plane<S>> levels_;
+  const T* boxes_;
+  const int64_t *image_, *level_;
+  Axis<T> x_, y_;
+};
 
 // on_gpu launches one of the two kernels, with one block per bin whose threads divide the channels.
 void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
@@ -124,53 +161,47 @@ void on_gpu(const char* function, const Tensors& levels, const at::Tensor& boxes
                level.defined() ? level.data_ptr() : nullptr, pooled.data_ptr(), channels, static_cast<int>(g.bins), static_cast<int>(g.samples));
 }
 
-// A sample of a bin: four pixels and their weights.
-template <typename S, typename T>
-struct Pixels {
-  const S *a, *b, *c, *d;
-  T wa, wb, wc, wd;
-};
-
 // mean writes n channels of the sum of a bin's samples to out; sum has room for them.
 template <typename O, typename S, typename T>
-DI_INLINE void mean(O* __restrict out, const Pixels<S, T>* samples, int64_t count, int64_t n, T* __restrict sum) {
+DI_INLINE void mean(O* __restrict out, const Bin<S, T>& bin, int64_t n, T* __restrict sum) {
   std::fill(sum, sum + n, T(0));
-  for (const auto* p = samples; p < samples + count; p++) {
-    const S *a = p->a, *b = p->b, *c = p->c, *d = p->d;
-    T wa = p->wa, wb = p->wb, wc = p->wc, wd = p->wd;
+  bin.each([&](const S* a, const S* b, const S* c, const S* d, T wa, T wb, T wc, T wd) DI_INLINED {
     for (int64_t i = 0; i < n; i++) {
       sum[i] += wa * static_cast<T>(a[i]) + wb * static_cast<T>(b[i]) + wc * static_cast<T>(c[i]) + wd * static_cast<T>(d[i]);
     }
-  }
+  });
   for (int64_t i = 0; i < n; i++) out[i] = static_cast<O>(sum[i]);
 }
 
 // vectors writes the channels of N vectors from channel i on.
-template <typename S, int N>
-DI_INLINE void vectors(float* out, const Pixels<float, float>* samples, int64_t count, int64_t i) {
-  typename S::V sum[N] = {};
-  for (const auto* p = samples; p < samples + count; p++) {
+template <typename L, int N>
+DI_INLINE void vectors(float* out, const Bin<float, float>& bin, int64_t i) {
+  typename L::V sum[N];
+#pragma GCC unroll 8
+  for (int j = 0; j < N; j++) sum[j] = typename L::V{};
+  bin.each([&](const float* a, const float* b, const float* c, const float* d, float wa, float wb, float wc, float wd) DI_INLINED {
+#pragma GCC unroll 8
     for (int j = 0; j < N; j++) {
-      int64_t at = i + j * S::count;
-      sum[j] += p->wa * S::load(p->a + at) + p->wb * S::load(p->b + at) + p->wc * S::load(p->c + at) + p->wd * S::load(p->d + at);
+      int64_t at = i + j * L::count;
+      sum[j] += wa * L::load(a + at) + wb * L::load(b + at) + wc * L::load(c + at) + wd * L::load(d + at);
     }
-  }
-  for (int j = 0; j < N; j++) S::store(out + i + j * S::count, sum[j]);
+  });
+#pragma GCC unroll 8
+  for (int j = 0; j < N; j++) L::store(out + i + j * L::count, sum[j]);
 }
 
 template <int bytes>
-DI_INLINE void mean(float* out, const Pixels<float, float>* samples, int64_t count, int64_t n) {
-  using S = di::Lanes<float, bytes>;
-  constexpr int64_t L = S::count;
+DI_INLINE void mean(float* out, const Bin<float, float>& bin, int64_t n) {
+  using L = di::Lanes<float, bytes>;
   int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) vectors<S, 4>(out, samples, count, i);
-  for (; i + 2 * L <= n; i += 2 * L) vectors<S, 2>(out, samples, count, i);
-  for (; i + L <= n; i += L) vectors<S, 1>(out, samples, count, i);
+  for (; i + 6 * L::count <= n; i += 6 * L::count) vectors<L, 6>(out, bin, i);
+  for (; i + 2 * L::count <= n; i += 2 * L::count) vectors<L, 2>(out, bin, i);
+  for (; i + L::count <= n; i += L::count) vectors<L, 1>(out, bin, i);
   for (; i < n; i++) {
     float sum = 0;
-    for (const auto* p = samples; p < samples + count; p++) {
-      sum += p->wa * p->a[i] + p->wb * p->b[i] + p->wc * p->c[i] + p->wd * p->d[i];
-    }
+    bin.each([&](const float* a, const float* b, const float* c, const float* d, float wa, float wb, float wc, float wd) DI_INLINED {
+      sum += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
+    });
     out[i] = sum;
   }
 }
@@ -178,58 +209,41 @@ DI_INLINE void mean(float* out, const Pixels<float, float>* samples, int64_t cou
 // Bits of float32 must not depend on the processor: nothing is contracted to a fused multiply-add. The attribute has no effect on
 // lambdas, so that di::widest cannot be used.
 #define DI_EXACT __attribute__((optimize("fp-contract=off")))
-DI_EXACT DI_AVX512 void mean512(float* o, const Pixels<float, float>* s, int64_t count, int64_t n) { mean<64>(o, s, count, n); }
-DI_EXACT DI_AVX2 void mean256(float* o, const Pixels<float, float>* s, int64_t count, int64_t n) { mean<32>(o, s, count, n); }
-DI_EXACT void mean128(float* o, const Pixels<float, float>* s, int64_t count, int64_t n) { mean<16>(o, s, count, n); }
+DI_EXACT DI_AVX512 void mean512(float* o, const Bin<float, float>& bin, int64_t n) { mean<64>(o, bin, n); }
+DI_EXACT DI_AVX2 void mean256(float* o, const Bin<float, float>& bin, int64_t n) { mean<32>(o, bin, n); }
+DI_EXACT void mean128(float* o, const Bin<float, float>& bin, int64_t n) { mean<16>(o, bin, n); }
 
-void mean_of(float* out, const Pixels<float, float>* samples, int64_t count, int64_t n, float*) {
+void mean_of(float* out, const Bin<float, float>& bin, int64_t n, float*) {
   int bytes = di::simd();
-  (bytes == 64 ? mean512 : bytes == 32 ? mean256 : mean128)(out, samples, count, n);
+  (bytes == 64 ? mean512 : bytes == 32 ? mean256 : mean128)(out, bin, n);
 }
 
-DI_CLONES void mean_of(di::BFloat16* out, const Pixels<di::BFloat16, float>* samples, int64_t count, int64_t n, float* sum) {
-  mean(out, samples, count, n, sum);
-}
+DI_CLONES void mean_of(di::BFloat16* out, const Bin<di::BFloat16, float>& bin, int64_t n, float* sum) { mean(out, bin, n, sum); }
 
-DI_CLONES void mean_of(float* out, const Pixels<di::BFloat16, float>* samples, int64_t count, int64_t n, float* sum) {
-  mean(out, samples, count, n, sum);
-}
+DI_CLONES void mean_of(float* out, const Bin<di::BFloat16, float>& bin, int64_t n, float* sum) { mean(out, bin, n, sum); }
 
-void mean_of(double* out, const Pixels<double, double>* samples, int64_t count, int64_t n, double* sum) {
-  mean(out, samples, count, n, sum);
-}
+void mean_of(double* out, const Bin<double, double>& bin, int64_t n, double* sum) { mean(out, bin, n, sum); }
 
-// The samples of the bins of a box.
+// A Pooler pools boxes, one at a time.
 template <typename S, typename T>
-struct Bins {
-  std::vector<Pixels<S, T>> samples;
-  std::vector<int64_t> counts;
-  std::vector<T> sum;  // scratch space
-
-  Bins(int64_t bins, int64_t channels) : counts(bins), sum(channels) {}
+class Pooler {
+ public:
+  Pooler(const Geometry& g, const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image, const at::Tensor& level)
+      : boxes_(g, levels, boxes, image, level), sum_(levels[0].size(1)) {}
 
   // pool writes the bins of box r.
   template <typename O>
-  void pool(const Geometry& g, const std::vector<Plane<S>>& levels, const at::Tensor& boxes, const at::Tensor& image, const at::Tensor& level,
-            int64_t r, O* out) {
-    auto bins = static_cast<int64_t>(counts.size()), channels = static_cast<int64_t>(sum.size());
-    samples.clear();
-    std::fill(counts.begin(), counts.end(), 0);
-    each<S, T>(g, levels, boxes, image, level, r, r + 1,
-               [&](int64_t bin, const S* a, const S* b, const S* c, const S* d, T wa, T wb, T wc, T wd) {
-                 counts[bin - r * bins]++;
-                 samples.push_back({a, b, c, d, wa, wb, wc, wd});
-               });
-    const auto* of = samples.data();
-    for (int64_t n : counts) {
-      if (n == 0) {
-        std::fill(out, out + channels, O{});
-      } else {
-        mean_of(out, of, n, channels, sum.data());
-      }
-      of += n, out += channels;
-    }
+  void pool(int64_t r, O* out) {
+    auto channels = static_cast<int64_t>(sum_.size());
+    boxes_.bins(r, [&](const Bin<S, T>& bin) {
+      mean_of(out, bin, channels, sum_.data());
+      out += channels;
+    });
   }
+
+ private:
+  Boxes<S, T> boxes_;
+  std::vector<T> sum_;  // scratch space
 };
 
 at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor& image,
@@ -245,11 +259,10 @@ at::Tensor pool(const Tensors& levels, const at::Tensor& boxes, const at::Tensor
   di::dispatch(out.scalar_type(), [&](auto storage, auto number) {
     using S = decltype(storage);
     using T = decltype(number);
-    auto p = planes<S>(lasts);
     auto* o = static_cast<S*>(out.data_ptr());
     at::parallel_for(0, count, 4, [&](int64_t r0, int64_t r1) {
-      Bins<S, T> of(bins, channels);
-      for (int64_t r = r0; r < r1; r++) of.pool(g, p, boxes, image, level, r, o + r * bins * channels);
+      Pooler<S, T> of(g, lasts, boxes, image, level);
+      for (int64_t r = r0; r < r1; r++) of.pool(r, o + r * bins * channels);
     });
   });
   return out;
@@ -272,18 +285,21 @@ Tensors slopes(const std::vector<std::vector<int64_t>>& shapes, const at::Tensor
   }
   int64_t count = boxes.size(0), channels = shapes[0][1];
   AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
-    auto p = planes<scalar_t>(out);
     const auto* from = static_cast<const scalar_t*>(grad.data_ptr());
     at::parallel_for(0, channels, 16, [&](int64_t c0, int64_t c1) {
-      each<scalar_t, scalar_t>(g, p, boxes, image, level, 0, count,
-           [&](int64_t bin, scalar_t* a, scalar_t* b, scalar_t* c, scalar_t* d, scalar_t wa, scalar_t wb, scalar_t wc,
-               scalar_t wd) {
-             const scalar_t* __restrict grad = from + bin * channels;
-             for (int64_t i = c0; i < c1; i++) a[i] += wa * grad[i];
-             for (int64_t i = c0; i < c1; i++) b[i] += wb * grad[i];
-             for (int64_t i = c0; i < c1; i++) c[i] += wc * grad[i];
-             for (int64_t i = c0; i < c1; i++) d[i] += wd * grad[i];
-           });
+      Boxes<scalar_t, scalar_t> of(g, out, boxes, image, level);
+      const scalar_t* grad = from;
+      for (int64_t r = 0; r < count; r++) {
+        of.bins(r, [&](const Bin<scalar_t, scalar_t>& bin) {
+          bin.each([&, grad](scalar_t* a, scalar_t* b, scalar_t* c, scalar_t* d, scalar_t wa, scalar_t wb, scalar_t wc, scalar_t wd) {
+            for (int64_t i = c0; i < c1; i++) a[i] += wa * grad[i];
+            for (int64_t i = c0; i < c1; i++) b[i] += wb * grad[i];
+            for (int64_t i = c0; i < c1; i++) c[i] += wc * grad[i];
+            for (int64_t i = c0; i < c1; i++) d[i] += wd * grad[i];
+          });
+          grad += channels;
+        });
+      }
     });
   });
   return out;
@@ -338,13 +354,12 @@ di::RoIs di::rois(const di_tensor* levels, const double* scales, size_t n_levels
   return {std::move(pyramid), b, im, lv, {scales, scales + n_levels}, bins, samples};
 }
 
-void di::pool(const RoIs& rois, int64_t r, float* out) {
-  auto of = [&](auto storage) {
-    using S = decltype(storage);
-    Bins<S, float> bins(rois.bins * rois.bins, rois.levels[0].size(1));
-    bins.pool(Geometry{rois.scales, rois.bins, rois.samples}, planes<S>(rois.levels), rois.boxes, rois.image, rois.level, r, out);
+std::function<void(int64_t, float*)> di::pooler(const RoIs& rois) {
+  auto of = [&](auto storage) -> std::function<void(int64_t, float*)> {
+    return [of = Pooler<decltype(storage), float>(Geometry{rois.scales, rois.bins, rois.samples}, rois.levels, rois.boxes, rois.image, rois.level)](
+               int64_t r, float* out) mutable { of.pool(r, out); };
   };
-  rois.levels[0].scalar_type() == at::kFloat ? of(float{}) : of(di::BFloat16{});
+  return rois.levels[0].scalar_type() == at::kFloat ? of(float{}) : of(di::BFloat16{});
 }
 
 di_result1 di_roi_align(const di_tensor* levels, const double* scales, size_t n_levels, di_tensor boxes,

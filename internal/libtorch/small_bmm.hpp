@@ -36,7 +36,9 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
   using V = typename S::V;
   constexpr int64_t L = S::count;
   V sum[R][N];
+#pragma GCC unroll 16
   for (int r = 0; r < R; r++) {
+#pragma GCC unroll 16
     for (int j = 0; j < N; j++) sum[r][j] = V{};
   }
   for (int64_t p = 0; p < k; p++) {
@@ -47,13 +49,16 @@ DI_INLINE void rows(const T* a, int64_t row, int64_t column, const T* b, int64_t
       for (int j = 0; j < N; j++) sum[r][j] += left * right[j];
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < R; r++) {
+#pragma GCC unroll 16
     for (int j = 0; j < N; j++) {
-      T* to = c + r * stride + j * L;
-      if (int64_t rest = n - j * L; rest >= L) {
-        S::store(to, sum[r][j]);
-      } else if (rest > 0) {
-        std::memcpy(to, &sum[r][j], rest * sizeof(T));
+      if (n >= (j + 1) * L) {
+        S::store(c + r * stride + j * L, sum[r][j]);
+      } else if (n > j * L) {
+        T last[L];
+        S::store(last, sum[r][j]);
+        std::memcpy(c + r * stride + j * L, last, (n - j * L) * sizeof(T));
       }
     }
   }
