@@ -4,15 +4,28 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/diffusioninst/go/diffusioninst"
+	"github.com/diffusioninst/go/internal/processor"
 	"github.com/diffusioninst/go/torch"
 	"github.com/diffusioninst/go/train/data"
 )
 
-// defaultMaxBytes lets the paper's batch of 16 pictures of 800×1333 pixels through, which
-// takes 42 GB by the estimate.
-const defaultMaxBytes = 64 << 30
+// mostBytes lets the paper's batch of 16 pictures of 800×1333 pixels through, which takes 42 GB
+// by the estimate.
+const mostBytes = 64 << 30
+
+// defaultMaxBytes is what Options.MaxBytes is by default on the CPU.
+var defaultMaxBytes = sync.OnceValue(func() int64 { return maxBytesWithin(processor.Memory()) })
+
+// maxBytesWithin returns the default within a limit; 0 is none.
+func maxBytesWithin(limit int64) int64 {
+	if limit <= 0 {
+		return mostBytes
+	}
+	return min(mostBytes, limit)
+}
 
 // trainPixelBytes is what a step keeps for the gradient of a pixel of its batch. Measured as
 // the growth of the resident set's peak (VmHWM in /proc/self/status) over Trainer.Step with a
@@ -39,7 +52,7 @@ func (o Options) maxBytes(device torch.Device) int64 {
 	if o.MaxBytes == 0 && device.IsCUDA() {
 		return 0 // a GPU that is full is an error, not the end of the process
 	}
-	return max(cmp.Or(o.MaxBytes, defaultMaxBytes), 0)
+	return max(cmp.Or(o.MaxBytes, defaultMaxBytes()), 0)
 }
 
 // checkMemory refuses a batch that needs more memory than the limit.

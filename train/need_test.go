@@ -22,10 +22,10 @@ func TestStepsThatNeedTooMuchAreRefused(t *testing.T) {
 		}
 		return out
 	}
-	require.NoError(t, checkMemory(c, defaultMaxBytes, batch(16, 1333, 800)), "the paper's batch")
+	require.NoError(t, checkMemory(c, mostBytes, batch(16, 1333, 800)), "the paper's batch")
 	for _, samples := range [][]data.Sample{batch(1<<16, 192, 192), batch(1, 65536, 65536), batch(2, 1<<40, 1<<40)} {
 		var e *LimitError
-		require.ErrorAs(t, checkMemory(c, defaultMaxBytes, samples), &e)
+		require.ErrorAs(t, checkMemory(c, mostBytes, samples), &e)
 		require.Greater(t, e.Bytes, e.Limit)
 		require.Equal(t, len(samples), e.Pictures)
 		require.NoError(t, checkMemory(c, 0, samples), "no limit")
@@ -42,4 +42,10 @@ func TestStepsThatNeedTooMuchAreRefused(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	_, err = New(context.Background(), diffusioninst.ResNet50COCO(), nn.FromSeed(0), torch.CPU, Options{Replicas: 1 << 40})
 	require.ErrorContains(t, err, "replicas")
+}
+
+func TestMaxBytesWithin(t *testing.T) {
+	require.EqualValues(t, mostBytes, maxBytesWithin(0), "no limit")
+	require.EqualValues(t, mostBytes, maxBytesWithin(1<<40))
+	require.EqualValues(t, 4<<30, maxBytesWithin(4<<30), "a container's")
 }

@@ -49,8 +49,9 @@ type Options struct {
 	// a resumed run equals an uninterrupted one up to rounding.
 	Replicas int
 	// MaxBytes is the most memory that a step may need by an estimate: one that needs more is
-	// a *LimitError before it begins. The default is 64 GiB on the CPU, and none on a GPU,
-	// which reports that it is full; negative for none.
+	// a *LimitError before it begins. The default on the CPU is 64 GiB, or
+	// the limit of the process's container or job if that is less. There is none on a GPU, which
+	// reports that it is full; negative for none.
 	MaxBytes int64
 	// SyncBatchNorm makes batch norms that learn see the pictures of all replicas. A
 	// step is then the same, up to rounding, whatever the number of replicas (except for

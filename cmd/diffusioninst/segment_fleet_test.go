@@ -89,7 +89,7 @@ func (f *fleet) start(t *testing.T, i int) *fleetWorker {
 
 // Shards of many pictures, whose workers are killed at random, hold each picture once, with the results of one
 // process. DIFFUSIONINST_PICTURES=10000 DIFFUSIONINST_LIMIT=30m takes minutes; DIFFUSIONINST_KILLS says how many workers are
-// killed.
+// killed, DIFFUSIONINST_PROCESSES how many work at a time: more than there are cores take each more processor time.
 func TestShardsOfManyPictures(t *testing.T) {
 	pictures := 16
 	if n, err := strconv.Atoi(os.Getenv("DIFFUSIONINST_PICTURES")); err == nil {
@@ -114,16 +114,18 @@ func TestShardsOfManyPictures(t *testing.T) {
 	took, alone := time.Since(begin), childTime(t)-before
 
 	f := &fleet{args: args, out: t.TempDir(), shards: max(2, pictures/1000), kills: map[int]int{}}
-	kills := f.shards
-	if n, err := strconv.Atoi(os.Getenv("DIFFUSIONINST_KILLS")); err == nil {
-		kills = n
+	kills, processes := f.shards, 3
+	for name, n := range map[string]*int{"DIFFUSIONINST_KILLS": &kills, "DIFFUSIONINST_PROCESSES": &processes} {
+		if more, err := strconv.Atoi(os.Getenv(name)); err == nil {
+			*n = more
+		}
 	}
 	f.lives = max(2*took/time.Duration(f.shards), time.Second)
 	for range kills {
 		f.kills[rand.IntN(f.shards)]++
 	}
 	before = childTime(t)
-	f.run(t, 3)
+	f.run(t, processes)
 	t.Logf("%d pictures, %d shards, %d processes killed: %v of processor time, %v of one process", pictures, f.shards, f.killed, childTime(t)-before, alone)
 	require.Equal(t, kills > 0, f.killed > 0)
 

@@ -81,7 +81,7 @@ to that of an uninterrupted run.`,
 	f.StringVar(&o.weights, "weights", "", "checkpoint to start from: a DiffusionInst, an ImageNet backbone or builtin:nuclei; none for random weights (default: MODEL.WEIGHTS of the configuration)")
 	o.ema.add(f)
 	f.StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N; without N each of several processes takes the GPU of its rank on the machine")
-	f.Float64Var(&o.memory, "max-memory", 0, "GiB of memory that a step may need, by an estimate, before the run ends with an error (default: 64 on the CPU; negative for no limit)")
+	f.Float64Var(&o.memory, "max-memory", 0, "GiB of memory that a step may need, by an estimate, before the run ends with an error (default on the CPU: 64, or the container's limit if that is less; negative for no limit)")
 	f.IntVar(&o.threads, "threads", 0, "CPU threads per operator (default: the physical cores)")
 	f.IntVar(&o.workers, "workers", 0, "pictures that are read at the same time (default: DATALOADER.NUM_WORKERS of the configuration)")
 	f.IntVar(&o.steps, "steps", 0, "steps of the whole run; a cosine schedule ends there, and its warm-up takes at most a fifth of them (default: SOLVER.MAX_ITER of the configuration)")

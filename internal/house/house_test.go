@@ -48,7 +48,7 @@ var rooms = map[string][]string{
 	"train": {
 		"train/data", "train/journal",
 		"backbone", "coco", "decoder", "diffusioninst", "mask", "maskhead", "nn", "sampler", "torch",
-		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/nilcheck", "internal/relay", "internal/simulate", "golang.org/x",
+		"picture", "internal/atomicfile", "internal/checkpoint", "internal/detectron2", "internal/nilcheck", "internal/processor", "internal/relay", "internal/simulate", "golang.org/x",
 	},
 	"train/journal": {"internal/atomicfile", "internal/regular"},
 	"train/data":    {"annotation", "coco", "mask", "picture", "internal/nilcheck", "internal/regular", "internal/relay", "golang.org/x"},
