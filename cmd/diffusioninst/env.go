@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -25,14 +27,18 @@ otherwise the system's. In a clone, before the program can be built, this prints
 
     CGO_ENABLED=0 go run ./cmd/diffusioninst env
 
-Debian 12's LibTorch lists OpenCV without using it, and with it come 243 libraries: to load
-them takes a third of the time to the first result of a small picture. With --lean, env
-makes a folder of libraries without symbols under the names of those that no symbol is
-taken from, and prints a GOFLAGS that lets go build make programs which look there first:
+Debian 12's LibTorch lists OpenCV, FFmpeg and ZeroMQ without using them, and with them come
+243 libraries: to load them takes a third of the time to the first result of a small
+picture. With --lean, env makes a folder of libraries without symbols under the names of
+those that no symbol is taken from, and prints a GOFLAGS that lets go build make programs
+which look there first. The parentheses keep it from others:
 
-    eval "$(diffusioninst env --lean lib)" && go build .
+    ( eval "$(diffusioninst env --lean lib)"; go build . )
 
-A program that uses OpenCV itself does not start then, and says which symbol is missing.`,
+Programs need the folder at its place: without it they load all libraries again. Nobody
+else may write there. A program that uses one of them itself does not start, and says
+which symbol is missing; build it without. An -ldflags of go build's own replaces that
+of GOFLAGS.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, err := libtorchenv.FromEnvironment().Find(cmd.Context())
@@ -46,15 +52,9 @@ A program that uses OpenCV itself does not start then, and says which symbol is 
 			if err != nil {
 				return err
 			}
-			var goflags string
-			var unused []string
-			if lean != "" {
-				if unused, err = in.Unused(cmd.Context()); err != nil {
-					return fmt.Errorf("--lean: %w", err)
-				}
-			}
-			if len(unused) > 0 {
-				if goflags, err = libtorchenv.StandIns(cmd.Context(), lean, unused); err != nil {
+			var flags leanFlags
+			if cmd.Flags().Changed("lean") {
+				if flags, err = makeLean(cmd.Context(), in, lean); err != nil {
 					return fmt.Errorf("--lean: %w", err)
 				}
 			}
@@ -64,15 +64,15 @@ A program that uses OpenCV itself does not start then, and says which symbol is 
 				enc.SetIndent("", "  ")
 				return enc.Encode(struct {
 					*libtorchenv.Installation
-					CXXFlags string   `json:"CGO_CXXFLAGS"`
-					LDFlags  string   `json:"CGO_LDFLAGS"`
-					GoFlags  string   `json:"GOFLAGS,omitempty"`
-					Unused   []string `json:"unused,omitempty"`
-				}{in, cxxflags, ldflags, goflags, unused})
+					CXXFlags string `json:"CGO_CXXFLAGS"`
+					LDFlags  string `json:"CGO_LDFLAGS"`
+					leanFlags
+				}{in, cxxflags, ldflags, flags})
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "# LibTorch %s in %s\n", in.Version, in.Root)
-			if goflags != "" {
-				goflags = "export GOFLAGS=" + libtorchenv.ShellQuote(goflags) + "\n"
+			goflags := ""
+			if flags.changed {
+				goflags = "export GOFLAGS=" + libtorchenv.ShellQuote(flags.GoFlags) + "\n"
 			}
 			_, err = fmt.Fprintf(out, "export CGO_CXXFLAGS=%s\nexport CGO_LDFLAGS=%s\n%s",
 				libtorchenv.ShellQuote(cxxflags), libtorchenv.ShellQuote(ldflags), goflags)
@@ -82,4 +82,30 @@ A program that uses OpenCV itself does not start then, and says which symbol is 
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: the LibTorch and the flags")
 	cmd.Flags().StringVar(&lean, "lean", "", "`folder` to make for a faster start, without the libraries that LibTorch does not use")
 	return cmd
+}
+
+// leanFlags are how programs start without the libraries that LibTorch does not use.
+type leanFlags struct {
+	GoFlags string   `json:"GOFLAGS,omitempty"`
+	Unused  []string `json:"unused,omitempty"` // libraries
+	changed bool
+}
+
+// makeLean makes the folder dir, if there are libraries to leave out.
+func makeLean(ctx context.Context, in *libtorchenv.Installation, dir string) (leanFlags, error) {
+	if dir == "" {
+		return leanFlags{}, errors.New("give a folder")
+	}
+	unused, err := in.Unused(ctx)
+	if err != nil {
+		return leanFlags{}, err
+	}
+	out := leanFlags{Unused: unused}
+	if len(unused) == 0 {
+		dir = ""
+	}
+	if out.GoFlags, out.changed, err = libtorchenv.GoFlags(ctx, dir); err != nil || dir == "" {
+		return out, err
+	}
+	return out, libtorchenv.StandIns(ctx, dir, unused)
 }

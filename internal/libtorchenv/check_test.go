@@ -77,9 +77,9 @@ func TestCheckTools(t *testing.T) {
 	require.Equal(t, Missing, checkGo(t.Context()).State)
 	require.Equal(t, Missing, checkCompiler(t.Context()).State)
 
-	write(t, filepath.Join(bin, "go"), "#!/bin/sh\necho go version go1.26.3 linux/amd64\n")
+	write(t, filepath.Join(bin, "go"), "#!/bin/sh\nif [ $1 = env ]; then echo \"$CXX\"; else echo go version go1.26.3 linux/amd64; fi\n")
 	require.Equal(t, Check{Name: "Go", State: OK, Detail: "1.26.3"}, checkGo(t.Context()))
-	write(t, filepath.Join(bin, "go"), "#!/bin/sh\necho go version go1.19.8 linux/amd64\n")
+	write(t, filepath.Join(bin, "go"), "#!/bin/sh\nif [ $1 = env ]; then echo \"$CXX\"; else echo go version go1.19.8 linux/amd64; fi\n")
 	require.Equal(t, Missing, checkGo(t.Context()).State)
 
 	write(t, filepath.Join(bin, "g++"), "#!/bin/sh\ncase $1 in --version) echo 'g++ 7.5'; echo more;; *) exit 1;; esac\n")

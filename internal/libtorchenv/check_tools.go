@@ -30,22 +30,27 @@ func checkGo(ctx context.Context) Check {
 	return c
 }
 
-// compiler returns the command of the C++ compiler that the go command calls, or would on a
-// system without g++.
-func compiler() []string {
-	if command := strings.Fields(os.Getenv("CXX")); len(command) > 0 {
-		return command
+// compiler returns the command of the C++ compiler that the go command calls, or that it could
+// call.
+func compiler(ctx context.Context) []string {
+	set, err := output(ctx, "go", "env", "CXX")
+	if err != nil {
+		set = os.Getenv("CXX")
 	}
-	if _, err := exec.LookPath("g++"); err != nil {
+	command := strings.Fields(set)
+	if len(command) == 0 {
+		command = []string{"g++"}
+	}
+	if _, err := exec.LookPath(command[0]); err != nil && command[0] == "g++" {
 		return []string{"clang++"}
 	}
-	return []string{"g++"}
+	return command
 }
 
 func checkCompiler(ctx context.Context) Check {
 	c := Check{Name: "C++ compiler", State: Missing}
 	c.Fix = aptFix("g++", "install g++ 10 or clang++ 13, or newer")
-	command := compiler()
+	command := compiler(ctx)
 	version, err := output(ctx, command[0], append(command[1:], "--version")...)
 	if err != nil {
 		c.Detail = "there is no " + strings.Join(command, " ")

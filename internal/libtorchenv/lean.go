@@ -38,13 +38,32 @@ func unused(ctx context.Context, torch string) ([]string, error) {
 			cpu = libs[name]
 		}
 	}
-	if cpu == nil || cpu.searches { // in places that come before those of the program
+	if cpu == nil || cpu.ownPlaces { // which come before those of the program
 		return nil, nil
 	}
+	out := unreferenced(cpu, scope, libs)
+	for before := -1; before != len(out); { // each library that stays may need others
+		before = len(out)
+		stay := reach(libs, scope[0], out)
+		keepListed(out, stay, cpu, libs)
+		if len(out) == before {
+			keepDefining(out, stay, libs)
+		}
+		if len(out) == before {
+			keepAlone(out, stay, libs)
+		}
+	}
+	return slices.Sorted(maps.Keys(out)), nil
+}
+
+// unreferenced returns the libraries that cpu lists and takes no symbol from, as the dynamic
+// loader searches.
+func unreferenced(cpu *sharedObject, scope []string, libs map[string]*sharedObject) map[string]bool {
 	used := map[*sharedObject]bool{}
-	for symbol := range cpu.undefined {
-		for _, name := range scope { // as the dynamic loader looks
-			if libs[name].defined[symbol] {
+	for symbol, library := range cpu.undefined {
+		used[libs[library]] = true // which has the version of the symbol
+		for _, name := range scope {
+			if _, ok := libs[name].defined[symbol]; ok {
 				used[libs[name]] = true
 				break
 			}
@@ -58,55 +77,65 @@ func unused(ctx context.Context, torch string) ([]string, error) {
 			out[name] = true
 		}
 	}
-	for { // until what stays neither lists nor uses what goes
-		before, stay := len(out), reach(libs, scope[0], out)
-		for name := range stay {
-			if libs[name] != cpu {
-				for _, n := range libs[name].needed {
-					delete(out, n)
-				}
+	return out
+}
+
+// keepListed takes from out what others than cpu list.
+func keepListed(out, stay map[string]bool, cpu *sharedObject, libs map[string]*sharedObject) {
+	for name := range stay {
+		if libs[name] != cpu {
+			for _, n := range libs[name].needed {
+				delete(out, n)
 			}
-		}
-		if len(out) < before {
-			continue
-		}
-		wanted := missing(libs, stay)
-		maps.DeleteFunc(out, func(name string, _ bool) bool {
-			goes := 0
-			for reached := range reach(libs, name, nil) {
-				if stay[reached] {
-					continue
-				}
-				if libs[reached].definesAny(wanted) {
-					return true
-				}
-				goes++
-			}
-			return goes == 1 // one costs little, and the program may want it itself
-		})
-		if len(out) == before {
-			return slices.Sorted(maps.Keys(out)), nil
 		}
 	}
+}
+
+// keepDefining takes from out what brings a symbol that is used and defined nowhere else.
+func keepDefining(out, stay map[string]bool, libs map[string]*sharedObject) {
+	symbols := missing(libs, stay)
+	maps.DeleteFunc(out, func(name string, _ bool) bool {
+		for reached := range reach(libs, name, nil) {
+			if !stay[reached] && libs[reached].definesAny(symbols) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// keepAlone takes from out what brings no others along: it costs little, and the program may use
+// it itself.
+func keepAlone(out, stay map[string]bool, libs map[string]*sharedObject) {
+	maps.DeleteFunc(out, func(name string, _ bool) bool {
+		others := reach(libs, name, stay)
+		delete(others, name)
+		return len(others) == 0
+	})
 }
 
 // missing returns the symbols that none of the named libraries defines, although some use them.
 func missing(libs map[string]*sharedObject, names map[string]bool) map[string]bool {
 	symbols := map[string]bool{}
 	for name := range names {
-		maps.Copy(symbols, libs[name].undefined)
+		for symbol := range libs[name].undefined {
+			symbols[symbol] = true
+		}
 	}
 	for name := range names {
-		maps.DeleteFunc(symbols, func(s string, _ bool) bool { return libs[name].defined[s] })
+		for symbol := range libs[name].defined {
+			delete(symbols, symbol)
+		}
 	}
 	return symbols
 }
 
 // A sharedObject is what the dynamic loader asks of a library.
 type sharedObject struct {
-	needed             []string
-	searches           bool // in folders of its own for what it needs
-	defined, undefined map[string]bool
+	needed    []string
+	ownPlaces bool                // whether it says where what it needs is
+	defined   map[string]struct{} // symbols
+	undefined map[string]string   // symbols, and the libraries that versions of them are of
 }
 
 func (s *sharedObject) definesAny(symbols map[string]bool) bool {
@@ -124,13 +153,13 @@ func readLibrary(path string) (*sharedObject, error) {
 		return nil, fmt.Errorf("%s is not a shared library: %w", path, err)
 	}
 	defer f.Close()
-	s := &sharedObject{defined: map[string]bool{}, undefined: map[string]bool{}}
+	s := &sharedObject{defined: map[string]struct{}{}, undefined: map[string]string{}}
 	if s.needed, err = f.ImportedLibraries(); err != nil {
 		return nil, fmt.Errorf("what %s needs: %w", path, err)
 	}
 	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
 		if folders, err := f.DynString(tag); err == nil && len(folders) > 0 {
-			s.searches = true
+			s.ownPlaces = true
 		}
 	}
 	symbols, err := f.DynamicSymbols()
@@ -141,9 +170,9 @@ func readLibrary(path string) (*sharedObject, error) {
 		switch {
 		case elf.ST_BIND(symbol.Info) == elf.STB_LOCAL:
 		case symbol.Section == elf.SHN_UNDEF:
-			s.undefined[symbol.Name] = true
+			s.undefined[symbol.Name] = symbol.Library
 		default:
-			s.defined[symbol.Name] = true
+			s.defined[symbol.Name] = struct{}{}
 		}
 	}
 	return s, nil
@@ -187,6 +216,9 @@ func load(ctx context.Context, path string) (scope []string, libs map[string]*sh
 		at, _, _ := strings.Cut(rest, " (0x")
 		if !filepath.IsAbs(at) {
 			return nil, nil, fmt.Errorf("%s is %s", name, rest)
+		}
+		if real, err := filepath.EvalSymlinks(at); err == nil && filepath.Base(real) == standIn {
+			return nil, nil, fmt.Errorf("%s is %s: unset LD_LIBRARY_PATH", name, at)
 		}
 		if libs[name], err = readLibrary(at); err != nil {
 			return nil, nil, err

@@ -1,12 +1,15 @@
 package libtorchenv
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/diffusioninst/go/internal/proctest"
@@ -57,7 +60,7 @@ func TestUnused(t *testing.T) {
 	require.Equal(t, []string{"libheavy.so"}, names)
 }
 
-// The loader is not asked by a library that has places of its own to look in.
+// A library that says itself where to look is not led elsewhere.
 func TestUnusedOfALibraryWithARunPath(t *testing.T) {
 	in, compile := lean(t)
 	compile("libtorch_cpu.so", "int used(); int torch() { return used(); }", "-shared", "-fPIC", "-Wl,-soname,libtorch_cpu.so",
@@ -74,26 +77,38 @@ func TestUnusedSaysWhatIsMissing(t *testing.T) {
 	require.ErrorContains(t, err, "libdeep.so is not found")
 }
 
-// A program starts without what nothing uses; one that uses it says so.
+// A version of a symbol counts, not its name alone: libversions has the one that LibTorch takes, and libfirst, which is
+// searched before, another.
+func TestUnusedKnowsVersions(t *testing.T) {
+	in, compile := lean(t)
+	versions := func(name, version, source string, needs ...string) {
+		script := write(t, filepath.Join(in.Lib, name+".map"), version+" { global: versioned; };\n")
+		compile("lib"+name+".so", source, append([]string{"-shared", "-fPIC", "-Wl,-soname,lib" + name + ".so", "-Wl,--version-script," + script}, needs...)...)
+	}
+	versions("versions", "V2", `extern "C" int versioned() { return 2; }`, "-lshared")
+	compile("libtorch_cpu.so", `extern "C" int versioned(); int torch() { return versioned(); }`, "-shared", "-fPIC", "-Wl,-soname,libtorch_cpu.so",
+		"-lused", "-lheavy", "-lversions")
+	versions("used", "V1", `extern "C" int versioned() { return 1; }`)
+	names, err := in.Unused(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"libheavy.so"}, names)
+}
+
+// A program starts without what nothing uses; one that uses it itself says so, and does not begin.
 func TestStandIns(t *testing.T) {
 	in, compile := lean(t)
-	t.Setenv("GOFLAGS", "-mod=mod")
 	dir := filepath.Join(t.TempDir(), "lean")
-	_, err := StandIns(t.Context(), dir, []string{"libheavy.so", "libold.so"})
-	require.NoError(t, err)
-	goflags, err := StandIns(t.Context(), dir, []string{"libheavy.so"})
-	require.NoError(t, err)
+	require.NoError(t, StandIns(t.Context(), dir, []string{"libheavy.so", "libold.so"}))
+	mine := write(t, filepath.Join(dir, "mine.so"), "mine")
+	write(t, filepath.Join(dir, standIn), "") // broken
+	require.NoError(t, StandIns(t.Context(), dir, []string{"libheavy.so"}))
 	require.NoFileExists(t, filepath.Join(dir, "libold.so"), "which is no longer one of them")
-	own, flags, _ := strings.Cut(goflags, " ")
-	require.Equal(t, "-mod=mod", own)
-	t.Setenv("GOFLAGS", goflags)
-	other := t.TempDir()
-	again, err := StandIns(t.Context(), other, []string{"libheavy.so"})
-	require.NoError(t, err)
-	require.Equal(t, strings.Replace(goflags, dir, other, 1), again, "the last folder counts")
+	require.FileExists(t, mine)
 
-	linker := strings.TrimPrefix(flags, "-ldflags=-extldflags=")
-	compile("program", "int torch(); int main() { return torch() - 1; }", "-ltorch", "-ltorch_cpu", linker)
+	goflags, _, err := GoFlags(t.Context(), dir)
+	require.NoError(t, err)
+	_, flags, _ := strings.Cut(goflags, "-ldflags=-extldflags=")
+	compile("program", "int torch(); int main() { return torch() - 1; }", "-ltorch", "-ltorch_cpu", flags)
 	program := filepath.Join(in.Lib, "program")
 	proctest.Run(t, proctest.Command(t, program))
 	loads, err := proctest.Command(t, "ldd", program).Output()
@@ -101,10 +116,34 @@ func TestStandIns(t *testing.T) {
 	require.NotContains(t, string(loads), "libdeep.so")
 	require.Contains(t, string(loads), "libused.so")
 
-	compile("user", "int torch(); int heavy(); int main() { return torch() - heavy(); }", "-ltorch", "-ltorch_cpu", "-lheavy", linker)
+	// Flags of the program's own link it against the real library.
+	compile("user", "#include <cstdio>\nint torch(); int heavy(); int main() { std::puts(\"begins\"); return torch() - heavy(); }",
+		"-ltorch", "-ltorch_cpu", "-lheavy", "-Wl,-rpath-link,"+in.Lib, flags)
 	text, err := proctest.Command(t, filepath.Join(in.Lib, "user")).CombinedOutput()
-	require.Error(t, err, "a program that uses the library itself")
+	require.Error(t, err)
 	require.Contains(t, string(text), "undefined symbol")
+	require.NotContains(t, string(text), "begins")
+}
+
+func TestTwoMakeStandIns(t *testing.T) {
+	linuxOnly(t)
+	if _, err := exec.LookPath("g++"); err != nil {
+		t.Skip("no g++")
+	}
+	dir := t.TempDir()
+	var old []string
+	for i := range 200 {
+		old = append(old, fmt.Sprintf("libold%d.so", i))
+	}
+	require.NoError(t, StandIns(t.Context(), dir, old))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { assert.NoError(t, StandIns(t.Context(), dir, []string{"libnew.so"})) })
+	}
+	wg.Wait()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 3, "the library, its name, .gitignore")
 }
 
 func TestStandInsRefuses(t *testing.T) {
@@ -113,22 +152,40 @@ func TestStandInsRefuses(t *testing.T) {
 		t.Skip("no g++")
 	}
 	dir := t.TempDir()
-	_, err := StandIns(t.Context(), filepath.Join(dir, "a b"), nil)
-	require.ErrorContains(t, err, "a b")
-	require.NoDirExists(t, filepath.Join(dir, "a b"))
-
 	mine := write(t, filepath.Join(dir, "libheavy.so"), "mine")
-	_, err = StandIns(t.Context(), dir, []string{"libheavy.so"})
-	require.ErrorContains(t, err, mine)
+	require.ErrorContains(t, StandIns(t.Context(), dir, []string{"libheavy.so"}), mine)
 	text, err := os.ReadFile(mine)
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(text))
 
-	t.Setenv("GOFLAGS", "-ldflags=-s")
-	_, err = StandIns(t.Context(), t.TempDir(), []string{"libheavy.so"})
-	require.ErrorContains(t, err, "-ldflags=-s")
-
 	t.Setenv("CXX", "false")
-	_, err = StandIns(t.Context(), t.TempDir(), []string{"libheavy.so"})
-	require.ErrorContains(t, err, "false -shared")
+	require.ErrorContains(t, StandIns(t.Context(), t.TempDir(), []string{"libheavy.so"}), "false -shared")
+}
+
+func TestGoFlags(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, dir, want string
+		changed           bool
+	}{
+		"added":              {"-mod=mod", "/a", "-mod=mod " + linkerFlags + "/a", true},
+		"the last one stays": {linkerFlags + "/a -mod=mod", "/b", "-mod=mod " + linkerFlags + "/b", true},
+		"there already":      {"-mod=mod " + linkerFlags + "/a", "/a", "-mod=mod " + linkerFlags + "/a", false},
+		"removed":            {linkerFlags + "/a", "", "", true},
+		"of no use":          {"-mod=mod", "", "-mod=mod", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOFLAGS", test.before)
+			got, changed, err := GoFlags(t.Context(), test.dir)
+			require.NoError(t, err)
+			require.Equal(t, test.want, got)
+			require.Equal(t, test.changed, changed)
+		})
+	}
+	t.Setenv("GOFLAGS", "-ldflags=-s")
+	_, _, err := GoFlags(t.Context(), "/a")
+	require.ErrorContains(t, err, "-ldflags=-s")
+	for _, dir := range []string{"/a b", "/a,b", "/a:b", "/a'b", "/a\u3000b", "/a\rb", "/$a"} {
+		_, _, err := GoFlags(t.Context(), dir)
+		require.ErrorContains(t, err, dir)
+	}
 }

@@ -10,79 +10,103 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // standIn is the library without symbols to which the names of a folder of StandIns lead.
 const standIn = "diffusioninst-empty.so"
 
-// StandIns makes the folder dir, in which each of the names leads to a library without symbols,
-// and returns the GOFLAGS with which go build makes programs that look there first: those of
-// the go command's environment and one more. Other names that lead there are removed, and other files of the folder kept. Programs may be
-// started meanwhile. A program that uses one of the libraries itself does not start then:
-// the dynamic loader says which symbol is missing.
-func StandIns(ctx context.Context, dir string, names []string) (goflags string, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", fmt.Errorf("libtorchenv: %w", err)
+// StandIns makes the folder dir, in which each of the names leads to a library without symbols.
+// Links of other names to it are removed, and other files kept. Programs may be started
+// meanwhile.
+func StandIns(ctx context.Context, dir string, names []string) error {
+	if err := standIns(ctx, dir, names); err != nil {
+		return fmt.Errorf("libtorchenv: libraries without symbols in %s: %w", dir, err)
 	}
-	if strings.ContainsAny(dir, " \t\n,:'\"$") {
-		return "", fmt.Errorf("libtorchenv: linker and GOFLAGS cannot take a folder with a space, a comma, a colon, a quote or a dollar in its name: %s", dir)
-	}
+	return nil
+}
+
+func standIns(ctx context.Context, dir string, names []string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("libtorchenv: %w", err)
+		return err
 	}
 	if err := compileStandIn(ctx, dir); err != nil {
-		return "", fmt.Errorf("libtorchenv: a library without symbols in %s: %w", dir, err)
+		return err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return "", fmt.Errorf("libtorchenv: %w", err)
+		return err
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if target, err := os.Readlink(path); err == nil && target == standIn && !slices.Contains(names, e.Name()) {
-			if err := os.Remove(path); err != nil {
-				return "", fmt.Errorf("libtorchenv: %w", err)
+		if leadsToStandIn(path) && !slices.Contains(names, e.Name()) {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
 		}
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		if err := os.Symlink(standIn, path); errors.Is(err, fs.ErrExist) {
-			if target, err := os.Readlink(path); err != nil || target != standIn {
-				return "", fmt.Errorf("libtorchenv: %s is there, and is not diffusioninst's: give another folder", path)
-			}
-		} else if err != nil {
-			return "", fmt.Errorf("libtorchenv: %w", err)
+		if err := os.Symlink(standIn, path); err != nil && !leadsToStandIn(path) {
+			return fmt.Errorf("%w: give another folder", err)
 		}
 	}
-	if goflags, err = output(ctx, "go", "env", "GOFLAGS"); err != nil {
-		return "", fmt.Errorf("libtorchenv: go env GOFLAGS: %w", err)
+	// Git then takes none of the files for the user's.
+	if ignore := filepath.Join(dir, ".gitignore"); !exists(ignore) {
+		return os.WriteFile(ignore, []byte("*\n"), 0o644)
 	}
-	others := slices.DeleteFunc(strings.Fields(goflags), func(flag string) bool { return strings.HasPrefix(flag, linkerFlags) })
-	flag := linkerFlags + dir
-	if goflags = strings.Join(others, " "); strings.Contains(goflags, "-ldflags") {
-		return "", fmt.Errorf("libtorchenv: GOFLAGS has an -ldflags of its own, which %s would replace: %s", flag, goflags)
-	}
-	return strings.TrimSpace(goflags + " " + flag), nil
+	return nil
 }
 
-// The run path has to be the old kind, which holds for what libraries load, too.
-const linkerFlags = "-ldflags=-extldflags=-Wl,--disable-new-dtags,-rpath,"
+func leadsToStandIn(path string) bool {
+	target, err := os.Readlink(path)
+	return err == nil && target == standIn
+}
 
-// compileStandIn makes the library, unless it is there: another process may just be loading it.
+// compileStandIn makes or replaces the library, in one step: another process may be loading it.
 func compileStandIn(ctx context.Context, dir string) error {
-	path := filepath.Join(dir, standIn)
-	if exists(path) {
-		return nil
-	}
 	part, err := os.MkdirTemp(dir, ".part-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(part)
-	command := append(compiler(), "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,"+standIn, "-o", filepath.Join(part, standIn), "-x", "c++", os.DevNull)
+	made := filepath.Join(part, standIn)
+	command := append(compiler(ctx), "-shared", "-fPIC", "-nostdlib", "-fno-sanitize=all", "-Wl,-soname,"+standIn, "-o", made, "-x", "c++", os.DevNull)
 	if text, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, strings.TrimSpace(string(text)))
 	}
-	return os.Rename(filepath.Join(part, standIn), path)
+	return os.Rename(made, filepath.Join(dir, standIn))
+}
+
+// The run path is of the old kind, which holds for what libraries load, too. A program that uses
+// one of the libraries itself fails at the start, and not at a call.
+const linkerFlags = "-ldflags=-extldflags=-Wl,--disable-new-dtags,-z,now,-rpath,"
+
+// GoFlags returns the go command's GOFLAGS, and whether they were others, with the one by which
+// go build makes programs that look for libraries in the folder dir first, or without if dir is
+// empty.
+func GoFlags(ctx context.Context, dir string) (goflags string, changed bool, err error) {
+	before, err := output(ctx, "go", "env", "GOFLAGS")
+	if err != nil {
+		return "", false, fmt.Errorf("libtorchenv: go env GOFLAGS: %w", err)
+	}
+	flags := slices.DeleteFunc(strings.Fields(before), func(flag string) bool { return strings.HasPrefix(flag, linkerFlags) })
+	if dir != "" {
+		if dir, err = filepath.Abs(dir); err != nil {
+			return "", false, fmt.Errorf("libtorchenv: %w", err)
+		}
+		unfit := func(r rune) bool {
+			return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`,:'"$\`, r)
+		}
+		if strings.ContainsFunc(dir, unfit) {
+			return "", false, fmt.Errorf("libtorchenv: the linker and GOFLAGS cannot take a folder with a space or one of ,:'\"$\\ in its name: %s", dir)
+		}
+		flag := linkerFlags + dir
+		if own := strings.Join(flags, " "); strings.Contains(own, "-ldflags") {
+			return "", false, fmt.Errorf("libtorchenv: GOFLAGS has an -ldflags of its own, which %s would replace: %s", flag, own)
+		}
+		flags = append(flags, flag)
+	}
+	goflags = strings.Join(flags, " ")
+	return goflags, goflags != before, nil
 }
