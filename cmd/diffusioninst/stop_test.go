@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -244,6 +245,10 @@ func TestTwoSignals(t *testing.T) {
 
 // A terminal that is closed stops a command as Ctrl-C does, unless nohup has started it.
 func TestHangUp(t *testing.T) {
+	// Children do not inherit what is caught, but that it is ignored, as under nohup.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	start := func(args ...string) *proctest.Child {
 		cmd := asChild(t, "convert", "--from", "coco", "--to", "coco", "/dev/stdin", "-")
 		if len(args) > 0 {
