@@ -113,7 +113,7 @@ func TestShardsOfManyPictures(t *testing.T) {
 	proctest.Run(t, asChild(t, args("--output", whole)...))
 	took, alone := time.Since(begin), childTime(t)-before
 
-	f := &fleet{args: args, out: t.TempDir(), shards: max(2, pictures/1000), kills: map[int]int{}}
+	f := &fleet{args: args, out: t.TempDir(), shards: max(2, pictures/2000), kills: map[int]int{}}
 	kills, processes := f.shards, 3
 	for name, n := range map[string]*int{"DIFFUSIONINST_KILLS": &kills, "DIFFUSIONINST_PROCESSES": &processes} {
 		if more, err := strconv.Atoi(os.Getenv(name)); err == nil {
