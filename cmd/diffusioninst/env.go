@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -52,9 +50,9 @@ of GOFLAGS.`,
 			if err != nil {
 				return err
 			}
-			var flags leanFlags
+			var flags libtorchenv.LeanFlags
 			if cmd.Flags().Changed("lean") {
-				if flags, err = makeLean(cmd.Context(), in, lean); err != nil {
+				if flags, err = in.Lean(cmd.Context(), lean); err != nil {
 					return fmt.Errorf("--lean: %w", err)
 				}
 			}
@@ -66,46 +64,16 @@ of GOFLAGS.`,
 					*libtorchenv.Installation
 					CXXFlags string `json:"CGO_CXXFLAGS"`
 					LDFlags  string `json:"CGO_LDFLAGS"`
-					leanFlags
+					libtorchenv.LeanFlags
 				}{in, cxxflags, ldflags, flags})
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "# LibTorch %s in %s\n", in.Version, in.Root)
-			goflags := ""
-			if flags.changed {
-				goflags = "export GOFLAGS=" + libtorchenv.ShellQuote(flags.GoFlags) + "\n"
-			}
 			_, err = fmt.Fprintf(out, "export CGO_CXXFLAGS=%s\nexport CGO_LDFLAGS=%s\n%s",
-				libtorchenv.ShellQuote(cxxflags), libtorchenv.ShellQuote(ldflags), goflags)
+				libtorchenv.ShellQuote(cxxflags), libtorchenv.ShellQuote(ldflags), flags.Export())
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: the LibTorch and the flags")
 	cmd.Flags().StringVar(&lean, "lean", "", "`folder` to make for a faster start, without the libraries that LibTorch does not use")
 	return cmd
-}
-
-// leanFlags are how programs start without the libraries that LibTorch does not use.
-type leanFlags struct {
-	GoFlags string   `json:"GOFLAGS,omitempty"`
-	Unused  []string `json:"unused,omitempty"` // libraries
-	changed bool
-}
-
-// makeLean makes the folder dir, if there are libraries to leave out.
-func makeLean(ctx context.Context, in *libtorchenv.Installation, dir string) (leanFlags, error) {
-	if dir == "" {
-		return leanFlags{}, errors.New("give a folder")
-	}
-	unused, err := in.Unused(ctx)
-	if err != nil {
-		return leanFlags{}, err
-	}
-	out := leanFlags{Unused: unused}
-	if len(unused) == 0 {
-		dir = ""
-	}
-	if out.GoFlags, out.changed, err = libtorchenv.GoFlags(ctx, dir); err != nil || dir == "" {
-		return out, err
-	}
-	return out, libtorchenv.StandIns(ctx, dir, unused)
 }

@@ -13,6 +13,39 @@ import (
 	"unicode"
 )
 
+// LeanFlags are how programs start without the libraries that LibTorch does not use.
+type LeanFlags struct {
+	GoFlags string   `json:"GOFLAGS,omitempty"`
+	Unused  []string `json:"unused,omitempty"` // libraries
+	changed bool
+}
+
+// Export returns the line that sets GOFLAGS in a shell, or nothing if they are set.
+func (l LeanFlags) Export() string {
+	if !l.changed {
+		return ""
+	}
+	return "export GOFLAGS=" + ShellQuote(l.GoFlags) + "\n"
+}
+
+// Lean makes the folder dir with StandIns for what in does not use, if there is any, and returns
+// the GOFLAGS with which go build makes programs that look there first.
+func (in *Installation) Lean(ctx context.Context, dir string) (l LeanFlags, err error) {
+	if dir == "" {
+		return l, errors.New("libtorchenv: no folder is named")
+	}
+	if l.Unused, err = in.Unused(ctx); err != nil {
+		return l, err
+	}
+	if len(l.Unused) == 0 {
+		dir = ""
+	}
+	if l.GoFlags, l.changed, err = GoFlags(ctx, dir); err != nil || dir == "" {
+		return l, err
+	}
+	return l, StandIns(ctx, dir, l.Unused)
+}
+
 // standIn is the library without symbols to which the names of a folder of StandIns lead.
 const standIn = "diffusioninst-empty.so"
 
