@@ -47,20 +47,6 @@ Sample<T> sample_at(T c, int64_t size, T share) {
 struct Geometry {
   std::vector<double> scales;
   int64_t bins, samples;
-
-  // fill computes the samples of all bins along one axis.
-  template <typename T>
-  void fill(std::vector<Sample<T>>& out, T from, T to, double scale, int64_t size) const {
-    T start = from * static_cast<T>(scale) - T(0.5);
-    T bin = (to * static_cast<T>(scale) - T(0.5) - start) / static_cast<T>(bins);
-    T share = T(1) / static_cast<T>(samples);
-    for (int64_t b = 0; b < bins; b++) {
-      for (int64_t s = 0; s < samples; s++) {
-        T c = start + static_cast<T>(b) * bin + (static_cast<T>(s) + T(0.5)) * bin / static_cast<T>(samples);
-        out[b * samples + s] = sample_at(c, size, share);
-      }
-    }
-  }
 };
 
 // A level in channels-last memory, (B, H, W, C).
@@ -102,20 +88,24 @@ struct Bin {
 // An Axis has the samples of a box's bins that are inside, on one axis.
 template <typename T>
 struct Axis {
-  std::vector<Sample<T>> all, inside;
+  std::vector<Sample<T>> inside;
   std::vector<int64_t> ends;  // of the bins' samples among those inside, after a 0
 
-  explicit Axis(const Geometry& g) : all(g.bins * g.samples), inside(g.bins * g.samples), ends(g.bins + 1) {}
+  explicit Axis(const Geometry& g) : inside(g.bins * g.samples), ends(g.bins + 1) {}
 
   // fill has pixels that are apart elements apart.
   void fill(const Geometry& g, T from, T to, double scale, int64_t size, int64_t apart) {
-    g.fill(all, from, to, scale, size);
+    T start = from * static_cast<T>(scale) - T(0.5);
+    T bin = (to * static_cast<T>(scale) - T(0.5) - start) / static_cast<T>(g.bins);
+    T share = T(1) / static_cast<T>(g.samples);
     int64_t n = 0;
-    for (int64_t bin = 0; bin < g.bins; bin++) {
-      for (int64_t i = bin * g.samples; i < (bin + 1) * g.samples; i++) {
-        if (all[i].inside) inside[n++] = {true, all[i].low * apart, all[i].high * apart, all[i].near, all[i].far};
+    for (int64_t b = 0; b < g.bins; b++) {
+      for (int64_t s = 0; s < g.samples; s++) {
+        T c = start + static_cast<T>(b) * bin + (static_cast<T>(s) + T(0.5)) * bin / static_cast<T>(g.samples);
+        auto at = sample_at(c, size, share);
+        if (at.inside) inside[n++] = {true, at.low * apart, at.high * apart, at.near, at.far};
       }
-      ends[bin + 1] = n;
+      ends[b + 1] = n;
     }
   }
 };

@@ -98,14 +98,14 @@ func TestUnusedKnowsVersions(t *testing.T) {
 func TestStandIns(t *testing.T) {
 	in, compile := lean(t)
 	dir := filepath.Join(t.TempDir(), "lean")
-	require.NoError(t, StandIns(t.Context(), dir, []string{"libheavy.so", "libold.so"}))
+	require.NoError(t, standIns(t.Context(), dir, []string{"libheavy.so", "libold.so"}))
 	mine := write(t, filepath.Join(dir, "mine.so"), "mine")
 	write(t, filepath.Join(dir, standIn), "") // broken
-	require.NoError(t, StandIns(t.Context(), dir, []string{"libheavy.so"}))
+	require.NoError(t, standIns(t.Context(), dir, []string{"libheavy.so"}))
 	require.NoFileExists(t, filepath.Join(dir, "libold.so"), "which is no longer one of them")
 	require.FileExists(t, mine)
 
-	goflags, _, err := GoFlags(t.Context(), dir)
+	goflags, _, err := goFlags(t.Context(), dir)
 	require.NoError(t, err)
 	_, flags, _ := strings.Cut(goflags, "-ldflags=-extldflags=")
 	compile("program", "int torch(); int main() { return torch() - 1; }", "-ltorch", "-ltorch_cpu", flags)
@@ -135,10 +135,10 @@ func TestTwoMakeStandIns(t *testing.T) {
 	for i := range 200 {
 		old = append(old, fmt.Sprintf("libold%d.so", i))
 	}
-	require.NoError(t, StandIns(t.Context(), dir, old))
+	require.NoError(t, standIns(t.Context(), dir, old))
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Go(func() { assert.NoError(t, StandIns(t.Context(), dir, []string{"libnew.so"})) })
+		wg.Go(func() { assert.NoError(t, standIns(t.Context(), dir, []string{"libnew.so"})) })
 	}
 	wg.Wait()
 	entries, err := os.ReadDir(dir)
@@ -153,13 +153,13 @@ func TestStandInsRefuses(t *testing.T) {
 	}
 	dir := t.TempDir()
 	mine := write(t, filepath.Join(dir, "libheavy.so"), "mine")
-	require.ErrorContains(t, StandIns(t.Context(), dir, []string{"libheavy.so"}), mine)
+	require.ErrorContains(t, standIns(t.Context(), dir, []string{"libheavy.so"}), mine)
 	text, err := os.ReadFile(mine)
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(text))
 
 	t.Setenv("CXX", "false")
-	require.ErrorContains(t, StandIns(t.Context(), t.TempDir(), []string{"libheavy.so"}), "false -shared")
+	require.ErrorContains(t, standIns(t.Context(), t.TempDir(), []string{"libheavy.so"}), "false -shared")
 }
 
 func TestGoFlags(t *testing.T) {
@@ -175,17 +175,17 @@ func TestGoFlags(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("GOFLAGS", test.before)
-			got, changed, err := GoFlags(t.Context(), test.dir)
+			got, changed, err := goFlags(t.Context(), test.dir)
 			require.NoError(t, err)
 			require.Equal(t, test.want, got)
 			require.Equal(t, test.changed, changed)
 		})
 	}
 	t.Setenv("GOFLAGS", "-ldflags=-s")
-	_, _, err := GoFlags(t.Context(), "/a")
+	_, _, err := goFlags(t.Context(), "/a")
 	require.ErrorContains(t, err, "-ldflags=-s")
 	for _, dir := range []string{"/a b", "/a,b", "/a:b", "/a'b", "/a\u3000b", "/a\rb", "/$a"} {
-		_, _, err := GoFlags(t.Context(), dir)
+		_, _, err := goFlags(t.Context(), dir)
 		require.ErrorContains(t, err, dir)
 	}
 }

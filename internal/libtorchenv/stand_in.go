@@ -28,8 +28,9 @@ func (l LeanFlags) Export() string {
 	return "export GOFLAGS=" + ShellQuote(l.GoFlags) + "\n"
 }
 
-// Lean makes the folder dir with StandIns for what in does not use, if there is any, and returns
-// the GOFLAGS with which go build makes programs that look there first.
+// Lean makes the folder dir, in which each library that in does not use leads to one without
+// symbols, if there is any, and returns the GOFLAGS with which go build makes programs that look
+// there first. Programs may be started meanwhile.
 func (in *Installation) Lean(ctx context.Context, dir string) (l LeanFlags, err error) {
 	if dir == "" {
 		return l, errors.New("libtorchenv: no folder is named")
@@ -40,25 +41,20 @@ func (in *Installation) Lean(ctx context.Context, dir string) (l LeanFlags, err 
 	if len(l.Unused) == 0 {
 		dir = ""
 	}
-	if l.GoFlags, l.changed, err = GoFlags(ctx, dir); err != nil || dir == "" {
+	if l.GoFlags, l.changed, err = goFlags(ctx, dir); err != nil || dir == "" {
 		return l, err
 	}
-	return l, StandIns(ctx, dir, l.Unused)
+	if err := standIns(ctx, dir, l.Unused); err != nil {
+		return l, fmt.Errorf("libtorchenv: libraries without symbols in %s: %w", dir, err)
+	}
+	return l, nil
 }
 
-// standIn is the library without symbols to which the names of a folder of StandIns lead.
+// standIn is the library without symbols to which the names of a folder of standIns lead.
 const standIn = "diffusioninst-empty.so"
 
-// StandIns makes the folder dir, in which each of the names leads to a library without symbols.
-// Links of other names to it are removed, and other files kept. Programs may be started
-// meanwhile.
-func StandIns(ctx context.Context, dir string, names []string) error {
-	if err := standIns(ctx, dir, names); err != nil {
-		return fmt.Errorf("libtorchenv: libraries without symbols in %s: %w", dir, err)
-	}
-	return nil
-}
-
+// standIns makes the folder dir, in which each of the names leads to a library without symbols.
+// Links of other names to it are removed, and other files kept.
 func standIns(ctx context.Context, dir string, names []string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -115,10 +111,10 @@ func compileStandIn(ctx context.Context, dir string) error {
 // one of the libraries itself fails at the start, and not at a call.
 const linkerFlags = "-ldflags=-extldflags=-Wl,--disable-new-dtags,-z,now,-rpath,"
 
-// GoFlags returns the go command's GOFLAGS, and whether they were others, with the one by which
+// goFlags returns the go command's GOFLAGS, and whether they were others, with the one by which
 // go build makes programs that look for libraries in the folder dir first, or without if dir is
 // empty.
-func GoFlags(ctx context.Context, dir string) (goflags string, changed bool, err error) {
+func goFlags(ctx context.Context, dir string) (goflags string, changed bool, err error) {
 	before, err := output(ctx, "go", "env", "GOFLAGS")
 	if err != nil {
 		return "", false, fmt.Errorf("libtorchenv: go env GOFLAGS: %w", err)
